@@ -1,0 +1,236 @@
+import { Compile } from 'typebox/compile';
+import type { AccountId, Sha256Hex } from './ids.ts';
+import { isSha256 } from './ids.ts';
+import type { JobFile } from './job-file.ts';
+import { JobFileSchema, unsupportedFields, unsupportedValues } from './job-file.ts';
+import { checkMounts } from './job-mounts.ts';
+import type { DeviceRequest, Resources } from './resources.ts';
+import { normaliseModel } from './resources.ts';
+import type { Problem, Result } from './result.ts';
+import { accept, refuse } from './result.ts';
+import { schemaProblems } from './schema.ts';
+import { parseCpu, parseDecimalNano, parseDuration, parseSize } from './units.ts';
+
+/** A job file with every default filled in and every unit parsed. */
+export interface JobSpec {
+  readonly name?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly image: string;
+  readonly entrypoint?: readonly string[];
+  readonly command?: readonly string[];
+  readonly workingDir?: string;
+  readonly user?: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly resources: Resources;
+  readonly providers: readonly AccountId[];
+  readonly excludeProviders: readonly AccountId[];
+  readonly replicas: number;
+  readonly inputs: readonly { readonly sha256: Sha256Hex; readonly target: string }[];
+  readonly outputs: readonly { readonly path: string; readonly maxBytes: number }[];
+  readonly timeoutMs: number;
+  readonly queueTimeoutMs: number;
+  readonly stopGraceMs: number;
+  readonly retry: RetryPolicy;
+  readonly price: PriceCeiling;
+}
+
+export interface RetryPolicy {
+  /** Attempts that may end by the job's own error, the first included. */
+  readonly maxAttempts: number;
+  readonly on: readonly ('error' | 'timeout' | 'oom')[];
+  /** When not empty, only these exit codes count as `error`. */
+  readonly exitCodes: readonly number[];
+  readonly backoffInitialMs: number;
+  readonly backoffMaxMs: number;
+  /** Attempts that may be lost to providers before the task fails. */
+  readonly providerLost: number;
+}
+
+/** Ceilings in 10^-9 of the currency; undefined where the file says nothing. */
+export interface PriceCeiling {
+  readonly currency: 'USD' | 'CAPA';
+  readonly maxPerHourNano?: bigint;
+  readonly maxTotalNano?: bigint;
+}
+
+export const defaultUser = '65532:65532';
+const checkJobFile = Compile(JobFileSchema);
+
+/** Any value (parsed YAML or JSON) → a job spec, or every problem that it has with a pointer to each. */
+export function parseJobFile(input: unknown): Result<JobSpec> {
+  const unsupported = findUnsupported(input);
+  if (unsupported.length > 0) {
+    return refuse('job.unsupported', `Not supported yet: ${unsupported.map((problem) => problem.pointer).join(', ')}.`, { problems: unsupported });
+  }
+  const problems = schemaProblems(checkJobFile, input);
+  if (problems.length > 0) return refuse('job.invalid', summary(problems), { problems });
+  return specFromFile(input as JobFile);
+}
+
+function summary(problems: readonly Problem[]): string {
+  const first = problems[0];
+  if (first === undefined) return 'The job file is not valid.';
+  const rest = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
+  return `${first.pointer === '' ? 'The job file' : first.pointer} ${first.message}${rest}.`;
+}
+
+function specFromFile(file: JobFile): Result<JobSpec> {
+  const problems: Problem[] = [];
+  const problem = (pointer: string, message: string) => {
+    problems.push({ pointer, message });
+  };
+  const size = (pointer: string, text: string): number => {
+    const bytes = parseSize(text);
+    if (bytes === undefined) problem(pointer, 'must be a whole number of bytes, for example 512Mi or 16Gi');
+    return bytes ?? 1;
+  };
+  const duration = (pointer: string, text: string): number => {
+    const durationMs = parseDuration(text);
+    if (durationMs === undefined || durationMs < 1000 || durationMs > maxDurationMs) problem(pointer, 'must be between 1s and 30d, for example 90s or 1h30m');
+    return durationMs ?? 1000;
+  };
+  const money = (pointer: string, text: string | undefined): bigint | undefined => {
+    if (text === undefined) return undefined;
+    const nano = parseDecimalNano(text);
+    if (nano === undefined || nano < 1n || nano > 10n ** 18n) problem(pointer, 'must be more than 0, with at most 9 decimals');
+    return nano;
+  };
+
+  const resources = parseResources(file.resources ?? {}, size, problem);
+  const inputs = (file.inputs ?? []).map((input, index) => {
+    const sha256 = input.source.startsWith('artifact:') ? input.source.slice('artifact:'.length) : '';
+    if (!isSha256(sha256)) problem(`/inputs/${index}/source`, 'must be artifact:SHA256 (upload the file first; the command line does it for paths)');
+    if (input.sha256 !== undefined && input.sha256 !== sha256) problem(`/inputs/${index}/sha256`, 'differs from the hash in source');
+    return { sha256: sha256 as Sha256Hex, target: input.target };
+  });
+  const outputs = (file.outputs ?? []).map((output, index) => ({
+    path: output.path,
+    maxBytes: output.max_size === undefined ? resources.diskBytes : size(`/outputs/${index}/max_size`, output.max_size),
+  }));
+  problems.push(...checkMounts(inputs, outputs));
+
+  const retry = file.retry ?? {};
+  const maxPerHourNano = money('/price/max_per_hour', file.price?.max_per_hour);
+  const maxTotalNano = money('/price/max_total', file.price?.max_total);
+  const spec: JobSpec = {
+    ...(file.name === undefined ? {} : { name: file.name }),
+    labels: file.labels ?? {},
+    image: file.image,
+    ...(file.entrypoint === undefined ? {} : { entrypoint: argv(file.entrypoint) }),
+    ...(file.command === undefined ? {} : { command: argv(file.command) }),
+    ...(file.working_dir === undefined ? {} : { workingDir: file.working_dir }),
+    ...(file.user === undefined ? {} : { user: file.user }),
+    env: Object.fromEntries(Object.entries(file.env ?? {}).map(([key, value]) => [key, String(value)])),
+    resources,
+    providers: (file.placement?.providers ?? []) as AccountId[],
+    excludeProviders: (file.placement?.exclude_providers ?? []) as AccountId[],
+    replicas: file.replicas ?? 1,
+    inputs,
+    outputs,
+    timeoutMs: duration('/timeout', file.timeout ?? '1h'),
+    queueTimeoutMs: duration('/queue_timeout', file.queue_timeout ?? '1d'),
+    stopGraceMs: duration('/stop_grace_period', file.stop_grace_period ?? '10s'),
+    retry: {
+      maxAttempts: retry.max_attempts ?? 1,
+      on: retry.on ?? ['error', 'timeout', 'oom'],
+      exitCodes: retry.exit_codes ?? [],
+      backoffInitialMs: duration('/retry/backoff/initial', retry.backoff?.initial ?? '1s'),
+      backoffMaxMs: duration('/retry/backoff/max', retry.backoff?.max ?? '1m'),
+      providerLost: retry.provider_lost ?? 5,
+    },
+    price: {
+      currency: file.price?.currency ?? 'USD',
+      ...(maxPerHourNano === undefined ? {} : { maxPerHourNano }),
+      ...(maxTotalNano === undefined ? {} : { maxTotalNano }),
+    },
+  };
+  return problems.length > 0 ? refuse('job.invalid', summary(problems), { problems }) : accept(spec);
+}
+
+const maxDurationMs = 30 * 24 * 3600 * 1000;
+
+/** A string is a shell line, a list is run as it is. */
+function argv(value: string | readonly string[]): readonly string[] {
+  return typeof value === 'string' ? ['/bin/sh', '-c', value] : value;
+}
+
+function parseResources(
+  resources: NonNullable<JobFile['resources']>,
+  size: (pointer: string, text: string) => number,
+  problem: (pointer: string, message: string) => void,
+): Resources {
+  const cpuMilli = parseCpu(resources.cpu ?? 1);
+  if (cpuMilli === undefined) problem('/resources/cpu', 'must be between 1m and 4096 cores in steps of 1m');
+  const memoryBytes = size('/resources/memory', resources.memory ?? '1Gi');
+  // Docker refuses less than 6 MiB; saying so here is kinder than an engine error on a stranger's machine.
+  if (memoryBytes < 6 * 2 ** 20) problem('/resources/memory', 'must be at least 6Mi');
+  const devices = parseGpu(resources.gpu, size);
+  return {
+    cpuMilli: cpuMilli ?? 1,
+    memoryBytes,
+    diskBytes: size('/resources/disk', resources.disk ?? '1Gi'),
+    shmBytes: size('/resources/shm_size', resources.shm_size ?? '64Mi'),
+    ...(devices === undefined ? {} : { devices }),
+  };
+}
+
+type GpuField = NonNullable<JobFile['resources']>['gpu'];
+
+function parseGpu(gpu: GpuField, size: (pointer: string, text: string) => number): DeviceRequest | undefined {
+  if (gpu === undefined || gpu === 0) return undefined;
+  if (typeof gpu === 'number') return { count: gpu };
+  if (typeof gpu === 'string') {
+    const [model = '', countText] = gpu.split(':');
+    // "2" written as text is a count, as in Compose files.
+    if (countText === undefined && /^[0-9]+$/.test(model)) return Number(model) === 0 ? undefined : { count: Number(model) };
+    return { count: Math.max(1, Number(countText ?? 1)), models: [normaliseModel(model)] };
+  }
+  const models = gpu.model === undefined ? undefined : (typeof gpu.model === 'string' ? [gpu.model] : gpu.model).map(normaliseModel);
+  return {
+    count: gpu.count ?? 1,
+    ...(gpu.vendor === undefined ? {} : { vendor: gpu.vendor }),
+    ...(models === undefined ? {} : { models }),
+    ...(gpu.vram === undefined ? {} : { memoryBytes: size('/resources/gpu/vram', gpu.vram) }),
+    ...(gpu.compute_capability === undefined ? {} : { computeCapability: gpu.compute_capability }),
+    ...(gpu.cuda === undefined ? {} : { cuda: gpu.cuda }),
+  };
+}
+
+const notYet = 'is not supported yet: nothing would act on it';
+
+function findUnsupported(input: unknown): Problem[] {
+  const problems: Problem[] = [];
+  for (const pattern of unsupportedFields) visit(input, pattern.split('/').slice(1), '', (pointer) => problems.push({ pointer, message: notYet }));
+  for (const { pointer: pattern, values } of unsupportedValues) {
+    visit(input, pattern.split('/').slice(1), '', (pointer, value) => {
+      if (values.includes(value)) problems.push({ pointer, message: `${JSON.stringify(value)} ${notYet}` });
+    });
+  }
+  if (Array.isArray(property(property(input, 'resources'), 'gpu'))) problems.push({ pointer: '/resources/gpu', message: `a list of alternatives ${notYet}` });
+  const inputs = property(input, 'inputs');
+  if (Array.isArray(inputs)) {
+    inputs.slice(0, 64).forEach((item, index) => {
+      const source = property(item, 'source');
+      const scheme = typeof source === 'string' ? /^(https|s3|hf|git\+https|ipfs|data):/.exec(source)?.[1] : undefined;
+      if (scheme !== undefined) problems.push({ pointer: `/inputs/${index}/source`, message: `${scheme}: ${notYet}` });
+    });
+  }
+  return problems;
+}
+
+function property(value: unknown, key: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : undefined;
+}
+
+function visit(value: unknown, path: readonly string[], pointer: string, found: (pointer: string, value: unknown) => void): void {
+  const [key, ...rest] = path;
+  if (key === undefined) {
+    if (value !== undefined) found(pointer, value);
+    return;
+  }
+  if (key === '*') {
+    if (Array.isArray(value)) value.slice(0, 64).forEach((item, index) => visit(item, rest, `${pointer}/${index}`, found));
+    return;
+  }
+  visit(property(value, key), rest, `${pointer}/${key}`, found);
+}

@@ -1,0 +1,92 @@
+import Type, { type Static } from 'typebox';
+import { concatBytes, encodeUtf8 } from './bytes.ts';
+import { canonicalJson } from './canonical.ts';
+import { DelegationSchema } from './delegation.ts';
+import { sha256 } from './hash.ts';
+import { NodeIdSchema, Sha256Schema, TaskIdSchema } from './ids.ts';
+import type { OutcomeReason } from './reasons.ts';
+import { outcomeReasons, reasonNames } from './reasons.ts';
+import { encodeUtf8 } from './bytes.ts';
+
+const millis = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+
+export const AttemptNumberSchema = Type.Integer({ minimum: 1, maximum: 10_000 });
+export const NonceSchema = Type.String({ pattern: '^[0-9a-f]{32}$', maxLength: 32 });
+
+/** One file that an attempt produced. `path` is the path inside the container. */
+export const OutputFileSchema = Type.Object(
+  { path: Type.String({ minLength: 1, maxLength: 1024 }), sha256: Sha256Schema, sizeBytes: Type.Integer({ minimum: 0, maximum: 2 ** 50 }) },
+  { additionalProperties: false },
+);
+export type OutputFile = Static<typeof OutputFileSchema>;
+
+/** At most this many files are collected from one attempt. */
+export const maxOutputFiles = 1000;
+
+export const OutcomeReasonSchema = Type.Unsafe<OutcomeReason>(Type.String({ enum: [...reasonNames(outcomeReasons)], maxLength: 64 }));
+
+/**
+ * The agent's signed statement of what an attempt did. An exit code is not a result: a container whose child
+ * was OOM-killed, or that a stopping engine ended, can exit 0. So the reason is the agent's judgement of all
+ * that it saw, and the manifest names every output by its hash.
+ */
+export const ReceiptSchema = Type.Object(
+  {
+    version: Type.Literal(1),
+    node: NodeIdSchema,
+    task: TaskIdSchema,
+    attempt: AttemptNumberSchema,
+    nonce: NonceSchema,
+    reason: OutcomeReasonSchema,
+    message: Type.Optional(Type.String({ maxLength: 500, description: 'One sentence with particulars.' })),
+    exitCode: Type.Optional(Type.Integer({ minimum: 0, maximum: 255 })),
+    oomKilled: Type.Boolean(),
+    /** Digest of the image that ran: repository digest where there is one, else the image id. */
+    image: Type.Optional(Type.String({ maxLength: 200 })),
+    startedAt: Type.Optional(millis),
+    finishedAt: Type.Optional(millis),
+    outputs: Type.Array(OutputFileSchema, { maxItems: maxOutputFiles }),
+    log: Type.Object({ sizeBytes: millis, truncated: Type.Boolean() }, { additionalProperties: false }),
+  },
+  { additionalProperties: false },
+);
+export type Receipt = Static<typeof ReceiptSchema>;
+
+/** SHA-256 of the canonical receipt; it stands in the log for the receipt. */
+export function hashReceipt(receipt: Receipt): Uint8Array {
+  return sha256(encodeUtf8(canonicalJson(receipt)));
+}
+
+/**
+ * What the session key signs: one signature covers all receipts of a report frame, through the Merkle root
+ * (RFC 6962, leaves are the receipt hashes), because a signature a receipt would not fit one core at the
+ * rates we aim for.
+ */
+export function receiptBatchMessage(root: Uint8Array): Uint8Array {
+  const context = encodeUtf8('capacloud/receipts/1\n');
+  const message = new Uint8Array(context.length + root.length);
+  message.set(context, 0);
+  message.set(root, context.length);
+  return message;
+}
+
+/** A receipt with all that a third party needs to check it: batch proof, session key, delegation. */
+export const SignedReceiptSchema = Type.Object(
+  {
+    receipt: ReceiptSchema,
+    hash: Sha256Schema,
+    batch: Type.Object(
+      {
+        index: Type.Integer({ minimum: 0 }),
+        size: Type.Integer({ minimum: 1 }),
+        path: Type.Array(Type.String({ description: 'Sibling hash, hex.' })),
+        signature: Type.String({ description: 'Ed25519 over the batch message, base64.' }),
+      },
+      { additionalProperties: false },
+    ),
+    delegation: DelegationSchema,
+    delegationSignature: Type.String({ description: 'EIP-712 signature of the delegation by the node key, hex.' }),
+  },
+  { additionalProperties: false },
+);
+export type SignedReceipt = Static<typeof SignedReceiptSchema>;

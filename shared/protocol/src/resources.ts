@@ -1,0 +1,91 @@
+import Type, { type Static } from 'typebox';
+
+const count = (maximum: number) => Type.Integer({ minimum: 0, maximum });
+const maxBytes = 2 ** 50;
+
+/** Canonical decimal string of nano-CAPA, 0 to 10^18. */
+export const NanoSchema = Type.String({ pattern: '^(0|[1-9][0-9]{0,18})$', maxLength: 19, description: 'nano-CAPA (10^-9 CAPA) as a decimal string.' });
+
+/** One GPU that a node reports. `id` is the UUID that the driver gives; it detects collisions and grants nothing. */
+export const DeviceSchema = Type.Object(
+  {
+    id: Type.String({ minLength: 1, maxLength: 96, pattern: '^[A-Za-z0-9._:/-]+$' }),
+    vendor: Type.Union([Type.Literal('nvidia'), Type.Literal('amd'), Type.Literal('intel')]),
+    model: Type.String({ minLength: 1, maxLength: 96, description: 'Normalised: rtx-4090, a100-sxm4-80gb.' }),
+    memoryBytes: count(maxBytes),
+    computeCapability: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$' })),
+    cuda: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$' })),
+    health: Type.Union([Type.Literal('healthy'), Type.Literal('suspect'), Type.Literal('quarantined')]),
+    reason: Type.Optional(Type.String({ maxLength: 200, description: 'Why it is not healthy.' })),
+  },
+  { additionalProperties: false },
+);
+export type Device = Static<typeof DeviceSchema>;
+
+/** What the owner asks, in nano-CAPA. Each is per hour of one unit. */
+export const AskSchema = Type.Object(
+  {
+    cpuHourNano: NanoSchema,
+    memoryGibHourNano: NanoSchema,
+    diskGibHourNano: NanoSchema,
+    deviceHourNano: NanoSchema,
+  },
+  { additionalProperties: false, description: 'Prices per vCPU-hour, GiB-hour of memory, GiB-hour of disk, device-hour.' },
+);
+export type Ask = Static<typeof AskSchema>;
+
+/** What a node sells. */
+export const OfferSchema = Type.Object(
+  {
+    cpuMilli: count(4_096_000),
+    memoryBytes: count(maxBytes),
+    diskBytes: count(maxBytes),
+    slots: Type.Integer({ minimum: 1, maximum: 1024, description: 'Containers at once.' }),
+    devices: Type.Array(DeviceSchema, { maxItems: 64 }),
+    arch: Type.String({ pattern: '^[a-z0-9_]{1,16}$', description: 'amd64, arm64.' }),
+    allowRoot: Type.Boolean({ description: 'The owner allows containers that run as root.' }),
+    ask: AskSchema,
+  },
+  { additionalProperties: false },
+);
+export type Offer = Static<typeof OfferSchema>;
+
+/** One kind of GPU a task wants. */
+export const DeviceRequestSchema = Type.Object(
+  {
+    count: Type.Integer({ minimum: 1, maximum: 64 }),
+    vendor: Type.Optional(Type.Union([Type.Literal('nvidia'), Type.Literal('amd'), Type.Literal('intel')])),
+    models: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 96 }), { minItems: 1, maxItems: 16 })),
+    memoryBytes: Type.Optional(count(maxBytes)),
+    computeCapability: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$' })),
+    cuda: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}(\\.[0-9]{1,2})?$' })),
+  },
+  { additionalProperties: false },
+);
+export type DeviceRequest = Static<typeof DeviceRequestSchema>;
+
+/** What each task of a job occupies while it runs. Public: it appears in the log. */
+export const ResourcesSchema = Type.Object(
+  {
+    cpuMilli: Type.Integer({ minimum: 1, maximum: 4_096_000 }),
+    memoryBytes: Type.Integer({ minimum: 1, maximum: maxBytes }),
+    diskBytes: count(maxBytes),
+    shmBytes: count(maxBytes),
+    devices: Type.Optional(DeviceRequestSchema),
+  },
+  { additionalProperties: false },
+);
+export type Resources = Static<typeof ResourcesSchema>;
+
+/**
+ * Normalises a product name so that "NVIDIA GeForce RTX 4090", "GeForce RTX 4090" and "RTX4090" meet:
+ * lower case, vendor and brand words dropped, digits and letters separated by single dashes.
+ */
+export function normaliseModel(name: string): string {
+  return name
+    .toLowerCase()
+    .replace(/\b(nvidia|geforce|amd|radeon|intel|corporation|graphics)\b/g, ' ')
+    .replace(/\b(rtx|gtx)\s*-?\s*(\d)/g, '$1-$2')
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '');
+}
