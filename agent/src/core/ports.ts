@@ -1,0 +1,121 @@
+import type { Assignment } from '@capacloud/protocol/frames';
+import type { Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { OutcomeReason } from '@capacloud/protocol/reasons';
+import type { Result } from '@capacloud/protocol/result';
+
+/** One try of a task. Its text form is `attemptKeyText`. */
+export interface AttemptKey {
+  readonly task: TaskId;
+  readonly attempt: number;
+}
+
+/** `<task>-<attempt>`: the key of an attempt in names of containers, folders and rows. */
+export function attemptKeyText(key: AttemptKey): string {
+  return `${key.task}-${key.attempt}`;
+}
+
+/** broken: dead, being removed, or lost after a crash of the engine. */
+export type ContainerState = 'absent' | 'created' | 'running' | 'exited' | 'broken';
+
+/** What Docker shows for one attempt, found by label. */
+export interface ObservedAttempt {
+  readonly key: AttemptKey;
+  readonly container: ContainerState;
+  readonly exitCode?: number;
+  readonly oomKilled: boolean;
+  /** What the engine itself said about a container that failed, or that the engine was lost under it. */
+  readonly engineError?: string;
+  /** The engine went away while the container ran and took it along: exit code and state mean nothing. */
+  readonly engineLost?: boolean;
+  readonly startedAtMs?: number;
+  readonly finishedAtMs?: number;
+  /** Volumes or a keeper are left for it. */
+  readonly scratch: boolean;
+}
+
+export interface PullProgress {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}
+
+export interface CollectedFile {
+  /** Path inside the container. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly sha256: Sha256Hex;
+  readonly localPath: string;
+}
+
+export interface CollectedOutputs {
+  readonly files: readonly CollectedFile[];
+  readonly scratchUsedBytes: number;
+  /** At least 98 % of the bytes or inodes were in use. */
+  readonly scratchFull: boolean;
+}
+
+/** Why the runtime could not do what was asked, in the words of a receipt. */
+export interface RuntimeFailure {
+  readonly reason: OutcomeReason;
+  readonly message: string;
+}
+
+export interface LogChunk {
+  readonly stream: 'stdout' | 'stderr';
+  readonly bytes: Uint8Array;
+}
+
+export interface PlacedInput {
+  readonly target: string;
+  readonly localPath: string;
+}
+
+/** The container engine. Every call has a deadline of its own; a hung engine never blocks the agent. */
+export interface Runtime {
+  /** Throws EngineUnavailable when the engine cannot be reached. */
+  ping(signal: AbortSignal): Promise<{ readonly version: string; readonly runtimes: readonly string[] }>;
+  /** All attempts of this agent: labels capacloud.node and capacloud.coordinator. */
+  observe(signal: AbortSignal): Promise<readonly ObservedAttempt[]>;
+  /** An image that is present is not pulled; concurrent pulls of one image are one. Gives its digest or id. */
+  pull(
+    assignment: Assignment,
+    onProgress: (progress: PullProgress) => void,
+    signal: AbortSignal,
+  ): Promise<Result<{ readonly image: string }, RuntimeFailure>>;
+  /** Volumes, scratch, keeper, inputs copied in, container created. Idempotent: what exists is adopted. */
+  prepare(
+    assignment: Assignment,
+    inputs: readonly PlacedInput[],
+    signal: AbortSignal,
+  ): Promise<Result<void, RuntimeFailure>>;
+  /** Idempotent. */
+  start(assignment: Assignment, signal: AbortSignal): Promise<Result<void, RuntimeFailure>>;
+  /** Resolves when it runs no longer. Survives engine restarts by inspecting again; rejects only through the signal. */
+  wait(key: AttemptKey, signal: AbortSignal): Promise<ObservedAttempt>;
+  /**
+   * Hands over what the container writes, in order, after the first `skipBytes` payload bytes (both streams
+   * together); resolves when the container has ended and all was handed over. The sink is awaited.
+   */
+  followLogs(
+    key: AttemptKey,
+    skipBytes: number,
+    sink: (chunk: LogChunk) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** TERM, wait, KILL. Idempotent. */
+  stop(key: AttemptKey, graceMs: number, signal: AbortSignal): Promise<void>;
+  collect(
+    assignment: Assignment,
+    intoDir: string,
+    signal: AbortSignal,
+  ): Promise<Result<CollectedOutputs, RuntimeFailure>>;
+  /** The container hit its process limit while it ran (cgroup pids.events, sampled). */
+  pidsExhausted(key: AttemptKey): boolean;
+  /** Container, keeper, volumes and anonymous volumes. Idempotent. */
+  remove(key: AttemptKey, signal: AbortSignal): Promise<void>;
+}
+
+/** The engine cannot be reached; nothing is known about its containers. */
+export class EngineUnavailable extends Error {
+  readonly code = 'engine_unavailable';
+  override readonly name = 'EngineUnavailable';
+}
