@@ -1,0 +1,132 @@
+import type { AttemptRef, AttemptStage } from '@capacloud/protocol/frames';
+import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { OutcomeReason } from '@capacloud/protocol/reasons';
+import type { Offer, Resources } from '@capacloud/protocol/resources';
+import type { Ruleset } from './ruleset.ts';
+
+/** Every command carries the time (Unix milliseconds, coordinator's clock): the core has no clock of its own. */
+interface Timed {
+  readonly at: number;
+}
+
+export interface OpenLog extends Timed {
+  readonly type: 'log.open';
+  readonly origin: string;
+  readonly ruleset: Ruleset;
+}
+export interface ChangeRuleset extends Timed {
+  readonly type: 'ruleset.change';
+  readonly ruleset: Ruleset;
+}
+export interface OpenAccount extends Timed {
+  readonly type: 'account.open';
+  readonly account: AccountId;
+}
+export interface CreditAccount extends Timed {
+  readonly type: 'account.credit';
+  readonly account: AccountId;
+  readonly amountNano: bigint;
+  readonly ref: string;
+}
+
+/** The public part of a job: what the log may show. */
+export interface JobTerms {
+  readonly specHash: Sha256Hex;
+  readonly tasks: number;
+  readonly resources: Resources;
+  readonly needsRoot: boolean;
+  readonly providers: readonly AccountId[];
+  readonly excludeProviders: readonly AccountId[];
+  readonly maxRateNano: bigint;
+  readonly holdNano: bigint;
+  readonly queueTimeoutMs: number;
+  readonly runTimeoutMs: number;
+  readonly stopGraceMs: number;
+  readonly maxAttempts: number;
+  readonly retryOn: readonly ('error' | 'timeout' | 'oom')[];
+  readonly retryExitCodes: readonly number[];
+  readonly backoffInitialMs: number;
+  readonly backoffMaxMs: number;
+  readonly providerLost: number;
+}
+export interface SubmitJob extends Timed {
+  readonly type: 'job.submit';
+  readonly job: JobId;
+  readonly consumer: AccountId;
+  readonly terms: JobTerms;
+}
+export interface CancelJob extends Timed {
+  readonly type: 'job.cancel';
+  readonly job: JobId;
+  readonly consumer: AccountId;
+}
+
+/** An authenticated session opened. `held` are the attempts that the agent says it holds. */
+export interface ConnectNode extends Timed {
+  readonly type: 'node.connect';
+  readonly node: NodeId;
+  readonly provider: AccountId;
+  readonly offer: Offer;
+  readonly accepting: boolean;
+  readonly held: readonly AttemptRef[];
+}
+export interface ChangeOffer extends Timed {
+  readonly type: 'node.change_offer';
+  readonly node: NodeId;
+  readonly offer: Offer;
+  readonly accepting: boolean;
+}
+/** By the operator. */
+export interface DirectNode extends Timed {
+  readonly type: 'node.direct';
+  readonly node: NodeId;
+  readonly to: 'cordon' | 'uncordon' | 'drain';
+}
+
+export interface ReportProgress extends Timed {
+  readonly type: 'attempt.progress';
+  readonly node: NodeId;
+  readonly task: TaskId;
+  readonly attempt: number;
+  readonly stage: AttemptStage;
+}
+/** A receipt whose signature, nonce and shape the gateway has checked. */
+export interface FinishAttempt extends Timed {
+  readonly type: 'attempt.finish';
+  readonly node: NodeId;
+  readonly task: TaskId;
+  readonly attempt: number;
+  readonly reason: OutcomeReason;
+  readonly exitCode?: number;
+  readonly receipt: Sha256Hex;
+  /** finishedAt − startedAt by the agent's clock; the charge never exceeds it. */
+  readonly claimedRunMs: number;
+}
+
+/**
+ * The reconciler's heartbeat: it takes what time has changed (silent nodes, expired clocks, backoffs) and
+ * places waiting tasks. `heard` gives, for connected or recently connected nodes, when each was last heard.
+ */
+export interface Tick extends Timed {
+  readonly type: 'tick';
+  readonly heard: ReadonlyMap<NodeId, number>;
+}
+/** Places waiting tasks now; issued when capacity or work arrived, so that nothing waits for the next tick. */
+export interface Place extends Timed {
+  readonly type: 'place';
+}
+
+export type Command =
+  | OpenLog
+  | ChangeRuleset
+  | OpenAccount
+  | CreditAccount
+  | SubmitJob
+  | CancelJob
+  | ConnectNode
+  | ChangeOffer
+  | DirectNode
+  | ReportProgress
+  | FinishAttempt
+  | Tick
+  | Place;

@@ -1,0 +1,169 @@
+import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { AttemptStage } from '@capacloud/protocol/frames';
+import type { OutcomeReason, TaskReason } from '@capacloud/protocol/reasons';
+import type { Offer, Resources } from '@capacloud/protocol/resources';
+import type { Ruleset } from './ruleset.ts';
+
+/**
+ * Events are public facts, append-only and for ever: a log written by an older release must replay. A field
+ * may be added as optional; nothing is renamed, removed or given another meaning. `at` is the coordinator's
+ * clock in Unix milliseconds. Amounts are decimal strings of nano-CAPA. Private matter (command lines,
+ * environment, labels, image names) is not here: `specHash` is its salted SHA-256.
+ */
+interface Stamped {
+  readonly at: number;
+}
+
+/** First event of every log. */
+export interface LogOpened extends Stamped {
+  readonly type: 'log.opened';
+  readonly origin: string;
+  readonly ruleset: Ruleset;
+}
+export interface RulesetChanged extends Stamped {
+  readonly type: 'ruleset.changed';
+  readonly ruleset: Ruleset;
+}
+
+// ——— ledger
+export interface AccountOpened extends Stamped {
+  readonly type: 'account.opened';
+  readonly account: AccountId;
+}
+/** The operator grants tokens to an account, out of the emission account. `ref` makes it happen once. */
+export interface AccountCredited extends Stamped {
+  readonly type: 'account.credited';
+  readonly account: AccountId;
+  readonly amountNano: string;
+  readonly ref: string;
+}
+
+// ——— nodes
+export interface NodeJoined extends Stamped {
+  readonly type: 'node.joined';
+  readonly node: NodeId;
+  readonly provider: AccountId;
+}
+/** What the node sells changed, or whether its owner takes new work. */
+export interface NodeOffered extends Stamped {
+  readonly type: 'node.offered';
+  readonly node: NodeId;
+  readonly provider: AccountId;
+  readonly offer: Offer;
+  readonly accepting: boolean;
+}
+export type NodeStatus = 'joining' | 'ready' | 'cordoned' | 'draining' | 'unknown' | 'lost' | 'gone';
+export interface NodeStatusChanged extends Stamped {
+  readonly type: 'node.status_changed';
+  readonly node: NodeId;
+  readonly to: NodeStatus;
+  /** Code of the cause: connected, silent, lease_lapsed, owner_paused, owner_resumed, operator_cordoned, operator_uncordoned, operator_drained, drained, removed. */
+  readonly cause: string;
+}
+
+// ——— jobs
+export interface JobSubmitted extends Stamped {
+  readonly type: 'job.submitted';
+  readonly job: JobId;
+  readonly consumer: AccountId;
+  readonly specHash: Sha256Hex;
+  readonly tasks: number;
+  readonly resources: Resources;
+  readonly needsRoot: boolean;
+  readonly providers: readonly AccountId[];
+  readonly excludeProviders: readonly AccountId[];
+  /** Ceiling of what one task may cost an hour. */
+  readonly maxRateNano: string;
+  /** Held for each task until it ends. */
+  readonly holdNano: string;
+  readonly queueTimeoutMs: number;
+  readonly runTimeoutMs: number;
+  readonly stopGraceMs: number;
+  readonly maxAttempts: number;
+  readonly retryOn: readonly ('error' | 'timeout' | 'oom')[];
+  readonly retryExitCodes: readonly number[];
+  readonly backoffInitialMs: number;
+  readonly backoffMaxMs: number;
+  readonly providerLost: number;
+}
+export interface JobCancelled extends Stamped {
+  readonly type: 'job.cancelled';
+  readonly job: JobId;
+}
+/** A task ended without an attempt of its own to blame: it waited too long, or its job was cancelled. */
+export interface TaskEnded extends Stamped {
+  readonly type: 'task.ended';
+  readonly task: TaskId;
+  readonly outcome: 'cancelled' | 'expired';
+  readonly reason: TaskReason;
+}
+/** All tasks have ended and no attempt occupies a node: the job leaves the live state. */
+export interface JobSettled extends Stamped {
+  readonly type: 'job.settled';
+  readonly job: JobId;
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly cancelled: number;
+  readonly expired: number;
+}
+
+// ——— attempts
+export interface AttemptAssigned extends Stamped {
+  readonly type: 'attempt.assigned';
+  readonly task: TaskId;
+  readonly attempt: number;
+  readonly node: NodeId;
+  readonly devices: readonly string[];
+  /** What the node asks an hour for this task's resources. */
+  readonly rateNano: string;
+}
+export interface AttemptProgressed extends Stamped {
+  readonly type: 'attempt.progressed';
+  readonly task: TaskId;
+  readonly attempt: number;
+  readonly stage: AttemptStage;
+}
+export type AfterAttempt =
+  | { readonly kind: 'succeeded'; readonly chargeNano: string; readonly payNano: string; readonly feeNano: string; readonly meteredMs: number }
+  | { readonly kind: 'requeued'; readonly budget: 'own' | 'provider' | 'free'; readonly notBefore: number }
+  | { readonly kind: 'failed' };
+/** An attempt ended and its task goes on, or ends with it. */
+export interface AttemptEnded extends Stamped {
+  readonly type: 'attempt.ended';
+  readonly task: TaskId;
+  readonly attempt: number;
+  readonly reason: TaskReason;
+  readonly exitCode?: number;
+  /** Hash of the signed receipt, where there is one. */
+  readonly receipt?: Sha256Hex;
+  /** False where the node may still hold the container: its resources stay taken until attempt.released. */
+  readonly released: boolean;
+  readonly then: AfterAttempt;
+}
+/** A node has let go of an attempt that ended earlier without its word. */
+export interface AttemptReleased extends Stamped {
+  readonly type: 'attempt.released';
+  readonly task: TaskId;
+  readonly attempt: number;
+  readonly node: NodeId;
+}
+
+export type Event =
+  | LogOpened
+  | RulesetChanged
+  | AccountOpened
+  | AccountCredited
+  | NodeJoined
+  | NodeOffered
+  | NodeStatusChanged
+  | JobSubmitted
+  | JobCancelled
+  | TaskEnded
+  | JobSettled
+  | AttemptAssigned
+  | AttemptProgressed
+  | AttemptEnded
+  | AttemptReleased;
+export type EventType = Event['type'];
+export type EventOf<T extends EventType> = Extract<Event, { readonly type: T }>;
+export type { OutcomeReason };

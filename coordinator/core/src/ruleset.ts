@@ -1,0 +1,40 @@
+/**
+ * The rules that the state machine follows. They are part of the log (first event, and each change), so that
+ * an auditor replays every decision with the rules of its time. Integers only.
+ */
+export interface Ruleset {
+  readonly version: 1;
+  /** The coordinator's share of each charge, in hundredths of a percent. */
+  readonly feeBasisPoints: number;
+  /** Silence after which a node counts as unknown: nothing new is placed on it. */
+  readonly unknownAfterMs: number;
+  /** The right of an attempt to run without contact. The agent stops itself when it lapses. */
+  readonly leaseMs: number;
+  /** Added to the lease before a node counts as lost, for clocks that run at different speeds. */
+  readonly lostMarginMs: number;
+  /** From assigned to the first progress. */
+  readonly assignTimeoutMs: number;
+  readonly pullTimeoutMs: number;
+  readonly startTimeoutMs: number;
+  readonly uploadTimeoutMs: number;
+  /** Added to a job's own timeout and grace period before the coordinator ends an attempt that the agent should have ended. */
+  readonly runMarginMs: number;
+  readonly maxTasksPerJob: number;
+  /** Live (not yet ended) tasks that one account may have. */
+  readonly maxLiveTasksPerAccount: number;
+}
+
+export const defaultRuleset: Ruleset = {
+  version: 1,
+  feeBasisPoints: 300,
+  unknownAfterMs: 15_000,
+  leaseMs: 60_000,
+  lostMarginMs: 5_000,
+  assignTimeoutMs: 60_000,
+  pullTimeoutMs: 30 * 60_000,
+  startTimeoutMs: 5 * 60_000,
+  uploadTimeoutMs: 30 * 60_000,
+  runMarginMs: 60_000,
+  maxTasksPerJob: 10_000,
+  maxLiveTasksPerAccount: 100_000,
+};
