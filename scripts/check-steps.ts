@@ -1,0 +1,77 @@
+import { join } from 'node:path';
+import { type CommandResult, runCommand } from './check-command.ts';
+
+export const stepNames = ['format', 'lint', 'types', 'unused', 'unit', 'arch'] as const;
+export type StepName = (typeof stepNames)[number];
+
+/** One line of `npm run check`: commands that run in order until one fails. */
+export interface Step {
+  readonly name: StepName;
+  readonly commands: readonly (readonly [string, ...string[]])[];
+}
+
+export interface StepOptions {
+  /** Files or folders to narrow the steps to; empty means everything. */
+  readonly paths: readonly string[];
+  /** Where vitest writes its machine-readable results, one file a project. */
+  readonly reportDir: string;
+}
+
+/** What a step runs. Paths narrow format, lint and the tests; types and unused always see everything. */
+export function stepFor(name: StepName, { paths, reportDir }: StepOptions): Step {
+  switch (name) {
+    case 'format':
+      return {
+        name,
+        commands: [['biome', 'check', '--error-on-warnings', '--no-errors-on-unmatched', ...paths]],
+      };
+    case 'lint':
+      return { name, commands: [['oxlint', '--type-aware', '--deny-warnings', ...paths]] };
+    case 'types':
+      return { name, commands: [['tsc', '-b']] };
+    case 'unused':
+      // Twice: everything once, and once more as if no test existed, so that a test alone keeps nothing alive.
+      return {
+        name,
+        commands: [
+          ['knip', '--no-progress'],
+          ['knip', '--no-progress', '--production', '--include', 'files,exports,types,dependencies,unlisted'],
+        ],
+      };
+    case 'unit':
+    case 'arch':
+      return { name, commands: [vitestCommand(name, reportDir, paths)] };
+  }
+}
+
+/** Both reporters: the one for people on the terminal, the JSON one for the totals. */
+export function vitestCommand(
+  project: string,
+  reportDir: string,
+  filters: readonly string[],
+): readonly [string, ...string[]] {
+  return [
+    'vitest',
+    'run',
+    '--project',
+    project,
+    '--passWithNoTests',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${join(reportDir, `${project}.json`)}`,
+    ...filters,
+  ];
+}
+
+/** Runs a step's commands in order; the first failure ends it. */
+export async function runStep(step: Step, root: string, signal: AbortSignal): Promise<CommandResult> {
+  let durationMs = 0;
+  let output = '';
+  for (const [command, ...args] of step.commands) {
+    const result = await runCommand(command, args, { cwd: root, output: 'capture' }, signal);
+    durationMs += result.durationMs;
+    output += result.output;
+    if (result.exitCode !== 0) return { exitCode: result.exitCode, output, durationMs };
+  }
+  return { exitCode: 0, output, durationMs };
+}

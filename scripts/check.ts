@@ -1,0 +1,26 @@
+// Format, lint, types, unused code, unit and architecture tests, in this order.
+//
+//   npm run check -- [--only format,lint,types,unused,unit,arch] [paths…]
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { runChecks, stepsFromArguments } from './check-run.ts';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const reportDir = join(root, '.cache', 'reports');
+const request = stepsFromArguments(process.argv.slice(2));
+
+if ('problem' in request) {
+  process.stderr.write(`check: ${request.problem}\n  hint: ${request.hint}\n`);
+  process.exitCode = 2;
+} else {
+  const interruption = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interruption.abort());
+  mkdirSync(reportDir, { recursive: true });
+  const failed = await runChecks(
+    request.names,
+    { paths: request.paths, reportDir },
+    { root, write: (text) => process.stdout.write(text), signal: interruption.signal },
+  );
+  process.exitCode = interruption.signal.aborted ? 130 : failed.length === 0 ? 0 : 1;
+}

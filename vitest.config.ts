@@ -1,0 +1,40 @@
+import { defineConfig } from 'vitest/config';
+
+// Tests read the sources, not the build, so that a stale dist can never pass.
+const conditions = ['@capacloud/source', 'node', 'import', 'module', 'default'];
+const resolve = { conditions };
+const ssr = { resolve: { conditions, externalConditions: conditions } };
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'unit',
+          include: [
+            'agent/src/**/*.test.ts',
+            'coordinator/*/src/**/*.test.ts',
+            'shared/*/src/**/*.test.ts',
+            'scripts/**/*.test.ts',
+          ],
+          testTimeout: 20_000,
+        },
+      },
+      { resolve, ssr, test: { name: 'arch', include: ['test/arch/**/*.test.ts'], testTimeout: 120_000 } },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'real',
+          include: ['test/{e2e,chaos,replay,fuzz,sim}/**/*.test.ts'],
+          // Real engines, sockets and processes on a small machine: one file at a time.
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+    ],
+  },
+});
