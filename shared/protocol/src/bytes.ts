@@ -1,15 +1,13 @@
 // The encoders of the web platform exist in every runtime we support, but the `es2024` library alone does not
 // declare them; naming their shape here keeps Node's and the DOM's types out of this package.
-interface TextCoders {
-  readonly TextEncoder: new () => { encode(text: string): Uint8Array };
-  readonly TextDecoder: new (
-    label: string,
-    options: { fatal: boolean; ignoreBOM: boolean },
-  ) => { decode(bytes: Uint8Array): string };
-}
-const coders = globalThis as unknown as TextCoders;
-const encoder = new coders.TextEncoder();
-const decoder = new coders.TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+declare const TextEncoder: new () => { encode(text: string): Uint8Array };
+declare const TextDecoder: new (
+  label: string,
+  options: { fatal: boolean; ignoreBOM: boolean },
+) => { decode(bytes: Uint8Array): string };
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** UTF-8. Throws RangeError for a lone surrogate: it has no UTF-8 form, and replacing it would make two texts one. */
 export function encodeUtf8(text: string): Uint8Array {

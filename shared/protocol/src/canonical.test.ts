@@ -105,7 +105,7 @@ describe('canonicalJson', () => {
       x = 1;
     })(),
     [undefined],
-    new Array(1),
+    Object.assign([], { length: 1 }),
     { toJSON: () => 1 },
     { [Symbol('key')]: 1 },
   ])('refuses %o', (value) => {
