@@ -1,0 +1,39 @@
+import type { Command } from '@capacloud/core/command';
+import type { Event } from '@capacloud/core/event';
+import type { State } from '@capacloud/core/state';
+import type { AccountId, JobId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { Refusal } from '@capacloud/protocol/result';
+
+/**
+ * Private rows that are written in the same transaction as the events of a command: what must be durable
+ * together with a public fact and may not appear in the log.
+ */
+export type Aside =
+  /** The job spec as JSON; `specHash` in the log is SHA-256(salt ‖ canonical spec). */
+  | { readonly kind: 'job_spec'; readonly job: JobId; readonly spec: string; readonly salt: string; readonly name?: string; readonly image: string }
+  | { readonly kind: 'receipt'; readonly task: TaskId; readonly attempt: number; readonly hash: Sha256Hex; readonly signed: string }
+  | { readonly kind: 'session'; readonly sessionKey: string; readonly delegation: string; readonly signature: string }
+  | { readonly kind: 'api_key'; readonly hash: Sha256Hex; readonly id: string; readonly account: AccountId; readonly scopes: string; readonly name: string; readonly createdAt: number; readonly expiresAt?: number }
+  | { readonly kind: 'api_key_revoked'; readonly id: string; readonly at: number }
+  | { readonly kind: 'idempotency'; readonly account: AccountId; readonly key: string; readonly requestHash: Sha256Hex; readonly status: number; readonly body: string; readonly at: number };
+
+export interface CommittedEvent {
+  /** Index in the log, counted from 0. */
+  readonly index: number;
+  readonly event: Event;
+}
+
+export type Outcome = { readonly ok: true; readonly events: readonly CommittedEvent[] } | { readonly ok: false; readonly refusal: Refusal };
+
+/** The single writer: decides, applies, and speaks only after the group is durable. */
+export interface Sequencer {
+  /** Live state. Read only: it may be ahead of what is durable by the group in flight. */
+  readonly state: State;
+  /**
+   * Decides at once, in order of calls; resolves when the events (or, for a refusal, everything it was based
+   * on) are durable. `asides` are computed from the events when the command is accepted.
+   */
+  submit(command: Command, asides?: (events: readonly Event[]) => readonly Aside[]): Promise<Outcome>;
+  /** Called once a group, after it is durable, before the outcomes of its commands resolve. */
+  onCommitted(listener: (events: readonly CommittedEvent[]) => void): () => void;
+}
