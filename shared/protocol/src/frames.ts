@@ -46,12 +46,23 @@ export const AssignmentSchema = Type.Object(
     command: Type.Optional(Type.Array(Type.String({ maxLength: 32_768 }), { maxItems: 256 })),
     workingDir: Type.Optional(Type.String({ maxLength: 1024 })),
     user: Type.Optional(Type.String({ pattern: '^[0-9]{1,10}(:[0-9]{1,10})?$', maxLength: 21 })),
-    env: Type.Record(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$', maxLength: 256 }), Type.String({ maxLength: 32_768 })),
+    env: Type.Record(
+      Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$', maxLength: 256 }),
+      Type.String({ maxLength: 32_768 }),
+    ),
     resources: ResourcesSchema,
     /** Ids of the devices that this attempt may use. */
     devices: Type.Array(Type.String({ maxLength: 96 }), { maxItems: 64 }),
-    inputs: Type.Array(Type.Object({ sha256: Sha256Schema, sizeBytes: count, target: Type.String({ maxLength: 1024 }) }, closed), { maxItems: 64 }),
-    outputs: Type.Array(Type.Object({ path: Type.String({ maxLength: 1024 }), maxBytes: count }, closed), { maxItems: 64 }),
+    inputs: Type.Array(
+      Type.Object(
+        { sha256: Sha256Schema, sizeBytes: count, target: Type.String({ maxLength: 1024 }) },
+        closed,
+      ),
+      { maxItems: 64 },
+    ),
+    outputs: Type.Array(Type.Object({ path: Type.String({ maxLength: 1024 }), maxBytes: count }, closed), {
+      maxItems: 64,
+    }),
     taskIndex: count,
     taskCount: seq,
     pullTimeoutMs: count,
@@ -100,18 +111,34 @@ export const WelcomeFrameSchema = Type.Object(
 export type WelcomeFrame = Static<typeof WelcomeFrameSchema>;
 
 export const AssignFrameSchema = Type.Object(
-  { type: Type.Literal('assign'), ...sequenced, assignments: Type.Array(AssignmentSchema, { minItems: 1, maxItems: wireLimits.assignmentsPerFrame }) },
+  {
+    type: Type.Literal('assign'),
+    ...sequenced,
+    assignments: Type.Array(AssignmentSchema, { minItems: 1, maxItems: wireLimits.assignmentsPerFrame }),
+  },
   closed,
 );
 export const StopFrameSchema = Type.Object(
-  { type: Type.Literal('stop'), ...sequenced, attempts: Type.Array(AttemptRefSchema, { minItems: 1, maxItems: 1024 }) },
+  {
+    type: Type.Literal('stop'),
+    ...sequenced,
+    attempts: Type.Array(AttemptRefSchema, { minItems: 1, maxItems: 1024 }),
+  },
   closed,
 );
 /** Reports up to `report` are durable; heartbeat `heartbeat` was received, so leases run from when it was sent. */
-export const AckFrameSchema = Type.Object({ type: Type.Literal('ack'), ...sequenced, report: count, heartbeat: count }, closed);
+export const AckFrameSchema = Type.Object(
+  { type: Type.Literal('ack'), ...sequenced, report: count, heartbeat: count },
+  closed,
+);
 /** Sent right before the coordinator closes; allowed at any time, so it carries no number. */
 export const RefusalFrameSchema = Type.Object(
-  { type: Type.Literal('refusal'), code: Type.Unsafe<ErrorCode>(Type.String({ maxLength: 64 })), message: Type.String({ maxLength: 1000 }), hint: Type.String({ maxLength: 1000 }) },
+  {
+    type: Type.Literal('refusal'),
+    code: Type.Unsafe<ErrorCode>(Type.String({ maxLength: 64 })),
+    message: Type.String({ maxLength: 1000 }),
+    hint: Type.String({ maxLength: 1000 }),
+  },
   closed,
 );
 export type AssignFrame = Static<typeof AssignFrameSchema>;
@@ -119,8 +146,21 @@ export type StopFrame = Static<typeof StopFrameSchema>;
 export type AckFrame = Static<typeof AckFrameSchema>;
 export type RefusalFrame = Static<typeof RefusalFrameSchema>;
 
-export const CoordinatorFrameSchema = Type.Union([ChallengeFrameSchema, WelcomeFrameSchema, AssignFrameSchema, StopFrameSchema, AckFrameSchema, RefusalFrameSchema]);
-export type CoordinatorFrame = ChallengeFrame | WelcomeFrame | AssignFrame | StopFrame | AckFrame | RefusalFrame;
+export const CoordinatorFrameSchema = Type.Union([
+  ChallengeFrameSchema,
+  WelcomeFrameSchema,
+  AssignFrameSchema,
+  StopFrameSchema,
+  AckFrameSchema,
+  RefusalFrameSchema,
+]);
+export type CoordinatorFrame =
+  | ChallengeFrame
+  | WelcomeFrame
+  | AssignFrame
+  | StopFrame
+  | AckFrame
+  | RefusalFrame;
 
 // ——— agent → coordinator
 
@@ -132,7 +172,11 @@ export const HelloFrameSchema = Type.Object(
     agentVersion: Type.String({ minLength: 1, maxLength: 64 }),
     delegation: DelegationSchema,
     signature: Type.String({ pattern: '^0x[0-9a-f]{130}$', maxLength: 132 }),
-    proof: Type.String({ minLength: 1, maxLength: 128, description: 'Ed25519 over the UTF-8 text "capacloud/session/1\\n" + nonce, base64.' }),
+    proof: Type.String({
+      minLength: 1,
+      maxLength: 128,
+      description: 'Ed25519 over the UTF-8 text "capacloud/session/1\\n" + nonce, base64.',
+    }),
     offer: OfferSchema,
     /** False while the owner pauses or drains: running attempts go on, none is added. */
     accepting: Type.Boolean(),
@@ -143,7 +187,12 @@ export const HelloFrameSchema = Type.Object(
 );
 export type HelloFrame = Static<typeof HelloFrameSchema>;
 
-export const AttemptStageSchema = Type.Union([Type.Literal('pulling'), Type.Literal('starting'), Type.Literal('running'), Type.Literal('uploading')]);
+export const AttemptStageSchema = Type.Union([
+  Type.Literal('pulling'),
+  Type.Literal('starting'),
+  Type.Literal('running'),
+  Type.Literal('uploading'),
+]);
 export type AttemptStage = Static<typeof AttemptStageSchema>;
 
 /**
@@ -152,10 +201,20 @@ export type AttemptStage = Static<typeof AttemptStageSchema>;
  */
 const reportId = seq;
 export const ProgressItemSchema = Type.Object(
-  { kind: Type.Literal('progress'), id: reportId, task: TaskIdSchema, attempt: AttemptNumberSchema, stage: AttemptStageSchema, atMs: count },
+  {
+    kind: Type.Literal('progress'),
+    id: reportId,
+    task: TaskIdSchema,
+    attempt: AttemptNumberSchema,
+    stage: AttemptStageSchema,
+    atMs: count,
+  },
   closed,
 );
-export const FinishedItemSchema = Type.Object({ kind: Type.Literal('finished'), id: reportId, receipt: ReceiptSchema }, closed);
+export const FinishedItemSchema = Type.Object(
+  { kind: Type.Literal('finished'), id: reportId, receipt: ReceiptSchema },
+  closed,
+);
 export const ReportItemSchema = Type.Union([ProgressItemSchema, FinishedItemSchema]);
 export type ReportItem = Static<typeof ReportItemSchema>;
 
@@ -178,17 +237,31 @@ export const HeartbeatFrameSchema = Type.Object(
     ...sequenced,
     n: seq,
     load: Type.Object({ cpuMilli: count, memoryFreeBytes: count, diskFreeBytes: count }, closed),
-    pulls: Type.Array(Type.Object({ task: TaskIdSchema, attempt: AttemptNumberSchema, doneBytes: count, totalBytes: count }, closed), { maxItems: 64 }),
+    pulls: Type.Array(
+      Type.Object(
+        { task: TaskIdSchema, attempt: AttemptNumberSchema, doneBytes: count, totalBytes: count },
+        closed,
+      ),
+      { maxItems: 64 },
+    ),
   },
   closed,
 );
 export type HeartbeatFrame = Static<typeof HeartbeatFrameSchema>;
 
 /** The offer changed (a device fell ill, the owner paused). */
-export const OfferFrameSchema = Type.Object({ type: Type.Literal('offer'), ...sequenced, offer: OfferSchema, accepting: Type.Boolean() }, closed);
+export const OfferFrameSchema = Type.Object(
+  { type: Type.Literal('offer'), ...sequenced, offer: OfferSchema, accepting: Type.Boolean() },
+  closed,
+);
 export type OfferFrame = Static<typeof OfferFrameSchema>;
 
-export const AgentFrameSchema = Type.Union([HelloFrameSchema, ReportFrameSchema, HeartbeatFrameSchema, OfferFrameSchema]);
+export const AgentFrameSchema = Type.Union([
+  HelloFrameSchema,
+  ReportFrameSchema,
+  HeartbeatFrameSchema,
+  OfferFrameSchema,
+]);
 export type AgentFrame = HelloFrame | ReportFrame | HeartbeatFrame | OfferFrame;
 
 /** The text that the session key signs to prove that it is there, now. */

@@ -26,12 +26,20 @@ function branded<T extends string>(pattern: string, maxLength: number, descripti
   return Type.Unsafe<T>(Type.String({ pattern, maxLength, description }));
 }
 
-export const AccountIdSchema = branded<AccountId>(accountIdPattern, 44, 'Account: acc_NAME or a lower-case wallet address.');
+export const AccountIdSchema = branded<AccountId>(
+  accountIdPattern,
+  44,
+  'Account: acc_NAME or a lower-case wallet address.',
+);
 export const NodeIdSchema = branded<NodeId>(nodeIdPattern, 45, 'Node: node_ and the address of its key.');
 export const JobIdSchema = branded<JobId>(jobIdPattern, 24, 'Job.');
 export const TaskIdSchema = branded<TaskId>(taskIdPattern, 30, 'Task: JOB.INDEX.');
 export const Sha256Schema = branded<Sha256Hex>(sha256Pattern, 64, 'SHA-256, lower-case hex.');
-export const AddressSchema = Type.String({ pattern: addressPattern, maxLength: 42, description: 'Wallet address, lower-case hex.' });
+export const AddressSchema = Type.String({
+  pattern: addressPattern,
+  maxLength: 42,
+  description: 'Wallet address, lower-case hex.',
+});
 export type Address = Static<typeof AddressSchema>;
 
 const accountId = new RegExp(accountIdPattern);

@@ -2,24 +2,53 @@ import Type, { type Static } from 'typebox';
 import { accountIdPattern, Sha256Schema } from './ids.ts';
 
 const closed = { additionalProperties: false } as const;
-const Size = Type.String({ pattern: '^[0-9]+(\\.[0-9]+)?(Ki|Mi|Gi|Ti|K|k|M|G|T)?B?$', maxLength: 32, description: 'A size: 512Mi, 16Gi, 40GB.' });
-const Duration = Type.String({ pattern: '^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$', minLength: 2, maxLength: 32, description: 'A duration: 90s, 30m, 1h30m, 7d.' });
-const Money = Type.String({ pattern: '^[0-9]+(\\.[0-9]{1,9})?$', maxLength: 32, description: 'An amount as text: "0.80".' });
+const Size = Type.String({
+  pattern: '^[0-9]+(\\.[0-9]+)?(Ki|Mi|Gi|Ti|K|k|M|G|T)?B?$',
+  maxLength: 32,
+  description: 'A size: 512Mi, 16Gi, 40GB.',
+});
+const Duration = Type.String({
+  pattern: '^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$',
+  minLength: 2,
+  maxLength: 32,
+  description: 'A duration: 90s, 30m, 1h30m, 7d.',
+});
+const Money = Type.String({
+  pattern: '^[0-9]+(\\.[0-9]{1,9})?$',
+  maxLength: 32,
+  description: 'An amount as text: "0.80".',
+});
 const Ident = Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', maxLength: 63 });
 const AbsolutePath = Type.String({ pattern: '^/', maxLength: 1024 });
-const Strings = Type.Union([Type.String({ maxLength: 32_768 }), Type.Array(Type.String({ maxLength: 32_768 }), { minItems: 1, maxItems: 256 })]);
+const Strings = Type.Union([
+  Type.String({ maxLength: 32_768 }),
+  Type.Array(Type.String({ maxLength: 32_768 }), { minItems: 1, maxItems: 256 }),
+]);
 const Gpu = Type.Object(
   {
     count: Type.Optional(Type.Integer({ minimum: 1, maximum: 64, default: 1 })),
     vendor: Type.Optional(Type.Union([Type.Literal('nvidia'), Type.Literal('amd'), Type.Literal('intel')])),
     model: Type.Optional(
-      Type.Union([Type.String({ minLength: 1, maxLength: 96 }), Type.Array(Type.String({ minLength: 1, maxLength: 96 }), { minItems: 1, maxItems: 16 })], {
-        description: 'Any of these, matched on the normalised name (rtx-4090, a100-sxm4-80gb).',
-      }),
+      Type.Union(
+        [
+          Type.String({ minLength: 1, maxLength: 96 }),
+          Type.Array(Type.String({ minLength: 1, maxLength: 96 }), { minItems: 1, maxItems: 16 }),
+        ],
+        {
+          description: 'Any of these, matched on the normalised name (rtx-4090, a100-sxm4-80gb).',
+        },
+      ),
     ),
     vram: Type.Optional(Size),
-    compute_capability: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$', description: 'Minimum.' })),
-    cuda: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}(\\.[0-9]{1,2})?$', description: 'Minimum that the driver supports.' })),
+    compute_capability: Type.Optional(
+      Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$', description: 'Minimum.' }),
+    ),
+    cuda: Type.Optional(
+      Type.String({
+        pattern: '^[0-9]{1,2}(\\.[0-9]{1,2})?$',
+        description: 'Minimum that the driver supports.',
+      }),
+    ),
   },
   closed,
 );
@@ -33,25 +62,63 @@ export const JobFileSchema = Type.Object(
     $schema: Type.Optional(Type.String({ maxLength: 1024 })),
     version: Type.Literal('1'),
     name: Type.Optional(Ident),
-    labels: Type.Optional(Type.Record(Type.String({ minLength: 1, maxLength: 63 }), Type.String({ maxLength: 256 }), { maxProperties: 64 })),
+    labels: Type.Optional(
+      Type.Record(Type.String({ minLength: 1, maxLength: 63 }), Type.String({ maxLength: 256 }), {
+        maxProperties: 64,
+      }),
+    ),
     type: Type.Optional(Type.Literal('batch', { default: 'batch' })),
-    image: Type.String({ minLength: 1, maxLength: 512, pattern: '^[a-zA-Z0-9][a-zA-Z0-9._/:@-]*$', description: 'Image reference, best with a digest: NAME@sha256:….' }),
+    image: Type.String({
+      minLength: 1,
+      maxLength: 512,
+      pattern: '^[a-zA-Z0-9][a-zA-Z0-9._/:@-]*$',
+      description: 'Image reference, best with a digest: NAME@sha256:….',
+    }),
     entrypoint: Type.Optional(Strings),
-    command: Type.Optional(Type.Union(Strings.anyOf, { description: 'A string runs through /bin/sh -c; a list is run as it is.' })),
+    command: Type.Optional(
+      Type.Union(Strings.anyOf, { description: 'A string runs through /bin/sh -c; a list is run as it is.' }),
+    ),
     working_dir: Type.Optional(AbsolutePath),
-    user: Type.Optional(Type.String({ pattern: '^[0-9]{1,10}(:[0-9]{1,10})?$', default: '65532:65532', description: 'UID[:GID]. Root needs a node whose owner allows it.' })),
+    user: Type.Optional(
+      Type.String({
+        pattern: '^[0-9]{1,10}(:[0-9]{1,10})?$',
+        default: '65532:65532',
+        description: 'UID[:GID]. Root needs a node whose owner allows it.',
+      }),
+    ),
     env: Type.Optional(
-      Type.Record(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$', maxLength: 256 }), Type.Union([Type.String({ maxLength: 32_768 }), Type.Number(), Type.Boolean()]), { maxProperties: 256 }),
+      Type.Record(
+        Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$', maxLength: 256 }),
+        Type.Union([Type.String({ maxLength: 32_768 }), Type.Number(), Type.Boolean()]),
+        { maxProperties: 256 },
+      ),
     ),
     resources: Type.Optional(
       Type.Object(
         {
-          cpu: Type.Optional(Type.Union([Type.Number({ exclusiveMinimum: 0 }), Type.String({ pattern: '^[0-9]+m$', maxLength: 16 })], { default: 1 })),
+          cpu: Type.Optional(
+            Type.Union(
+              [Type.Number({ exclusiveMinimum: 0 }), Type.String({ pattern: '^[0-9]+m$', maxLength: 16 })],
+              { default: 1 },
+            ),
+          ),
           memory: Type.Optional({ ...Size, default: '1Gi' } as typeof Size),
-          disk: Type.Optional({ ...Size, default: '1Gi', description: 'Scratch for outputs.' } as typeof Size),
+          disk: Type.Optional({
+            ...Size,
+            default: '1Gi',
+            description: 'Scratch for outputs.',
+          } as typeof Size),
           shm_size: Type.Optional({ ...Size, default: '64Mi' } as typeof Size),
           gpu: Type.Optional(
-            Type.Union([Type.Integer({ minimum: 0, maximum: 64 }), Type.String({ pattern: '^[A-Za-z0-9-]+(:[0-9]{1,2})?$', maxLength: 128, description: 'MODEL[:COUNT]' }), Gpu]),
+            Type.Union([
+              Type.Integer({ minimum: 0, maximum: 64 }),
+              Type.String({
+                pattern: '^[A-Za-z0-9-]+(:[0-9]{1,2})?$',
+                maxLength: 128,
+                description: 'MODEL[:COUNT]',
+              }),
+              Gpu,
+            ]),
           ),
         },
         closed,
@@ -60,8 +127,15 @@ export const JobFileSchema = Type.Object(
     placement: Type.Optional(
       Type.Object(
         {
-          providers: Type.Optional(Type.Array(Type.String({ pattern: accountIdPattern, maxLength: 44 }), { minItems: 1, maxItems: 64 })),
-          exclude_providers: Type.Optional(Type.Array(Type.String({ pattern: accountIdPattern, maxLength: 44 }), { maxItems: 64 })),
+          providers: Type.Optional(
+            Type.Array(Type.String({ pattern: accountIdPattern, maxLength: 44 }), {
+              minItems: 1,
+              maxItems: 64,
+            }),
+          ),
+          exclude_providers: Type.Optional(
+            Type.Array(Type.String({ pattern: accountIdPattern, maxLength: 44 }), { maxItems: 64 }),
+          ),
         },
         closed,
       ),
@@ -72,7 +146,12 @@ export const JobFileSchema = Type.Object(
         Type.Object(
           {
             name: Type.Optional(Ident),
-            source: Type.String({ minLength: 1, maxLength: 4096, description: 'artifact:SHA256 of an uploaded artifact. The command line also takes a path and uploads it.' }),
+            source: Type.String({
+              minLength: 1,
+              maxLength: 4096,
+              description:
+                'artifact:SHA256 of an uploaded artifact. The command line also takes a path and uploads it.',
+            }),
             target: AbsolutePath,
             sha256: Type.Optional(Sha256Schema),
             read_only: Type.Optional(Type.Literal(true, { default: true })),
@@ -87,7 +166,11 @@ export const JobFileSchema = Type.Object(
         Type.Object(
           {
             name: Type.Optional(Ident),
-            path: Type.String({ pattern: '^/', maxLength: 1024, description: 'A folder (/out), or a file in one (/out/result.json).' }),
+            path: Type.String({
+              pattern: '^/',
+              maxLength: 1024,
+              description: 'A folder (/out), or a file in one (/out/result.json).',
+            }),
             max_size: Type.Optional(Size),
           },
           closed,
@@ -95,18 +178,47 @@ export const JobFileSchema = Type.Object(
         { maxItems: 64 },
       ),
     ),
-    network: Type.Optional(Type.Object({ mode: Type.Optional(Type.Literal('none', { default: 'none' })) }, closed)),
-    timeout: Type.Optional({ ...Duration, default: '1h', description: 'How long one attempt may run.' } as typeof Duration),
+    network: Type.Optional(
+      Type.Object({ mode: Type.Optional(Type.Literal('none', { default: 'none' })) }, closed),
+    ),
+    timeout: Type.Optional({
+      ...Duration,
+      default: '1h',
+      description: 'How long one attempt may run.',
+    } as typeof Duration),
     queue_timeout: Type.Optional({ ...Duration, default: '1d' } as typeof Duration),
     stop_grace_period: Type.Optional({ ...Duration, default: '10s' } as typeof Duration),
     retry: Type.Optional(
       Type.Object(
         {
-          max_attempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 1, description: "Attempts that may end by the job's own error." })),
-          on: Type.Optional(Type.Array(Type.Union([Type.Literal('error'), Type.Literal('timeout'), Type.Literal('oom')]), { uniqueItems: true, maxItems: 3 })),
-          exit_codes: Type.Optional(Type.Array(Type.Integer({ minimum: 1, maximum: 255 }), { maxItems: 255 })),
-          backoff: Type.Optional(Type.Object({ initial: Type.Optional(Duration), max: Type.Optional(Duration) }, closed)),
-          provider_lost: Type.Optional(Type.Integer({ minimum: 0, maximum: 100, default: 5, description: "A budget of its own for the providers' failures." })),
+          max_attempts: Type.Optional(
+            Type.Integer({
+              minimum: 1,
+              maximum: 100,
+              default: 1,
+              description: "Attempts that may end by the job's own error.",
+            }),
+          ),
+          on: Type.Optional(
+            Type.Array(Type.Union([Type.Literal('error'), Type.Literal('timeout'), Type.Literal('oom')]), {
+              uniqueItems: true,
+              maxItems: 3,
+            }),
+          ),
+          exit_codes: Type.Optional(
+            Type.Array(Type.Integer({ minimum: 1, maximum: 255 }), { maxItems: 255 }),
+          ),
+          backoff: Type.Optional(
+            Type.Object({ initial: Type.Optional(Duration), max: Type.Optional(Duration) }, closed),
+          ),
+          provider_lost: Type.Optional(
+            Type.Integer({
+              minimum: 0,
+              maximum: 100,
+              default: 5,
+              description: "A budget of its own for the providers' failures.",
+            }),
+          ),
         },
         closed,
       ),
@@ -116,14 +228,21 @@ export const JobFileSchema = Type.Object(
         {
           max_per_hour: Type.Optional({ ...Money, description: 'Ceiling for one task.' } as typeof Money),
           max_total: Type.Optional({ ...Money, description: 'Ceiling for the whole job.' } as typeof Money),
-          currency: Type.Optional(Type.Union([Type.Literal('USD'), Type.Literal('CAPA')], { default: 'USD' })),
+          currency: Type.Optional(
+            Type.Union([Type.Literal('USD'), Type.Literal('CAPA')], { default: 'USD' }),
+          ),
         },
         closed,
       ),
     ),
     verification: Type.Optional(Type.Object({ policy: Type.Literal('none') }, closed)),
   },
-  { ...closed, patternProperties: { '^x-': {} }, $id: 'https://capacloud.example/schemas/job-1.schema.json', title: 'CapaCloud job' },
+  {
+    ...closed,
+    patternProperties: { '^x-': {} },
+    $id: 'https://capacloud.example/schemas/job-1.schema.json',
+    title: 'CapaCloud job',
+  },
 );
 export type JobFile = Static<typeof JobFileSchema>;
 
@@ -155,10 +274,11 @@ export const unsupportedFields: readonly string[] = [
 ];
 
 /** Values that the job language has and nothing acts on yet. */
-export const unsupportedValues: readonly { readonly pointer: string; readonly values: readonly unknown[] }[] = [
-  { pointer: '/type', values: ['service'] },
-  { pointer: '/network/mode', values: ['egress', 'full'] },
-  { pointer: '/verification/policy', values: ['attest', 'spot_check', 'redundant'] },
-  { pointer: '/inputs/*/read_only', values: [false] },
-  { pointer: '/retry/on/*', values: ['verification_failed'] },
-];
+export const unsupportedValues: readonly { readonly pointer: string; readonly values: readonly unknown[] }[] =
+  [
+    { pointer: '/type', values: ['service'] },
+    { pointer: '/network/mode', values: ['egress', 'full'] },
+    { pointer: '/verification/policy', values: ['attest', 'spot_check', 'redundant'] },
+    { pointer: '/inputs/*/read_only', values: [false] },
+    { pointer: '/retry/on/*', values: ['verification_failed'] },
+  ];

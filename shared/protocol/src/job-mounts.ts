@@ -1,7 +1,24 @@
 import type { Problem } from './result.ts';
 
 /** Folders that belong to the image or the kernel: nothing may be mounted over them. */
-const reserved = new Set(['bin', 'boot', 'dev', 'etc', 'lib', 'lib32', 'lib64', 'libx32', 'proc', 'root', 'run', 'sbin', 'sys', 'tmp', 'usr', 'var']);
+const reserved = new Set([
+  'bin',
+  'boot',
+  'dev',
+  'etc',
+  'lib',
+  'lib32',
+  'lib64',
+  'libx32',
+  'proc',
+  'root',
+  'run',
+  'sbin',
+  'sys',
+  'tmp',
+  'usr',
+  'var',
+]);
 
 /** The folder that is mounted for an input: the one that holds it. */
 export function inputFolder(target: string): string {
@@ -19,25 +36,40 @@ export function isFilePath(path: string): boolean {
 }
 
 function isPlain(path: string): boolean {
-  return !/[\0-\x1f\x7f\\,:]/.test(path) && !path.split('/').some((part, index) => part === '.' || part === '..' || (part === '' && index > 0));
+  return (
+    !/[\0-\x1f\x7f\\,:]/.test(path) &&
+    !path.split('/').some((part, index) => part === '.' || part === '..' || (part === '' && index > 0))
+  );
 }
 
 /**
  * Inputs and outputs are mounted as folders, because containers cannot mount single files portably. So every
  * path needs a folder of its own, inputs and outputs may not share one, and none may hide part of the system.
  */
-export function checkMounts(inputs: readonly { readonly target: string }[], outputs: readonly { readonly path: string }[]): readonly Problem[] {
+export function checkMounts(
+  inputs: readonly { readonly target: string }[],
+  outputs: readonly { readonly path: string }[],
+): readonly Problem[] {
   const problems: Problem[] = [];
   const targets = new Set<string>();
   const folders: { folder: string; pointer: string; kind: 'input' | 'output' }[] = [];
   const add = (pathText: string, pointer: string, kind: 'input' | 'output', folder: string) => {
     const path = kind === 'output' ? pathText.replace(/\/$/, '') : pathText;
     if (!isPlain(path) || path === '') {
-      problems.push({ pointer, message: 'must be a plain absolute path without . or .. parts, colons, commas or backslashes' });
+      problems.push({
+        pointer,
+        message: 'must be a plain absolute path without . or .. parts, colons, commas or backslashes',
+      });
     } else if (folder === '') {
-      problems.push({ pointer, message: `must be inside a folder, for example ${kind === 'input' ? '/in/data.json' : '/out/result.json'}` });
+      problems.push({
+        pointer,
+        message: `must be inside a folder, for example ${kind === 'input' ? '/in/data.json' : '/out/result.json'}`,
+      });
     } else if (reserved.has(folder.split('/')[1] ?? '')) {
-      problems.push({ pointer, message: `may not be below /${folder.split('/')[1]}, which belongs to the image` });
+      problems.push({
+        pointer,
+        message: `may not be below /${folder.split('/')[1]}, which belongs to the image`,
+      });
     } else if (targets.has(path)) {
       problems.push({ pointer, message: 'is named twice' });
     } else {
@@ -45,11 +77,19 @@ export function checkMounts(inputs: readonly { readonly target: string }[], outp
       folders.push({ folder, pointer, kind });
     }
   };
-  inputs.forEach((input, index) => add(input.target, `/inputs/${index}/target`, 'input', inputFolder(input.target)));
-  outputs.forEach((output, index) => add(output.path, `/outputs/${index}/path`, 'output', outputFolder(output.path)));
+  inputs.forEach((input, index) =>
+    add(input.target, `/inputs/${index}/target`, 'input', inputFolder(input.target)),
+  );
+  outputs.forEach((output, index) =>
+    add(output.path, `/outputs/${index}/path`, 'output', outputFolder(output.path)),
+  );
   for (const output of folders.filter((entry) => entry.kind === 'output')) {
     const clash = folders.find((entry) => entry.kind === 'input' && overlaps(entry.folder, output.folder));
-    if (clash !== undefined) problems.push({ pointer: output.pointer, message: `overlaps ${clash.pointer}: inputs are read-only, so outputs need a folder of their own` });
+    if (clash !== undefined)
+      problems.push({
+        pointer: output.pointer,
+        message: `overlaps ${clash.pointer}: inputs are read-only, so outputs need a folder of their own`,
+      });
   }
   return problems;
 }

@@ -60,7 +60,11 @@ const checkJobFile = Compile(JobFileSchema);
 export function parseJobFile(input: unknown): Result<JobSpec> {
   const unsupported = findUnsupported(input);
   if (unsupported.length > 0) {
-    return refuse('job.unsupported', `Not supported yet: ${unsupported.map((problem) => problem.pointer).join(', ')}.`, { problems: unsupported });
+    return refuse(
+      'job.unsupported',
+      `Not supported yet: ${unsupported.map((problem) => problem.pointer).join(', ')}.`,
+      { problems: unsupported },
+    );
   }
   const problems = schemaProblems(checkJobFile, input);
   if (problems.length > 0) return refuse('job.invalid', summary(problems), { problems });
@@ -86,26 +90,36 @@ function specFromFile(file: JobFile): Result<JobSpec> {
   };
   const duration = (pointer: string, text: string): number => {
     const durationMs = parseDuration(text);
-    if (durationMs === undefined || durationMs < 1000 || durationMs > maxDurationMs) problem(pointer, 'must be between 1s and 30d, for example 90s or 1h30m');
+    if (durationMs === undefined || durationMs < 1000 || durationMs > maxDurationMs)
+      problem(pointer, 'must be between 1s and 30d, for example 90s or 1h30m');
     return durationMs ?? 1000;
   };
   const money = (pointer: string, text: string | undefined): bigint | undefined => {
     if (text === undefined) return undefined;
     const nano = parseDecimalNano(text);
-    if (nano === undefined || nano < 1n || nano > 10n ** 18n) problem(pointer, 'must be more than 0, with at most 9 decimals');
+    if (nano === undefined || nano < 1n || nano > 10n ** 18n)
+      problem(pointer, 'must be more than 0, with at most 9 decimals');
     return nano;
   };
 
   const resources = parseResources(file.resources ?? {}, size, problem);
   const inputs = (file.inputs ?? []).map((input, index) => {
     const sha256 = input.source.startsWith('artifact:') ? input.source.slice('artifact:'.length) : '';
-    if (!isSha256(sha256)) problem(`/inputs/${index}/source`, 'must be artifact:SHA256 (upload the file first; the command line does it for paths)');
-    if (input.sha256 !== undefined && input.sha256 !== sha256) problem(`/inputs/${index}/sha256`, 'differs from the hash in source');
+    if (!isSha256(sha256))
+      problem(
+        `/inputs/${index}/source`,
+        'must be artifact:SHA256 (upload the file first; the command line does it for paths)',
+      );
+    if (input.sha256 !== undefined && input.sha256 !== sha256)
+      problem(`/inputs/${index}/sha256`, 'differs from the hash in source');
     return { sha256: sha256 as Sha256Hex, target: input.target };
   });
   const outputs = (file.outputs ?? []).map((output, index) => ({
     path: output.path,
-    maxBytes: output.max_size === undefined ? resources.diskBytes : size(`/outputs/${index}/max_size`, output.max_size),
+    maxBytes:
+      output.max_size === undefined
+        ? resources.diskBytes
+        : size(`/outputs/${index}/max_size`, output.max_size),
   }));
   problems.push(...checkMounts(inputs, outputs));
 
@@ -182,10 +196,14 @@ function parseGpu(gpu: GpuField, size: (pointer: string, text: string) => number
   if (typeof gpu === 'string') {
     const [model = '', countText] = gpu.split(':');
     // "2" written as text is a count, as in Compose files.
-    if (countText === undefined && /^[0-9]+$/.test(model)) return Number(model) === 0 ? undefined : { count: Number(model) };
+    if (countText === undefined && /^[0-9]+$/.test(model))
+      return Number(model) === 0 ? undefined : { count: Number(model) };
     return { count: Math.max(1, Number(countText ?? 1)), models: [normaliseModel(model)] };
   }
-  const models = gpu.model === undefined ? undefined : (typeof gpu.model === 'string' ? [gpu.model] : gpu.model).map(normaliseModel);
+  const models =
+    gpu.model === undefined
+      ? undefined
+      : (typeof gpu.model === 'string' ? [gpu.model] : gpu.model).map(normaliseModel);
   return {
     count: gpu.count ?? 1,
     ...(gpu.vendor === undefined ? {} : { vendor: gpu.vendor }),
@@ -200,36 +218,48 @@ const notYet = 'is not supported yet: nothing would act on it';
 
 function findUnsupported(input: unknown): Problem[] {
   const problems: Problem[] = [];
-  for (const pattern of unsupportedFields) visit(input, pattern.split('/').slice(1), '', (pointer) => problems.push({ pointer, message: notYet }));
+  for (const pattern of unsupportedFields)
+    visit(input, pattern.split('/').slice(1), '', (pointer) => problems.push({ pointer, message: notYet }));
   for (const { pointer: pattern, values } of unsupportedValues) {
     visit(input, pattern.split('/').slice(1), '', (pointer, value) => {
       if (values.includes(value)) problems.push({ pointer, message: `${JSON.stringify(value)} ${notYet}` });
     });
   }
-  if (Array.isArray(property(property(input, 'resources'), 'gpu'))) problems.push({ pointer: '/resources/gpu', message: `a list of alternatives ${notYet}` });
+  if (Array.isArray(property(property(input, 'resources'), 'gpu')))
+    problems.push({ pointer: '/resources/gpu', message: `a list of alternatives ${notYet}` });
   const inputs = property(input, 'inputs');
   if (Array.isArray(inputs)) {
     inputs.slice(0, 64).forEach((item, index) => {
       const source = property(item, 'source');
-      const scheme = typeof source === 'string' ? /^(https|s3|hf|git\+https|ipfs|data):/.exec(source)?.[1] : undefined;
-      if (scheme !== undefined) problems.push({ pointer: `/inputs/${index}/source`, message: `${scheme}: ${notYet}` });
+      const scheme =
+        typeof source === 'string' ? /^(https|s3|hf|git\+https|ipfs|data):/.exec(source)?.[1] : undefined;
+      if (scheme !== undefined)
+        problems.push({ pointer: `/inputs/${index}/source`, message: `${scheme}: ${notYet}` });
     });
   }
   return problems;
 }
 
 function property(value: unknown, key: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : undefined;
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
+    ? (value as Record<string, unknown>)[key]
+    : undefined;
 }
 
-function visit(value: unknown, path: readonly string[], pointer: string, found: (pointer: string, value: unknown) => void): void {
+function visit(
+  value: unknown,
+  path: readonly string[],
+  pointer: string,
+  found: (pointer: string, value: unknown) => void,
+): void {
   const [key, ...rest] = path;
   if (key === undefined) {
     if (value !== undefined) found(pointer, value);
     return;
   }
   if (key === '*') {
-    if (Array.isArray(value)) value.slice(0, 64).forEach((item, index) => visit(item, rest, `${pointer}/${index}`, found));
+    if (Array.isArray(value))
+      value.slice(0, 64).forEach((item, index) => visit(item, rest, `${pointer}/${index}`, found));
     return;
   }
   visit(property(value, key), rest, `${pointer}/${key}`, found);

@@ -11,33 +11,119 @@ export interface ReasonEntry {
   readonly hint: string;
 }
 
-function reason(fault: ReasonEntry['fault'], sentence: string, hint: string, retryOn?: ReasonEntry['retryOn']): ReasonEntry {
+function reason(
+  fault: ReasonEntry['fault'],
+  sentence: string,
+  hint: string,
+  retryOn?: ReasonEntry['retryOn'],
+): ReasonEntry {
   return retryOn === undefined ? { fault, sentence, hint } : { fault, sentence, hint, retryOn };
 }
 
 /** Outcomes that an agent reports in a receipt. */
 export const outcomeReasons = {
   completed: reason('none', 'The container exited with 0 and its outputs were collected.', ''),
-  exit_nonzero: reason('consumer', 'The container exited with a code other than 0.', 'Read the log: capacloud logs TASK.', 'error'),
-  oom_killed: reason('consumer', 'The kernel killed a process of the container because it ran out of memory.', 'Raise resources.memory; scratch on a memory file system counts as memory too.', 'oom'),
-  pids_exhausted: reason('consumer', 'The container reached its process limit and did not succeed.', 'Start fewer processes or threads.', 'error'),
-  disk_full: reason('consumer', 'The container filled its scratch disk.', 'Raise resources.disk, or write less.', 'error'),
-  run_timeout: reason('consumer', 'The container ran longer than its timeout and was stopped.', 'Raise timeout, or split the work.', 'timeout'),
-  output_missing: reason('consumer', 'An output named in the job file was not there when the container exited.', 'Write every path listed in outputs, or remove it from the list.', 'error'),
-  output_too_large: reason('consumer', 'An output is larger than allowed.', 'Raise outputs[].max_size, or write less.', 'error'),
-  output_invalid: reason('consumer', 'An output holds something other than plain files and folders, or too many of them.', 'Write plain files; links, sockets and devices are not collected.', 'error'),
-  image_not_found: reason('consumer', 'The image does not exist or may not be read.', 'Check the image name and tag.'),
-  image_pull_failed: reason('provider', 'The image could not be pulled.', 'The task is tried on another node.'),
-  pull_timeout: reason('provider', 'Pulling the image took too long.', 'The task is tried on another node; a smaller image helps.'),
-  input_unavailable: reason('platform', 'An input could not be fetched.', 'The task is tried again; check that the artifact still exists.'),
-  start_failed: reason('consumer', 'The container could not be started.', 'Check entrypoint, command, working_dir and user.', 'error'),
-  start_timeout: reason('provider', 'Starting the container took too long.', 'The task is tried on another node.'),
-  upload_failed: reason('provider', 'The outputs could not be uploaded.', 'The task is tried on another node.'),
-  engine_lost: reason('provider', 'The container engine of the node stopped or lost the container.', 'The task is tried on another node.'),
-  lease_lapsed: reason('provider', 'The agent lost contact for longer than its lease and stopped the container.', 'The task is tried on another node.'),
+  exit_nonzero: reason(
+    'consumer',
+    'The container exited with a code other than 0.',
+    'Read the log: capacloud logs TASK.',
+    'error',
+  ),
+  oom_killed: reason(
+    'consumer',
+    'The kernel killed a process of the container because it ran out of memory.',
+    'Raise resources.memory; scratch on a memory file system counts as memory too.',
+    'oom',
+  ),
+  pids_exhausted: reason(
+    'consumer',
+    'The container reached its process limit and did not succeed.',
+    'Start fewer processes or threads.',
+    'error',
+  ),
+  disk_full: reason(
+    'consumer',
+    'The container filled its scratch disk.',
+    'Raise resources.disk, or write less.',
+    'error',
+  ),
+  run_timeout: reason(
+    'consumer',
+    'The container ran longer than its timeout and was stopped.',
+    'Raise timeout, or split the work.',
+    'timeout',
+  ),
+  output_missing: reason(
+    'consumer',
+    'An output named in the job file was not there when the container exited.',
+    'Write every path listed in outputs, or remove it from the list.',
+    'error',
+  ),
+  output_too_large: reason(
+    'consumer',
+    'An output is larger than allowed.',
+    'Raise outputs[].max_size, or write less.',
+    'error',
+  ),
+  output_invalid: reason(
+    'consumer',
+    'An output holds something other than plain files and folders, or too many of them.',
+    'Write plain files; links, sockets and devices are not collected.',
+    'error',
+  ),
+  image_not_found: reason(
+    'consumer',
+    'The image does not exist or may not be read.',
+    'Check the image name and tag.',
+  ),
+  image_pull_failed: reason(
+    'provider',
+    'The image could not be pulled.',
+    'The task is tried on another node.',
+  ),
+  pull_timeout: reason(
+    'provider',
+    'Pulling the image took too long.',
+    'The task is tried on another node; a smaller image helps.',
+  ),
+  input_unavailable: reason(
+    'platform',
+    'An input could not be fetched.',
+    'The task is tried again; check that the artifact still exists.',
+  ),
+  start_failed: reason(
+    'consumer',
+    'The container could not be started.',
+    'Check entrypoint, command, working_dir and user.',
+    'error',
+  ),
+  start_timeout: reason(
+    'provider',
+    'Starting the container took too long.',
+    'The task is tried on another node.',
+  ),
+  upload_failed: reason(
+    'provider',
+    'The outputs could not be uploaded.',
+    'The task is tried on another node.',
+  ),
+  engine_lost: reason(
+    'provider',
+    'The container engine of the node stopped or lost the container.',
+    'The task is tried on another node.',
+  ),
+  lease_lapsed: reason(
+    'provider',
+    'The agent lost contact for longer than its lease and stopped the container.',
+    'The task is tried on another node.',
+  ),
   stopped: reason('none', 'The container was stopped because the coordinator asked for it.', ''),
   refused: reason('provider', 'The agent refused the task.', 'The task is tried on another node.'),
-  agent_failed: reason('provider', 'The agent met an error of its own.', 'The task is tried on another node; the owner finds the cause in the agent log.'),
+  agent_failed: reason(
+    'provider',
+    'The agent met an error of its own.',
+    'The task is tried on another node; the owner finds the cause in the agent log.',
+  ),
 } as const satisfies Record<string, ReasonEntry>;
 export type OutcomeReason = keyof typeof outcomeReasons;
 
@@ -48,22 +134,57 @@ export const coordinatorReasons = {
   progressing: reason('none', 'The node reports progress.', ''),
   verifying: reason('none', 'The result is being checked.', ''),
   no_nodes: reason('none', 'No node is connected.', 'Wait, or ask the operator.'),
-  no_feasible_node: reason('none', 'No connected node could ever run this task.', 'Lower resources, or relax gpu and placement.'),
-  price_too_low: reason('none', 'Every node that could run this task asks for more than the ceiling.', 'Raise price.max_per_hour.'),
-  no_capacity: reason('none', 'Every node that could run this task is busy.', 'Wait; the task starts as soon as a node is free.'),
+  no_feasible_node: reason(
+    'none',
+    'No connected node could ever run this task.',
+    'Lower resources, or relax gpu and placement.',
+  ),
+  price_too_low: reason(
+    'none',
+    'Every node that could run this task asks for more than the ceiling.',
+    'Raise price.max_per_hour.',
+  ),
+  no_capacity: reason(
+    'none',
+    'Every node that could run this task is busy.',
+    'Wait; the task starts as soon as a node is free.',
+  ),
   backing_off: reason('none', 'The task waits before its next attempt.', ''),
-  queue_timeout: reason('none', 'The task waited longer than queue_timeout.', 'Raise queue_timeout or price.max_per_hour, or lower resources.'),
-  node_lost: reason('provider', 'The node was silent for longer than its lease.', 'The task is tried on another node.'),
-  assignment_timeout: reason('provider', 'The node did not begin in time.', 'The task is tried on another node.'),
-  upload_timeout: reason('provider', 'The node did not finish uploading in time.', 'The task is tried on another node.'),
+  queue_timeout: reason(
+    'none',
+    'The task waited longer than queue_timeout.',
+    'Raise queue_timeout or price.max_per_hour, or lower resources.',
+  ),
+  node_lost: reason(
+    'provider',
+    'The node was silent for longer than its lease.',
+    'The task is tried on another node.',
+  ),
+  assignment_timeout: reason(
+    'provider',
+    'The node did not begin in time.',
+    'The task is tried on another node.',
+  ),
+  upload_timeout: reason(
+    'provider',
+    'The node did not finish uploading in time.',
+    'The task is tried on another node.',
+  ),
   node_drained: reason('none', 'The node is going away.', 'The task is tried on another node.'),
   cancelled: reason('none', 'The job was cancelled.', ''),
-  receipt_invalid: reason('provider', 'The receipt does not match the attempt.', 'The task is tried on another node.'),
+  receipt_invalid: reason(
+    'provider',
+    'The receipt does not match the attempt.',
+    'The task is tried on another node.',
+  ),
 } as const satisfies Record<string, ReasonEntry>;
 export type CoordinatorReason = keyof typeof coordinatorReasons;
 
 export type TaskReason = OutcomeReason | CoordinatorReason;
-export const taskReasons: Readonly<Record<TaskReason, ReasonEntry>> = { ...outcomeReasons, ...coordinatorReasons };
+export const taskReasons: Readonly<Record<TaskReason, ReasonEntry>> = {
+  ...outcomeReasons,
+  ...coordinatorReasons,
+};
 
 /** The names of a catalogue as a tuple that a schema can be built from. */
 export function reasonNames<T extends string>(catalogue: Readonly<Record<T, ReasonEntry>>): readonly T[] {

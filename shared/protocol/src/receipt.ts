@@ -6,7 +6,6 @@ import { sha256 } from './hash.ts';
 import { NodeIdSchema, Sha256Schema, TaskIdSchema } from './ids.ts';
 import type { OutcomeReason } from './reasons.ts';
 import { outcomeReasons, reasonNames } from './reasons.ts';
-import { encodeUtf8 } from './bytes.ts';
 
 const millis = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
@@ -15,7 +14,11 @@ export const NonceSchema = Type.String({ pattern: '^[0-9a-f]{32}$', maxLength: 3
 
 /** One file that an attempt produced. `path` is the path inside the container. */
 export const OutputFileSchema = Type.Object(
-  { path: Type.String({ minLength: 1, maxLength: 1024 }), sha256: Sha256Schema, sizeBytes: Type.Integer({ minimum: 0, maximum: 2 ** 50 }) },
+  {
+    path: Type.String({ minLength: 1, maxLength: 1024 }),
+    sha256: Sha256Schema,
+    sizeBytes: Type.Integer({ minimum: 0, maximum: 2 ** 50 }),
+  },
   { additionalProperties: false },
 );
 export type OutputFile = Static<typeof OutputFileSchema>;
@@ -23,7 +26,9 @@ export type OutputFile = Static<typeof OutputFileSchema>;
 /** At most this many files are collected from one attempt. */
 export const maxOutputFiles = 1000;
 
-export const OutcomeReasonSchema = Type.Unsafe<OutcomeReason>(Type.String({ enum: [...reasonNames(outcomeReasons)], maxLength: 64 }));
+export const OutcomeReasonSchema = Type.Unsafe<OutcomeReason>(
+  Type.String({ enum: [...reasonNames(outcomeReasons)], maxLength: 64 }),
+);
 
 /**
  * The agent's signed statement of what an attempt did. An exit code is not a result: a container whose child
@@ -63,11 +68,7 @@ export function hashReceipt(receipt: Receipt): Uint8Array {
  * rates we aim for.
  */
 export function receiptBatchMessage(root: Uint8Array): Uint8Array {
-  const context = encodeUtf8('capacloud/receipts/1\n');
-  const message = new Uint8Array(context.length + root.length);
-  message.set(context, 0);
-  message.set(root, context.length);
-  return message;
+  return concatBytes(encodeUtf8('capacloud/receipts/1\n'), root);
 }
 
 /** A receipt with all that a third party needs to check it: batch proof, session key, delegation. */
@@ -85,7 +86,9 @@ export const SignedReceiptSchema = Type.Object(
       { additionalProperties: false },
     ),
     delegation: DelegationSchema,
-    delegationSignature: Type.String({ description: 'EIP-712 signature of the delegation by the node key, hex.' }),
+    delegationSignature: Type.String({
+      description: 'EIP-712 signature of the delegation by the node key, hex.',
+    }),
   },
   { additionalProperties: false },
 );

@@ -4,7 +4,11 @@ const count = (maximum: number) => Type.Integer({ minimum: 0, maximum });
 const maxBytes = 2 ** 50;
 
 /** Canonical decimal string of nano-CAPA, 0 to 10^18. */
-export const NanoSchema = Type.String({ pattern: '^(0|[1-9][0-9]{0,18})$', maxLength: 19, description: 'nano-CAPA (10^-9 CAPA) as a decimal string.' });
+export const NanoSchema = Type.String({
+  pattern: '^(0|[1-9][0-9]{0,18})$',
+  maxLength: 19,
+  description: 'nano-CAPA (10^-9 CAPA) as a decimal string.',
+});
 
 /** One GPU that a node reports. `id` is the UUID that the driver gives; it detects collisions and grants nothing. */
 export const DeviceSchema = Type.Object(
@@ -30,7 +34,10 @@ export const AskSchema = Type.Object(
     diskGibHourNano: NanoSchema,
     deviceHourNano: NanoSchema,
   },
-  { additionalProperties: false, description: 'Prices per vCPU-hour, GiB-hour of memory, GiB-hour of disk, device-hour.' },
+  {
+    additionalProperties: false,
+    description: 'Prices per vCPU-hour, GiB-hour of memory, GiB-hour of disk, device-hour.',
+  },
 );
 export type Ask = Static<typeof AskSchema>;
 
@@ -55,7 +62,9 @@ export const DeviceRequestSchema = Type.Object(
   {
     count: Type.Integer({ minimum: 1, maximum: 64 }),
     vendor: Type.Optional(Type.Union([Type.Literal('nvidia'), Type.Literal('amd'), Type.Literal('intel')])),
-    models: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 96 }), { minItems: 1, maxItems: 16 })),
+    models: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 96 }), { minItems: 1, maxItems: 16 }),
+    ),
     memoryBytes: Type.Optional(count(maxBytes)),
     computeCapability: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$' })),
     cuda: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}(\\.[0-9]{1,2})?$' })),
