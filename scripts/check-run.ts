@@ -1,3 +1,4 @@
+import type { CommandResult } from './check-command.ts';
 import { runStep, type StepName, type StepOptions, stepFor, stepNames } from './check-steps.ts';
 
 type Request =
@@ -46,12 +47,21 @@ export async function runChecks(
   const failed: StepName[] = [];
   for (const name of names) {
     if (signal.aborted) break;
-    const { exitCode, output, durationMs } = await runStep(stepFor(name, options), root, signal);
-    const seconds = (durationMs / 1000).toFixed(1).padStart(6);
-    write(`${exitCode === 0 ? 'ok    ' : 'FAILED'} ${name.padEnd(7)}${seconds} s\n`);
-    if (exitCode === 0) continue;
-    failed.push(name);
-    write(`${output.trimEnd()}\n`);
+    const { exitCode } = await runNamedStep(name, options, { root, write, signal });
+    if (exitCode !== 0) failed.push(name);
   }
   return failed;
+}
+
+/** Runs one step and writes its line, with the whole output when it failed. */
+export async function runNamedStep(
+  name: StepName,
+  options: StepOptions,
+  { root, write, signal }: Surroundings,
+): Promise<CommandResult> {
+  const result = await runStep(stepFor(name, options), root, signal);
+  const seconds = (result.durationMs / 1000).toFixed(1).padStart(6);
+  write(`${result.exitCode === 0 ? 'ok    ' : 'FAILED'} ${name.padEnd(7)}${seconds} s\n`);
+  if (result.exitCode !== 0) write(`${result.output.trimEnd()}\n`);
+  return result;
 }

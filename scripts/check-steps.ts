@@ -11,14 +11,16 @@ export interface Step {
 }
 
 export interface StepOptions {
-  /** Files or folders to narrow the steps to; empty means everything. */
+  /** Files or folders to narrow format and lint to; empty means everything. */
   readonly paths: readonly string[];
+  /** Arguments for vitest: parts of file names, or options. */
+  readonly filters: readonly string[];
   /** Where vitest writes its machine-readable results, one file a project. */
   readonly reportDir: string;
 }
 
-/** What a step runs. Paths narrow format, lint and the tests; types and unused always see everything. */
-export function stepFor(name: StepName, { paths, reportDir }: StepOptions): Step {
+/** What a step runs. Types and unused always see everything. */
+export function stepFor(name: StepName, { paths, filters, reportDir }: StepOptions): Step {
   switch (name) {
     case 'format':
       return {
@@ -40,7 +42,7 @@ export function stepFor(name: StepName, { paths, reportDir }: StepOptions): Step
       };
     case 'unit':
     case 'arch':
-      return { name, commands: [vitestCommand(name, reportDir, paths)] };
+      return { name, commands: [vitestCommand(name, reportDir, filters)] };
   }
 }
 

@@ -19,7 +19,7 @@ if ('problem' in request) {
   mkdirSync(reportDir, { recursive: true });
   const failed = await runChecks(
     request.names,
-    { paths: request.paths, reportDir },
+    { paths: request.paths, filters: request.paths, reportDir },
     { root, write: (text) => process.stdout.write(text), signal: interruption.signal },
   );
   process.exitCode = interruption.signal.aborted ? 130 : failed.length === 0 ? 0 : 1;

@@ -1,0 +1,97 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { runCommand } from './check-command.ts';
+import { runNamedStep } from './check-run.ts';
+import { stepNames, vitestCommand } from './check-steps.ts';
+import { type DockerEngine, ensureDockerEngine } from './engine/docker-engine.ts';
+import { EngineError } from './engine/engine-error.ts';
+import { installPackages, missingPackages } from './engine/system-packages.ts';
+import { addTotals, noTests, readTotals, type Totals } from './test-report.ts';
+
+export interface TestRun {
+  readonly root: string;
+  /** Arguments passed on to every vitest run. */
+  readonly filters: readonly string[];
+  /** Under continuous integration whatever is missing fails the run; elsewhere the tests that need it are skipped. */
+  readonly strict: boolean;
+  readonly write: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The checks, then the tests on real parts. A check other than a test that fails counts as one failure, so that
+ * the last line never reads better than the exit code.
+ */
+export async function runAllTests(run: TestRun): Promise<Totals> {
+  const reportDir = join(run.root, '.cache', 'reports');
+  rmSync(reportDir, { recursive: true, force: true });
+  mkdirSync(reportDir, { recursive: true });
+  const checks = await runCheckSteps(run, reportDir);
+  if (run.signal.aborted) return checks.totals;
+  if (!checks.compiles) {
+    run.write('The tests on real parts do not run: the sources do not compile.\n');
+    return checks.totals;
+  }
+  return addTotals(checks.totals, await runRealTests(run, reportDir));
+}
+
+async function runCheckSteps(
+  run: TestRun,
+  reportDir: string,
+): Promise<{ totals: Totals; compiles: boolean }> {
+  let totals = noTests;
+  let compiles = true;
+  for (const name of stepNames) {
+    if (run.signal.aborted) break;
+    const { exitCode } = await runNamedStep(name, { paths: [], filters: run.filters, reportDir }, run);
+    const isTest = name === 'unit' || name === 'arch';
+    if (isTest) totals = addTotals(totals, readTotals(join(reportDir, `${name}.json`), exitCode));
+    else if (exitCode !== 0) totals = addTotals(totals, { ...noTests, failed: 1 });
+    if (name === 'types' && exitCode !== 0) compiles = false;
+  }
+  return { totals, compiles };
+}
+
+async function runRealTests(run: TestRun, reportDir: string): Promise<Totals> {
+  const problems = await installTestPackages(run);
+  const found = await findEngine(run);
+  const failed = problems + (found === undefined ? 1 : 0);
+  if (failed > 0 && run.strict) return { ...noTests, failed };
+  try {
+    const env =
+      found === undefined ? process.env : { ...process.env, CAPACLOUD_DOCKER_SOCKET: found.socketPath };
+    const [command, ...args] = vitestCommand('real', reportDir, run.filters);
+    const result = await runCommand(command, args, { cwd: run.root, env, output: 'inherit' }, run.signal);
+    return readTotals(join(reportDir, 'real.json'), result.exitCode);
+  } finally {
+    await found?.stop();
+  }
+}
+
+/** Number of problems; each has been told. */
+async function installTestPackages({ write, signal, strict }: TestRun): Promise<number> {
+  const missing = missingPackages('tests');
+  if (missing.length === 0) return 0;
+  try {
+    await installPackages(missing, write, signal);
+    return 0;
+  } catch (error) {
+    tell(error, write, strict);
+    return 1;
+  }
+}
+
+async function findEngine({ write, signal, strict }: TestRun): Promise<DockerEngine | undefined> {
+  try {
+    return await ensureDockerEngine(signal);
+  } catch (error) {
+    tell(error, write, strict);
+    return undefined;
+  }
+}
+
+function tell(error: unknown, write: (text: string) => void, strict: boolean): void {
+  if (!(error instanceof EngineError)) throw error;
+  const consequence = strict ? 'With CI=true that is a failure.' : 'Tests that need it are skipped.';
+  write(`capacloud: ${error.message}\n  hint: ${error.hint}\n  ${consequence}\n`);
+}
