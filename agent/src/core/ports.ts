@@ -57,6 +57,8 @@ export interface CollectedOutputs {
 export interface RuntimeFailure {
   readonly reason: OutcomeReason;
   readonly message: string;
+  /** Told by collect: the scratch was full, which explains outputs that are missing. */
+  readonly scratchFull?: boolean;
 }
 
 export interface LogChunk {

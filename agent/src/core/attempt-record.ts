@@ -1,0 +1,117 @@
+import type { Assignment } from '@capacloud/protocol/frames';
+import type { OutcomeReason } from '@capacloud/protocol/reasons';
+import type { AttemptKey, CollectedFile } from './ports.ts';
+
+/**
+ * Where an attempt stands on this node; each names the work that comes next, so that a restart does it again.
+ * settled: reported and cleaned up; the record stays until the coordinator has the report, because an attempt
+ * that the agent no longer names would be assigned anew.
+ */
+export const attemptPhases = [
+  'pulling',
+  'fetching',
+  'preparing',
+  'starting',
+  'running',
+  'collecting',
+  'uploading',
+  'reporting',
+  'cleaning',
+  'settled',
+] as const;
+export type AttemptPhase = (typeof attemptPhases)[number];
+
+/** Why the agent ends an attempt. dropped: the coordinator no longer knows it, so nothing is reported. */
+export type StopCause = 'stopped' | 'dropped' | 'lease_lapsed' | 'run_timeout';
+
+export interface Outcome {
+  readonly reason: OutcomeReason;
+  readonly message?: string;
+}
+
+/** What was seen when the container had ended. */
+export interface Ending {
+  readonly exitCode?: number;
+  readonly oomKilled: boolean;
+  readonly engineLost: boolean;
+  readonly engineError?: string;
+  readonly pidsExhausted: boolean;
+  readonly startedAtMs?: number;
+  readonly finishedAtMs?: number;
+}
+
+export interface LogState {
+  readonly sizeBytes: number;
+  readonly truncated: boolean;
+  /** The coordinator has this many bytes. */
+  readonly ackedBytes: number;
+  /** Everything was acknowledged, or the coordinator wants no more of it. */
+  readonly done: boolean;
+}
+
+/** All that is remembered of one attempt. Immutable; the journal keeps the latest. */
+export interface AttemptRecord {
+  readonly key: AttemptKey;
+  readonly assignment: Assignment;
+  readonly phase: AttemptPhase;
+  readonly acceptedAtMs: number;
+  readonly stop?: StopCause;
+  readonly image?: string;
+  readonly ending?: Ending;
+  readonly outcome?: Outcome;
+  readonly files: readonly CollectedFile[];
+  readonly log: LogState;
+}
+
+export function newAttempt(assignment: Assignment, nowMs: number): AttemptRecord {
+  return {
+    key: { task: assignment.task, attempt: assignment.attempt },
+    assignment,
+    phase: 'pulling',
+    acceptedAtMs: nowMs,
+    files: [],
+    log: { sizeBytes: 0, truncated: false, ackedBytes: 0, done: false },
+  };
+}
+
+// Every phase before reporting may fail (to reporting) or be dropped (to cleaning).
+const transitions: Readonly<Record<AttemptPhase, readonly AttemptPhase[]>> = {
+  pulling: ['fetching', 'reporting', 'cleaning'],
+  fetching: ['preparing', 'reporting', 'cleaning'],
+  preparing: ['starting', 'reporting', 'cleaning'],
+  starting: ['running', 'reporting', 'cleaning'],
+  running: ['collecting', 'reporting', 'cleaning'],
+  collecting: ['uploading', 'reporting', 'cleaning'],
+  uploading: ['reporting', 'cleaning'],
+  reporting: ['cleaning'],
+  cleaning: ['settled'],
+  settled: [],
+};
+
+export function mayAdvance(from: AttemptPhase, to: AttemptPhase): boolean {
+  return transitions[from].includes(to);
+}
+
+type Change = Partial<Pick<AttemptRecord, 'image' | 'ending' | 'outcome' | 'files' | 'log'>>;
+
+/** The record in its next phase. An illegal transition is a programmer's error. */
+export function advance(record: AttemptRecord, to: AttemptPhase, change: Change = {}): AttemptRecord {
+  if (!mayAdvance(record.phase, to)) throw new Error(`an attempt cannot go from ${record.phase} to ${to}`);
+  if (to === 'reporting' && (change.outcome ?? record.outcome) === undefined) {
+    throw new Error('an attempt is not reported without an outcome');
+  }
+  if (to === 'cleaning' && record.phase !== 'reporting' && record.stop !== 'dropped') {
+    throw new Error('only a dropped attempt is cleaned up without a report');
+  }
+  return { ...record, ...change, phase: to };
+}
+
+/** Whether there is still something that a stop would end. */
+export function isStoppable(record: AttemptRecord): boolean {
+  return record.stop === undefined && !['reporting', 'cleaning', 'settled'].includes(record.phase);
+}
+
+/** The first cause stands: what happens after it is its consequence. */
+export function requestStop(record: AttemptRecord, cause: StopCause): AttemptRecord {
+  return isStoppable(record) ? { ...record, stop: cause } : record;
+}

@@ -1,0 +1,56 @@
+import type { Ending, Outcome, StopCause } from './attempt-record.ts';
+import type { RuntimeFailure } from './ports.ts';
+
+/** What collecting the outputs showed; absent when there was nothing to collect or it was not reached. */
+export type CollectionEvidence =
+  | { readonly ok: true; readonly scratchFull: boolean }
+  | { readonly ok: false; readonly failure: RuntimeFailure };
+
+const stopSentences: Readonly<Record<Exclude<StopCause, 'dropped'>, string>> = {
+  stopped: 'Stopped at the request of the coordinator.',
+  lease_lapsed: 'Contact with the coordinator was lost for longer than the lease.',
+  run_timeout: 'Stopped when its run time was over.',
+};
+
+/** The outcome of an attempt that the agent itself ended; a dropped one has none, it reads as stopped. */
+export function outcomeOfStop(cause: StopCause): Outcome {
+  return cause === 'dropped' ? { reason: 'stopped' } : { reason: cause, message: stopSentences[cause] };
+}
+
+/**
+ * Judges an ended container by all that was seen. An exit code alone is not a result: a program whose child was
+ * killed for memory, or one that a dying engine terminated, can exit with 0.
+ */
+export function judgeEnding(
+  ending: Ending,
+  stop: StopCause | undefined,
+  collection: CollectionEvidence | undefined,
+): Outcome {
+  if (stop !== undefined) return outcomeOfStop(stop);
+  if (ending.engineLost)
+    return {
+      reason: 'engine_lost',
+      message: ending.engineError ?? 'The container engine lost the container.',
+    };
+  if (ending.oomKilled) return { reason: 'oom_killed', message: exitSentence(ending) };
+  const failed = ending.exitCode !== 0;
+  if (isScratchFull(collection) && (failed || collection?.ok === false)) {
+    return { reason: 'disk_full', message: exitSentence(ending) };
+  }
+  if (failed && ending.pidsExhausted) return { reason: 'pids_exhausted', message: exitSentence(ending) };
+  if (failed) return { reason: 'exit_nonzero', message: exitSentence(ending) };
+  if (collection?.ok === false)
+    return { reason: collection.failure.reason, message: collection.failure.message };
+  return { reason: 'completed' };
+}
+
+function isScratchFull(collection: CollectionEvidence | undefined): boolean {
+  if (collection === undefined) return false;
+  return collection.ok ? collection.scratchFull : collection.failure.scratchFull === true;
+}
+
+function exitSentence(ending: Ending): string {
+  if (ending.exitCode === undefined) return 'The container ended without an exit code.';
+  const signal = ending.exitCode > 128 && ending.exitCode < 160 ? ` (signal ${ending.exitCode - 128})` : '';
+  return `The container exited with ${ending.exitCode}${signal}.`;
+}

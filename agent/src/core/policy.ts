@@ -1,0 +1,92 @@
+import type { Assignment } from '@capacloud/protocol/frames';
+import type { Device, Offer } from '@capacloud/protocol/resources';
+import type { AttemptPhase, AttemptRecord } from './attempt-record.ts';
+
+/** A hello frame names at most 1024 attempts; this leaves room for what is assigned while it travels. */
+export const maxHeldAttempts = 1000;
+
+/** Most items one attempt adds to the outbox: four stages and its end. */
+export const itemsPerAttempt = 5;
+
+const occupying: ReadonlySet<AttemptPhase> = new Set(['starting', 'running', 'collecting']);
+
+/** Whether the attempt holds resources of the machine. One in `preparing` does so once that step has begun. */
+export function occupies(record: AttemptRecord, preparing: boolean): boolean {
+  return occupying.has(record.phase) || (record.phase === 'preparing' && preparing);
+}
+
+/** Why the node could never run this, or undefined. That it has no room just now is no reason: it waits. */
+export function refusalReason(assignment: Assignment, offer: Offer): string | undefined {
+  const { cpuMilli, memoryBytes, diskBytes } = assignment.resources;
+  if (cpuMilli > offer.cpuMilli) return 'It asks for more CPU than the owner offers.';
+  if (memoryBytes > offer.memoryBytes) return 'It asks for more memory than the owner offers.';
+  if (diskBytes > offer.diskBytes) return 'It asks for more disk than the owner offers.';
+  if (!offer.allowRoot && /^0+(:|$)/.test(assignment.user ?? ''))
+    return 'The owner does not allow containers that run as root.';
+  for (const id of assignment.devices) {
+    const device = offer.devices.find((entry) => entry.id === id);
+    if (device === undefined) return `The node has no device ${id}.`;
+    if (device.health === 'quarantined')
+      return `Device ${id} is quarantined: ${device.reason ?? 'it is faulty'}.`;
+  }
+  return undefined;
+}
+
+/**
+ * Room that is left on the machine. The coordinator counts an attempt that it stopped as gone at once, the
+ * node only when its container has ended, so an assignment may have to wait here for a moment.
+ */
+export class Room {
+  #cpuMilli: number;
+  #memoryBytes: number;
+  #diskBytes: number;
+  #slots: number;
+  readonly #devices: Set<string>;
+
+  constructor(offer: Offer) {
+    this.#cpuMilli = offer.cpuMilli;
+    this.#memoryBytes = offer.memoryBytes;
+    this.#diskBytes = offer.diskBytes;
+    this.#slots = offer.slots;
+    this.#devices = new Set(offer.devices.map((device: Device) => device.id));
+  }
+
+  fits(assignment: Assignment): boolean {
+    const { cpuMilli, memoryBytes, diskBytes } = assignment.resources;
+    return (
+      this.#slots >= 1 &&
+      cpuMilli <= this.#cpuMilli &&
+      memoryBytes <= this.#memoryBytes &&
+      diskBytes <= this.#diskBytes &&
+      assignment.devices.every((id) => this.#devices.has(id))
+    );
+  }
+
+  /** May go below zero: the owner can shrink the offer under running attempts, which stay. */
+  take(assignment: Assignment): void {
+    this.#slots -= 1;
+    this.#cpuMilli -= assignment.resources.cpuMilli;
+    this.#memoryBytes -= assignment.resources.memoryBytes;
+    this.#diskBytes -= assignment.resources.diskBytes;
+    for (const id of assignment.devices) this.#devices.delete(id);
+  }
+}
+
+export interface Acceptance {
+  /** The owner pauses, or the agent is going down. */
+  readonly paused: boolean;
+  readonly engineReachable: boolean;
+  readonly heldAttempts: number;
+  readonly outboxItems: number;
+  readonly outboxLimit: number;
+}
+
+/** Why no new work is taken, or undefined. A full outbox stops new work, because nothing in it may be dropped. */
+export function closedReason(state: Acceptance): string | undefined {
+  if (state.paused) return 'The node takes no new work.';
+  if (!state.engineReachable) return 'The container engine cannot be reached.';
+  if (state.heldAttempts >= maxHeldAttempts) return 'The node holds too many attempts.';
+  if (state.outboxItems + (state.heldAttempts + 1) * itemsPerAttempt > state.outboxLimit)
+    return 'Too many reports wait for the coordinator.';
+  return undefined;
+}
