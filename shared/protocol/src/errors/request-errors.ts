@@ -1,0 +1,111 @@
+import { type ErrorEntry, entry } from './error-entry.ts';
+
+/** Codes that a caller of the REST API meets. */
+export const requestErrors = {
+  'request.malformed': entry(
+    400,
+    4400,
+    false,
+    'Malformed request',
+    'Send a body that is valid JSON with content-type application/json.',
+  ),
+  'request.invalid': entry(
+    422,
+    4400,
+    false,
+    'Invalid request',
+    'Mend the fields listed in errors and send it again.',
+  ),
+  'request.too_large': entry(
+    413,
+    1009,
+    false,
+    'Request too large',
+    'Send less at once; limits are listed in the API description.',
+  ),
+  'request.timeout': entry(
+    408,
+    4408,
+    true,
+    'Request timed out',
+    'Send the whole request without long pauses.',
+  ),
+  'request.not_found': entry(
+    404,
+    4404,
+    false,
+    'No such resource',
+    'Check the id and that the key belongs to the account that owns it.',
+  ),
+  'request.method_not_allowed': entry(
+    405,
+    4400,
+    false,
+    'Method not allowed',
+    'See the API description for the methods of this path.',
+  ),
+  'request.unsupported_media_type': entry(
+    415,
+    4400,
+    false,
+    'Unsupported content type',
+    'Send application/json (or application/octet-stream for artifact chunks).',
+  ),
+  'request.rate_limited': entry(
+    429,
+    4429,
+    true,
+    'Too many requests',
+    'Wait as long as the Retry-After header says.',
+  ),
+  'request.conflict': entry(
+    409,
+    4409,
+    false,
+    'Conflict',
+    'Read the current state of the resource and decide again.',
+  ),
+  'request.range_invalid': entry(
+    416,
+    4400,
+    false,
+    'Range not satisfiable',
+    'Ask for a range inside the size of the artifact.',
+  ),
+  'idempotency.mismatch': entry(
+    409,
+    4409,
+    false,
+    'Idempotency key reused for another request',
+    'Use a new Idempotency-Key for a new request.',
+  ),
+  'idempotency.required': entry(
+    400,
+    4400,
+    false,
+    'Idempotency key missing',
+    'Send an Idempotency-Key header (any unique string up to 128 characters).',
+  ),
+
+  'auth.missing': entry(
+    401,
+    4401,
+    false,
+    'Not authenticated',
+    'Send Authorization: Bearer followed by an API key.',
+  ),
+  'auth.invalid': entry(
+    401,
+    4401,
+    false,
+    'Unknown or expired credentials',
+    'Create a new API key, or check which coordinator the key belongs to.',
+  ),
+  'auth.forbidden': entry(
+    403,
+    4403,
+    false,
+    'Not allowed',
+    'This key lacks the scope for the call; use a key with the scope named in the message.',
+  ),
+} as const satisfies Record<string, ErrorEntry>;

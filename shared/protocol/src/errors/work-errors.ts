@@ -1,0 +1,80 @@
+import { type ErrorEntry, entry } from './error-entry.ts';
+
+/** Codes about jobs, money and artifacts. */
+export const workErrors = {
+  'job.invalid': entry(
+    422,
+    4400,
+    false,
+    'The job file is not valid',
+    'Mend the fields listed in errors; `capacloud validate FILE` checks a file without sending it.',
+  ),
+  'job.unsupported': entry(
+    422,
+    4400,
+    false,
+    'Not supported yet',
+    'Remove the fields listed in errors; nothing acts on them yet, and none is ignored silently.',
+  ),
+  'job.too_many_tasks': entry(
+    422,
+    4400,
+    false,
+    'Too many tasks',
+    'Split the job; the limit is stated in the message.',
+  ),
+  'job.artifact_missing': entry(
+    422,
+    4400,
+    false,
+    'An input is not there',
+    'Upload the artifact first, then submit the job again.',
+  ),
+  'job.terminal': entry(409, 4409, false, 'The job has already ended', 'Submit a new job.'),
+
+  'ledger.insufficient_funds': entry(
+    402,
+    4402,
+    false,
+    'Not enough CAPA',
+    'Add funds, or lower price.max_per_hour, price.max_total, timeout or replicas.',
+  ),
+  'ledger.amount_invalid': entry(
+    422,
+    4400,
+    false,
+    'Amount out of range',
+    'Amounts are decimal strings of nano-CAPA between 1 and 10^18.',
+  ),
+  'ledger.account_unknown': entry(404, 4404, false, 'No such account', 'Check the account id.'),
+  'ledger.account_exists': entry(409, 4409, false, 'The account exists', 'Choose another account id.'),
+
+  'artifact.hash_mismatch': entry(
+    422,
+    4400,
+    false,
+    'The bytes do not match the hash',
+    'The upload was discarded; read the file again and upload it from the start.',
+  ),
+  'artifact.offset_mismatch': entry(
+    409,
+    4409,
+    true,
+    'Upload offset does not match',
+    'Ask for the offset with HEAD and continue from there.',
+  ),
+  'artifact.quota_exceeded': entry(
+    413,
+    4413,
+    false,
+    'Artifact storage is full',
+    'Delete artifacts that you no longer need, or ask the operator for more room.',
+  ),
+  'artifact.incomplete': entry(
+    409,
+    4409,
+    true,
+    'The artifact is still being uploaded',
+    'Finish the upload first.',
+  ),
+} as const satisfies Record<string, ErrorEntry>;

@@ -1,0 +1,159 @@
+import { describe, expect, it } from 'vitest';
+import { parseJobFile } from './job-spec.ts';
+
+const minimal = { version: '1', image: 'busybox:1' };
+const hash = 'ab'.repeat(32);
+
+function problemsOf(input: unknown): Record<string, string> {
+  const result = parseJobFile(input);
+  if (result.ok) throw new Error('expected a refusal');
+  return Object.fromEntries(
+    (result.refusal.problems ?? []).map((problem) => [problem.pointer, problem.message]),
+  );
+}
+
+function codeOf(input: unknown): string {
+  const result = parseJobFile(input);
+  return result.ok ? 'ok' : result.refusal.code;
+}
+
+describe('parseJobFile', () => {
+  it('fills in safe defaults', () => {
+    const result = parseJobFile(minimal);
+    if (!result.ok) throw new Error(result.refusal.message);
+    expect(result.value).toMatchObject({
+      image: 'busybox:1',
+      replicas: 1,
+      env: {},
+      resources: { cpuMilli: 1000, memoryBytes: 2 ** 30, diskBytes: 2 ** 30, shmBytes: 64 * 2 ** 20 },
+      timeoutMs: 3_600_000,
+      queueTimeoutMs: 86_400_000,
+      stopGraceMs: 10_000,
+      retry: { maxAttempts: 1, on: ['error', 'timeout', 'oom'], providerLost: 5 },
+      price: { currency: 'USD' },
+    });
+    expect(result.value.user).toBeUndefined();
+  });
+
+  it('reads every supported field', () => {
+    const result = parseJobFile({
+      ...minimal,
+      name: 'render',
+      labels: { team: 'film' },
+      'x-note': { anything: true },
+      entrypoint: ['/bin/render'],
+      command: 'echo hello',
+      working_dir: '/out',
+      user: '1000:1000',
+      env: { A: 'x', B: 2, C: true },
+      resources: {
+        cpu: '500m',
+        memory: '16Gi',
+        disk: '40GB',
+        shm_size: '1Gi',
+        gpu: { count: 2, model: 'NVIDIA GeForce RTX 4090', vram: '24Gi', cuda: '12' },
+      },
+      placement: { providers: ['acc_a'], exclude_providers: [`0x${'1'.repeat(40)}`] },
+      replicas: 24,
+      inputs: [{ source: `artifact:${hash}`, target: '/in/scene.pov' }],
+      outputs: [{ path: '/out/tile.png', max_size: '10Mi' }],
+      network: { mode: 'none' },
+      timeout: '10m',
+      retry: {
+        max_attempts: 3,
+        on: ['oom'],
+        exit_codes: [75],
+        backoff: { initial: '2s', max: '30s' },
+        provider_lost: 2,
+      },
+      price: { max_per_hour: '0.80', max_total: '5', currency: 'CAPA' },
+    });
+    if (!result.ok) throw new Error(JSON.stringify(result.refusal));
+    expect(result.value).toMatchObject({
+      command: ['/bin/sh', '-c', 'echo hello'],
+      env: { A: 'x', B: '2', C: 'true' },
+      resources: {
+        cpuMilli: 500,
+        memoryBytes: 16 * 2 ** 30,
+        diskBytes: 40e9,
+        devices: { count: 2, models: ['rtx-4090'], memoryBytes: 24 * 2 ** 30, cuda: '12' },
+      },
+      inputs: [{ sha256: hash, target: '/in/scene.pov' }],
+      outputs: [{ path: '/out/tile.png', maxBytes: 10 * 2 ** 20 }],
+      retry: {
+        maxAttempts: 3,
+        exitCodes: [75],
+        backoffInitialMs: 2000,
+        backoffMaxMs: 30_000,
+        providerLost: 2,
+      },
+      price: { currency: 'CAPA', maxPerHourNano: 800_000_000n, maxTotalNano: 5_000_000_000n },
+    });
+  });
+
+  it.each([
+    [1, { count: 1 }],
+    ['A100:2', { count: 2, models: ['a100'] }],
+    ['2', { count: 2 }],
+    [{ vendor: 'amd' }, { count: 1, vendor: 'amd' }],
+  ])('reads gpu %j', (gpu, devices) => {
+    const result = parseJobFile({ ...minimal, resources: { gpu } });
+    expect(result.ok && result.value.resources.devices).toEqual(devices);
+  });
+
+  it.each([
+    ['/secrets', { secrets: ['hf'] }],
+    ['/type', { type: 'service', ports: [80] }],
+    ['/network/mode', { network: { mode: 'egress' } }],
+    ['/resources/gpu', { resources: { gpu: [{ count: 1 }] } }],
+    ['/inputs/0/source', { inputs: [{ source: 'https://example.com/x', target: '/in/x' }] }],
+    ['/verification/policy', { verification: { policy: 'redundant' } }],
+    ['/outputs/0/destination', { outputs: [{ path: '/out', destination: 's3://bucket' }] }],
+    ['/gang', { gang: true }],
+  ])('refuses %s as not supported yet', (pointer, part) => {
+    expect(codeOf({ ...minimal, ...part })).toBe('job.unsupported');
+    expect(problemsOf({ ...minimal, ...part })[pointer]).toContain('not supported yet');
+  });
+
+  it.each([
+    ['/resources/memory', { resources: { memory: '16 gigs' } }],
+    ['/resources/memory', { resources: { memory: '0' } }],
+    ['/resources/cpu', { resources: { cpu: 0.0001 } }],
+    ['/timeout', { timeout: '1w' }],
+    ['/timeout', { timeout: '400d' }],
+    ['/price/max_per_hour', { price: { max_per_hour: '-1' } }],
+    ['/price/max_total', { price: { max_total: '0' } }],
+    ['/imagee', { imagee: 'typo' }],
+    ['/inputs/0/target', { inputs: [{ source: `artifact:${hash}`, target: '/scene.pov' }] }],
+    ['/inputs/0/target', { inputs: [{ source: `artifact:${hash}`, target: '/etc/passwd' }] }],
+    ['/inputs/0/target', { inputs: [{ source: `artifact:${hash}`, target: '/in/../etc/x' }] }],
+    ['/inputs/0/source', { inputs: [{ source: './scene.pov', target: '/in/scene.pov' }] }],
+    [
+      '/inputs/0/sha256',
+      { inputs: [{ source: `artifact:${hash}`, sha256: 'cd'.repeat(32), target: '/in/x' }] },
+    ],
+    ['/outputs/0/path', { outputs: [{ path: '/' }] }],
+    [
+      '/outputs/0/path',
+      { inputs: [{ source: `artifact:${hash}`, target: '/data/x' }], outputs: [{ path: '/data/out' }] },
+    ],
+    ['/outputs/1/path', { outputs: [{ path: '/out/a.txt' }, { path: '/out/a.txt' }] }],
+    ['/replicas', { replicas: 0 }],
+    ['/user', { user: 'root' }],
+  ])('names %s', (pointer, part) => {
+    expect(codeOf({ ...minimal, ...part })).toBe('job.invalid');
+    expect(Object.keys(problemsOf({ ...minimal, ...part }))).toContain(pointer);
+  });
+
+  it.each([
+    [undefined],
+    [null],
+    [42],
+    ['text'],
+    [[]],
+    [{}],
+    [JSON.parse('{"__proto__":{"version":"1"},"image":"x"}')],
+  ])('refuses %j without throwing', (input) => {
+    expect(codeOf(input)).toBe('job.invalid');
+  });
+});

@@ -1,0 +1,56 @@
+import Type from 'typebox';
+import { Sha256Schema } from '../ids.ts';
+import { ArtifactViewSchema } from '../views.ts';
+import { closed, count, type Route } from './route.ts';
+
+const artifactParams = Type.Object({ sha256: Sha256Schema }, closed);
+
+export const artifactRoutes = {
+  createArtifact: {
+    method: 'POST',
+    path: '/v1/artifacts',
+    summary: 'Announce an upload, or learn how far it has come',
+    tag: 'artifacts',
+    auth: 'consumer-or-agent',
+    body: Type.Object({ sha256: Sha256Schema, size_bytes: count }, closed),
+    status: 200,
+    response: ArtifactViewSchema,
+    errors: ['artifact.quota_exceeded', 'request.too_large', 'request.conflict'],
+  },
+  appendArtifact: {
+    method: 'PATCH',
+    path: '/v1/artifacts/{sha256}',
+    summary: 'Append a chunk at Upload-Offset; the last one completes and checks the hash',
+    tag: 'artifacts',
+    auth: 'consumer-or-agent',
+    params: artifactParams,
+    headers: Type.Object({ 'upload-offset': Type.Integer({ minimum: 0 }) }),
+    body: 'binary',
+    status: 200,
+    response: ArtifactViewSchema,
+    errors: ['artifact.offset_mismatch', 'artifact.hash_mismatch', 'request.not_found', 'request.too_large'],
+  },
+  getArtifactStatus: {
+    method: 'GET',
+    path: '/v1/artifacts/{sha256}/status',
+    summary: 'How much of it is here',
+    tag: 'artifacts',
+    auth: 'consumer-or-agent',
+    params: artifactParams,
+    status: 200,
+    response: ArtifactViewSchema,
+    errors: ['request.not_found'],
+  },
+  getArtifact: {
+    method: 'GET',
+    path: '/v1/artifacts/{sha256}',
+    summary: 'Download; Range requests are answered, Repr-Digest carries the hash',
+    tag: 'artifacts',
+    auth: 'consumer-or-agent',
+    params: artifactParams,
+    headers: Type.Object({ range: Type.Optional(Type.String({ maxLength: 128 })) }),
+    status: 200,
+    response: 'binary',
+    errors: ['request.not_found', 'artifact.incomplete', 'request.range_invalid'],
+  },
+} as const satisfies Record<string, Route>;

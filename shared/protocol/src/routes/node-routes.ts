@@ -1,0 +1,46 @@
+import Type from 'typebox';
+import { NodeIdSchema } from '../ids.ts';
+import { NodeViewSchema, pageOf } from '../views.ts';
+import { closed, page, type Route } from './route.ts';
+
+const nodeParams = Type.Object({ node: NodeIdSchema }, closed);
+
+export const nodeRoutes = {
+  listNodes: {
+    method: 'GET',
+    path: '/v1/nodes',
+    summary: 'Nodes of the network',
+    tag: 'nodes',
+    auth: 'none',
+    query: Type.Object(page, closed),
+    status: 200,
+    response: pageOf(NodeViewSchema),
+    errors: [],
+  },
+  getNode: {
+    method: 'GET',
+    path: '/v1/nodes/{node}',
+    summary: 'One node',
+    tag: 'nodes',
+    auth: 'none',
+    params: nodeParams,
+    status: 200,
+    response: NodeViewSchema,
+    errors: ['request.not_found'],
+  },
+  directNode: {
+    method: 'POST',
+    path: '/v1/nodes/{node}/direct',
+    summary: 'Cordon, uncordon or drain a node',
+    tag: 'nodes',
+    auth: 'operator',
+    params: nodeParams,
+    body: Type.Object(
+      { to: Type.Union([Type.Literal('cordon'), Type.Literal('uncordon'), Type.Literal('drain')]) },
+      closed,
+    ),
+    status: 200,
+    response: NodeViewSchema,
+    errors: ['request.not_found', 'node.state_invalid'],
+  },
+} as const satisfies Record<string, Route>;

@@ -1,0 +1,30 @@
+import type { TSchema } from 'typebox';
+import Type from 'typebox';
+import type { ErrorCode } from '../errors.ts';
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD';
+  /** OpenAPI form: /v1/jobs/{job}. */
+  readonly path: string;
+  readonly summary: string;
+  readonly tag: 'jobs' | 'tasks' | 'artifacts' | 'nodes' | 'accounts' | 'log' | 'service';
+  /** Who may call: anyone; a consumer key; an operator key; an agent's session; a consumer key or an agent's session. */
+  readonly auth: 'none' | 'consumer' | 'operator' | 'agent' | 'consumer-or-agent';
+  readonly params?: TSchema;
+  readonly query?: TSchema;
+  /** JSON schema of the body, or `binary` for application/octet-stream. */
+  readonly body?: TSchema | 'binary';
+  readonly headers?: TSchema;
+  readonly status: 200 | 201 | 204;
+  readonly response: TSchema | 'binary' | 'event-stream' | 'text' | 'none';
+  /** An Idempotency-Key header is required: the call spends or creates. */
+  readonly idempotent?: true;
+  readonly errors: readonly ErrorCode[];
+}
+
+export const closed = { additionalProperties: false } as const;
+export const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+export const page = {
+  cursor: Type.Optional(Type.String({ maxLength: 256 })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 50 })),
+};

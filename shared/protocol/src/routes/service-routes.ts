@@ -1,0 +1,60 @@
+import Type from 'typebox';
+import { NanoSchema } from '../resources.ts';
+import { closed, count, type Route } from './route.ts';
+
+export const serviceRoutes = {
+  getHealth: {
+    method: 'GET',
+    path: '/healthz',
+    summary: 'The process is alive',
+    tag: 'service',
+    auth: 'none',
+    status: 200,
+    response: Type.Object({ status: Type.Literal('ok') }, closed),
+    errors: [],
+  },
+  getReady: {
+    method: 'GET',
+    path: '/readyz',
+    summary: 'The service takes requests',
+    tag: 'service',
+    auth: 'none',
+    status: 200,
+    response: Type.Object({ status: Type.Literal('ready') }, closed),
+    errors: ['service.draining'],
+  },
+  getInfo: {
+    method: 'GET',
+    path: '/v1/info',
+    summary: 'Who this coordinator is, and its rules',
+    tag: 'service',
+    auth: 'none',
+    status: 200,
+    response: Type.Object(
+      {
+        name: Type.String(),
+        version: Type.String(),
+        chain_id: count,
+        protocols: Type.Array(count),
+        log_key: Type.String({ description: 'Verifier key of the log (C2SP signed-note vkey).' }),
+        usd_per_capa: Type.String(),
+        fee_basis_points: count,
+        max_tasks_per_job: count,
+        max_artifact_bytes: count,
+        default_max_rate_nano: NanoSchema,
+      },
+      closed,
+    ),
+    errors: [],
+  },
+  getOpenApi: {
+    method: 'GET',
+    path: '/v1/openapi.json',
+    summary: 'This description',
+    tag: 'service',
+    auth: 'none',
+    status: 200,
+    response: Type.Unknown(),
+    errors: [],
+  },
+} as const satisfies Record<string, Route>;
