@@ -64,7 +64,9 @@ function write(value: unknown, depth: number): string {
       if (depth === maxCanonicalDepth) throw new RangeError('canonical JSON: nested too deeply');
       if (Array.isArray(value)) return writeArray(value, depth + 1);
       return writeObject(value as Readonly<Record<string, unknown>>, depth + 1);
-    default:
+    case 'function':
+    case 'symbol':
+    case 'undefined':
       throw new TypeError(`canonical JSON: a value of type ${typeof value}`);
   }
 }
@@ -85,7 +87,10 @@ function isInOrder(value: unknown, depth: number): boolean {
       if (value === null) return true;
       if (depth === maxCanonicalDepth) return false;
       return Array.isArray(value) ? isArrayInOrder(value, depth + 1) : isObjectInOrder(value, depth + 1);
-    default:
+    case 'bigint':
+    case 'function':
+    case 'symbol':
+    case 'undefined':
       return false;
   }
 }

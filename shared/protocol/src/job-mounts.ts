@@ -37,7 +37,7 @@ export function isFilePath(path: string): boolean {
 
 function isPlain(path: string): boolean {
   return (
-    !/[\0-\x1f\x7f\\,:]/.test(path) &&
+    !/[\p{Cc}\\,:]/u.test(path) &&
     !path.split('/').some((part, index) => part === '.' || part === '..' || (part === '' && index > 0))
   );
 }

@@ -78,54 +78,46 @@ function summary(problems: readonly Problem[]): string {
   return `${first.pointer === '' ? 'The job file' : first.pointer} ${first.message}${rest}.`;
 }
 
-function specFromFile(file: JobFile): Result<JobSpec> {
-  const problems: Problem[] = [];
-  const problem = (pointer: string, message: string) => {
-    problems.push({ pointer, message });
-  };
-  const size = (pointer: string, text: string): number => {
+/** Reads units out of a file and gathers every problem, so that a person mends them all at once. */
+class UnitReader {
+  readonly problems: Problem[] = [];
+
+  problem(pointer: string, message: string): void {
+    this.problems.push({ pointer, message });
+  }
+  size(pointer: string, text: string): number {
     const bytes = parseSize(text);
-    if (bytes === undefined) problem(pointer, 'must be a whole number of bytes, for example 512Mi or 16Gi');
+    if (bytes === undefined)
+      this.problem(pointer, 'must be a whole number of bytes, for example 512Mi or 16Gi');
     return bytes ?? 1;
-  };
-  const duration = (pointer: string, text: string): number => {
+  }
+  duration(pointer: string, text: string): number {
     const durationMs = parseDuration(text);
-    if (durationMs === undefined || durationMs < 1000 || durationMs > maxDurationMs)
-      problem(pointer, 'must be between 1s and 30d, for example 90s or 1h30m');
+    if (durationMs === undefined || durationMs < 1000 || durationMs > maxDurationMs) {
+      this.problem(pointer, 'must be between 1s and 30d, for example 90s or 1h30m');
+    }
     return durationMs ?? 1000;
-  };
-  const money = (pointer: string, text: string | undefined): bigint | undefined => {
-    if (text === undefined) return undefined;
+  }
+  money(pointer: string, text: string): bigint {
     const nano = parseDecimalNano(text);
     if (nano === undefined || nano < 1n || nano > 10n ** 18n)
-      problem(pointer, 'must be more than 0, with at most 9 decimals');
-    return nano;
-  };
+      this.problem(pointer, 'must be more than 0, with at most 9 decimals');
+    return nano ?? 1n;
+  }
+}
 
-  const resources = parseResources(file.resources ?? {}, size, problem);
-  const inputs = (file.inputs ?? []).map((input, index) => {
-    const sha256 = input.source.startsWith('artifact:') ? input.source.slice('artifact:'.length) : '';
-    if (!isSha256(sha256))
-      problem(
-        `/inputs/${index}/source`,
-        'must be artifact:SHA256 (upload the file first; the command line does it for paths)',
-      );
-    if (input.sha256 !== undefined && input.sha256 !== sha256)
-      problem(`/inputs/${index}/sha256`, 'differs from the hash in source');
-    return { sha256: sha256 as Sha256Hex, target: input.target };
-  });
+function specFromFile(file: JobFile): Result<JobSpec> {
+  const read = new UnitReader();
+  const resources = readResources(file.resources ?? {}, read);
+  const inputs = readInputs(file.inputs ?? [], read);
   const outputs = (file.outputs ?? []).map((output, index) => ({
     path: output.path,
     maxBytes:
       output.max_size === undefined
         ? resources.diskBytes
-        : size(`/outputs/${index}/max_size`, output.max_size),
+        : read.size(`/outputs/${index}/max_size`, output.max_size),
   }));
-  problems.push(...checkMounts(inputs, outputs));
-
-  const retry = file.retry ?? {};
-  const maxPerHourNano = money('/price/max_per_hour', file.price?.max_per_hour);
-  const maxTotalNano = money('/price/max_total', file.price?.max_total);
+  read.problems.push(...checkMounts(inputs, outputs));
   const spec: JobSpec = {
     ...(file.name === undefined ? {} : { name: file.name }),
     labels: file.labels ?? {},
@@ -141,24 +133,61 @@ function specFromFile(file: JobFile): Result<JobSpec> {
     replicas: file.replicas ?? 1,
     inputs,
     outputs,
-    timeoutMs: duration('/timeout', file.timeout ?? '1h'),
-    queueTimeoutMs: duration('/queue_timeout', file.queue_timeout ?? '1d'),
-    stopGraceMs: duration('/stop_grace_period', file.stop_grace_period ?? '10s'),
-    retry: {
-      maxAttempts: retry.max_attempts ?? 1,
-      on: retry.on ?? ['error', 'timeout', 'oom'],
-      exitCodes: retry.exit_codes ?? [],
-      backoffInitialMs: duration('/retry/backoff/initial', retry.backoff?.initial ?? '1s'),
-      backoffMaxMs: duration('/retry/backoff/max', retry.backoff?.max ?? '1m'),
-      providerLost: retry.provider_lost ?? 5,
-    },
-    price: {
-      currency: file.price?.currency ?? 'USD',
-      ...(maxPerHourNano === undefined ? {} : { maxPerHourNano }),
-      ...(maxTotalNano === undefined ? {} : { maxTotalNano }),
-    },
+    timeoutMs: read.duration('/timeout', file.timeout ?? '1h'),
+    queueTimeoutMs: read.duration('/queue_timeout', file.queue_timeout ?? '1d'),
+    stopGraceMs: read.duration('/stop_grace_period', file.stop_grace_period ?? '10s'),
+    retry: readRetry(file.retry ?? {}, read),
+    price: readPrice(file.price ?? {}, read),
   };
-  return problems.length > 0 ? refuse('job.invalid', summary(problems), { problems }) : accept(spec);
+  // JSON can spell text that is not Unicode ("\ud800"); it has no UTF-8 form, so it can be neither hashed nor sent.
+  if (!isWellFormed(spec)) read.problem('', 'holds text that is not valid Unicode (a lone surrogate)');
+  return read.problems.length > 0
+    ? refuse('job.invalid', summary(read.problems), { problems: read.problems })
+    : accept(spec);
+}
+
+function isWellFormed(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed();
+  if (typeof value !== 'object' || value === null) return true;
+  return Object.entries(value).every(([key, item]) => key.isWellFormed() && isWellFormed(item));
+}
+
+function readInputs(inputs: NonNullable<JobFile['inputs']>, read: UnitReader): JobSpec['inputs'] {
+  return inputs.map((input, index) => {
+    const sha256 = input.source.startsWith('artifact:') ? input.source.slice('artifact:'.length) : '';
+    if (!isSha256(sha256)) {
+      read.problem(
+        `/inputs/${index}/source`,
+        'must be artifact:SHA256 (upload the file first; the command line does it for paths)',
+      );
+    }
+    if (input.sha256 !== undefined && input.sha256 !== sha256)
+      read.problem(`/inputs/${index}/sha256`, 'differs from the hash in source');
+    return { sha256: sha256 as Sha256Hex, target: input.target };
+  });
+}
+
+function readRetry(retry: NonNullable<JobFile['retry']>, read: UnitReader): RetryPolicy {
+  return {
+    maxAttempts: retry.max_attempts ?? 1,
+    on: retry.on ?? ['error', 'timeout', 'oom'],
+    exitCodes: retry.exit_codes ?? [],
+    backoffInitialMs: read.duration('/retry/backoff/initial', retry.backoff?.initial ?? '1s'),
+    backoffMaxMs: read.duration('/retry/backoff/max', retry.backoff?.max ?? '1m'),
+    providerLost: retry.provider_lost ?? 5,
+  };
+}
+
+function readPrice(price: NonNullable<JobFile['price']>, read: UnitReader): PriceCeiling {
+  return {
+    currency: price.currency ?? 'USD',
+    ...(price.max_per_hour === undefined
+      ? {}
+      : { maxPerHourNano: read.money('/price/max_per_hour', price.max_per_hour) }),
+    ...(price.max_total === undefined
+      ? {}
+      : { maxTotalNano: read.money('/price/max_total', price.max_total) }),
+  };
 }
 
 const maxDurationMs = 30 * 24 * 3600 * 1000;
@@ -168,29 +197,26 @@ function argv(value: string | readonly string[]): readonly string[] {
   return typeof value === 'string' ? ['/bin/sh', '-c', value] : value;
 }
 
-function parseResources(
-  resources: NonNullable<JobFile['resources']>,
-  size: (pointer: string, text: string) => number,
-  problem: (pointer: string, message: string) => void,
-): Resources {
+function readResources(resources: NonNullable<JobFile['resources']>, read: UnitReader): Resources {
   const cpuMilli = parseCpu(resources.cpu ?? 1);
-  if (cpuMilli === undefined) problem('/resources/cpu', 'must be between 1m and 4096 cores in steps of 1m');
-  const memoryBytes = size('/resources/memory', resources.memory ?? '1Gi');
+  if (cpuMilli === undefined)
+    read.problem('/resources/cpu', 'must be between 1m and 4096 cores in steps of 1m');
+  const memoryBytes = read.size('/resources/memory', resources.memory ?? '1Gi');
   // Docker refuses less than 6 MiB; saying so here is kinder than an engine error on a stranger's machine.
-  if (memoryBytes < 6 * 2 ** 20) problem('/resources/memory', 'must be at least 6Mi');
-  const devices = parseGpu(resources.gpu, size);
+  if (memoryBytes < 6 * 2 ** 20) read.problem('/resources/memory', 'must be at least 6Mi');
+  const devices = readGpu(resources.gpu, read);
   return {
     cpuMilli: cpuMilli ?? 1,
     memoryBytes,
-    diskBytes: size('/resources/disk', resources.disk ?? '1Gi'),
-    shmBytes: size('/resources/shm_size', resources.shm_size ?? '64Mi'),
+    diskBytes: read.size('/resources/disk', resources.disk ?? '1Gi'),
+    shmBytes: read.size('/resources/shm_size', resources.shm_size ?? '64Mi'),
     ...(devices === undefined ? {} : { devices }),
   };
 }
 
 type GpuField = NonNullable<JobFile['resources']>['gpu'];
 
-function parseGpu(gpu: GpuField, size: (pointer: string, text: string) => number): DeviceRequest | undefined {
+function readGpu(gpu: GpuField, read: UnitReader): DeviceRequest | undefined {
   if (gpu === undefined || gpu === 0) return undefined;
   if (typeof gpu === 'number') return { count: gpu };
   if (typeof gpu === 'string') {
@@ -208,7 +234,7 @@ function parseGpu(gpu: GpuField, size: (pointer: string, text: string) => number
     count: gpu.count ?? 1,
     ...(gpu.vendor === undefined ? {} : { vendor: gpu.vendor }),
     ...(models === undefined ? {} : { models }),
-    ...(gpu.vram === undefined ? {} : { memoryBytes: size('/resources/gpu/vram', gpu.vram) }),
+    ...(gpu.vram === undefined ? {} : { memoryBytes: read.size('/resources/gpu/vram', gpu.vram) }),
     ...(gpu.compute_capability === undefined ? {} : { computeCapability: gpu.compute_capability }),
     ...(gpu.cuda === undefined ? {} : { cuda: gpu.cuda }),
   };
