@@ -1,5 +1,5 @@
-import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { AttemptStage } from '@capacloud/protocol/frames';
+import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { OutcomeReason, TaskReason } from '@capacloud/protocol/reasons';
 import type { Offer, Resources } from '@capacloud/protocol/resources';
 import type { Ruleset } from './ruleset.ts';
@@ -124,7 +124,13 @@ export interface AttemptProgressed extends Stamped {
   readonly stage: AttemptStage;
 }
 export type AfterAttempt =
-  | { readonly kind: 'succeeded'; readonly chargeNano: string; readonly payNano: string; readonly feeNano: string; readonly meteredMs: number }
+  | {
+      readonly kind: 'succeeded';
+      readonly chargeNano: string;
+      readonly payNano: string;
+      readonly feeNano: string;
+      readonly meteredMs: number;
+    }
   | { readonly kind: 'requeued'; readonly budget: 'own' | 'provider' | 'free'; readonly notBefore: number }
   | { readonly kind: 'failed' };
 /** An attempt ended and its task goes on, or ends with it. */

@@ -1,0 +1,193 @@
+import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
+import type { TaskReason } from '@capacloud/protocol/reasons';
+import type { Offer } from '@capacloud/protocol/resources';
+import type { Clocked } from './clock-wheel.ts';
+import { ClockWheel } from './clock-wheel.ts';
+import type { JobTerms } from './command.ts';
+import type { NodeStatus } from './event.ts';
+import type { TaskState } from './job/task-states.ts';
+import type { HoldState } from './ledger/hold-states.ts';
+import { defaultRuleset, type Ruleset } from './ruleset.ts';
+
+export interface Account {
+  readonly id: AccountId;
+  availableNano: bigint;
+  /** Tasks of its jobs that have not ended. */
+  liveTasks: number;
+  /** Grants by their ref, so that each happens once. */
+  readonly credits: Map<string, bigint>;
+}
+
+/** The balances that belong to nobody. Emission and custody may be negative; the others may not. */
+export interface HouseBalances {
+  holds: bigint;
+  fees: bigint;
+  emission: bigint;
+  penalties: bigint;
+  custody: bigint;
+}
+
+/** What an attempt takes of a node, current or not, until the node has let go of it. */
+export interface Occupancy {
+  readonly task: TaskId;
+  readonly job: JobId;
+  readonly attempt: number;
+  readonly devices: readonly string[];
+}
+
+/** Nodes that ask the same prices: a shape of task costs the same on each, so it is priced once. Derived. */
+export interface AskClass {
+  readonly key: string;
+  readonly cpuHourNano: bigint;
+  readonly memoryGibHourNano: bigint;
+  readonly diskGibHourNano: bigint;
+  readonly deviceHourNano: bigint;
+  members: number;
+  /** Those that take work and have something left. */
+  readonly open: Set<NodeRecord>;
+}
+
+export interface NodeRecord {
+  readonly id: NodeId;
+  provider: AccountId;
+  status: NodeStatus;
+  statusSince: number;
+  /** Code of the cause of the present status. */
+  cause: string;
+  /** The operator's wish; it outlives silence. */
+  directive: 'none' | 'cordon' | 'drain';
+  offer: Offer;
+  accepting: boolean;
+  /** When the log last shows a word of the node itself; a tick knows later ones. */
+  heardAt: number;
+  /** By task: a node never holds two attempts of one task. */
+  readonly occupied: Map<TaskId, Occupancy>;
+  // Derived.
+  freeSlots: number;
+  freeCpuMilli: number;
+  freeMemoryBytes: number;
+  freeDiskBytes: number;
+  readonly takenDevices: Set<string>;
+  /** 0 (idle) to 1, the fullest of its dimensions. */
+  load: number;
+  askClass: AskClass | undefined;
+}
+
+export interface Task extends Clocked<Task> {
+  readonly id: TaskId;
+  readonly job: JobId;
+  readonly index: number;
+  state: TaskState;
+  /** Why it is in that state: of the last event that moved it. */
+  reason: TaskReason;
+  /** Number of the current or last attempt; 0 before the first. */
+  attempt: number;
+  /** Where the current attempt is; undefined while none is. */
+  node: NodeId | undefined;
+  /** Who is paid for the current attempt: the node's provider when it was assigned. */
+  provider: AccountId | undefined;
+  devices: readonly string[];
+  rateNano: bigint;
+  assignedAt: number;
+  /** 0 until `running` has been reported. */
+  runningSince: number;
+  stageSince: number;
+  /** While queued after an attempt: not placed before this time. */
+  notBefore: number;
+  /** Attempts that ended by the job's own error, by the provider's or the platform's, and by nobody's. */
+  ownErrors: number;
+  providerLosses: number;
+  freeRequeues: number;
+  /** The last nodes (at most `maxAvoided`) where a provider's fault ended it. */
+  avoid: readonly NodeId[];
+  hold: HoldState;
+}
+export const maxAvoided = 8;
+
+export interface Job extends Clocked<Job> {
+  readonly id: JobId;
+  readonly consumer: AccountId;
+  readonly terms: JobTerms;
+  readonly submittedAt: number;
+  /** Order of submission. */
+  readonly seq: number;
+  readonly tasks: readonly Task[];
+  cancelled: boolean;
+  // Counts of tasks by where they are; all but `untried` and `ready` partition the job.
+  live: number;
+  succeeded: number;
+  failed: number;
+  cancelledTasks: number;
+  expired: number;
+  /** Queued and never assigned: these the queue timeout ends. */
+  untried: number;
+  /** Attempts, current or not, that nodes have not let go of. */
+  occupied: number;
+  // Derived.
+  /** Queued and not backing off. */
+  ready: number;
+  /** No ready task has a lower index. */
+  firstReady: number;
+  /** Equal for jobs whose tasks may run on the same nodes at the same prices. */
+  readonly shape: string;
+}
+
+/** Jobs with ready tasks of one shape, by submission. Derived. */
+export interface ShapeQueue {
+  readonly shape: string;
+  readonly jobs: Job[];
+}
+
+/**
+ * The live state. It changes by `apply` alone; what is marked derived follows from the rest and is rebuilt
+ * by `decodeState`.
+ */
+export interface State {
+  /** Empty until the log is opened. */
+  origin: string;
+  ruleset: Ruleset;
+  readonly accounts: Map<AccountId, Account>;
+  readonly house: HouseBalances;
+  readonly nodes: Map<NodeId, NodeRecord>;
+  /** In order of submission. */
+  readonly jobs: Map<JobId, Job>;
+  /** Jobs ever submitted. */
+  jobSeq: number;
+  // Derived.
+  readonly tasks: Map<TaskId, Task>;
+  /** Sum of all open holds, counted from the tasks; the holds account must equal it. */
+  openHoldsNano: bigint;
+  readonly askClasses: Map<string, AskClass>;
+  openNodes: number;
+  readonly waiting: Map<string, ShapeQueue>;
+  readonly stageClocks: ClockWheel<Task>;
+  readonly backoffs: ClockWheel<Task>;
+  readonly queueClocks: ClockWheel<Job>;
+  /**
+   * Notes of the scheduler to itself: whether anything has changed since it last looked at all that waits, and
+   * the seq of the job after which it goes on when it was cut short. `decide` writes them; no event or hash
+   * depends on `stale`, and `resumeAfter` is not 0 only between the parts of one long look.
+   */
+  readonly schedule: { stale: boolean; resumeAfter: number };
+}
+
+export function createState(): State {
+  return {
+    origin: '',
+    ruleset: defaultRuleset,
+    accounts: new Map(),
+    house: { holds: 0n, fees: 0n, emission: 0n, penalties: 0n, custody: 0n },
+    nodes: new Map(),
+    jobs: new Map(),
+    jobSeq: 0,
+    tasks: new Map(),
+    openHoldsNano: 0n,
+    askClasses: new Map(),
+    openNodes: 0,
+    waiting: new Map(),
+    stageClocks: new ClockWheel(),
+    backoffs: new ClockWheel(),
+    queueClocks: new ClockWheel(),
+    schedule: { stale: false, resumeAfter: 0 },
+  };
+}
