@@ -10,12 +10,47 @@ import type { Refusal } from '@capacloud/protocol/result';
  */
 export type Aside =
   /** The job spec as JSON; `specHash` in the log is SHA-256(salt ‖ canonical spec). */
-  | { readonly kind: 'job_spec'; readonly job: JobId; readonly spec: string; readonly salt: string; readonly name?: string; readonly image: string }
-  | { readonly kind: 'receipt'; readonly task: TaskId; readonly attempt: number; readonly hash: Sha256Hex; readonly signed: string }
-  | { readonly kind: 'session'; readonly sessionKey: string; readonly delegation: string; readonly signature: string }
-  | { readonly kind: 'api_key'; readonly hash: Sha256Hex; readonly id: string; readonly account: AccountId; readonly scopes: string; readonly name: string; readonly createdAt: number; readonly expiresAt?: number }
+  | {
+      readonly kind: 'job_spec';
+      readonly job: JobId;
+      readonly spec: string;
+      readonly salt: string;
+      readonly name?: string;
+      readonly image: string;
+    }
+  | {
+      readonly kind: 'receipt';
+      readonly task: TaskId;
+      readonly attempt: number;
+      readonly hash: Sha256Hex;
+      readonly signed: string;
+    }
+  | {
+      readonly kind: 'session';
+      readonly sessionKey: string;
+      readonly delegation: string;
+      readonly signature: string;
+    }
+  | {
+      readonly kind: 'api_key';
+      readonly hash: Sha256Hex;
+      readonly id: string;
+      readonly account: AccountId;
+      readonly scopes: string;
+      readonly name: string;
+      readonly createdAt: number;
+      readonly expiresAt?: number;
+    }
   | { readonly kind: 'api_key_revoked'; readonly id: string; readonly at: number }
-  | { readonly kind: 'idempotency'; readonly account: AccountId; readonly key: string; readonly requestHash: Sha256Hex; readonly status: number; readonly body: string; readonly at: number };
+  | {
+      readonly kind: 'idempotency';
+      readonly account: AccountId;
+      readonly key: string;
+      readonly requestHash: Sha256Hex;
+      readonly status: number;
+      readonly body: string;
+      readonly at: number;
+    };
 
 export interface CommittedEvent {
   /** Index in the log, counted from 0. */
@@ -23,7 +58,9 @@ export interface CommittedEvent {
   readonly event: Event;
 }
 
-export type Outcome = { readonly ok: true; readonly events: readonly CommittedEvent[] } | { readonly ok: false; readonly refusal: Refusal };
+export type Outcome =
+  | { readonly ok: true; readonly events: readonly CommittedEvent[] }
+  | { readonly ok: false; readonly refusal: Refusal };
 
 /** The single writer: decides, applies, and speaks only after the group is durable. */
 export interface Sequencer {
@@ -36,4 +73,6 @@ export interface Sequencer {
   submit(command: Command, asides?: (events: readonly Event[]) => readonly Aside[]): Promise<Outcome>;
   /** Called once a group, after it is durable, before the outcomes of its commands resolve. */
   onCommitted(listener: (events: readonly CommittedEvent[]) => void): () => void;
+  /** Size of the log and hash of the state after exactly so many events; resolves once they are durable. */
+  digest(): Promise<{ readonly size: number; readonly hash: Sha256Hex }>;
 }

@@ -1,0 +1,35 @@
+import type { AccountId, JobId, Sha256Hex } from '@capacloud/protocol/ids';
+
+/** What is known of a content-addressed file. The bytes are the artifact room's. */
+export interface ArtifactRow {
+  readonly sha256: Sha256Hex;
+  readonly sizeBytes: number;
+  /** All bytes are there and their hash was checked. */
+  readonly complete: boolean;
+  readonly createdAt: number;
+}
+/** Why an account may read an artifact; it counts against its quota once. `job` is set for inputs and outputs of a job. */
+export interface ArtifactRef {
+  readonly sha256: Sha256Hex;
+  readonly account: AccountId;
+  readonly job?: JobId;
+}
+
+/** Metadata of artifacts. Every write is durable when its promise resolves, and later reads see it. */
+export interface ArtifactIndex {
+  /** Adds the row (incomplete) if it is not there, and the reference. Gives the row as it then is. */
+  put(ref: ArtifactRef, sizeBytes: number, at: number): Promise<ArtifactRow>;
+  markComplete(sha256: Sha256Hex): Promise<void>;
+  get(sha256: Sha256Hex): Promise<ArtifactRow | undefined>;
+  /** Does nothing when there is no such artifact or the reference exists. */
+  addRef(ref: ArtifactRef): Promise<void>;
+  removeRef(ref: ArtifactRef): Promise<void>;
+  /** All references, or those of one account; at most 1,000. */
+  listRefs(sha256: Sha256Hex, account?: AccountId): Promise<readonly ArtifactRef[]>;
+  /** Bytes of distinct artifacts that the account refers to, or of all artifacts. */
+  totalBytes(account?: AccountId): Promise<number>;
+  /** Candidates for collection, oldest first: incomplete, or without a reference, and created before `before`. */
+  listStale(before: number, limit: number): Promise<readonly ArtifactRow[]>;
+  /** Removes the row and its references. */
+  remove(sha256: Sha256Hex): Promise<void>;
+}

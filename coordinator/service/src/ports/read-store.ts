@@ -1,0 +1,166 @@
+import type { NodeStatus } from '@capacloud/core/event';
+import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { TaskReason } from '@capacloud/protocol/reasons';
+import type { Offer, Resources } from '@capacloud/protocol/resources';
+import type { JobStateName, TaskStateName } from '@capacloud/protocol/views';
+
+/**
+ * History as the projections hold it: written in the transaction of the events, so it is always a durable
+ * prefix of what happened. Times are Unix milliseconds, amounts bigint nano-CAPA.
+ */
+
+/** `cursor` is the `next` of an earlier page. `limit` is 1 to 1000. */
+export interface PageRequest {
+  readonly limit: number;
+  readonly cursor?: string;
+}
+/** `next` is there when more follows. */
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly next?: string;
+}
+/** Undefined: the cursor is not one of ours. */
+export type Paged<T> = Promise<Page<T> | undefined>;
+
+export interface JobRow {
+  readonly id: JobId;
+  /** Index in the log of its job.submitted. */
+  readonly event: number;
+  readonly account: AccountId;
+  readonly state: JobStateName;
+  readonly name?: string;
+  readonly image: string;
+  readonly resources: Resources;
+  readonly specHash: Sha256Hex;
+  readonly maxRateNano: bigint;
+  readonly tasks: {
+    readonly total: number;
+    readonly queued: number;
+    readonly active: number;
+    readonly succeeded: number;
+    readonly failed: number;
+    readonly cancelled: number;
+    readonly expired: number;
+  };
+  readonly submittedAt: number;
+  readonly endedAt?: number;
+  readonly heldNano: bigint;
+  readonly chargedNano: bigint;
+}
+
+export interface TaskRow {
+  readonly id: TaskId;
+  readonly job: JobId;
+  readonly index: number;
+  readonly state: TaskStateName;
+  readonly reason: TaskReason;
+  /** Attempts made so far; the number of the last one. */
+  readonly attempts: number;
+  /** Of the last attempt. */
+  readonly node?: NodeId;
+  readonly exitCode?: number;
+  readonly chargedNano: bigint;
+  readonly updatedAt: number;
+}
+
+export type AttemptState = 'assigned' | 'pulling' | 'starting' | 'running' | 'uploading' | 'ended';
+export interface AttemptRow {
+  readonly task: TaskId;
+  readonly attempt: number;
+  readonly node: NodeId;
+  readonly provider: AccountId;
+  readonly state: AttemptState;
+  readonly reason: TaskReason;
+  readonly exitCode?: number;
+  readonly receipt?: Sha256Hex;
+  readonly rateNano: bigint;
+  readonly chargedNano: bigint;
+  readonly meteredMs?: number;
+  readonly assignedAt: number;
+  readonly runningAt?: number;
+  readonly endedAt?: number;
+}
+
+export interface NodeRow {
+  readonly id: NodeId;
+  readonly provider: AccountId;
+  readonly status: NodeStatus;
+  /** Cause of the last change of status. */
+  readonly cause: string;
+  readonly accepting: boolean;
+  /** Undefined until the node has made its first offer. */
+  readonly offer?: Offer;
+  readonly joinedAt: number;
+}
+
+export type SystemAccount = 'holds' | 'fees' | 'emission' | 'penalties' | 'custody';
+export interface AccountRow {
+  readonly id: AccountId | SystemAccount;
+  readonly availableNano: bigint;
+  /** Held for its live jobs; always 0 for system accounts. */
+  readonly heldNano: bigint;
+}
+export interface LedgerEntryRow {
+  /** Index of the event in the log that made it. */
+  readonly event: number;
+  readonly at: number;
+  readonly kind: 'grant' | 'hold' | 'capture' | 'void' | 'expire';
+  readonly account: AccountId | SystemAccount;
+  readonly deltaNano: bigint;
+  readonly job?: JobId;
+  readonly task?: TaskId;
+}
+
+export interface ApiKeyRow {
+  readonly id: string;
+  readonly account: AccountId;
+  readonly name: string;
+  /** As written by the aside. */
+  readonly scopes: string;
+  readonly createdAt: number;
+  readonly expiresAt?: number;
+  readonly revokedAt?: number;
+}
+export interface IdempotencyRow {
+  readonly requestHash: Sha256Hex;
+  readonly status: number;
+  readonly body: string;
+  readonly at: number;
+}
+export interface SessionRow {
+  readonly delegation: string;
+  readonly signature: string;
+}
+
+export interface ReadStore {
+  /** Newest first. */
+  listJobs(account: AccountId, filter: { readonly state?: JobStateName }, page: PageRequest): Paged<JobRow>;
+  getJob(job: JobId): Promise<JobRow | undefined>;
+  /** The private spec (JSON) and its salt. */
+  getJobSpec(job: JobId): Promise<{ readonly spec: string; readonly salt: string } | undefined>;
+  /** By index. */
+  listTasks(job: JobId, filter: { readonly state?: TaskStateName }, page: PageRequest): Paged<TaskRow>;
+  getTask(task: TaskId): Promise<TaskRow | undefined>;
+  /** By number; at most the 1,000 latest. */
+  listAttempts(task: TaskId): Promise<readonly AttemptRow[]>;
+  getAttempt(task: TaskId, attempt: number): Promise<AttemptRow | undefined>;
+  /** What the gateway stored: the signed receipt as JSON. */
+  getReceipt(
+    task: TaskId,
+    attempt: number,
+  ): Promise<{ readonly hash: Sha256Hex; readonly signed: string } | undefined>;
+  getSession(sessionKey: string): Promise<SessionRow | undefined>;
+  /** In the order of joining. */
+  listNodes(page: PageRequest): Paged<NodeRow>;
+  getNode(node: NodeId): Promise<NodeRow | undefined>;
+  /** System accounts first, then in the order of opening. */
+  listAccounts(page: PageRequest): Paged<AccountRow>;
+  getAccount(account: AccountId | SystemAccount): Promise<AccountRow | undefined>;
+  /** Newest first. */
+  listLedgerEntries(account: AccountId | SystemAccount, page: PageRequest): Paged<LedgerEntryRow>;
+  /** Revoked and expired keys are given too: the caller judges. */
+  getApiKey(hash: Sha256Hex): Promise<ApiKeyRow | undefined>;
+  /** Not the revoked ones; newest first, at most 1,000. */
+  listApiKeys(account: AccountId): Promise<readonly ApiKeyRow[]>;
+  getIdempotency(account: AccountId, key: string): Promise<IdempotencyRow | undefined>;
+}
