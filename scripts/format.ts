@@ -1,15 +1,21 @@
-// Formats every file and sorts imports.
-import { dirname } from 'node:path';
+// Writes .oxlintrc.json anew from the table of arrows, formats every file and sorts imports.
+//
+//   npm run format -- [paths…]
+import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand } from './check-command.ts';
+import { lintConfig } from './check-lint-config.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const interruption = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interruption.abort());
+const lintConfigFile = '.oxlintrc.json';
+writeFileSync(join(root, lintConfigFile), JSON.stringify(lintConfig()));
 const paths = process.argv.slice(2);
 const result = await runCommand(
   'biome',
-  ['check', '--write', ...paths],
+  ['check', '--write', ...(paths.length === 0 ? [] : [...paths, lintConfigFile])],
   { cwd: root, output: 'inherit' },
   interruption.signal,
 );

@@ -1,0 +1,130 @@
+// The arrows of the house, once. The lint configuration is written from this table (`npm run format`), and the
+// architecture tests read it, so that the rules cannot drift apart.
+
+export interface PackageRule {
+  /** Folder of the package; it need not exist yet. */
+  readonly folder: string;
+  readonly name: string;
+  /** Packages of this repository that it may depend on. */
+  readonly internal: readonly string[];
+  /** Every other package that may stand in `dependencies`; undefined where none is decided yet. */
+  readonly external: readonly string[];
+  /** `all`: no Node, clock, randomness or I/O anywhere. Else the rooms that are so. */
+  readonly pure: 'all' | readonly string[];
+  /** Rooms: folders below src that hold adapters, and never import one another. */
+  readonly rooms: readonly string[];
+  /** Folders below src that every room may import, and that import no room. */
+  readonly shared: readonly string[];
+}
+
+const protocol = '@capacloud/protocol';
+const proofs = '@capacloud/proofs';
+
+export const packageRules: readonly PackageRule[] = [
+  {
+    folder: 'shared/protocol',
+    name: protocol,
+    internal: [],
+    external: ['@noble/hashes', 'typebox'],
+    pure: 'all',
+    rooms: [],
+    shared: [],
+  },
+  {
+    folder: 'shared/proofs',
+    name: proofs,
+    internal: [protocol],
+    external: ['@noble/hashes', 'typebox'],
+    pure: [],
+    rooms: [],
+    shared: [],
+  },
+  {
+    folder: 'shared/client',
+    name: '@capacloud/client',
+    internal: [protocol],
+    external: ['commander', 'typebox', 'yaml'],
+    pure: [],
+    rooms: [],
+    shared: [],
+  },
+  {
+    folder: 'shared/contracts',
+    name: '@capacloud/contracts',
+    internal: [protocol],
+    external: ['ethers', 'typebox'],
+    pure: [],
+    rooms: [],
+    shared: [],
+  },
+  {
+    folder: 'shared/nvidia-smi-parser',
+    name: 'nvidia-smi-parser',
+    internal: [],
+    external: ['fast-xml-parser'],
+    pure: 'all',
+    rooms: [],
+    shared: [],
+  },
+  {
+    folder: 'coordinator/core',
+    name: '@capacloud/core',
+    internal: [protocol],
+    external: [],
+    pure: 'all',
+    rooms: [],
+    shared: [],
+  },
+  {
+    folder: 'coordinator/service',
+    name: '@capacloud/coordinator',
+    internal: [protocol, proofs, '@capacloud/core', '@capacloud/contracts'],
+    external: ['better-sqlite3', 'commander', 'ethers', 'fastify', 'pino', 'typebox', 'ws', 'yaml'],
+    pure: [],
+    rooms: ['log', 'store', 'gateway', 'api', 'artifacts', 'settlement', 'transparency', 'telemetry'],
+    shared: ['ports'],
+  },
+  {
+    folder: 'coordinator/dashboard',
+    name: '@capacloud/dashboard',
+    internal: [protocol, '@capacloud/client'],
+    external: [],
+    pure: [],
+    rooms: [],
+    shared: [],
+  },
+  {
+    folder: 'agent',
+    name: '@capacloud/agent',
+    internal: [protocol, proofs, 'nvidia-smi-parser'],
+    external: [
+      'better-sqlite3',
+      'commander',
+      'dockerode',
+      'ethers',
+      'pino',
+      'systeminformation',
+      'tar-stream',
+      'typebox',
+      'ws',
+      'yaml',
+    ],
+    pure: ['core'],
+    rooms: ['hardware', 'runtime', 'prover', 'session', 'journal', 'host'],
+    shared: ['core', 'ports'],
+  },
+];
+
+/** Everything that may lie at the top of the repository, besides files. */
+export const topLevelFolders: readonly string[] = [
+  '.ci',
+  '.github',
+  'agent',
+  'coordinator',
+  'scripts',
+  'shared',
+  'test',
+];
+
+/** Folders of packages besides those of the table would escape every rule. */
+export const packageParents: readonly string[] = ['coordinator', 'shared'];
