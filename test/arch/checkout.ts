@@ -1,19 +1,25 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Sources } from './import-graph.ts';
 
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
-/** Every path of this checkout that git tracks or would track. */
+/** Every file of this checkout but those in ignored folders. Asks no git, which a copy of the sources may lack. */
 export function checkoutPaths(): readonly string[] {
-  const output = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
-    cwd: root,
-    encoding: 'utf8',
-    maxBuffer: 64 * 1024 * 1024,
+  const ignored = readCheckout('.gitignore')
+    .split('\n')
+    .filter((line) => /^[\w.-]+\/$/.test(line))
+    .map((line) => line.slice(0, -1));
+  return filesBelow('', new Set([...ignored, '.git']));
+}
+
+function filesBelow(folder: string, ignored: ReadonlySet<string>): readonly string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
+    if (!entry.isDirectory()) return [path];
+    return ignored.has(entry.name) ? [] : filesBelow(path, ignored);
   });
-  return output.split('\0').filter((path) => path !== '' && existsSync(join(root, path)));
 }
 
 export const readCheckout = (path: string): string => readFileSync(join(root, path), 'utf8');
