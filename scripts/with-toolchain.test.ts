@@ -1,0 +1,146 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { waitUntil } from './engine/process-table.ts';
+
+const scripts = dirname(fileURLToPath(import.meta.url));
+const pnpmVersion = '0.0.0';
+
+/** A checkout whose path has spaces, with a pnpm that only writes down that it was called. */
+let folder: string;
+const inCheckout = (...parts: string[]): string => join(folder, ...parts);
+
+beforeAll(() => {
+  folder = join(mkdtempSync(join(tmpdir(), 'capacloud-toolchain-')), 'a checkout with spaces');
+  for (const path of ['scripts', 'node_modules', 'agent']) mkdirSync(inCheckout(path), { recursive: true });
+  copyFileSync(join(scripts, 'with-toolchain.mjs'), inCheckout('scripts', 'with-toolchain.mjs'));
+  symlinkSync(join(dirname(scripts), 'node_modules', 'tsx'), inCheckout('node_modules', 'tsx'));
+  const toolchain = { node: process.versions.node, pnpm: pnpmVersion };
+  write('package.json', JSON.stringify({ type: 'module', engines: { node: '>=24' }, toolchain }));
+  write('agent/package.json', '{}');
+  const pnpm = `@pnpm/exe.${process.platform}-${process.arch}`;
+  const pnpmFolder = ['.toolchain', `${pnpm.replaceAll('/', '+')}@${pnpmVersion}`, 'node_modules', pnpm];
+  mkdirSync(inCheckout(...pnpmFolder), { recursive: true });
+  write(join(...pnpmFolder, 'package.json'), '{}');
+  write(
+    join(...pnpmFolder, 'pnpm'),
+    '#!/bin/sh\necho "$*" >> installs\nsleep 0.3\nexit "$(cat pnpm-exit 2>/dev/null || echo 0)"\n',
+    0o755,
+  );
+  write(
+    'scripts/echo.ts',
+    'process.stdout.write(JSON.stringify(process.argv.slice(2)));\nprocess.exitCode = 7;\n',
+  );
+  write('scripts/crash.ts', "process.kill(process.pid, 'SIGKILL');\nsetInterval(() => {}, 1000);\n");
+  write(
+    'scripts/wait.ts',
+    "let count = 0;\nprocess.on('SIGTERM', () => {\n  count += 1;\n  setTimeout(() => {\n    process.stdout.write(`tidied after ${count}`);\n    process.exit(9);\n  }, 200);\n});\nprocess.stdout.write('up ');\nsetInterval(() => {}, 1000);\n",
+  );
+});
+beforeEach(() => {
+  for (const file of ['installs', 'pnpm-exit', 'node_modules/.capacloud-installed'])
+    rmSync(inCheckout(file), { force: true });
+});
+afterAll(() => rmSync(dirname(folder), { recursive: true, force: true }));
+
+function write(path: string, text: string, mode = 0o644): void {
+  writeFileSync(inCheckout(path), text, { mode });
+}
+
+interface Run {
+  readonly child: ChildProcess;
+  readonly output: () => string;
+  readonly ended: Promise<{ code: number | null; output: string }>;
+}
+
+function start(...args: string[]): Run {
+  const child = spawn(process.execPath, [inCheckout('scripts', 'with-toolchain.mjs'), ...args], {
+    cwd: tmpdir(),
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const ended = new Promise<{ code: number | null; output: string }>((resolve) => {
+    child.once('close', (code) => resolve({ code, output }));
+  });
+  return { child, output: () => output, ended };
+}
+
+const installs = (): number =>
+  existsSync(inCheckout('installs'))
+    ? readFileSync(inCheckout('installs'), 'utf8').trim().split('\n').length
+    : 0;
+
+describe('install', () => {
+  test('happens once for two runs at the same time, and not again after', async () => {
+    const runs = await Promise.all([start('echo').ended, start('echo').ended]);
+    expect(runs.map(({ code }) => code)).toEqual([7, 7]);
+    expect(installs()).toBe(1);
+    await start('echo').ended;
+    expect(installs()).toBe(1);
+  });
+
+  test('happens again when a manifest changed', async () => {
+    await start('echo').ended;
+    write('agent/package.json', '{"name":"other"}');
+    await start('echo').ended;
+    expect(installs()).toBe(2);
+  });
+
+  test('takes over the lock of a run that is gone', async () => {
+    write('.toolchain/install.lock', '999999999');
+    expect((await start('echo').ended).code).toBe(7);
+    expect(existsSync(inCheckout('.toolchain', 'install.lock'))).toBe(false);
+  });
+
+  test('that fails says so, frees the lock, and is tried again', async () => {
+    write('pnpm-exit', '1');
+    const failed = await start('echo').ended;
+    expect(failed).toMatchObject({ code: 1, output: expect.stringContaining('pnpm install failed') });
+    expect(existsSync(inCheckout('.toolchain', 'install.lock'))).toBe(false);
+    rmSync(inCheckout('pnpm-exit'));
+    expect((await start('echo').ended).code).toBe(7);
+  });
+});
+
+describe('command', () => {
+  test('gets its arguments whole, and its exit code comes back', async () => {
+    const { code, output } = await start('echo', 'two words', '--flag=$HOME', '').ended;
+    expect(output).toContain(JSON.stringify(['two words', '--flag=$HOME', '']));
+    expect(code).toBe(7);
+  });
+
+  test.each([[], ['no-such-command'], ['../echo'], ['']])(
+    '%j is refused with the list of commands',
+    async (...args) => {
+      expect(await start(...args).ended).toMatchObject({
+        code: 1,
+        output: expect.stringContaining('one of: test, check'),
+      });
+    },
+  );
+
+  test('that a signal ended gives 128 and the signal', async () => {
+    expect((await start('crash').ended).code).toBe(137);
+  });
+
+  test('gets a signal once however often it is repeated at once, and may tidy up', async () => {
+    const run = start('wait');
+    await waitUntil(() => run.output().includes('up'), 15_000);
+    run.child.kill('SIGTERM');
+    run.child.kill('SIGTERM');
+    expect(await run.ended).toMatchObject({ code: 9, output: expect.stringContaining('tidied after 1') });
+  });
+});
