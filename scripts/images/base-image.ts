@@ -1,0 +1,165 @@
+import { createHash } from 'node:crypto';
+import { access, constants, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type Docker from 'dockerode';
+import { runCommand } from './command.ts';
+import { downloadDebianPackages } from './debian-packages.ts';
+import { connectEngine, findImage, importRootfs, recipeLabel, registryHas } from './engine.ts';
+import { type RootfsEntry, writeRootfsTar } from './rootfs-tar.ts';
+
+/** What both Dockerfiles start from. */
+const baseImageName = 'node:26-bookworm-slim';
+
+const registryTimeoutMs = 60_000;
+const packages = [
+  'base-files',
+  'bash',
+  'ca-certificates',
+  'coreutils',
+  'dash',
+  'findutils',
+  'grep',
+  'libatomic1',
+  'libstdc++6',
+  'sed',
+  'tar',
+];
+const npmVersion = '11.21.2';
+/** Raised when this module changes what the image holds. */
+const revision = '1';
+const hostCertificates = '/etc/ssl/certs/ca-certificates.crt';
+
+interface BaseImageRequest {
+  readonly docker: Docker | string;
+  readonly cacheDir: string;
+  readonly log: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+interface BaseImage {
+  readonly image: string;
+  readonly builtFrom: 'cache' | 'registry' | 'debian';
+}
+
+/**
+ * Makes sure that the engine has the image that our Dockerfiles start from. Where no registry answers, it
+ * is made of Debian packages, the Node that runs this, and npm. It then trusts what this machine trusts,
+ * since a machine without a registry often reaches the world through a proxy with a certificate of its own.
+ */
+export async function ensureBaseImage(request: BaseImageRequest): Promise<BaseImage> {
+  const { cacheDir, log, signal } = request;
+  const docker = connectEngine(request.docker);
+  const recipe = createHash('sha256')
+    .update(JSON.stringify([revision, packages, npmVersion, process.versions.node]))
+    .digest('hex');
+  const image = baseImageName;
+  if ((await findImage(docker, image, recipe)) !== undefined) return { image, builtFrom: 'cache' };
+  if (await isOurs(docker, image)) log(`the ${image} made here earlier is out of date`);
+  else if (await registryHas(docker, image, { timeoutMs: registryTimeoutMs, signal }))
+    return { image, builtFrom: 'registry' };
+  else log(`no image registry answers: making ${image} from Debian packages`);
+
+  if (process.versions.node.split('.')[0] !== '26') {
+    throw new Error(
+      `${image} needs Node 26, and this is ${process.versions.node}\n  hint: run this with node scripts/with-toolchain.mjs`,
+    );
+  }
+  const work = join(cacheDir, `base-${process.pid}`);
+  try {
+    await mkdir(work, { recursive: true });
+    log('downloading Debian packages and npm');
+    const [debs, npmDir] = await Promise.all([
+      downloadDebianPackages({ packages, cacheDir: join(work, 'packages'), log, signal }),
+      downloadNpm(join(work, 'npm'), signal),
+    ]);
+    const file = join(work, 'rootfs.tar');
+    await writeRootfsTar({
+      debs,
+      exclude: ['usr/share/doc', 'usr/share/man', 'usr/share/locale'],
+      entries: await ownEntries(npmDir),
+      file,
+      signal,
+    });
+    log('importing the root file system into the Docker engine');
+    const changes = [
+      'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      `ENV NODE_VERSION=${process.versions.node}`,
+    ];
+    if (await readable(hostCertificates)) changes.push(`ENV NODE_EXTRA_CA_CERTS=${hostCertificates}`);
+    await importRootfs(docker, {
+      image,
+      file,
+      changes: [...changes, 'CMD ["node"]', `LABEL ${recipeLabel}=${recipe}`],
+      signal,
+    });
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  return { image, builtFrom: 'debian' };
+}
+
+async function isOurs(docker: Docker, image: string): Promise<boolean> {
+  const found = await docker
+    .getImage(image)
+    .inspect()
+    .catch(() => undefined);
+  return found?.Config.Labels?.[recipeLabel] !== undefined;
+}
+
+async function downloadNpm(folder: string, signal: AbortSignal): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'package.json'), '{"private":true}\n');
+  await runCommand({
+    argv: [
+      'npm',
+      'install',
+      '--prefix',
+      folder,
+      '--ignore-scripts',
+      '--no-audit',
+      '--no-fund',
+      '--no-package-lock',
+      `npm@${npmVersion}`,
+    ],
+    hint: 'check the network and the npm registry',
+    signal,
+  });
+  return join(folder, 'node_modules', 'npm');
+}
+
+async function ownEntries(npmDir: string): Promise<RootfsEntry[]> {
+  const npmPath = 'usr/local/lib/node_modules/npm';
+  const files = await readdir(npmDir, { recursive: true, withFileTypes: true });
+  const entries: RootfsEntry[] = [
+    ...['dev', 'proc', 'sys', 'run', 'root'].map((path): RootfsEntry => ({ type: 'directory', path })),
+    { type: 'directory', path: 'tmp', mode: 0o1777 },
+    { type: 'symlink', path: 'usr/bin/sh', target: 'dash' },
+    {
+      type: 'file',
+      path: 'etc/passwd',
+      content: 'root:x:0:0:root:/root:/bin/bash\nnode:x:1000:1000:node:/home/node:/bin/bash\n',
+    },
+    { type: 'file', path: 'etc/group', content: 'root:x:0:\nnode:x:1000:\n' },
+    { type: 'directory', path: 'home/node', uid: 1000 },
+    { type: 'copy', path: 'usr/local/bin/node', mode: 0o755, source: process.execPath },
+    { type: 'symlink', path: 'usr/local/bin/npm', target: '../lib/node_modules/npm/bin/npm-cli.js' },
+    { type: 'symlink', path: 'usr/local/bin/npx', target: '../lib/node_modules/npm/bin/npx-cli.js' },
+    ...files
+      .filter((file) => file.isFile())
+      .map((file): RootfsEntry => {
+        const source = join(file.parentPath, file.name);
+        const path = npmPath + source.slice(npmDir.length);
+        return { type: 'copy', path, mode: path.startsWith(`${npmPath}/bin/`) ? 0o755 : 0o644, source };
+      }),
+  ];
+  if (await readable(hostCertificates))
+    entries.push({ type: 'copy', path: hostCertificates.slice(1), source: hostCertificates });
+  return entries;
+}
+
+async function readable(path: string): Promise<boolean> {
+  return access(path, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
+}
