@@ -39,6 +39,7 @@ export const TaskStateSchema = literals(taskStates);
 
 export const jobStates = ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'expired'] as const;
 export type JobStateName = (typeof jobStates)[number];
+export const endedJobStates: readonly JobStateName[] = ['succeeded', 'failed', 'cancelled', 'expired'];
 /**
  * queued: no task has been assigned yet. running: some task is live. Ended jobs: succeeded when every task
  * did, else failed if any failed, else expired if any expired, else cancelled.

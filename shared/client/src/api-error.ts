@@ -1,0 +1,57 @@
+import type { ErrorCode, ProblemDetails } from '@capacloud/protocol/errors';
+import type { Problem } from '@capacloud/protocol/result';
+
+/** A refusal by the coordinator, or `network` when no answer came. Switch on `code`, show `message` and `hint`. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  readonly code: ErrorCode | 'network';
+  readonly status: number;
+  readonly hint: string;
+  readonly retryable: boolean;
+  readonly requestId: string | undefined;
+  readonly problems: readonly Problem[];
+  /** Seconds that the coordinator asked to wait. */
+  readonly retryAfterS: number | undefined;
+
+  constructor(
+    details: Omit<ProblemDetails, 'code' | 'type' | 'request_id'> & {
+      readonly code: ErrorCode | 'network';
+      readonly request_id?: string;
+    },
+    extra: { readonly retryAfterS?: number; readonly cause?: unknown } = {},
+  ) {
+    super(details.detail === '' ? details.title : details.detail, { cause: extra.cause });
+    this.code = details.code;
+    this.status = details.status;
+    this.hint = details.hint;
+    this.retryable = details.retryable;
+    this.requestId = details.request_id;
+    this.problems = details.errors ?? [];
+    this.retryAfterS = extra.retryAfterS;
+  }
+}
+
+/** What a failed connection looks like to a caller. */
+export function networkError(baseUrl: string, cause: unknown): ApiError {
+  const reason = rootMessage(cause);
+  return new ApiError(
+    {
+      code: 'network',
+      title: 'No answer',
+      status: 0,
+      detail: `${baseUrl} did not answer: ${reason}`,
+      hint: 'Check the address and that the coordinator runs.',
+      retryable: true,
+    },
+    { cause },
+  );
+}
+
+function rootMessage(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error
+    ? rootMessage(error.cause)
+    : error.message === '' && 'code' in error
+      ? String(error.code)
+      : error.message;
+}

@@ -1,0 +1,176 @@
+import type { ErrorCode, ProblemDetails } from '@capacloud/protocol/errors';
+import { isErrorCode } from '@capacloud/protocol/errors';
+import {
+  type BodyOf,
+  type ParamsOf,
+  type QueryOf,
+  type ResponseOf,
+  type Route,
+  type RouteName,
+  routes,
+} from '@capacloud/protocol/routes';
+import { ApiError, networkError } from './api-error.ts';
+import { pause } from './pause.ts';
+
+export interface ClientOptions {
+  /** Origin of the coordinator, for example http://127.0.0.1:8080. */
+  readonly baseUrl: string;
+  readonly apiKey?: string;
+  /** Tries of one call in all, for answers that say that a repeat may help. Default 4. */
+  readonly maxTries?: number;
+}
+
+type Optional<K extends string, T> = [T] extends [undefined]
+  ? { readonly [P in K]?: undefined }
+  : undefined extends T
+    ? { readonly [P in K]?: T }
+    : { readonly [P in K]: T };
+type QueryArgument<N extends RouteName> = [QueryOf<N>] extends [undefined]
+  ? { readonly query?: undefined }
+  : { readonly query?: QueryOf<N> };
+
+export type CallOptions<N extends RouteName> = Optional<'params', ParamsOf<N>> &
+  QueryArgument<N> &
+  Optional<'body', BodyOf<N>> & {
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly signal?: AbortSignal;
+    /** For calls that create or spend; made up when absent, so that a retried call happens once. */
+    readonly idempotencyKey?: string;
+  };
+
+export interface Client {
+  readonly baseUrl: string;
+  /** Any route of the API, typed by its definition. Throws ApiError; retries what a repeat may mend. */
+  call<N extends RouteName>(name: N, options: CallOptions<N>): Promise<ResponseOf<N>>;
+  /** The same, for bodies that are streams or bytes: the raw response, its status checked. */
+  open<N extends RouteName>(name: N, options: CallOptions<N>): Promise<Response>;
+}
+
+interface LooseOptions {
+  readonly params?: Readonly<Record<string, unknown>> | undefined;
+  readonly query?: Readonly<Record<string, unknown>> | undefined;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  readonly idempotencyKey?: string;
+}
+
+/** A client of one coordinator. It keeps no connection and no state but its options. */
+export function createClient(options: ClientOptions): Client {
+  const baseUrl = options.baseUrl.replace(/\/+$/, '');
+  const maxTries = options.maxTries ?? 4;
+
+  async function open(name: RouteName, given: LooseOptions): Promise<Response> {
+    const route: Route = routes[name];
+    const request = buildRequest(baseUrl, options.apiKey, route, given);
+    for (let attempt = 1; ; attempt++) {
+      const failure = await attemptOnce(baseUrl, request);
+      if (failure instanceof Response) return failure;
+      given.signal?.throwIfAborted();
+      // A call without an idempotency key may have happened: only reads and repeatable writes are sent again.
+      const repeatable =
+        route.method === 'GET' ||
+        route.idempotent === true ||
+        failure.status === 429 ||
+        failure.status === 503;
+      if (!failure.retryable || !repeatable || attempt >= maxTries) throw failure;
+      await pause(retryDelayMs(attempt, failure.retryAfterS), given.signal);
+    }
+  }
+
+  return {
+    baseUrl,
+    open: (name, given) => open(name, given),
+    async call<N extends RouteName>(name: N, given: CallOptions<N>) {
+      const response = await open(name, given);
+      if (response.status === 204) return undefined as ResponseOf<N>;
+      const text = await response.text();
+      const isJson = response.headers.get('content-type')?.includes('json') === true;
+      return (isJson ? JSON.parse(text) : text) as ResponseOf<N>;
+    },
+  };
+}
+
+function buildRequest(
+  baseUrl: string,
+  apiKey: string | undefined,
+  route: Route,
+  given: LooseOptions,
+): () => Request {
+  const path = route.path.replace(/\{(\w+)\}/g, (_, key: string) =>
+    encodeURIComponent(String(given.params?.[key] ?? '')),
+  );
+  const url = new URL(baseUrl + path);
+  for (const [key, value] of Object.entries(given.query ?? {}))
+    if (value !== undefined) url.searchParams.set(key, String(value));
+  const headers = new Headers({ accept: 'application/json', ...given.headers });
+  if (apiKey !== undefined) headers.set('authorization', `Bearer ${apiKey}`);
+  if (route.idempotent === true) headers.set('idempotency-key', given.idempotencyKey ?? crypto.randomUUID());
+  let body: string | Uint8Array<ArrayBuffer> | undefined;
+  if (given.body instanceof Uint8Array) {
+    headers.set('content-type', 'application/octet-stream');
+    body = given.body as Uint8Array<ArrayBuffer>;
+  } else if (given.body !== undefined) {
+    headers.set('content-type', 'application/json');
+    body = JSON.stringify(given.body);
+  }
+  return () =>
+    new Request(url, {
+      method: route.method,
+      headers,
+      ...(body === undefined ? {} : { body }),
+      ...(given.signal === undefined ? {} : { signal: given.signal }),
+    });
+}
+
+async function attemptOnce(baseUrl: string, request: () => Request): Promise<Response | ApiError> {
+  let response: Response;
+  try {
+    response = await fetch(request());
+  } catch (cause) {
+    return networkError(baseUrl, cause);
+  }
+  return response.ok ? response : readProblem(response);
+}
+
+async function readProblem(response: Response): Promise<ApiError> {
+  const text = await response.text().catch(() => '');
+  const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN);
+  const extra = Number.isFinite(retryAfter) ? { retryAfterS: retryAfter } : {};
+  try {
+    const details = JSON.parse(text) as Partial<ProblemDetails>;
+    if (typeof details.code === 'string' && isErrorCode(details.code)) {
+      return new ApiError(
+        {
+          title: '',
+          detail: '',
+          hint: '',
+          retryable: false,
+          ...details,
+          status: response.status,
+          code: details.code as ErrorCode,
+        },
+        extra,
+      );
+    }
+  } catch {
+    // Not ours: a proxy's page, most likely. Said below in our own words.
+  }
+  return new ApiError(
+    {
+      code: response.status >= 500 ? 'service.internal' : 'request.invalid',
+      title: 'Unexpected answer',
+      status: response.status,
+      detail: `${response.url} answered ${response.status} ${response.statusText}`.trim(),
+      hint: 'Check that the address is that of a CapaCloud coordinator.',
+      retryable: response.status >= 500,
+    },
+    extra,
+  );
+}
+
+/** Exponential with full jitter, 200 ms to 10 s, never before the server's own wish (bounded to a minute). */
+function retryDelayMs(attempt: number, retryAfterS: number | undefined): number {
+  const ceilingMs = Math.min(10_000, 200 * 2 ** attempt);
+  return Math.max(Math.random() * ceilingMs, Math.min(60, retryAfterS ?? 0) * 1000);
+}
