@@ -18,6 +18,13 @@ export const serviceErrors = {
     'The log is damaged',
     'Do not start on it: restore the data folder from a backup.',
   ),
+  'log.in_use': entry(
+    500,
+    1011,
+    true,
+    'Another coordinator uses the data folder',
+    'Stop the other coordinator, or point data_dir to another folder.',
+  ),
   'log.foreign': entry(
     500,
     1011,
