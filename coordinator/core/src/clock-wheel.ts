@@ -22,6 +22,8 @@ export class ClockWheel<T extends Clocked<T>> {
   readonly #buckets = new Map<number, Bucket<T>>();
   /** Min-heap of the seconds of buckets; may hold seconds whose bucket is gone. */
   #seconds: number[] = [];
+  /** Of all things held; undefined when it must be looked for again. */
+  #earliest: number | undefined = Number.POSITIVE_INFINITY;
 
   size = 0;
 
@@ -34,6 +36,7 @@ export class ClockWheel<T extends Clocked<T>> {
       this.#buckets.set(second, bucket);
       this.#push(second);
     }
+    if (this.#earliest !== undefined && dueAt < this.#earliest) this.#earliest = dueAt;
     item.dueAt = dueAt;
     item.bucket = bucket;
     item.clockPrev = undefined;
@@ -46,6 +49,7 @@ export class ClockWheel<T extends Clocked<T>> {
   remove(item: T): void {
     const bucket = item.bucket;
     if (bucket === undefined) return;
+    if (item.dueAt === this.#earliest) this.#earliest = undefined;
     if (item.clockPrev === undefined) bucket.head = item.clockNext;
     else item.clockPrev.clockNext = item.clockNext;
     if (item.clockNext !== undefined) item.clockNext.clockPrev = item.clockPrev;
@@ -57,20 +61,15 @@ export class ClockWheel<T extends Clocked<T>> {
     if (bucket.head === undefined) this.#drop(bucket.second);
   }
 
-  /** Everything with dueAt ≤ at, in no particular order; the wheel is not changed. */
-  due(at: number): T[] {
+  /**
+   * What has dueAt ≤ at, in no particular order. Whole seconds are read, the earliest first, until there are at
+   * least `enough`. The wheel is not changed.
+   */
+  due(at: number, enough: number): T[] {
     const found: T[] = [];
-    const last = Math.floor(at / 1000);
-    if ((this.#seconds[0] ?? Number.POSITIVE_INFINITY) > last) return found;
-    const stack = [0];
-    // A second may stand in the heap twice (bucket dropped and made again): each bucket is read once.
-    const seen = new Set<number>();
-    for (let i = stack.pop(); i !== undefined; i = stack.pop()) {
-      const second = this.#seconds[i];
-      if (second === undefined || second > last) continue;
-      stack.push(2 * i + 1, 2 * i + 2);
-      if (seen.has(second)) continue;
-      seen.add(second);
+    if (at < this.earliest()) return found;
+    for (const second of this.#secondsTo(Math.floor(at / 1000))) {
+      if (found.length >= enough) break;
       for (let item = this.#buckets.get(second)?.head; item !== undefined; item = item.clockNext) {
         if (item.dueAt <= at) found.push(item);
       }
@@ -78,10 +77,33 @@ export class ClockWheel<T extends Clocked<T>> {
     return found;
   }
 
-  /** No deadline is earlier than this; undefined when there is none. Within a second of the earliest. */
-  earliest(): number | undefined {
-    const second = this.#seconds[0];
-    return second === undefined ? undefined : second * 1000;
+  /** The earliest deadline; Infinity when there is none. */
+  earliest(): number {
+    if (this.#earliest !== undefined) return this.#earliest;
+    let earliest = Number.POSITIVE_INFINITY;
+    for (
+      let item = this.#buckets.get(this.#seconds[0] ?? 0)?.head;
+      item !== undefined;
+      item = item.clockNext
+    ) {
+      if (item.dueAt < earliest) earliest = item.dueAt;
+    }
+    this.#earliest = earliest;
+    return earliest;
+  }
+
+  /** Seconds up to `last` that have a bucket, each once, rising. */
+  #secondsTo(last: number): number[] {
+    const found = new Set<number>();
+    const stack = [0];
+    for (let i = stack.pop(); i !== undefined; i = stack.pop()) {
+      const second = this.#seconds[i];
+      // In a min-heap nothing below a later second is earlier.
+      if (second === undefined || second > last) continue;
+      if (this.#buckets.has(second)) found.add(second);
+      stack.push(2 * i + 1, 2 * i + 2);
+    }
+    return [...found].sort((a, b) => a - b);
   }
 
   #drop(second: number): void {

@@ -1,16 +1,144 @@
 import type { Result } from '@capacloud/protocol/result';
-import { accept } from '@capacloud/protocol/result';
+import { accept, refuse } from '@capacloud/protocol/result';
+import { invariant, unreachable } from './assert.ts';
 import type { Command } from './command.ts';
-import type { Event } from './event.ts';
+import type { AccountCredited, Event } from './event.ts';
+import { decideFinish, decideProgress } from './job/attempt-commands.ts';
+import { applyAssigned, applyEnded, applyProgressed, applyReleased } from './job/attempt-events.ts';
+import { decideCancel, decideSubmit } from './job/job-commands.ts';
+import { applyCancelled, applySettled, applySubmitted, applyTaskEnded } from './job/job-events.ts';
+import { endBackoffs } from './job/queue.ts';
+import { setStageClock } from './job/stage-clock.ts';
+import { isActive } from './job/task-states.ts';
+import { decideCredit, decideOpenAccount, newAccount } from './ledger/account-commands.ts';
+import { applyTransfers, assertHolds } from './ledger/ledger.ts';
+import { transfersOf } from './ledger/transfers.ts';
+import { decideConnect, decideDirect, decideOffer } from './node/node-commands.ts';
+import { applyJoined, applyOffered, applyStatus } from './node/node-events.ts';
+import type { Ruleset } from './ruleset.ts';
+import { decidePlace, decideTick } from './scheduler/schedule-commands.ts';
 import type { State } from './state.ts';
 
-/** What the command means now. The state is not changed; a refusal says why nothing happens. Never throws. */
-export function decide(_state: State, _command: Command): Result<readonly Event[]> {
-  return accept([]);
+/**
+ * What the command means now: the events that follow from it, or why it is refused. Nothing that a hash or an
+ * event depends on is changed. Never throws.
+ */
+export function decide(state: State, command: Command): Result<readonly Event[]> {
+  if (command.type === 'log.open') {
+    if (state.origin !== '') return refuse('request.conflict', 'The log is open.');
+    return accept([{ at: command.at, origin: command.origin, ruleset: command.ruleset, type: 'log.opened' }]);
+  }
+  if (state.origin === '') return refuse('request.conflict', 'The log is not open yet.');
+  switch (command.type) {
+    case 'ruleset.change':
+      return accept([{ at: command.at, ruleset: command.ruleset, type: 'ruleset.changed' }]);
+    case 'account.open':
+      return decideOpenAccount(state, command);
+    case 'account.credit':
+      return decideCredit(state, command);
+    case 'job.submit':
+      return decideSubmit(state, command);
+    case 'job.cancel':
+      return decideCancel(state, command);
+    case 'node.connect':
+      return decideConnect(state, command);
+    case 'node.change_offer':
+      return decideOffer(state, command);
+    case 'node.direct':
+      return decideDirect(state, command);
+    case 'attempt.progress':
+      return decideProgress(state, command);
+    case 'attempt.finish':
+      return decideFinish(state, command);
+    case 'tick':
+      return accept(decideTick(state, command));
+    case 'place':
+      return accept(decidePlace(state, command));
+    default:
+      return unreachable(command);
+  }
 }
-/** Total and deterministic. Throws InvariantError when the event cannot follow: a damaged log. */
-export function apply(_state: State, _event: Event): void {}
-/** O(1): tasks wait and nodes are open, and something has changed since the last complete place. */
+
+/**
+ * The only way the state changes. Deterministic, and total over the events that `decide` gives; for any other
+ * (a damaged log) it throws InvariantError.
+ */
+export function apply(state: State, event: Event): void {
+  endBackoffs(state, event.at);
+  const transfers = transfersOf(state, event);
+  if (transfers.length > 0) applyTransfers(state, transfers);
+  change(state, event);
+  if (transfers.length > 0) assertHolds(state);
+}
+
+function change(state: State, event: Event): void {
+  switch (event.type) {
+    case 'log.opened':
+      invariant(state.origin === '' && event.origin !== '', 'the log is opened once, by name');
+      state.origin = event.origin;
+      state.ruleset = event.ruleset;
+      return;
+    case 'ruleset.changed':
+      return changeRuleset(state, event.ruleset);
+    case 'account.opened':
+      invariant(!state.accounts.has(event.account), `${event.account} is opened twice`);
+      state.accounts.set(event.account, newAccount(event.account));
+      return;
+    case 'account.credited':
+      return noteCredit(state, event);
+    case 'node.joined':
+      return applyJoined(state, event);
+    case 'node.offered':
+      return applyOffered(state, event);
+    case 'node.status_changed':
+      return applyStatus(state, event);
+    case 'job.submitted':
+      return applySubmitted(state, event);
+    case 'job.cancelled':
+      return applyCancelled(state, event);
+    case 'task.ended':
+      return applyTaskEnded(state, event);
+    case 'job.settled':
+      return applySettled(state, event);
+    case 'attempt.assigned':
+      return applyAssigned(state, event);
+    case 'attempt.progressed':
+      return applyProgressed(state, event);
+    case 'attempt.ended':
+      return applyEnded(state, event);
+    case 'attempt.released':
+      return applyReleased(state, event);
+    default:
+      return unreachable(event);
+  }
+}
+
+function noteCredit(state: State, event: AccountCredited): void {
+  const credits = state.accounts.get(event.account)?.credits;
+  invariant(credits !== undefined && !credits.has(event.ref), `the grant ${event.ref} is made twice`);
+  credits.set(event.ref, BigInt(event.amountNano));
+}
+
+/** Clocks that run are set again by the new rules, so that every deadline follows from the state alone. */
+function changeRuleset(state: State, ruleset: Ruleset): void {
+  state.ruleset = ruleset;
+  for (const job of state.jobs.values()) {
+    for (const task of job.tasks) if (isActive(task.state)) setStageClock(state, job, task);
+  }
+}
+
+/**
+ * Whether a place command could do something: tasks wait, nodes are open, and work or capacity has come since the
+ * last look, or that look was cut short. O(1).
+ */
 export function needsPlacement(state: State): boolean {
-  return state.schedule.stale && state.openNodes > 0 && state.waiting.size > 0;
+  const { changed, resumeAfter } = state.schedule;
+  return (changed || resumeAfter > 0) && state.openClasses.size > 0 && state.waiting.size > 0;
+}
+
+/** When the first clock of a task or job is due (the silence of nodes apart); undefined when none runs. */
+export function nextDeadline(state: State): number | undefined {
+  const { backoffs, queueClocks, stageClocks } = state;
+  const earliest = Math.min(stageClocks.earliest(), backoffs.earliest(), queueClocks.earliest());
+  return earliest === Number.POSITIVE_INFINITY ? undefined : earliest;
 }

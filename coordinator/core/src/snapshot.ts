@@ -1,13 +1,232 @@
+import { canonicalJson } from '@capacloud/protocol/canonical';
 import { sha256Hex } from '@capacloud/protocol/hash';
-import type { Sha256Hex } from '@capacloud/protocol/ids';
-import { createState, type State } from './state.ts';
+import type { Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import { invariant, mustGet } from './assert.ts';
+import { newJob, queueDeadline } from './job/job-events.ts';
+import { addReady, isReady } from './job/queue.ts';
+import { setStageClock } from './job/stage-clock.ts';
+import { isActive } from './job/task-states.ts';
+import { recount, restore } from './node/capacity.ts';
+import { newNode } from './node/node-events.ts';
+import type { Account, HouseBalances, Job, NodeRecord, Occupancy, State, Task } from './state.ts';
+import { createState } from './state.ts';
 
-export function encodeState(_state: State): string {
-  return '';
+/** Amounts are decimal strings; a task as its job made it is left out; what is derived is not here. */
+interface Snapshot {
+  readonly accounts: readonly AccountText[];
+  readonly house: Readonly<Record<keyof HouseBalances, string>>;
+  readonly jobSeq: number;
+  readonly jobs: readonly JobText[];
+  readonly nodes: readonly NodeText[];
+  readonly origin: string;
+  readonly ruleset: State['ruleset'];
+  readonly version: 1;
 }
-export function decodeState(_text: string): State {
-  return createState();
+interface AccountText {
+  readonly availableNano: string;
+  readonly credits: readonly (readonly [ref: string, amountNano: string])[];
+  readonly id: Account['id'];
 }
+type OccupancyText = readonly [task: TaskId, job: Job['id'], attempt: number, devices: readonly string[]];
+type NodeText = Pick<
+  NodeRecord,
+  'accepting' | 'cause' | 'directive' | 'heardAt' | 'id' | 'offer' | 'provider' | 'status' | 'statusSince'
+> & { readonly occupied: readonly OccupancyText[] };
+
+const taskFields = [
+  'assignedAt',
+  'attempt',
+  'avoid',
+  'devices',
+  'freeRequeues',
+  'hold',
+  'index',
+  'node',
+  'notBefore',
+  'ownErrors',
+  'provider',
+  'providerLosses',
+  'reason',
+  'runningSince',
+  'stageSince',
+  'state',
+] as const;
+type TaskText = Pick<Task, (typeof taskFields)[number]> & { readonly rateNano: string };
+interface JobText {
+  readonly cancelled: boolean;
+  readonly consumer: Job['consumer'];
+  readonly id: Job['id'];
+  readonly seq: number;
+  readonly submittedAt: number;
+  readonly tasks: readonly TaskText[];
+  readonly terms: Omit<Job['terms'], 'holdNano' | 'maxRateNano'> & {
+    readonly holdNano: string;
+    readonly maxRateNano: string;
+  };
+}
+
+/** The canonical text of everything that the log means: equal logs give equal texts. */
+export function encodeState(state: State): string {
+  const { house, jobSeq, origin, ruleset } = state;
+  return canonicalJson({
+    accounts: byId(state.accounts.values()).map(encodeAccount),
+    house: {
+      custody: `${house.custody}`,
+      emission: `${house.emission}`,
+      fees: `${house.fees}`,
+      holds: `${house.holds}`,
+      penalties: `${house.penalties}`,
+    },
+    jobSeq,
+    jobs: Array.from(state.jobs.values(), encodeJob),
+    nodes: byId(state.nodes.values()).map(encodeNode),
+    origin,
+    ruleset,
+    version: 1,
+  } satisfies Snapshot);
+}
+
 export function stateHash(state: State): Sha256Hex {
   return sha256Hex(encodeState(state));
+}
+
+/** Of a text that encodeState wrote; throws for any other. */
+export function decodeState(text: string): State {
+  const snapshot = JSON.parse(text) as Snapshot;
+  invariant(snapshot.version === 1, 'a snapshot of another version');
+  const state = createState();
+  state.origin = snapshot.origin;
+  state.ruleset = snapshot.ruleset;
+  state.jobSeq = snapshot.jobSeq;
+  for (const { availableNano, credits, id } of snapshot.accounts) {
+    const grants = new Map(credits.map(([ref, amountNano]) => [ref, BigInt(amountNano)]));
+    state.accounts.set(id, { id, availableNano: BigInt(availableNano), liveTasks: 0, credits: grants });
+  }
+  for (const name of ['custody', 'emission', 'fees', 'holds', 'penalties'] as const) {
+    state.house[name] = BigInt(snapshot.house[name]);
+  }
+  for (const job of snapshot.jobs) decodeJob(state, job);
+  for (const node of snapshot.nodes) decodeNode(state, node);
+  return state;
+}
+
+function byId<T extends { readonly id: string }>(items: Iterable<T>): T[] {
+  return [...items].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+function encodeAccount({ availableNano, credits, id }: Account): AccountText {
+  const grants = Array.from(credits, ([ref, amountNano]) => [ref, `${amountNano}`] as const);
+  return { availableNano: `${availableNano}`, credits: grants, id };
+}
+
+function encodeNode(node: NodeRecord): NodeText {
+  const { accepting, cause, directive, heardAt, id, offer, provider, status, statusSince } = node;
+  // In the order of assignment: decisions that walk a node's attempts follow it.
+  const occupied = Array.from(
+    node.occupied.values(),
+    ({ attempt, devices, job, task }: Occupancy): OccupancyText => [task, job, attempt, devices],
+  );
+  return { accepting, cause, directive, heardAt, id, occupied, offer, provider, status, statusSince };
+}
+
+function isUntouched(task: Task): boolean {
+  return task.state === 'queued' && task.attempt === 0;
+}
+
+function encodeJob({ cancelled, consumer, id, seq, submittedAt, tasks, terms }: Job): JobText {
+  const { holdNano, maxRateNano, ...rest } = terms;
+  return {
+    cancelled,
+    consumer,
+    id,
+    seq,
+    submittedAt,
+    tasks: tasks.filter((task) => !isUntouched(task)).map(encodeTask),
+    terms: { ...rest, holdNano: `${holdNano}`, maxRateNano: `${maxRateNano}` },
+  };
+}
+
+function encodeTask(task: Task): TaskText {
+  const text: Partial<Record<keyof Task, unknown>> = {};
+  for (const field of taskFields) text[field] = task[field];
+  text.rateNano = `${task.rateNano}`;
+  return text as TaskText;
+}
+
+function decodeJob(state: State, text: JobText): void {
+  const terms = {
+    ...text.terms,
+    holdNano: BigInt(text.terms.holdNano),
+    maxRateNano: BigInt(text.terms.maxRateNano),
+  };
+  const job = newJob(text.id, text.consumer, terms, text.submittedAt, text.seq);
+  job.cancelled = text.cancelled;
+  for (const { rateNano, ...fields } of text.tasks) {
+    const task = job.tasks[fields.index];
+    invariant(task !== undefined, `${job.id} has no task ${fields.index}`);
+    // A property that is undefined is not in the text: a task without a node keeps none.
+    Object.assign(task, fields, { rateNano: BigInt(rateNano) });
+  }
+  state.jobs.set(job.id, job);
+  indexJob(state, job);
+}
+
+/** Counts, queue and clocks follow from the tasks. */
+function indexJob(state: State, job: Job): void {
+  let ready = 0;
+  let firstReady = job.tasks.length;
+  job.live = 0;
+  job.untried = 0;
+  for (const task of job.tasks) {
+    state.tasks.set(task.id, task);
+    countTask(job, task);
+    if (isActive(task.state)) setStageClock(state, job, task);
+    // Whether its backoff is over only the next command or event can tell.
+    else if (task.state === 'queued' && task.notBefore > 0) state.backoffs.add(task, task.notBefore);
+    if (isReady(task)) {
+      ready += 1;
+      firstReady = Math.min(firstReady, task.index);
+    }
+  }
+  addReady(state, job, firstReady, ready);
+  if (job.untried > 0) state.queueClocks.add(job, queueDeadline(job));
+  state.openHoldsNano += job.terms.holdNano * BigInt(job.live);
+  mustGet(state.accounts, job.consumer, 'account').liveTasks += job.live;
+}
+
+function countTask(job: Job, task: Task): void {
+  switch (task.state) {
+    case 'succeeded':
+      job.succeeded += 1;
+      return;
+    case 'failed':
+      job.failed += 1;
+      return;
+    case 'cancelled':
+      job.cancelledTasks += 1;
+      return;
+    case 'expired':
+      job.expired += 1;
+      return;
+    case 'queued':
+    case 'assigned':
+    case 'pulling':
+    case 'starting':
+    case 'running':
+    case 'uploading':
+    case 'verifying':
+      job.live += 1;
+      if (isUntouched(task)) job.untried += 1;
+      return;
+  }
+}
+
+function decodeNode(state: State, text: NodeText): void {
+  const { occupied, id, ...fields } = text;
+  const node = Object.assign(newNode(id, fields.provider, fields.statusSince), fields);
+  state.nodes.set(id, node);
+  for (const [task, job, attempt, devices] of occupied) {
+    restore(node, mustGet(state.jobs, job, 'job'), { task, job, attempt, devices });
+  }
+  recount(state, node);
 }

@@ -45,6 +45,8 @@ export interface AskClass {
   members: number;
   /** Those that take work and have something left. */
   readonly open: Set<NodeRecord>;
+  /** Price of a task an hour, by shape; a bounded cache. */
+  readonly rates: Map<string, bigint>;
 }
 
 export interface NodeRecord {
@@ -158,17 +160,18 @@ export interface State {
   /** Sum of all open holds, counted from the tasks; the holds account must equal it. */
   openHoldsNano: bigint;
   readonly askClasses: Map<string, AskClass>;
-  openNodes: number;
+  /** Those with open nodes. */
+  readonly openClasses: Set<AskClass>;
   readonly waiting: Map<string, ShapeQueue>;
   readonly stageClocks: ClockWheel<Task>;
   readonly backoffs: ClockWheel<Task>;
   readonly queueClocks: ClockWheel<Job>;
   /**
-   * Notes of the scheduler to itself: whether anything has changed since it last looked at all that waits, and
-   * the seq of the job after which it goes on when it was cut short. `decide` writes them; no event or hash
-   * depends on `stale`, and `resumeAfter` is not 0 only between the parts of one long look.
+   * Notes of the scheduler to itself, which `decide` may write: whether work or capacity has come since a place
+   * began at the head of the queue, and the seq of the job after which one that was cut short goes on (0: none).
+   * Neither is in a snapshot: after a restart the queue is simply looked at from its head.
    */
-  readonly schedule: { stale: boolean; resumeAfter: number };
+  readonly schedule: { changed: boolean; resumeAfter: number };
 }
 
 export function createState(): State {
@@ -183,11 +186,11 @@ export function createState(): State {
     tasks: new Map(),
     openHoldsNano: 0n,
     askClasses: new Map(),
-    openNodes: 0,
+    openClasses: new Set(),
     waiting: new Map(),
     stageClocks: new ClockWheel(),
     backoffs: new ClockWheel(),
     queueClocks: new ClockWheel(),
-    schedule: { stale: false, resumeAfter: 0 },
+    schedule: { changed: false, resumeAfter: 0 },
   };
 }

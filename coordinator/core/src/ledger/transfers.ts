@@ -1,5 +1,5 @@
 import type { AccountId, JobId, TaskId } from '@capacloud/protocol/ids';
-import { mustGet } from '../assert.ts';
+import { invariant, mustGet } from '../assert.ts';
 import type { AttemptEnded, Event } from '../event.ts';
 import type { Job, State, Task } from '../state.ts';
 
@@ -84,7 +84,7 @@ function release(state: State, task: Task, kind: 'void' | 'expire', at: number):
 
 /** The hold of one task ends: the provider is paid, the house keeps its fee, the rest goes back. */
 function capture(job: Job, task: Task, event: AttemptEnded): readonly Transfer[] {
-  if (event.then.kind !== 'succeeded' || task.provider === undefined) return none;
+  invariant(event.then.kind === 'succeeded' && task.provider !== undefined, `${task.id}: nobody to pay`);
   const holdNano = job.terms.holdNano;
   if (holdNano === 0n) return none;
   const payNano = BigInt(event.then.payNano);

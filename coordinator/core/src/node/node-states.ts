@@ -8,7 +8,7 @@ export const nodeTransitions: Readonly<Record<NodeStatus, readonly NodeStatus[]>
   joining: ['ready', 'cordoned'],
   ready: ['cordoned', 'draining', 'unknown'],
   cordoned: ['cordoned', 'ready', 'draining', 'unknown'],
-  draining: ['ready', 'cordoned', 'gone', 'unknown'],
+  draining: ['gone', 'unknown'],
   unknown: ['unknown', 'ready', 'cordoned', 'draining', 'lost'],
   lost: ['lost', 'ready', 'cordoned', 'draining', 'gone'],
   gone: ['ready', 'cordoned'],

@@ -1,15 +1,56 @@
 import type { JobId } from '@capacloud/protocol/ids';
 import type { CoordinatorReason } from '@capacloud/protocol/reasons';
+import { parseAsk, rateNano } from '../ledger/price.ts';
+import { isConnected } from '../node/node-states.ts';
 import type { State } from '../state.ts';
+import { couldEverRun } from './feasibility.ts';
 
 export interface WaitingReason {
   readonly reason: Extract<
     CoordinatorReason,
     'no_nodes' | 'no_feasible_node' | 'price_too_low' | 'no_capacity' | 'backing_off'
   >;
+  /** One sentence with counts. */
   readonly message: string;
 }
-/** Why tasks of the job wait; undefined when none does. Looks at every node: for people, not for the hot path. */
-export function waitingReason(_state: State, _job: JobId): WaitingReason | undefined {
-  return undefined;
+
+/** Why queued tasks of the job wait; undefined when none does. Looks at every node: for people, not for the hot path. */
+export function waitingReason(state: State, jobId: JobId): WaitingReason | undefined {
+  const job = state.jobs.get(jobId);
+  if (job === undefined) return undefined;
+  const queued = job.tasks.filter((task) => task.state === 'queued').length;
+  if (queued === 0) return undefined;
+  if (job.ready === 0) {
+    return { reason: 'backing_off', message: `${queued} tasks wait before their next attempt.` };
+  }
+  let connected = 0;
+  let feasible = 0;
+  let affordable = 0;
+  let cheapest: bigint | undefined;
+  for (const node of state.nodes.values()) {
+    if (!isConnected(node.status)) continue;
+    connected += 1;
+    if (node.status !== 'ready' || !couldEverRun(node, job.terms)) continue;
+    feasible += 1;
+    const rate = rateNano(node.askClass ?? parseAsk(node.offer.ask), job.terms.resources);
+    if (cheapest === undefined || rate < cheapest) cheapest = rate;
+    if (rate <= job.terms.maxRateNano) affordable += 1;
+  }
+  if (connected === 0) return { reason: 'no_nodes', message: 'No node is connected.' };
+  if (feasible === 0 || cheapest === undefined) {
+    return {
+      reason: 'no_feasible_node',
+      message: `None of ${connected} connected nodes takes work and could run a task of this job.`,
+    };
+  }
+  if (affordable === 0) {
+    return {
+      reason: 'price_too_low',
+      message: `${feasible} of ${connected} connected nodes could run a task; the cheapest asks ${cheapest} nano-CAPA an hour, the ceiling is ${job.terms.maxRateNano}.`,
+    };
+  }
+  return {
+    reason: 'no_capacity',
+    message: `${affordable} of ${connected} connected nodes could run a task at this price; ${job.ready} tasks wait until one is free.`,
+  };
 }

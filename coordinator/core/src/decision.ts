@@ -1,0 +1,158 @@
+import type { JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { TaskReason } from '@capacloud/protocol/reasons';
+import { mustGet } from './assert.ts';
+import type { AfterAttempt, AttemptEnded, Event } from './event.ts';
+import type { Job, NodeRecord, State, Task } from './state.ts';
+
+interface Tally {
+  live: number;
+  occupied: number;
+  succeeded: number;
+  failed: number;
+  cancelled: number;
+  expired: number;
+}
+
+export interface Ending {
+  readonly reason: TaskReason;
+  readonly released: boolean;
+  readonly then: AfterAttempt;
+  readonly exitCode?: number | undefined;
+  readonly receipt?: Sha256Hex | undefined;
+}
+
+/**
+ * The events of one decision and what they will do to the counts of jobs and nodes, so that what follows from
+ * several of them together (a job settled, a node drained) is decided with them, and the state stays untouched.
+ */
+export class Decision {
+  readonly events: Event[] = [];
+  readonly at: number;
+  readonly #state: State;
+  #jobs: Map<JobId, Tally> | undefined;
+  #vacated: Map<NodeId, number> | undefined;
+  /** Tasks whose attempt this decision ends. */
+  #ended: Set<TaskId> | undefined;
+
+  constructor(state: State, at: number) {
+    this.#state = state;
+    this.at = at;
+  }
+
+  hasEnded(task: TaskId): boolean {
+    return this.#ended?.has(task) ?? false;
+  }
+
+  endAttempt(job: Job, task: Task, ending: Ending): void {
+    const { reason, released, then, exitCode, receipt } = ending;
+    // Keys in order: the canonical text of an event is then the engine's own.
+    const head = { at: this.at, attempt: task.attempt };
+    const tail = { released, task: task.id, then, type: 'attempt.ended' as const };
+    let event: AttemptEnded;
+    if (exitCode === undefined) {
+      event = receipt === undefined ? { ...head, reason, ...tail } : { ...head, reason, receipt, ...tail };
+    } else {
+      event =
+        receipt === undefined
+          ? { ...head, exitCode, reason, ...tail }
+          : { ...head, exitCode, reason, receipt, ...tail };
+    }
+    this.events.push(event);
+    this.#ended ??= new Set();
+    this.#ended.add(task.id);
+    const tally = this.#tally(job);
+    if (then.kind !== 'requeued') {
+      tally.live -= 1;
+      if (then.kind === 'succeeded') tally.succeeded += 1;
+      else tally.failed += 1;
+    }
+    if (released && task.node !== undefined) this.#vacate(tally, task.node);
+  }
+
+  releaseAttempt(job: Job, task: TaskId, attempt: number, node: NodeRecord): void {
+    this.events.push({ at: this.at, attempt, node: node.id, task, type: 'attempt.released' });
+    this.#vacate(this.#tally(job), node.id);
+  }
+
+  expireTask(job: Job, task: Task): void {
+    this.events.push({
+      at: this.at,
+      outcome: 'expired',
+      reason: 'queue_timeout',
+      task: task.id,
+      type: 'task.ended',
+    });
+    const tally = this.#tally(job);
+    tally.live -= 1;
+    tally.expired += 1;
+  }
+
+  cancelJob(job: Job): void {
+    this.events.push({ at: this.at, job: job.id, type: 'job.cancelled' });
+    const tally = this.#tally(job);
+    tally.cancelled += tally.live;
+    tally.live = 0;
+  }
+
+  /** What the node still holds once the events so far have happened. */
+  occupiedOf(node: NodeRecord): number {
+    return node.occupied.size - (this.#vacated?.get(node.id) ?? 0);
+  }
+
+  /** Adds what the events so far entail, and gives them all. */
+  close(): readonly Event[] {
+    if (this.#vacated !== undefined) {
+      for (const id of this.#vacated.keys()) {
+        const node = mustGet(this.#state.nodes, id, 'node');
+        if (node.status === 'draining' && this.occupiedOf(node) === 0) {
+          this.events.push({
+            at: this.at,
+            cause: 'drained',
+            node: id,
+            to: 'gone',
+            type: 'node.status_changed',
+          });
+        }
+      }
+    }
+    if (this.#jobs !== undefined) {
+      for (const [id, tally] of this.#jobs) {
+        if (tally.live > 0 || tally.occupied > 0) continue;
+        const { cancelled, expired, failed, succeeded } = tally;
+        this.events.push({
+          at: this.at,
+          cancelled,
+          expired,
+          failed,
+          job: id,
+          succeeded,
+          type: 'job.settled',
+        });
+      }
+    }
+    return this.events;
+  }
+
+  #tally(job: Job): Tally {
+    this.#jobs ??= new Map();
+    let tally = this.#jobs.get(job.id);
+    if (tally === undefined) {
+      tally = {
+        live: job.live,
+        occupied: job.occupied,
+        succeeded: job.succeeded,
+        failed: job.failed,
+        cancelled: job.cancelledTasks,
+        expired: job.expired,
+      };
+      this.#jobs.set(job.id, tally);
+    }
+    return tally;
+  }
+
+  #vacate(tally: Tally, node: NodeId): void {
+    tally.occupied -= 1;
+    this.#vacated ??= new Map();
+    this.#vacated.set(node, (this.#vacated.get(node) ?? 0) + 1);
+  }
+}

@@ -1,0 +1,130 @@
+import { invariant, mustGet } from './assert.ts';
+import { isReady } from './job/queue.ts';
+import { stageDeadline } from './job/stage-clock.ts';
+import { isActive, isTerminal } from './job/task-states.ts';
+import { isOpen } from './node/capacity.ts';
+import type { Job, NodeRecord, State } from './state.ts';
+
+/** Everything that must hold between two events, recomputed from nothing; O(state). For tests and audits. */
+export function checkInvariants(state: State): void {
+  checkMoney(state);
+  for (const job of state.jobs.values()) checkJob(state, job);
+  for (const node of state.nodes.values()) checkNode(state, node);
+  checkIndexes(state);
+}
+
+function checkMoney(state: State): void {
+  const { custody, emission, fees, holds, penalties } = state.house;
+  let sumNano = custody + emission + fees + holds + penalties;
+  const live = new Map<string, number>();
+  let openNano = 0n;
+  for (const job of state.jobs.values()) {
+    let held = 0;
+    for (const task of job.tasks) if (task.hold === 'held') held += 1;
+    openNano += job.terms.holdNano * BigInt(held);
+    live.set(job.consumer, (live.get(job.consumer) ?? 0) + job.live);
+  }
+  for (const account of state.accounts.values()) {
+    invariant(account.availableNano >= 0n, `${account.id} is below zero`);
+    invariant(account.liveTasks === (live.get(account.id) ?? 0), `${account.id}: live tasks`);
+    sumNano += account.availableNano;
+  }
+  invariant(sumNano === 0n, 'the ledger does not sum to zero');
+  invariant(holds === openNano && state.openHoldsNano === openNano, 'holds differ from the open holds');
+  invariant(fees >= 0n && penalties >= 0n, 'a house account is below zero');
+}
+
+function checkJob(state: State, job: Job): void {
+  const counts = { live: 0, succeeded: 0, failed: 0, cancelled: 0, expired: 0, untried: 0, ready: 0 };
+  for (const task of job.tasks) {
+    invariant(state.tasks.get(task.id) === task, `${task.id} is not indexed`);
+    invariant(
+      (task.hold === 'held') === !isTerminal(task.state),
+      `${task.id}: ${task.state} and ${task.hold}`,
+    );
+    if (task.state === 'queued' || isActive(task.state)) counts.live += 1;
+    if (task.state === 'queued' && task.attempt === 0) counts.untried += 1;
+    if (isReady(task)) {
+      counts.ready += 1;
+      invariant(task.index >= job.firstReady, `${task.id} is before the first ready task`);
+    }
+    if (
+      task.state === 'succeeded' ||
+      task.state === 'failed' ||
+      task.state === 'cancelled' ||
+      task.state === 'expired'
+    ) {
+      counts[task.state] += 1;
+    }
+    if (isActive(task.state)) {
+      const node = task.node === undefined ? undefined : state.nodes.get(task.node);
+      invariant(node?.occupied.get(task.id)?.attempt === task.attempt, `${task.id} does not occupy its node`);
+      invariant(task.dueAt === stageDeadline(state.ruleset, job, task), `${task.id}: clock`);
+    }
+  }
+  invariant(
+    counts.live === job.live &&
+      counts.succeeded === job.succeeded &&
+      counts.failed === job.failed &&
+      counts.cancelled === job.cancelledTasks &&
+      counts.expired === job.expired &&
+      counts.untried === job.untried &&
+      counts.ready === job.ready,
+    `${job.id}: counts`,
+  );
+  const queued = state.waiting.get(job.shape)?.jobs.includes(job) ?? false;
+  invariant(queued === job.ready > 0, `${job.id}: queue`);
+  invariant(job.live > 0 || job.occupied > 0, `${job.id} should have been settled`);
+}
+
+function checkNode(state: State, node: NodeRecord): void {
+  let slots = node.offer.slots;
+  let memoryBytes = node.offer.memoryBytes;
+  let devices = 0;
+  for (const occupancy of node.occupied.values()) {
+    const { resources } = mustGet(state.jobs, occupancy.job, 'job').terms;
+    slots -= 1;
+    memoryBytes -= resources.memoryBytes;
+    devices += occupancy.devices.length;
+    for (const device of occupancy.devices)
+      invariant(node.takenDevices.has(device), `${device} is free and taken`);
+  }
+  invariant(slots === node.freeSlots && memoryBytes === node.freeMemoryBytes, `${node.id}: free capacity`);
+  invariant(devices === node.takenDevices.size, `${node.id}: taken devices`);
+  invariant(node.askClass?.open.has(node) === isOpen(node), `${node.id}: index of open nodes`);
+  const empty = node.status === 'lost' || node.status === 'gone';
+  invariant(!empty || node.occupied.size === 0, `${node.id} is ${node.status} with attempts`);
+}
+
+function checkIndexes(state: State): void {
+  let tasks = 0;
+  let occupied = 0;
+  let active = 0;
+  let backing = 0;
+  let untried = 0;
+  for (const job of state.jobs.values()) {
+    tasks += job.tasks.length;
+    occupied += job.occupied;
+    if (job.untried > 0) untried += 1;
+    for (const task of job.tasks) {
+      if (isActive(task.state)) active += 1;
+      if (task.state === 'queued' && !isReady(task)) backing += 1;
+    }
+  }
+  for (const node of state.nodes.values()) occupied -= node.occupied.size;
+  invariant(tasks === state.tasks.size, 'tasks without a job');
+  invariant(occupied === 0, 'attempts occupy nodes that do not know them');
+  invariant(active === state.stageClocks.size, 'stage clocks');
+  invariant(backing === state.backoffs.size, 'backoffs');
+  invariant(untried === state.queueClocks.size, 'queue clocks');
+  for (const queue of state.waiting.values()) {
+    invariant(queue.jobs.length > 0, 'an empty queue is kept');
+    queue.jobs.forEach((job, i) => {
+      invariant(job.shape === queue.shape, 'a job waits in the queue of another shape');
+      invariant(i === 0 || (queue.jobs[i - 1]?.seq ?? 0) < job.seq, 'a queue is out of order');
+    });
+  }
+  for (const askClass of state.askClasses.values()) {
+    invariant(state.openClasses.has(askClass) === askClass.open.size > 0, 'open ask classes');
+  }
+}

@@ -1,0 +1,92 @@
+import type { NodeId, TaskId } from '@capacloud/protocol/ids';
+import type { Result } from '@capacloud/protocol/result';
+import { accept, refuse } from '@capacloud/protocol/result';
+import { mustGet } from '../assert.ts';
+import type { FinishAttempt, ReportProgress } from '../command.ts';
+import { Decision } from '../decision.ts';
+import type { AfterAttempt, Event } from '../event.ts';
+import { priceRun } from '../ledger/price.ts';
+import type { Job, State, Task } from '../state.ts';
+import { afterFailure } from './retry.ts';
+import { isActive, judgeStage } from './task-states.ts';
+
+const nothing: readonly Event[] = [];
+
+/** The task, where the report is for its current attempt and comes from the node that has it. */
+function current(state: State, id: TaskId, attempt: number, node: NodeId): Result<Task> {
+  const task = state.tasks.get(id);
+  if (task === undefined || attempt > task.attempt || attempt < 1) {
+    return refuse('attempt.unknown', `There is no attempt ${attempt} of ${id}.`);
+  }
+  if (attempt < task.attempt || !isActive(task.state)) {
+    return refuse('attempt.fenced', `Attempt ${attempt} of ${id} has ended.`);
+  }
+  if (task.node !== node) return refuse('attempt.unknown', `Attempt ${attempt} of ${id} is not on ${node}.`);
+  return accept(task);
+}
+
+export function decideProgress(state: State, command: ReportProgress): Result<readonly Event[]> {
+  const { at, attempt, node, stage } = command;
+  const found = current(state, command.task, attempt, node);
+  if (!found.ok) return found;
+  const task = found.value;
+  switch (judgeStage(task.state, stage)) {
+    case 'repeat':
+      return accept(nothing);
+    case 'illegal':
+      return refuse('attempt.transition_invalid', `${task.id} is ${task.state} and cannot become ${stage}.`);
+    case 'move':
+      return accept([{ at, attempt, stage, task: task.id, type: 'attempt.progressed' }]);
+  }
+}
+
+export function decideFinish(state: State, command: FinishAttempt): Result<readonly Event[]> {
+  const found = current(state, command.task, command.attempt, command.node);
+  if (!found.ok) return decideLateFinish(state, command, found);
+  const task = found.value;
+  const job = mustGet(state.jobs, task.job, 'job');
+  const { at, exitCode, reason, receipt } = command;
+  const then =
+    reason === 'completed'
+      ? success(state, job, task, command)
+      : afterFailure(job, task, reason, exitCode, at);
+  const decision = new Decision(state, at);
+  decision.endAttempt(job, task, { reason, exitCode, receipt, released: true, then });
+  return accept(decision.close());
+}
+
+/** The node lets go of an attempt that ended without its word; anything else late changes nothing. */
+function decideLateFinish(
+  state: State,
+  { at, attempt, node: nodeId, task }: FinishAttempt,
+  refusal: Result<never>,
+): Result<readonly Event[]> {
+  const node = state.nodes.get(nodeId);
+  const occupancy = node?.occupied.get(task);
+  if (node === undefined || occupancy === undefined || occupancy.attempt !== attempt) return refusal;
+  const decision = new Decision(state, at);
+  decision.releaseAttempt(mustGet(state.jobs, occupancy.job, 'job'), task, attempt, node);
+  return accept(decision.close());
+}
+
+/**
+ * Metered is what the node claims, bounded by the coordinator's own clock: from `running` where that was known
+ * before, else from the assignment (start and end came in one batch), and by the longest run that the job allows.
+ */
+export function meteredMs(job: Job, task: Task, claimedRunMs: number, at: number): number {
+  const since = task.runningSince > 0 && task.runningSince < at ? task.runningSince : task.assignedAt;
+  const longestMs = job.terms.runTimeoutMs + job.terms.stopGraceMs;
+  return Math.max(0, Math.min(claimedRunMs, at - since, longestMs));
+}
+
+function success(state: State, job: Job, task: Task, command: FinishAttempt): AfterAttempt {
+  const runMs = meteredMs(job, task, command.claimedRunMs, command.at);
+  const price = priceRun(task.rateNano, runMs, job.terms.holdNano, state.ruleset.feeBasisPoints);
+  return {
+    chargeNano: `${price.chargeNano}`,
+    feeNano: `${price.feeNano}`,
+    kind: 'succeeded',
+    meteredMs: runMs,
+    payNano: `${price.payNano}`,
+  };
+}

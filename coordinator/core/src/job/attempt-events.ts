@@ -1,0 +1,109 @@
+import type { NodeId } from '@capacloud/protocol/ids';
+import { taskReasons } from '@capacloud/protocol/reasons';
+import { invariant, mustGet } from '../assert.ts';
+import type { AttemptAssigned, AttemptEnded, AttemptProgressed, AttemptReleased } from '../event.ts';
+import { occupy, vacate } from '../node/capacity.ts';
+import type { Job, State, Task } from '../state.ts';
+import { maxAvoided } from '../state.ts';
+import { endTask, noDevices } from './job-events.ts';
+import { leaveQueue, rejoinQueue } from './queue.ts';
+import { setStageClock } from './stage-clock.ts';
+import { canMove, isActive } from './task-states.ts';
+
+export function applyAssigned(state: State, event: AttemptAssigned): void {
+  const task = mustGet(state.tasks, event.task, 'task');
+  const job = mustGet(state.jobs, task.job, 'job');
+  const node = mustGet(state.nodes, event.node, 'node');
+  invariant(canMove(task.state, 'assigned'), `${task.id}: ${task.state} cannot be assigned`);
+  invariant(event.attempt === task.attempt + 1, `${task.id}: attempt ${event.attempt} after ${task.attempt}`);
+  leaveQueue(state, job, task);
+  occupy(state, node, job, { task: task.id, job: job.id, attempt: event.attempt, devices: event.devices });
+  task.state = 'assigned';
+  task.reason = 'assigned';
+  task.attempt = event.attempt;
+  task.node = node.id;
+  task.provider = node.provider;
+  task.devices = event.devices;
+  task.rateNano = BigInt(event.rateNano);
+  task.assignedAt = event.at;
+  task.runningSince = 0;
+  task.stageSince = event.at;
+  task.notBefore = 0;
+  setStageClock(state, job, task);
+}
+
+/** Stages between the present one and the reported one were passed unseen. */
+export function applyProgressed(state: State, event: AttemptProgressed): void {
+  const task = currentTask(state, event);
+  const job = mustGet(state.jobs, task.job, 'job');
+  invariant(canMove(task.state, event.stage), `${task.id}: ${task.state} cannot become ${event.stage}`);
+  task.state = event.stage;
+  task.reason = 'progressing';
+  task.stageSince = event.at;
+  if (event.stage === 'running') task.runningSince = event.at;
+  setStageClock(state, job, task);
+}
+
+export function applyEnded(state: State, event: AttemptEnded): void {
+  const task = currentTask(state, event);
+  const job = mustGet(state.jobs, task.job, 'job');
+  const nodeId = task.node;
+  invariant(nodeId !== undefined, `${task.id} has an attempt and no node`);
+  state.stageClocks.remove(task);
+  if (event.released) vacate(state, mustGet(state.nodes, nodeId, 'node'), job, event.attempt, task.id);
+  task.reason = event.reason;
+  switch (event.then.kind) {
+    case 'succeeded':
+      endTask(state, job, task, 'succeeded', event.at);
+      break;
+    case 'failed':
+      endTask(state, job, task, 'failed', event.at);
+      break;
+    case 'requeued':
+      requeue(state, job, task, nodeId, event);
+      break;
+  }
+}
+
+function requeue(state: State, job: Job, task: Task, node: NodeId, event: AttemptEnded): void {
+  if (event.then.kind !== 'requeued') return;
+  switch (event.then.budget) {
+    case 'own':
+      task.ownErrors += 1;
+      break;
+    case 'provider':
+      task.providerLosses += 1;
+      break;
+    case 'free':
+      task.freeRequeues += 1;
+      break;
+  }
+  if (taskReasons[event.reason].fault === 'provider' && !task.avoid.includes(node)) {
+    task.avoid = [...task.avoid, node].slice(-maxAvoided);
+  }
+  task.state = 'queued';
+  task.node = undefined;
+  task.devices = noDevices;
+  task.stageSince = event.at;
+  task.notBefore = event.then.notBefore;
+  rejoinQueue(state, job, task, event.at);
+}
+
+export function applyReleased(state: State, event: AttemptReleased): void {
+  const node = mustGet(state.nodes, event.node, 'node');
+  const task = mustGet(state.tasks, event.task, 'task');
+  invariant(
+    task.attempt !== event.attempt || !isActive(task.state),
+    `${task.id}: the current attempt is released before it ended`,
+  );
+  vacate(state, node, mustGet(state.jobs, task.job, 'job'), event.attempt, task.id);
+}
+
+function currentTask(state: State, event: AttemptProgressed | AttemptEnded): Task {
+  const task = mustGet(state.tasks, event.task, 'task');
+  invariant(
+    task.attempt === event.attempt && isActive(task.state),
+    `${task.id}: attempt ${event.attempt} is not current`,
+  );
+  return task;
+}

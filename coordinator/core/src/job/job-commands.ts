@@ -1,0 +1,79 @@
+import type { Result } from '@capacloud/protocol/result';
+import { accept, refuse } from '@capacloud/protocol/result';
+import type { CancelJob, JobTerms, SubmitJob } from '../command.ts';
+import { Decision } from '../decision.ts';
+import type { Event } from '../event.ts';
+import type { State } from '../state.ts';
+
+export function decideSubmit(state: State, command: SubmitJob): Result<readonly Event[]> {
+  const { consumer, job, terms } = command;
+  const account = state.accounts.get(consumer);
+  if (account === undefined) return refuse('ledger.account_unknown', `Account ${consumer} does not exist.`);
+  if (state.jobs.has(job)) return refuse('request.conflict', `Job ${job} exists.`);
+  const { maxTasksPerJob, maxLiveTasksPerAccount } = state.ruleset;
+  if (!Number.isSafeInteger(terms.tasks) || terms.tasks < 1) {
+    return refuse('job.invalid', 'A job has at least one task.');
+  }
+  if (terms.tasks > maxTasksPerJob) {
+    return refuse(
+      'job.too_many_tasks',
+      `A job has at most ${maxTasksPerJob} tasks; this one has ${terms.tasks}.`,
+    );
+  }
+  if (account.liveTasks + terms.tasks > maxLiveTasksPerAccount) {
+    return refuse(
+      'job.too_many_tasks',
+      `An account has at most ${maxLiveTasksPerAccount} tasks that have not ended; ${consumer} has ${account.liveTasks}.`,
+      { hint: 'Wait until some of your tasks have ended, or cancel some.' },
+    );
+  }
+  if (terms.holdNano < 0n || terms.maxRateNano < 0n) {
+    return refuse('ledger.amount_invalid', 'Amounts are not negative.');
+  }
+  const totalNano = terms.holdNano * BigInt(terms.tasks);
+  if (totalNano > account.availableNano) {
+    return refuse(
+      'ledger.insufficient_funds',
+      `The job holds ${totalNano} nano-CAPA; ${consumer} has ${account.availableNano} available.`,
+    );
+  }
+  return accept([submitted(command, terms)]);
+}
+
+function submitted({ at, consumer, job }: SubmitJob, terms: JobTerms): Event {
+  return {
+    at,
+    backoffInitialMs: terms.backoffInitialMs,
+    backoffMaxMs: terms.backoffMaxMs,
+    consumer,
+    excludeProviders: terms.excludeProviders,
+    holdNano: `${terms.holdNano}`,
+    job,
+    maxAttempts: terms.maxAttempts,
+    maxRateNano: `${terms.maxRateNano}`,
+    needsRoot: terms.needsRoot,
+    providerLost: terms.providerLost,
+    providers: terms.providers,
+    queueTimeoutMs: terms.queueTimeoutMs,
+    resources: terms.resources,
+    retryExitCodes: terms.retryExitCodes,
+    retryOn: terms.retryOn,
+    runTimeoutMs: terms.runTimeoutMs,
+    specHash: terms.specHash,
+    stopGraceMs: terms.stopGraceMs,
+    tasks: terms.tasks,
+    type: 'job.submitted',
+  };
+}
+
+/** Ends every live task at once; what nodes still hold of them is released as they let go. */
+export function decideCancel(state: State, command: CancelJob): Result<readonly Event[]> {
+  const job = state.jobs.get(command.job);
+  if (job === undefined || job.consumer !== command.consumer) {
+    return refuse('request.not_found', `${command.consumer} has no live job ${command.job}.`);
+  }
+  if (job.live === 0) return refuse('job.terminal', `All tasks of ${command.job} have ended.`);
+  const decision = new Decision(state, command.at);
+  decision.cancelJob(job);
+  return accept(decision.close());
+}

@@ -1,0 +1,173 @@
+import { taskIdOf } from '@capacloud/protocol/ids';
+import { invariant, mustGet } from '../assert.ts';
+import type { JobCancelled, JobSettled, JobSubmitted, TaskEnded } from '../event.ts';
+import { spendHold } from '../ledger/ledger.ts';
+import type { Job, State, Task } from '../state.ts';
+import { addReady, leaveQueue, shapeOf } from './queue.ts';
+import { canMove, isTerminal } from './task-states.ts';
+
+export function newTask(job: Job['id'], index: number, at: number): Task {
+  return {
+    id: taskIdOf(job, index),
+    job,
+    index,
+    state: 'queued',
+    reason: 'submitted',
+    attempt: 0,
+    node: undefined,
+    provider: undefined,
+    devices: noDevices,
+    rateNano: 0n,
+    assignedAt: 0,
+    runningSince: 0,
+    stageSince: at,
+    notBefore: 0,
+    ownErrors: 0,
+    providerLosses: 0,
+    freeRequeues: 0,
+    avoid: noNodes,
+    hold: 'held',
+    dueAt: 0,
+    bucket: undefined,
+    clockPrev: undefined,
+    clockNext: undefined,
+  };
+}
+export const noDevices: Task['devices'] = [];
+const noNodes: Task['avoid'] = [];
+
+/** A job with all its tasks queued and untried; in no index yet. */
+export function newJob(
+  id: Job['id'],
+  consumer: Job['consumer'],
+  terms: Job['terms'],
+  at: number,
+  seq: number,
+): Job {
+  const tasks: Task[] = [];
+  for (let index = 0; index < terms.tasks; index++) tasks.push(newTask(id, index, at));
+  return {
+    id,
+    consumer,
+    terms,
+    submittedAt: at,
+    seq,
+    tasks,
+    cancelled: false,
+    live: terms.tasks,
+    succeeded: 0,
+    failed: 0,
+    cancelledTasks: 0,
+    expired: 0,
+    untried: terms.tasks,
+    occupied: 0,
+    ready: 0,
+    firstReady: terms.tasks,
+    shape: shapeOf(terms),
+    dueAt: 0,
+    bucket: undefined,
+    clockPrev: undefined,
+    clockNext: undefined,
+  };
+}
+
+/** From when tasks of the job that were never tried are expired. */
+export function queueDeadline(job: Job): number {
+  return job.submittedAt + job.terms.queueTimeoutMs;
+}
+
+export function applySubmitted(state: State, event: JobSubmitted): void {
+  invariant(!state.jobs.has(event.job), `${event.job} is submitted twice`);
+  const { at, consumer, holdNano, job: id, maxRateNano, type: _type, ...terms } = event;
+  state.jobSeq += 1;
+  const job = newJob(
+    id,
+    consumer,
+    { ...terms, holdNano: BigInt(holdNano), maxRateNano: BigInt(maxRateNano) },
+    at,
+    state.jobSeq,
+  );
+  state.jobs.set(id, job);
+  for (const task of job.tasks) state.tasks.set(task.id, task);
+  mustGet(state.accounts, consumer, 'account').liveTasks += job.live;
+  state.openHoldsNano += job.terms.holdNano * BigInt(job.live);
+  state.queueClocks.add(job, queueDeadline(job));
+  addReady(state, job, 0, job.live);
+}
+
+/** A task has reached an end; money and counts follow. The caller has taken it out of the indexes. */
+export function endTask(
+  state: State,
+  job: Job,
+  task: Task,
+  to: 'succeeded' | 'failed' | 'cancelled' | 'expired',
+  at: number,
+): void {
+  invariant(canMove(task.state, to), `${task.id}: ${task.state} cannot become ${to}`);
+  task.state = to;
+  task.stageSince = at;
+  task.node = undefined;
+  task.devices = noDevices;
+  job.live -= 1;
+  mustGet(state.accounts, job.consumer, 'account').liveTasks -= 1;
+  switch (to) {
+    case 'succeeded':
+      job.succeeded += 1;
+      spendHold(state, job, task, 'captured');
+      break;
+    case 'failed':
+      job.failed += 1;
+      spendHold(state, job, task, 'voided');
+      break;
+    case 'cancelled':
+      job.cancelledTasks += 1;
+      spendHold(state, job, task, 'voided');
+      break;
+    case 'expired':
+      job.expired += 1;
+      spendHold(state, job, task, 'expired');
+      break;
+  }
+}
+
+function endWithoutAttempt(state: State, job: Job, task: Task, event: JobCancelled | TaskEnded): void {
+  if (task.state === 'queued') leaveQueue(state, job, task);
+  else state.stageClocks.remove(task);
+  if (event.type === 'task.ended') {
+    endTask(state, job, task, event.outcome, event.at);
+    task.reason = event.reason;
+  } else {
+    endTask(state, job, task, 'cancelled', event.at);
+    task.reason = 'cancelled';
+  }
+}
+
+/** One event ends all live tasks: the log stays small, and the work is bounded by the size of a job. */
+export function applyCancelled(state: State, event: JobCancelled): void {
+  const job = mustGet(state.jobs, event.job, 'job');
+  invariant(job.live > 0, `${job.id} is cancelled with nothing live`);
+  job.cancelled = true;
+  for (const task of job.tasks) {
+    if (!isTerminal(task.state)) endWithoutAttempt(state, job, task, event);
+  }
+}
+
+export function applyTaskEnded(state: State, event: TaskEnded): void {
+  const task = mustGet(state.tasks, event.task, 'task');
+  endWithoutAttempt(state, mustGet(state.jobs, task.job, 'job'), task, event);
+}
+
+/** History has the job from here on. */
+export function applySettled(state: State, event: JobSettled): void {
+  const job = mustGet(state.jobs, event.job, 'job');
+  invariant(job.live === 0 && job.occupied === 0, `${job.id} is settled before its end`);
+  invariant(
+    job.succeeded === event.succeeded &&
+      job.failed === event.failed &&
+      job.cancelledTasks === event.cancelled &&
+      job.expired === event.expired,
+    `${job.id} is settled with other counts`,
+  );
+  for (const task of job.tasks) state.tasks.delete(task.id);
+  state.jobs.delete(job.id);
+}

@@ -1,0 +1,136 @@
+import type { Offer, Resources } from '@capacloud/protocol/resources';
+import { invariant, mustGet } from '../assert.ts';
+import { parseAsk } from '../ledger/price.ts';
+import type { AskClass, Job, NodeRecord, Occupancy, State } from '../state.ts';
+
+export interface Free {
+  freeSlots: number;
+  freeCpuMilli: number;
+  freeMemoryBytes: number;
+  freeDiskBytes: number;
+}
+
+/** Share of the fullest dimension, 0 to 1 (above 1 when an offer shrank under running attempts). */
+export function loadOf(offer: Offer, free: Free): number {
+  return Math.max(
+    1 - free.freeSlots / offer.slots,
+    offer.cpuMilli === 0 ? 1 : 1 - free.freeCpuMilli / offer.cpuMilli,
+    offer.memoryBytes === 0 ? 1 : 1 - free.freeMemoryBytes / offer.memoryBytes,
+  );
+}
+
+export function takeFree(free: Free, resources: Resources): void {
+  free.freeSlots -= 1;
+  free.freeCpuMilli -= resources.cpuMilli;
+  free.freeMemoryBytes -= resources.memoryBytes;
+  free.freeDiskBytes -= resources.diskBytes;
+}
+
+function giveFree(free: Free, resources: Resources): void {
+  free.freeSlots += 1;
+  free.freeCpuMilli += resources.cpuMilli;
+  free.freeMemoryBytes += resources.memoryBytes;
+  free.freeDiskBytes += resources.diskBytes;
+}
+
+export function fits(free: Free, resources: Resources): boolean {
+  return (
+    free.freeSlots > 0 &&
+    free.freeCpuMilli >= resources.cpuMilli &&
+    free.freeMemoryBytes >= resources.memoryBytes &&
+    free.freeDiskBytes >= resources.diskBytes
+  );
+}
+
+/** At placement: the attempt takes its share, and the offer must have room for it. */
+export function occupy(state: State, node: NodeRecord, job: Job, occupancy: Occupancy): void {
+  const { resources } = job.terms;
+  invariant(!node.occupied.has(occupancy.task), `${node.id} still holds an attempt of ${occupancy.task}`);
+  invariant(fits(node, resources), `${node.id} has no room for ${occupancy.task}`);
+  restore(node, job, occupancy);
+  refreshOpen(state, node);
+}
+
+/** As occupy, for what a snapshot says is there. */
+export function restore(node: NodeRecord, job: Job, occupancy: Occupancy): void {
+  node.occupied.set(occupancy.task, occupancy);
+  job.occupied += 1;
+  takeFree(node, job.terms.resources);
+  for (const device of occupancy.devices) {
+    invariant(!node.takenDevices.has(device), `${device} of ${node.id} is taken twice`);
+    node.takenDevices.add(device);
+  }
+}
+
+export function vacate(
+  state: State,
+  node: NodeRecord,
+  job: Job,
+  attempt: number,
+  task: Occupancy['task'],
+): void {
+  const occupancy = mustGet(node.occupied, task, 'occupancy');
+  invariant(occupancy.attempt === attempt, `${node.id} holds another attempt of ${task}`);
+  node.occupied.delete(task);
+  job.occupied -= 1;
+  giveFree(node, job.terms.resources);
+  for (const device of occupancy.devices) node.takenDevices.delete(device);
+  refreshOpen(state, node);
+  if (isOpen(node)) state.schedule.changed = true;
+}
+
+/** After a change of offer: what is free follows from the offer and what is occupied. */
+export function recount(state: State, node: NodeRecord): void {
+  node.freeSlots = node.offer.slots;
+  node.freeCpuMilli = node.offer.cpuMilli;
+  node.freeMemoryBytes = node.offer.memoryBytes;
+  node.freeDiskBytes = node.offer.diskBytes;
+  for (const { job } of node.occupied.values())
+    takeFree(node, mustGet(state.jobs, job, 'job').terms.resources);
+  joinAskClass(state, node);
+  refreshOpen(state, node);
+  if (isOpen(node)) state.schedule.changed = true;
+}
+
+/** Takes work and has something of everything left that each task needs. */
+export function isOpen(node: NodeRecord): boolean {
+  return (
+    node.status === 'ready' &&
+    node.accepting &&
+    node.freeSlots > 0 &&
+    node.freeCpuMilli > 0 &&
+    node.freeMemoryBytes > 0
+  );
+}
+
+/** Keeps the index of open nodes. */
+export function refreshOpen(state: State, node: NodeRecord): void {
+  node.load = loadOf(node.offer, node);
+  const askClass = node.askClass;
+  if (askClass === undefined) return;
+  if (isOpen(node)) {
+    if (askClass.open.size === 0) state.openClasses.add(askClass);
+    askClass.open.add(node);
+  } else if (askClass.open.delete(node) && askClass.open.size === 0) {
+    state.openClasses.delete(askClass);
+  }
+}
+
+function joinAskClass(state: State, node: NodeRecord): void {
+  const { ask } = node.offer;
+  const key = `${ask.cpuHourNano} ${ask.memoryGibHourNano} ${ask.diskGibHourNano} ${ask.deviceHourNano}`;
+  const old = node.askClass;
+  if (old?.key === key) return;
+  if (old !== undefined) {
+    if (old.open.delete(node) && old.open.size === 0) state.openClasses.delete(old);
+    old.members -= 1;
+    if (old.members === 0) state.askClasses.delete(old.key);
+  }
+  let askClass = state.askClasses.get(key);
+  if (askClass === undefined) {
+    askClass = { key, ...parseAsk(ask), members: 0, open: new Set(), rates: new Map() } satisfies AskClass;
+    state.askClasses.set(key, askClass);
+  }
+  askClass.members += 1;
+  node.askClass = askClass;
+}

@@ -1,0 +1,72 @@
+import type { NodeId } from '@capacloud/protocol/ids';
+import type { Offer } from '@capacloud/protocol/resources';
+import { invariant, mustGet } from '../assert.ts';
+import type { NodeJoined, NodeOffered, NodeStatusChanged } from '../event.ts';
+import type { NodeRecord, State } from '../state.ts';
+import { isOpen, recount, refreshOpen } from './capacity.ts';
+import { directiveOf } from './node-commands.ts';
+import { canChange } from './node-states.ts';
+
+/** Between node.joined and the node.offered that follows it. */
+const emptyOffer: Offer = {
+  allowRoot: false,
+  arch: 'none',
+  ask: { cpuHourNano: '0', deviceHourNano: '0', diskGibHourNano: '0', memoryGibHourNano: '0' },
+  cpuMilli: 0,
+  devices: [],
+  diskBytes: 0,
+  memoryBytes: 0,
+  slots: 1,
+};
+
+export function newNode(id: NodeId, provider: NodeRecord['provider'], at: number): NodeRecord {
+  return {
+    id,
+    provider,
+    status: 'joining',
+    statusSince: at,
+    cause: 'connected',
+    directive: 'none',
+    offer: emptyOffer,
+    accepting: false,
+    heardAt: at,
+    occupied: new Map(),
+    freeSlots: 0,
+    freeCpuMilli: 0,
+    freeMemoryBytes: 0,
+    freeDiskBytes: 0,
+    takenDevices: new Set(),
+    load: 1,
+    askClass: undefined,
+  };
+}
+
+export function applyJoined(state: State, event: NodeJoined): void {
+  invariant(!state.nodes.has(event.node), `${event.node} joined twice`);
+  const node = newNode(event.node, event.provider, event.at);
+  state.nodes.set(node.id, node);
+  recount(state, node);
+}
+
+export function applyOffered(state: State, event: NodeOffered): void {
+  const node = mustGet(state.nodes, event.node, 'node');
+  invariant(state.accounts.has(event.provider), `${event.node}: no account ${event.provider}`);
+  node.provider = event.provider;
+  node.offer = event.offer;
+  node.accepting = event.accepting;
+  node.heardAt = event.at;
+  recount(state, node);
+}
+
+export function applyStatus(state: State, event: NodeStatusChanged): void {
+  const node = mustGet(state.nodes, event.node, 'node');
+  invariant(canChange(node.status, event.to), `${node.id}: ${node.status} cannot become ${event.to}`);
+  invariant(event.to !== 'gone' || node.occupied.size === 0, `${node.id} is gone with attempts`);
+  node.status = event.to;
+  node.statusSince = event.at;
+  node.cause = event.cause;
+  node.directive = event.to === 'gone' ? 'none' : (directiveOf(event.cause) ?? node.directive);
+  if (event.cause === 'connected' || event.cause.startsWith('owner_')) node.heardAt = event.at;
+  refreshOpen(state, node);
+  if (isOpen(node)) state.schedule.changed = true;
+}

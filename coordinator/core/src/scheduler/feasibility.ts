@@ -1,0 +1,63 @@
+import type { Device, DeviceRequest, Offer } from '@capacloud/protocol/resources';
+import type { JobTerms } from '../command.ts';
+import type { NodeRecord } from '../state.ts';
+
+/** "12.4" ≥ "8.9": major and minor are numbers of their own. A bare major asks for any minor. */
+export function isVersionAtLeast(have: string, want: string): boolean {
+  const [haveMajor = 0, haveMinor = 0] = have.split('.').map(Number);
+  const [wantMajor = 0, wantMinor = 0] = want.split('.').map(Number);
+  return haveMajor > wantMajor || (haveMajor === wantMajor && haveMinor >= wantMinor);
+}
+
+/** A request for `a100` takes any `a100-sxm4-80gb`; names are normalised on both sides. */
+function isModel(model: string, wanted: string): boolean {
+  return model === wanted || model.startsWith(`${wanted}-`);
+}
+
+export function matchesDevice(device: Device, request: DeviceRequest): boolean {
+  if (device.health !== 'healthy') return false;
+  if (request.vendor !== undefined && device.vendor !== request.vendor) return false;
+  if (request.models !== undefined && !request.models.some((wanted) => isModel(device.model, wanted)))
+    return false;
+  if (request.memoryBytes !== undefined && device.memoryBytes < request.memoryBytes) return false;
+  if (request.computeCapability !== undefined) {
+    if (device.computeCapability === undefined) return false;
+    if (!isVersionAtLeast(device.computeCapability, request.computeCapability)) return false;
+  }
+  if (request.cuda === undefined) return true;
+  return device.cuda !== undefined && isVersionAtLeast(device.cuda, request.cuda);
+}
+
+/**
+ * Devices for one task, the smallest that do, so that large ones stay free for those who need them; undefined
+ * when too few match.
+ */
+export function chooseDevices(
+  offer: Offer,
+  request: DeviceRequest,
+  isTaken: (id: string) => boolean,
+): readonly string[] | undefined {
+  const matching = offer.devices.filter((device) => !isTaken(device.id) && matchesDevice(device, request));
+  if (matching.length < request.count) return undefined;
+  matching.sort((a, b) => a.memoryBytes - b.memoryBytes || (a.id < b.id ? -1 : 1));
+  return matching.slice(0, request.count).map((device) => device.id);
+}
+
+/** Whether the node may run tasks of the job at all: owner's and consumer's wishes, not room or price. */
+export function isAllowed(node: NodeRecord, terms: JobTerms): boolean {
+  if (terms.needsRoot && !node.offer.allowRoot) return false;
+  if (terms.providers.length > 0 && !terms.providers.includes(node.provider)) return false;
+  return !terms.excludeProviders.includes(node.provider);
+}
+
+/** Whether the node could run a task of the job if it were empty. */
+export function couldEverRun(node: NodeRecord, terms: JobTerms): boolean {
+  const { offer } = node;
+  const { resources } = terms;
+  if (!isAllowed(node, terms)) return false;
+  if (offer.cpuMilli < resources.cpuMilli || offer.memoryBytes < resources.memoryBytes) return false;
+  if (offer.diskBytes < resources.diskBytes) return false;
+  return (
+    resources.devices === undefined || chooseDevices(offer, resources.devices, () => false) !== undefined
+  );
+}

@@ -1,0 +1,153 @@
+import type { NodeId } from '@capacloud/protocol/ids';
+import { mustGet } from '../assert.ts';
+import type { Place, Tick } from '../command.ts';
+import { Decision } from '../decision.ts';
+import type { Event } from '../event.ts';
+import { endBackoffs } from '../job/queue.ts';
+import { afterFailure } from '../job/retry.ts';
+import { isActive } from '../job/task-states.ts';
+import { restingStatus } from '../node/node-commands.ts';
+import type { Job, NodeRecord, State, Task } from '../state.ts';
+import { cheapestFirst } from './placement.ts';
+
+/** Ends of attempts and of waits in one tick; what is left over is due at the next. */
+export const maxEndsPerTick = 1024;
+const nobody: ReadonlySet<NodeId> = new Set();
+
+export function decidePlace(state: State, { at }: Place): readonly Event[] {
+  const events: Event[] = [];
+  place(state, at, nobody, events);
+  return events;
+}
+
+/** What time alone has changed, then a place. */
+export function decideTick(state: State, { at, heard }: Tick): readonly Event[] {
+  const decision = new Decision(state, at);
+  const leaving = new Set<NodeId>();
+  for (const node of state.nodes.values()) judgeSilence(state, decision, node, heard.get(node.id), leaving);
+  const budget = { left: maxEndsPerTick };
+  endOverdue(state, decision, budget);
+  expireWaiting(state, decision, budget);
+  const events = [...decision.close()];
+  place(state, at, leaving, events);
+  return events;
+}
+
+function judgeSilence(
+  state: State,
+  decision: Decision,
+  node: NodeRecord,
+  heard: number | undefined,
+  leaving: Set<NodeId>,
+): void {
+  if (node.status === 'lost' || node.status === 'gone') return;
+  const { at, events } = decision;
+  const { leaseMs, lostMarginMs, unknownAfterMs } = state.ruleset;
+  const silentMs = at - Math.max(heard ?? 0, node.heardAt);
+  if (silentMs < unknownAfterMs) {
+    if (node.status !== 'unknown') return;
+    const to = restingStatus(node.directive, node.accepting);
+    events.push({ at, cause: 'connected', node: node.id, to, type: 'node.status_changed' });
+    return;
+  }
+  leaving.add(node.id);
+  if (node.status !== 'unknown') {
+    events.push({ at, cause: 'silent', node: node.id, to: 'unknown', type: 'node.status_changed' });
+  }
+  if (silentMs >= leaseMs + lostMarginMs) loseNode(state, decision, node);
+}
+
+/** By now its agent has stopped whatever ran there: its leases have lapsed. */
+function loseNode(state: State, decision: Decision, node: NodeRecord): void {
+  const { at, events } = decision;
+  events.push({ at, cause: 'lease_lapsed', node: node.id, to: 'lost', type: 'node.status_changed' });
+  for (const { attempt, job: jobId, task: taskId } of node.occupied.values()) {
+    const job = mustGet(state.jobs, jobId, 'job');
+    const task = mustGet(state.tasks, taskId, 'task');
+    if (task.attempt === attempt && isActive(task.state)) {
+      const then = afterFailure(job, task, 'node_lost', undefined, at);
+      decision.endAttempt(job, task, { reason: 'node_lost', released: true, then });
+    } else {
+      decision.releaseAttempt(job, taskId, attempt, node);
+    }
+  }
+  // A draining node that held something goes with the close of the decision.
+  if (node.directive === 'drain' && !(node.status === 'draining' && node.occupied.size > 0)) {
+    events.push({ at, cause: 'removed', node: node.id, to: 'gone', type: 'node.status_changed' });
+  }
+}
+
+const overdueReasons = {
+  assigned: 'assignment_timeout',
+  pulling: 'pull_timeout',
+  starting: 'start_timeout',
+  running: 'run_timeout',
+  uploading: 'upload_timeout',
+} as const;
+
+function overdueReason(task: Task): (typeof overdueReasons)[keyof typeof overdueReasons] | undefined {
+  const stage: string = task.state;
+  return Object.hasOwn(overdueReasons, stage)
+    ? overdueReasons[stage as keyof typeof overdueReasons]
+    : undefined;
+}
+
+/** The order of a decision must not hang on the order of an index: earliest first, then as submitted. */
+function inOrder<T extends { dueAt: number }>(
+  due: T[],
+  seqOf: (item: T) => number,
+  indexOf: (item: T) => number,
+): T[] {
+  return due.sort((a, b) => a.dueAt - b.dueAt || seqOf(a) - seqOf(b) || indexOf(a) - indexOf(b));
+}
+
+function endOverdue(state: State, decision: Decision, budget: { left: number }): void {
+  const jobOf = (task: Task): Job => mustGet(state.jobs, task.job, 'job');
+  const due = inOrder(
+    state.stageClocks.due(decision.at, maxEndsPerTick),
+    (task) => jobOf(task).seq,
+    (task) => task.index,
+  );
+  for (const task of due) {
+    if (budget.left === 0) return;
+    const reason = overdueReason(task);
+    if (reason === undefined || decision.hasEnded(task.id)) continue;
+    const job = jobOf(task);
+    const then = afterFailure(job, task, reason, undefined, decision.at);
+    decision.endAttempt(job, task, { reason, released: false, then });
+    budget.left -= 1;
+  }
+}
+
+function expireWaiting(state: State, decision: Decision, budget: { left: number }): void {
+  const due = inOrder(
+    state.queueClocks.due(decision.at, maxEndsPerTick),
+    (job) => job.seq,
+    () => 0,
+  );
+  for (const job of due) {
+    for (const task of job.tasks) {
+      if (budget.left === 0) return;
+      if (task.state !== 'queued' || task.attempt > 0) continue;
+      decision.expireTask(job, task);
+      budget.left -= 1;
+    }
+  }
+}
+
+function place(state: State, at: number, leaving: ReadonlySet<NodeId>, events: Event[]): void {
+  endBackoffs(state, at);
+  const { schedule } = state;
+  if (schedule.resumeAfter === 0) schedule.changed = false;
+  if (state.openClasses.size === 0 || state.waiting.size === 0) {
+    schedule.resumeAfter = 0;
+    return;
+  }
+  const view = { at, classes: state.openClasses, excluded: leaving, resumeAfter: schedule.resumeAfter };
+  const { assignments, resumeAfter } = cheapestFirst.place(view, state.waiting);
+  schedule.resumeAfter = resumeAfter;
+  for (const { devices, node, rateNano, task } of assignments) {
+    const attempt = task.attempt + 1;
+    events.push({ at, attempt, devices, node: node.id, rateNano, task: task.id, type: 'attempt.assigned' });
+  }
+}
