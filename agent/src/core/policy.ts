@@ -2,8 +2,8 @@ import type { Assignment } from '@capacloud/protocol/frames';
 import type { Device, Offer } from '@capacloud/protocol/resources';
 import type { AttemptPhase, AttemptRecord } from './attempt-record.ts';
 
-/** A hello frame names at most 1024 attempts; this leaves room for what is assigned while it travels. */
-export const maxHeldAttempts = 1000;
+/** A hello frame is at most 64 KiB, with its devices; this many attempts fit. */
+export const maxHeldAttempts = 512;
 
 /** Most items one attempt adds to the outbox: four stages and its end. */
 export const itemsPerAttempt = 5;

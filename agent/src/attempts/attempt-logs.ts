@@ -1,0 +1,99 @@
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { Journal } from '../core/journal-port.ts';
+import { type AttemptKey, attemptKeyText } from '../core/ports.ts';
+import type { CoordinatorHttp } from './coordinator-http.ts';
+import { sendLog } from './log-sender.ts';
+import { LogSpool, removeSpool } from './log-spool.ts';
+
+interface Entry {
+  readonly spool: LogSpool;
+  readonly sent: Promise<void>;
+  readonly stop: AbortController;
+}
+
+/** The log spools of the attempts that are held, each with its sender. */
+export class AttemptLogs {
+  readonly #dir: string;
+  readonly #http: CoordinatorHttp;
+  readonly #journal: Journal;
+  readonly #log: Logger;
+  readonly #onDone: () => void;
+  readonly #entries = new Map<string, Promise<Entry>>();
+
+  constructor(dir: string, http: CoordinatorHttp, journal: Journal, log: Logger, onDone: () => void) {
+    this.#dir = dir;
+    this.#http = http;
+    this.#journal = journal;
+    this.#log = log;
+    this.#onDone = onDone;
+  }
+
+  /** Opens the spool and begins to send it, once; also for what an earlier life of the agent left. */
+  async open(key: AttemptKey): Promise<LogSpool> {
+    const text = attemptKeyText(key);
+    let entry = this.#entries.get(text);
+    if (entry === undefined) {
+      entry = this.#begin(key);
+      this.#entries.set(text, entry);
+    }
+    return (await entry).spool;
+  }
+
+  /** Waits until the coordinator has the whole log, at most until the signal. */
+  async flushed(key: AttemptKey, signal: AbortSignal): Promise<void> {
+    const entry = await this.#entries.get(attemptKeyText(key));
+    if (entry === undefined) return;
+    const aborted = Promise.withResolvers<void>();
+    const abort = () => aborted.resolve();
+    signal.addEventListener('abort', abort, { once: true });
+    if (!signal.aborted) await Promise.race([entry.sent, aborted.promise]);
+    signal.removeEventListener('abort', abort);
+  }
+
+  async forget(key: AttemptKey): Promise<void> {
+    const text = attemptKeyText(key);
+    await this.#close(text);
+    await removeSpool(this.#file(text));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#entries.keys()].map((text) => this.#close(text)));
+  }
+
+  async #close(text: string): Promise<void> {
+    const entry = await this.#entries.get(text);
+    this.#entries.delete(text);
+    if (entry === undefined) return;
+    entry.stop.abort();
+    await entry.sent;
+    await entry.spool.close();
+  }
+
+  async #begin(key: AttemptKey): Promise<Entry> {
+    const spool = await LogSpool.open(this.#file(attemptKeyText(key)));
+    const stop = new AbortController();
+    return { spool, stop, sent: this.#send(key, spool, stop.signal) };
+  }
+
+  async #send(key: AttemptKey, spool: LogSpool, signal: AbortSignal): Promise<void> {
+    let ackedBytes = 0;
+    try {
+      ackedBytes = await sendLog(this.#http, key, spool, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#log.warn({ err: error, attempt: attemptKeyText(key) }, 'a log could not be sent to its end');
+    }
+    // The rest is not wanted, or was given up, but the container may still be writing.
+    while (!spool.finished && !signal.aborted) await spool.grown(spool.sizeBytes, signal).catch(() => {});
+    const record = this.#journal.attempt(key);
+    if (signal.aborted || record === undefined) return;
+    const { sizeBytes, truncated } = spool;
+    this.#journal.save({ ...record, log: { sizeBytes, truncated, ackedBytes, done: true } });
+    this.#onDone();
+  }
+
+  #file(text: string): string {
+    return join(this.#dir, `${text}.log`);
+  }
+}

@@ -1,0 +1,286 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { NodeId } from '@capacloud/protocol/ids';
+import type { OutcomeReason } from '@capacloud/protocol/reasons';
+import type { Logger } from 'pino';
+import { type AttemptPhase, type AttemptRecord, advance, requestStop } from '../core/attempt-record.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Journal, ReportDraft } from '../core/journal-port.ts';
+import { judgeEnding, outcomeOfStop } from '../core/outcome.ts';
+import { type AttemptKey, attemptKeyText, type PullProgress, type Runtime } from '../core/ports.ts';
+import type { CoordinatorAccess } from '../core/session-port.ts';
+import type { WorkKind } from '../core/step.ts';
+import { uploadFile } from './artifact-upload.ts';
+import type { AttemptLogs } from './attempt-logs.ts';
+import { runContainer } from './container-run.ts';
+import { type CoordinatorHttp, TransferRefused } from './coordinator-http.ts';
+import { StageTimeout, untilEngineAnswers, withClock } from './deadline.ts';
+import type { InputCache } from './input-cache.ts';
+import { fitsReceipt, makeReceipt } from './receipt-maker.ts';
+
+/** Longest wait for the rest of the log before the end of an attempt is reported without it; it follows later. */
+const logFlushMs = 5000;
+
+export interface WorkParts {
+  readonly node: NodeId;
+  readonly outputsDir: string;
+  readonly runtime: Runtime;
+  readonly journal: Journal;
+  readonly logs: AttemptLogs;
+  readonly inputs: InputCache;
+  readonly http: CoordinatorHttp;
+  readonly access: CoordinatorAccess;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly onPull: (key: AttemptKey, progress: PullProgress) => void;
+  /** The journal changed: reports may be sent, other attempts may have room. */
+  readonly onChange: () => void;
+}
+
+/** Does one piece of work and moves the attempt on. May be aborted anywhere and done again. */
+export type WorkHandler = (record: AttemptRecord, signal: AbortSignal) => Promise<void>;
+
+/** The work of an attempt, by kind. Every kind has its handler, or this does not compile. */
+export class AttemptWork {
+  readonly #parts: WorkParts;
+  /** Started in this life of the agent and not yet followed. */
+  readonly #fresh = new Set<string>();
+  readonly handlers: Readonly<Record<WorkKind, WorkHandler>> = {
+    pull: (record, signal) => this.#pull(record, signal),
+    'fetch-inputs': (record, signal) => this.#fetchInputs(record, signal),
+    prepare: (record, signal) => this.#prepare(record, signal),
+    start: (record, signal) => this.#start(record, signal),
+    adopt: (record, signal) => this.#adopt(record, signal),
+    abandon: (record, signal) => this.#abandon(record, signal),
+    collect: (record, signal) => this.#collect(record, signal),
+    upload: (record, signal) => this.#upload(record, signal),
+    report: (record, signal) => this.#report(record, signal),
+    clean: (record, signal) => this.#clean(record, signal),
+  };
+
+  constructor(parts: WorkParts) {
+    this.#parts = parts;
+  }
+
+  /** Ends an attempt with an outcome, whatever it was doing. */
+  fail(key: AttemptKey, reason: OutcomeReason, message: string): void {
+    this.#move(key, 'reporting', { outcome: { reason, message }, files: [] });
+  }
+
+  /** Applied to the record as it is now: a stop may have been noted while the work went on. */
+  #move(
+    key: AttemptKey,
+    to: AttemptPhase,
+    change: Parameters<typeof advance>[2] = {},
+    reports: readonly ReportDraft[] = [],
+  ): void {
+    const current = this.#parts.journal.attempt(key);
+    if (current === undefined) throw new Error('the journal lost an attempt that is worked on');
+    this.#parts.journal.save(advance(current, to, change), reports);
+    this.#parts.onChange();
+  }
+
+  #stage(key: AttemptKey, stage: 'starting' | 'running' | 'uploading'): ReportDraft {
+    return { kind: 'progress', task: key.task, attempt: key.attempt, stage, atMs: this.#parts.clock.nowMs() };
+  }
+
+  async #pull(record: AttemptRecord, signal: AbortSignal): Promise<void> {
+    const { runtime, onPull } = this.#parts;
+    const { key, assignment } = record;
+    const onProgress = (progress: PullProgress) => onPull(key, progress);
+    try {
+      const pulled = await withClock(assignment.pullTimeoutMs, signal, (limit) =>
+        untilEngineAnswers(limit, () => runtime.pull(assignment, onProgress, limit)),
+      );
+      if (!pulled.ok) return this.fail(key, pulled.refusal.reason, pulled.refusal.message);
+      this.#move(key, 'fetching', { image: pulled.value.image });
+    } catch (error) {
+      if (!(error instanceof StageTimeout)) throw error;
+      this.fail(key, 'pull_timeout', `Pulling took longer than ${assignment.pullTimeoutMs} ms.`);
+    }
+  }
+
+  async #fetchInputs(record: AttemptRecord, signal: AbortSignal): Promise<void> {
+    const { inputs, access } = this.#parts;
+    const { key, assignment } = record;
+    try {
+      await withClock(
+        assignment.pullTimeoutMs,
+        signal,
+        async (limit) => {
+          for (const input of assignment.inputs) await inputs.fetch(input, limit);
+        },
+        () => access.token() !== undefined,
+      );
+      this.#move(key, 'preparing');
+    } catch (error) {
+      if (!(error instanceof StageTimeout || error instanceof TransferRefused)) throw error;
+      this.fail(key, 'input_unavailable', `An input could not be fetched: ${error.message}.`);
+    }
+  }
+
+  async #prepare(record: AttemptRecord, signal: AbortSignal): Promise<void> {
+    const { inputs, runtime } = this.#parts;
+    const { key, assignment } = record;
+    const placed = assignment.inputs.map(({ sha256, target }) => ({
+      target,
+      localPath: inputs.pathOf(sha256),
+    }));
+    try {
+      const prepared = await withClock(assignment.startTimeoutMs, signal, async (limit) => {
+        // After a restart the cache may have been trimmed or lost.
+        for (const input of assignment.inputs) await inputs.fetch(input, limit);
+        return untilEngineAnswers(limit, () => runtime.prepare(assignment, placed, limit));
+      });
+      if (!prepared.ok) return this.fail(key, prepared.refusal.reason, prepared.refusal.message);
+      this.#move(key, 'starting', {}, [this.#stage(key, 'starting')]);
+    } catch (error) {
+      if (error instanceof StageTimeout) return this.#startTimeout(record);
+      if (!(error instanceof TransferRefused)) throw error;
+      this.fail(key, 'input_unavailable', `An input could not be fetched: ${error.message}.`);
+    }
+  }
+
+  async #start(record: AttemptRecord, signal: AbortSignal): Promise<void> {
+    const { key, assignment } = record;
+    try {
+      const started = await withClock(assignment.startTimeoutMs, signal, (limit) =>
+        untilEngineAnswers(limit, () => this.#parts.runtime.start(assignment, limit)),
+      );
+      if (!started.ok) return this.fail(key, started.refusal.reason, started.refusal.message);
+      this.#fresh.add(attemptKeyText(key));
+      this.#move(key, 'running', {}, [this.#stage(key, 'running')]);
+    } catch (error) {
+      if (!(error instanceof StageTimeout)) throw error;
+      this.#startTimeout(record);
+    }
+  }
+
+  #startTimeout(record: AttemptRecord): void {
+    this.fail(
+      record.key,
+      'start_timeout',
+      `Starting took longer than ${record.assignment.startTimeoutMs} ms.`,
+    );
+  }
+
+  async #adopt(record: AttemptRecord, signal: AbortSignal): Promise<void> {
+    const { journal, onChange } = this.#parts;
+    const { key } = record;
+    if (record.phase === 'starting') this.#move(key, 'running', {}, [this.#stage(key, 'running')]);
+    const onTimeout = () => {
+      const current = journal.attempt(key);
+      if (current === undefined) return;
+      journal.save(requestStop(current, 'run_timeout'));
+      onChange();
+    };
+    const isFresh = this.#fresh.delete(attemptKeyText(key));
+    const { ending, log } = await runContainer(this.#parts, record, isFresh, onTimeout, signal);
+    const stop = journal.attempt(key)?.stop;
+    if (stop === 'dropped') return this.#move(key, 'cleaning', { ending, log });
+    if (stop !== undefined || ending.engineLost) {
+      return this.#move(key, 'reporting', { ending, log, outcome: judgeEnding(ending, stop, undefined) });
+    }
+    this.#move(key, 'collecting', { ending, log }, [this.#stage(key, 'uploading')]);
+  }
+
+  async #abandon(record: AttemptRecord, signal: AbortSignal): Promise<void> {
+    const { key, stop, assignment } = record;
+    if (stop === undefined) throw new Error('an attempt is abandoned for a reason only');
+    // Killed between the start and the note of it, a container may be running already.
+    if (record.phase === 'starting') {
+      await untilEngineAnswers(signal, () => this.#parts.runtime.stop(key, assignment.stopGraceMs, signal));
+    }
+    if (stop === 'dropped') return this.#move(key, 'cleaning');
+    this.#move(key, 'reporting', { outcome: outcomeOfStop(stop), files: [] });
+  }
+
+  async #collect(record: AttemptRecord, signal: AbortSignal): Promise<void> {
+    const { runtime, log } = this.#parts;
+    const { key, assignment, ending } = record;
+    if (ending === undefined) throw new Error('only an ended container is collected');
+    const intoDir = this.#outputsOf(key);
+    try {
+      const collected = await withClock(assignment.uploadTimeoutMs, signal, async (limit) => {
+        await rm(intoDir, { recursive: true, force: true });
+        return untilEngineAnswers(limit, () => runtime.collect(assignment, intoDir, limit));
+      });
+      const files = collected.ok ? collected.value.files : [];
+      const outcome = judgeEnding(
+        ending,
+        undefined,
+        collected.ok
+          ? { ok: true, scratchFull: collected.value.scratchFull }
+          : { ok: false, failure: collected.refusal },
+      );
+      if (outcome.reason !== 'completed') return this.#move(key, 'reporting', { outcome, files: [] });
+      if (!fitsReceipt(files))
+        return this.fail(key, 'output_invalid', 'The names of the outputs are too many or too long.');
+      this.#move(key, 'uploading', { outcome, files });
+    } catch (error) {
+      if (!(error instanceof StageTimeout)) throw error;
+      return this.fail(key, 'upload_failed', 'The outputs could not be collected in time.');
+    }
+    // Scratch is memory or disk that others wait for; what fails here is done again when the attempt is cleaned up.
+    await runtime.remove(key, signal).catch((error: unknown) => {
+      log.warn({ err: error, attempt: attemptKeyText(key) }, 'a container could not be removed yet');
+    });
+  }
+
+  async #upload(record: AttemptRecord, signal: AbortSignal): Promise<void> {
+    const { access, http } = this.#parts;
+    const { key, assignment } = record;
+    try {
+      await withClock(
+        assignment.uploadTimeoutMs,
+        signal,
+        async (limit) => {
+          for (const file of record.files) await uploadFile(http, file, limit);
+        },
+        () => access.token() !== undefined,
+      );
+      this.#move(key, 'reporting');
+    } catch (error) {
+      if (!(error instanceof StageTimeout || error instanceof TransferRefused)) throw error;
+      this.fail(key, 'upload_failed', `The outputs could not be uploaded: ${error.message}.`);
+    }
+  }
+
+  async #report(record: AttemptRecord, signal: AbortSignal): Promise<void> {
+    const { access, journal, logs, node } = this.#parts;
+    const { key } = record;
+    const spool = await logs.open(key);
+    spool.finish();
+    if (access.token() !== undefined) {
+      await logs.flushed(key, AbortSignal.any([signal, AbortSignal.timeout(logFlushMs)]));
+    }
+    signal.throwIfAborted();
+    const current = journal.attempt(key) ?? record;
+    if (current.outcome === undefined) throw new Error('an attempt is not reported without an outcome');
+    const log = { ...current.log, sizeBytes: spool.sizeBytes, truncated: spool.truncated };
+    const receipt = makeReceipt(node, { ...current, log }, current.outcome);
+    this.#move(key, 'cleaning', { log }, [{ kind: 'finished', receipt }]);
+  }
+
+  async #clean(record: AttemptRecord, signal: AbortSignal): Promise<void> {
+    const { inputs, journal, logs, runtime } = this.#parts;
+    const { key, stop, outcome } = record;
+    await untilEngineAnswers(signal, () => runtime.remove(key, signal));
+    await rm(this.#outputsOf(key), { recursive: true, force: true });
+    const held = journal
+      .attempts()
+      .filter((other) => other.phase === 'fetching' || other.phase === 'preparing');
+    await inputs.trim(new Set(held.flatMap((other) => other.assignment.inputs.map((input) => input.sha256))));
+    // Nobody waits for the log of an attempt that was dropped.
+    if (stop === 'dropped' && outcome === undefined) {
+      return this.#move(key, 'settled', { log: { ...record.log, done: true } });
+    }
+    // Sends what an earlier life of the agent left unsent.
+    if (!record.log.done) (await logs.open(key)).finish();
+    this.#move(key, 'settled');
+  }
+
+  #outputsOf(key: AttemptKey): string {
+    return join(this.#parts.outputsDir, attemptKeyText(key));
+  }
+}

@@ -1,0 +1,108 @@
+import type { AttemptRecord, Ending, LogState } from '../core/attempt-record.ts';
+import { attemptKeyText, type ObservedAttempt } from '../core/ports.ts';
+import type { WorkParts } from './attempt-work.ts';
+import { untilEngineAnswers } from './deadline.ts';
+
+/** Longest wait for the last output after a container has ended. */
+const lastOutputMs = 10_000;
+/** Longest timer that Node takes. */
+const maxTimerMs = 2 ** 31 - 1;
+
+type RunParts = Pick<WorkParts, 'runtime' | 'logs' | 'clock' | 'log'>;
+
+/**
+ * Stays with a container, new or found after a restart, until it has ended: spools its output and calls
+ * `onTimeout` when its run time is over; a fresh one was started just now. Rejects only through the signal.
+ */
+export async function runContainer(
+  parts: RunParts,
+  record: AttemptRecord,
+  isFresh: boolean,
+  onTimeout: () => void,
+  signal: AbortSignal,
+): Promise<{ readonly ending: Ending; readonly log: LogState }> {
+  const { runtime, logs } = parts;
+  const { key } = record;
+  const spool = await logs.open(key);
+  const following = new AbortController();
+  const followed = follow(parts, record, AbortSignal.any([signal, following.signal]));
+  const leftMs = isFresh ? record.assignment.runTimeoutMs : await remainingMs(parts, record, signal);
+  const disarm = arm(leftMs, onTimeout);
+  let seen: ObservedAttempt;
+  try {
+    seen = await untilEngineAnswers(signal, () => runtime.wait(key, signal));
+  } catch (error) {
+    following.abort();
+    await followed;
+    throw error;
+  } finally {
+    disarm();
+  }
+  const late = setTimeout(() => following.abort(), lastOutputMs);
+  await followed;
+  clearTimeout(late);
+  signal.throwIfAborted();
+  spool.finish();
+  const { sizeBytes, truncated } = spool;
+  return { ending: endingOf(seen, runtime.pidsExhausted(key)), log: { ...record.log, sizeBytes, truncated } };
+}
+
+/** The output is worth having, but no reason to fail: its loss is noted in the agent's log. */
+async function follow(parts: RunParts, record: AttemptRecord, signal: AbortSignal): Promise<void> {
+  const { runtime, logs, log } = parts;
+  try {
+    const spool = await logs.open(record.key);
+    if (spool.truncated) return;
+    const enough = new AbortController();
+    const until = AbortSignal.any([signal, enough.signal]);
+    await untilEngineAnswers(until, () =>
+      runtime.followLogs(
+        record.key,
+        spool.takenBytes,
+        async (chunk) => {
+          await spool.append(chunk.bytes);
+          if (spool.truncated) enough.abort();
+        },
+        until,
+      ),
+    ).catch((error: unknown) => {
+      if (!enough.signal.aborted) throw error;
+    });
+  } catch (error) {
+    if (!signal.aborted)
+      log.warn({ err: error, attempt: attemptKeyText(record.key) }, 'the output of a container was lost');
+  }
+}
+
+function arm(leftMs: number, onTimeout: () => void): () => void {
+  let timer: NodeJS.Timeout;
+  const wait = (restMs: number) => {
+    const partMs = Math.min(restMs, maxTimerMs);
+    timer = setTimeout(() => (restMs > partMs ? wait(restMs - partMs) : onTimeout()), partMs);
+  };
+  wait(leftMs);
+  return () => clearTimeout(timer);
+}
+
+/** What is left of the run time, which goes on while the agent is down. */
+async function remainingMs(parts: RunParts, record: AttemptRecord, signal: AbortSignal): Promise<number> {
+  const { runTimeoutMs } = record.assignment;
+  const observed = await untilEngineAnswers(signal, () => parts.runtime.observe(signal));
+  const own = observed.find((entry) => attemptKeyText(entry.key) === attemptKeyText(record.key));
+  if (own?.startedAtMs === undefined) return runTimeoutMs;
+  const ranMs = parts.clock.nowMs() - own.startedAtMs;
+  return Math.max(0, Math.min(runTimeoutMs, runTimeoutMs - ranMs));
+}
+
+function endingOf(seen: ObservedAttempt, pidsExhausted: boolean): Ending {
+  const { exitCode, oomKilled, engineError, startedAtMs, finishedAtMs } = seen;
+  return {
+    oomKilled,
+    pidsExhausted,
+    engineLost: seen.engineLost === true || seen.container !== 'exited',
+    ...(exitCode === undefined ? {} : { exitCode }),
+    ...(engineError === undefined ? {} : { engineError }),
+    ...(startedAtMs === undefined ? {} : { startedAtMs }),
+    ...(finishedAtMs === undefined ? {} : { finishedAtMs }),
+  };
+}

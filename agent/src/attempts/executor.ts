@@ -1,0 +1,302 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Assignment, AttemptRef, HeartbeatFrame } from '@capacloud/protocol/frames';
+import type { Offer } from '@capacloud/protocol/resources';
+import { type AttemptRecord, isStoppable, requestStop } from '../core/attempt-record.ts';
+import { backoffMs } from '../core/backoff.ts';
+import { outboxLimit } from '../core/journal-port.ts';
+import type { Lease } from '../core/lease.ts';
+import { closedReason } from '../core/policy.ts';
+import {
+  type AttemptKey,
+  attemptKeyText,
+  EngineUnavailable,
+  type ObservedAttempt,
+  type PullProgress,
+} from '../core/ports.ts';
+import { reconcile } from '../core/reconcile.ts';
+import type { NodeReport, SessionHost } from '../core/session-port.ts';
+import { type Step, type WorkKind, workKinds } from '../core/step.ts';
+import { admit } from './admission.ts';
+import { AttemptWork, type WorkParts } from './attempt-work.ts';
+
+export interface ExecutorParts extends Omit<WorkParts, 'onPull' | 'onChange'> {
+  readonly lease: Lease;
+  readonly offer: () => Offer;
+  readonly load: () => HeartbeatFrame['load'];
+  /** Reports may be sent, or the offer or the acceptance changed. */
+  readonly notifySession: () => void;
+}
+
+interface Activity {
+  readonly kind: WorkKind;
+  readonly abort: AbortController;
+}
+
+/** Containers are listed this often; everything that a lost message left behind is found then. */
+const relistMs = 30_000;
+const leaseCheckMs = 500;
+
+function isWork(step: Step): step is Extract<Step, { kind: WorkKind }> {
+  return (workKinds as readonly string[]).includes(step.kind);
+}
+
+/** Brings the containers of this node to what the coordinator wants: reconciles on every wake-up and does the steps. */
+export class Executor implements SessionHost {
+  readonly #parts: ExecutorParts;
+  readonly #work: AttemptWork;
+  readonly #active = new Map<string, Activity>();
+  readonly #stopping = new Set<string>();
+  readonly #pulls = new Map<string, { readonly key: AttemptKey; readonly progress: PullProgress }>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #shutdown = new AbortController();
+  #desired: Set<string> | undefined;
+  #paused = false;
+  #engineReachable = false;
+  #wakePending = false;
+  #observed: readonly ObservedAttempt[] | undefined;
+
+  constructor(parts: ExecutorParts) {
+    this.#parts = parts;
+    const onPull = (key: AttemptKey, progress: PullProgress) => {
+      this.#pulls.set(attemptKeyText(key), { key, progress });
+    };
+    this.#work = new AttemptWork({ ...parts, onPull, onChange: () => this.onChange() });
+  }
+
+  get engineReachable(): boolean {
+    return this.#engineReachable;
+  }
+
+  attempts(): readonly AttemptRecord[] {
+    return this.#parts.journal.attempts();
+  }
+
+  /** Works until the signal is aborted; containers are left running and are adopted by the next life. */
+  async run(signal: AbortSignal): Promise<void> {
+    const leaseTimer = setInterval(() => {
+      if (this.#leaseLapsed() && this.attempts().some(isStoppable)) this.#wake();
+    }, leaseCheckMs);
+    // The logs of what had been settled; other attempts open theirs when their turn comes.
+    for (const { key, phase, log } of this.attempts()) {
+      if (phase === 'settled' && !log.done) this.#track(this.#sendRest(key), key);
+    }
+    let failures = 0;
+    try {
+      while (!signal.aborted) {
+        failures = (await this.#observe(signal)) ? 0 : failures + 1;
+        this.#wake();
+        const pauseMs = failures === 0 ? relistMs : 200 + backoffMs(failures, 500, relistMs, Math.random);
+        await sleep(pauseMs, undefined, { signal }).catch(() => {});
+      }
+    } finally {
+      clearInterval(leaseTimer);
+      this.#shutdown.abort();
+      for (const activity of this.#active.values()) activity.abort.abort();
+      await Promise.all(this.#running);
+      await this.#parts.logs.close();
+    }
+  }
+
+  /** No new work from now on; what is held goes on. */
+  pause(): void {
+    this.#paused = true;
+    this.#parts.notifySession();
+  }
+
+  node(): NodeReport {
+    return { offer: this.#parts.offer(), accepting: this.#closedReason() === undefined };
+  }
+
+  heldAttempts(): readonly AttemptRef[] {
+    return this.attempts().map(({ key }) => ({ task: key.task, attempt: key.attempt }));
+  }
+
+  load(): HeartbeatFrame['load'] {
+    return this.#parts.load();
+  }
+
+  pulls(): HeartbeatFrame['pulls'] {
+    return [...this.#pulls.values()].slice(0, 64).map(({ key, progress }) => ({
+      ...key,
+      doneBytes: Math.floor(progress.doneBytes),
+      totalBytes: Math.floor(progress.totalBytes),
+    }));
+  }
+
+  onDesired(attempts: readonly AttemptRef[]): void {
+    this.#desired = new Set(attempts.map(attemptKeyText));
+    this.#wake();
+  }
+
+  onAssign(assignments: readonly Assignment[]): void {
+    for (const assignment of assignments) {
+      this.#desired?.add(attemptKeyText(assignment));
+      admit(this.#parts, assignment, this.#closedReason());
+    }
+    this.onChange();
+  }
+
+  onStop(attempts: readonly AttemptRef[]): void {
+    const { journal } = this.#parts;
+    for (const key of attempts) {
+      this.#desired?.delete(attemptKeyText(key));
+      const record = journal.attempt(key);
+      if (record !== undefined && isStoppable(record)) journal.save(requestStop(record, 'stopped'));
+    }
+    this.#wake();
+  }
+
+  onChange(): void {
+    this.#parts.notifySession();
+    this.#wake();
+  }
+
+  #closedReason(): string | undefined {
+    const { journal } = this.#parts;
+    return closedReason({
+      paused: this.#paused,
+      engineReachable: this.#engineReachable,
+      heldAttempts: journal.attempts().length,
+      outboxItems: journal.outboxSize(),
+      outboxLimit,
+    });
+  }
+
+  async #sendRest(key: AttemptKey): Promise<void> {
+    (await this.#parts.logs.open(key)).finish();
+  }
+
+  #leaseLapsed(): boolean {
+    return this.#parts.lease.hasLapsed(this.#parts.clock.bootMs());
+  }
+
+  async #observe(signal: AbortSignal): Promise<boolean> {
+    const { runtime, log } = this.#parts;
+    const wasReachable = this.#engineReachable;
+    try {
+      this.#observed = await runtime.observe(signal);
+      this.#engineReachable = true;
+      if (!wasReachable) log.info('the container engine answers');
+    } catch (error) {
+      this.#engineReachable = false;
+      if (!signal.aborted && !(error instanceof EngineUnavailable && !wasReachable)) {
+        log.error({ err: error }, 'the container engine cannot be reached');
+      }
+    }
+    if (wasReachable !== this.#engineReachable) this.#parts.notifySession();
+    return this.#engineReachable;
+  }
+
+  /** Wake-ups that come together are one. */
+  #wake(): void {
+    if (this.#wakePending || this.#shutdown.signal.aborted) return;
+    this.#wakePending = true;
+    setImmediate(() => {
+      this.#wakePending = false;
+      this.#reconcile();
+    });
+  }
+
+  #reconcile(): void {
+    if (this.#shutdown.signal.aborted) return;
+    const { journal, offer } = this.#parts;
+    const observed = this.#observed;
+    this.#observed = undefined;
+    const views = journal.attempts().map((record) => {
+      const key = attemptKeyText(record.key);
+      const active = this.#active.get(key)?.kind;
+      const stopping = this.#stopping.has(key);
+      const unacked = record.phase === 'settled' && journal.holds(record.key);
+      return { record, stopping, unacked, ...(active === undefined ? {} : { active }) };
+    });
+    const desired = { attempts: this.#desired, leaseLapsed: this.#leaseLapsed() };
+    for (const step of reconcile(desired, observed, views, offer())) this.#do(step);
+  }
+
+  #do(step: Step): void {
+    const { journal, logs, runtime } = this.#parts;
+    if (isWork(step)) return this.#begin(step.kind, step.key);
+    const signal = this.#shutdown.signal;
+    switch (step.kind) {
+      case 'cancel': {
+        const record = journal.attempt(step.key);
+        if (record !== undefined) journal.save(requestStop(record, step.cause));
+        break;
+      }
+      case 'interrupt':
+        this.#active.get(attemptKeyText(step.key))?.abort.abort();
+        break;
+      case 'stop': {
+        const graceMs = journal.attempt(step.key)?.assignment.stopGraceMs ?? 0;
+        this.#once(this.#stopping, step.key, () => runtime.stop(step.key, graceMs, signal));
+        break;
+      }
+      case 'remove':
+        this.#once(this.#stopping, step.key, () => runtime.remove(step.key, signal));
+        break;
+      case 'forget':
+        journal.forget(step.key);
+        this.#track(logs.forget(step.key), step.key);
+        break;
+    }
+  }
+
+  /** A failure is repaired by the next list, so it is only noted. */
+  #once(busy: Set<string>, key: AttemptKey, work: () => Promise<void>): void {
+    const text = attemptKeyText(key);
+    if (busy.has(text)) return;
+    busy.add(text);
+    this.#track(
+      work().finally(() => busy.delete(text)),
+      key,
+    );
+  }
+
+  #track(work: Promise<void>, key: AttemptKey): void {
+    const tracked = work
+      .catch((error: unknown) => {
+        if (this.#shutdown.signal.aborted) return;
+        this.#parts.log.warn(
+          { err: error, attempt: attemptKeyText(key) },
+          'a step failed and will be tried again',
+        );
+      })
+      .finally(() => this.#running.delete(tracked));
+    this.#running.add(tracked);
+  }
+
+  #begin(kind: WorkKind, key: AttemptKey): void {
+    const text = attemptKeyText(key);
+    const record = this.#parts.journal.attempt(key);
+    if (record === undefined || this.#active.has(text)) return;
+    const activity: Activity = { kind, abort: new AbortController() };
+    this.#active.set(text, activity);
+    const work = this.#runWork(record, activity).finally(() => {
+      this.#active.delete(text);
+      if (kind === 'pull') this.#pulls.delete(text);
+      this.#wake();
+    });
+    this.#track(work, key);
+  }
+
+  async #runWork(record: AttemptRecord, activity: Activity): Promise<void> {
+    const { journal, log } = this.#parts;
+    const { signal } = activity.abort;
+    try {
+      await this.#work.handlers[activity.kind](record, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      log.error({ err: error, attempt: attemptKeyText(record.key), step: activity.kind }, 'a step failed');
+      const current = journal.attempt(record.key);
+      if (current === undefined) return;
+      if (current.phase === 'reporting' || current.phase === 'cleaning' || activity.kind === 'abandon') {
+        // What has its outcome is finished, however long that takes.
+        await sleep(1000 + backoffMs(3, 500, 5000, Math.random), undefined, { signal }).catch(() => {});
+        return;
+      }
+      if (current.phase === 'settled') return;
+      const message = error instanceof Error ? error.message : 'unknown';
+      this.#work.fail(record.key, 'agent_failed', `The agent failed at ${activity.kind}: ${message}`);
+    }
+  }
+}

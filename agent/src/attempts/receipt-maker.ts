@@ -1,0 +1,40 @@
+import { wireLimits } from '@capacloud/protocol/frames';
+import type { NodeId } from '@capacloud/protocol/ids';
+import type { Receipt } from '@capacloud/protocol/receipt';
+import type { AttemptRecord, Outcome } from '../core/attempt-record.ts';
+import type { CollectedFile } from '../core/ports.ts';
+
+/** A receipt travels in one frame with its envelope. */
+const largestReceiptBytes = wireLimits.frameBytes - 8 * 1024;
+const largestMessageChars = 500;
+
+/** What the agent states about an attempt that has its outcome. */
+export function makeReceipt(node: NodeId, record: AttemptRecord, outcome: Outcome): Receipt {
+  const { assignment, ending } = record;
+  return {
+    version: 1,
+    node,
+    task: record.key.task,
+    attempt: record.key.attempt,
+    nonce: assignment.nonce,
+    reason: outcome.reason,
+    ...(outcome.message === undefined
+      ? {}
+      : { message: outcome.message.toWellFormed().slice(0, largestMessageChars).toWellFormed() }),
+    ...(ending?.exitCode === undefined ? {} : { exitCode: Math.min(255, Math.max(0, ending.exitCode)) }),
+    oomKilled: ending?.oomKilled ?? false,
+    ...(record.image === undefined ? {} : { image: record.image.slice(0, 200) }),
+    ...(ending?.startedAtMs === undefined ? {} : { startedAt: Math.max(0, Math.floor(ending.startedAtMs)) }),
+    ...(ending?.finishedAtMs === undefined
+      ? {}
+      : { finishedAt: Math.max(0, Math.floor(ending.finishedAtMs)) }),
+    outputs: record.files.map(({ path, sha256, sizeBytes }) => ({ path, sha256, sizeBytes })),
+    log: { sizeBytes: record.log.sizeBytes, truncated: record.log.truncated },
+  };
+}
+
+/** Whether a receipt that names these outputs could be sent. */
+export function fitsReceipt(files: readonly CollectedFile[]): boolean {
+  const outputs = files.map(({ path, sha256, sizeBytes }) => ({ path, sha256, sizeBytes }));
+  return Buffer.byteLength(JSON.stringify(outputs)) + 4096 <= largestReceiptBytes;
+}

@@ -1,0 +1,30 @@
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+
+export class StateDirBusy extends Error {
+  readonly code = 'state_dir_busy';
+  override readonly name = 'StateDirBusy';
+}
+
+/**
+ * One agent per state folder. An exclusive SQLite transaction holds the kernel's lock on the file, so it ends
+ * with the process however that ends, and a stale lock cannot exist. Throws StateDirBusy.
+ */
+export function lockStateDir(stateDir: string): { release(): void } {
+  const database = new Database(join(stateDir, 'agent.lock'), { timeout: 0 });
+  try {
+    database.pragma('journal_mode = DELETE');
+    database.exec('BEGIN EXCLUSIVE');
+  } catch (cause) {
+    database.close();
+    if (cause instanceof Database.SqliteError && cause.code.startsWith('SQLITE_BUSY')) {
+      throw new StateDirBusy(`another agent uses ${stateDir}`, { cause });
+    }
+    throw cause;
+  }
+  return {
+    release() {
+      database.close();
+    },
+  };
+}

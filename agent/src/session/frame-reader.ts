@@ -1,0 +1,40 @@
+import {
+  AckFrameSchema,
+  AssignFrameSchema,
+  ChallengeFrameSchema,
+  type CoordinatorFrame,
+  RefusalFrameSchema,
+  StopFrameSchema,
+  WelcomeFrameSchema,
+} from '@capacloud/protocol/frames';
+import { type Result, refuse } from '@capacloud/protocol/result';
+import { schemaProblems } from '@capacloud/protocol/schema';
+import { Compile } from 'typebox/compile';
+
+// One validator a type: a union would try them all and name no fault.
+const validators = {
+  challenge: Compile(ChallengeFrameSchema),
+  welcome: Compile(WelcomeFrameSchema),
+  assign: Compile(AssignFrameSchema),
+  stop: Compile(StopFrameSchema),
+  ack: Compile(AckFrameSchema),
+  refusal: Compile(RefusalFrameSchema),
+} as const;
+
+/** Reads one text frame of a coordinator. */
+export function readFrame(text: string): Result<CoordinatorFrame> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return refuse('frame.malformed', 'a frame is not JSON');
+  }
+  const type = typeof value === 'object' && value !== null && 'type' in value ? value.type : undefined;
+  if (typeof type !== 'string' || !Object.hasOwn(validators, type)) {
+    return refuse('frame.malformed', 'a frame has no known type');
+  }
+  const validator = validators[type as keyof typeof validators];
+  if (validator.Check(value)) return { ok: true, value: value as CoordinatorFrame };
+  const problems = schemaProblems(validator, value);
+  return refuse('frame.malformed', `the ${type} frame is not as agreed`, { problems });
+}
