@@ -114,17 +114,3 @@ export const packageRules: readonly PackageRule[] = [
     shared: ['core', 'ports'],
   },
 ];
-
-/** Everything that may lie at the top of the repository, besides files. */
-export const topLevelFolders: readonly string[] = [
-  '.ci',
-  '.github',
-  'agent',
-  'coordinator',
-  'scripts',
-  'shared',
-  'test',
-];
-
-/** Folders of packages besides those of the table would escape every rule. */
-export const packageParents: readonly string[] = ['coordinator', 'shared'];
