@@ -1,0 +1,74 @@
+import type { AgentFrame, HelloFrame } from '@capacloud/protocol/frames';
+import {
+  HeartbeatFrameSchema,
+  HelloFrameSchema,
+  OfferFrameSchema,
+  ReportFrameSchema,
+  wireLimits,
+} from '@capacloud/protocol/frames';
+import type { Result } from '@capacloud/protocol/result';
+import { accept, refuse } from '@capacloud/protocol/result';
+import { schemaProblems } from '@capacloud/protocol/schema';
+import { Compile } from 'typebox/compile';
+
+const checks = {
+  hello: Compile(HelloFrameSchema),
+  report: Compile(ReportFrameSchema),
+  heartbeat: Compile(HeartbeatFrameSchema),
+  offer: Compile(OfferFrameSchema),
+};
+type FrameType = keyof typeof checks;
+export type SessionFrame = Exclude<AgentFrame, HelloFrame>;
+
+/** Naming what is wrong walks the whole value, so it is done only for texts that cannot make it slow. */
+const explainedTextLength = 4096;
+
+function parse(text: string): Result<Record<string, unknown>> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return refuse('frame.malformed', 'The frame is not JSON.');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return refuse('frame.malformed', 'The frame is not a JSON object.');
+  return accept(value as Record<string, unknown>);
+}
+
+function malformed(type: FrameType, value: unknown, text: string): Result<never> {
+  if (text.length > explainedTextLength)
+    return refuse('frame.malformed', `The ${type} frame does not have its shape.`);
+  const problems = schemaProblems(checks[type], value);
+  const first = problems[0];
+  const what = first === undefined ? 'it' : `${type}${first.pointer}`;
+  const message = first === undefined ? 'does not have the expected shape' : first.message;
+  return refuse('frame.malformed', `${what} ${message}.`.slice(0, 1000), { problems });
+}
+
+/** First frame of a peer whom nobody knows yet. */
+export function readHello(text: string): Result<HelloFrame> {
+  if (
+    text.length > wireLimits.handshakeFrameBytes ||
+    Buffer.byteLength(text) > wireLimits.handshakeFrameBytes
+  )
+    return refuse('frame.too_large', `A hello frame has at most ${wireLimits.handshakeFrameBytes} bytes.`);
+  const parsed = parse(text);
+  if (!parsed.ok) return parsed;
+  const { type } = parsed.value;
+  if (type === 'report' || type === 'heartbeat' || type === 'offer')
+    return refuse('frame.unexpected', 'The first frame of an agent is hello.');
+  if (!checks.hello.Check(parsed.value)) return malformed('hello', parsed.value, text);
+  return accept(parsed.value as HelloFrame);
+}
+
+/** A frame of an open session: one JSON.parse and one compiled check. */
+export function readSessionFrame(text: string): Result<SessionFrame> {
+  const parsed = parse(text);
+  if (!parsed.ok) return parsed;
+  const { type } = parsed.value;
+  if (type === 'hello') return refuse('frame.unexpected', 'The session is already open.');
+  if (type !== 'report' && type !== 'heartbeat' && type !== 'offer')
+    return refuse('frame.malformed', 'The frame is of no known type.');
+  if (!checks[type].Check(parsed.value)) return malformed(type, parsed.value, text);
+  return accept(parsed.value as unknown as SessionFrame);
+}

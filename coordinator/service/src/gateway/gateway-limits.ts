@@ -1,0 +1,41 @@
+import { wireLimits } from '@capacloud/protocol/frames';
+
+/** Bounds of the gateway beyond those of the wire. Every one is enforced and tested. */
+export interface GatewayLimits {
+  /** Sockets that have not proven who they are: in all, and of one address. */
+  readonly unauthenticated: number;
+  readonly unauthenticatedPerAddress: number;
+  readonly sessions: number;
+  readonly handshakeTimeoutMs: number;
+  readonly heartbeatMs: number;
+  /** Silence after which a session is closed. */
+  readonly idleMs: number;
+  /** Bytes waiting in one socket before its session is given up. */
+  readonly bufferedBytes: number;
+  /** Report frames of one session that are not durable yet; reading pauses there. */
+  readonly reportsInFlight: number;
+  readonly framesPerSecond: number;
+  readonly framesBurst: number;
+  /** After a refusal the peer has so long to close before its socket is cut. */
+  readonly closeTimeoutMs: number;
+  /** An assignment without a sign of life is sent again after this. */
+  readonly resendMs: number;
+  /** Threads that check wallet signatures. */
+  readonly verifierThreads: number;
+}
+
+export const defaultGatewayLimits: GatewayLimits = {
+  unauthenticated: 8192,
+  unauthenticatedPerAddress: 1024,
+  sessions: 20_000,
+  handshakeTimeoutMs: wireLimits.handshakeTimeoutMs,
+  heartbeatMs: 5000,
+  idleMs: 20_000,
+  bufferedBytes: 4 * 2 ** 20,
+  reportsInFlight: 64,
+  framesPerSecond: wireLimits.framesPerSecond,
+  framesBurst: wireLimits.framesBurst,
+  closeTimeoutMs: 2000,
+  resendMs: 10_000,
+  verifierThreads: 1,
+};

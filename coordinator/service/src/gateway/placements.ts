@@ -1,0 +1,133 @@
+import type { NodeStatus } from '@capacloud/core/event';
+import { desiredAttempts } from '@capacloud/core/node/desired';
+import type { State } from '@capacloud/core/state';
+import type { JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
+import { jobIdOf } from '@capacloud/protocol/ids';
+import type { PullProgress } from '../ports/live-activity.ts';
+import type { CommittedEvent } from '../ports/sequencer.ts';
+
+/** One attempt that should be on a node, as the durable log says. */
+export interface Placement {
+  readonly task: TaskId;
+  readonly job: JobId;
+  readonly attempt: number;
+  readonly node: NodeId;
+  readonly devices: readonly string[];
+  /** 0 until it was sent in the present session. */
+  sentAtMs: number;
+  /** The node has said something about it: it need not be sent again. */
+  isKnown: boolean;
+  pull: PullProgress | undefined;
+}
+
+/** What a group of committed events means for nodes. */
+export interface PlacementListener {
+  placed(placement: Placement): void;
+  /** The attempt ended without its node's word: it must stop. */
+  revoked(placement: Placement): void;
+  settled(job: JobId): void;
+  nodeChanged(node: NodeId, status: NodeStatus): void;
+}
+
+/**
+ * The attempts that should be on nodes, by job and by node. The live state may be ahead of what is durable; this
+ * follows committed events alone, so nothing is told to an agent that a crash could take back.
+ */
+export class Placements {
+  readonly #byJob = new Map<JobId, Map<TaskId, Placement>>();
+  readonly #byNode = new Map<NodeId, Set<Placement>>();
+
+  /** `state` holds nothing that is not durable: this is called before the first command. */
+  restore(state: State): void {
+    for (const node of state.nodes.values()) {
+      for (const { task, attempt } of desiredAttempts(state, node))
+        this.#add(task, attempt, node.id, state.tasks.get(task)?.devices ?? []);
+    }
+  }
+
+  get(task: TaskId): Placement | undefined {
+    return this.#byJob.get(jobIdOf(task))?.get(task);
+  }
+
+  of(node: NodeId): ReadonlySet<Placement> {
+    return this.#byNode.get(node) ?? none;
+  }
+
+  nodes(): ReadonlyMap<NodeId, ReadonlySet<Placement>> {
+    return this.#byNode;
+  }
+
+  follow(events: readonly CommittedEvent[], listener: PlacementListener): void {
+    for (const { event } of events) {
+      switch (event.type) {
+        case 'attempt.assigned':
+          listener.placed(this.#add(event.task, event.attempt, event.node, event.devices));
+          break;
+        case 'attempt.progressed': {
+          const placement = this.get(event.task);
+          if (placement?.attempt === event.attempt) placement.isKnown = true;
+          break;
+        }
+        case 'attempt.ended': {
+          const placement = this.get(event.task);
+          if (placement?.attempt !== event.attempt) break;
+          this.#remove(placement);
+          if (!event.released) listener.revoked(placement);
+          break;
+        }
+        case 'task.ended': {
+          const placement = this.get(event.task);
+          if (placement === undefined) break;
+          this.#remove(placement);
+          listener.revoked(placement);
+          break;
+        }
+        case 'job.cancelled':
+          for (const placement of [...(this.#byJob.get(event.job)?.values() ?? [])]) {
+            this.#remove(placement);
+            listener.revoked(placement);
+          }
+          break;
+        case 'job.settled':
+          listener.settled(event.job);
+          break;
+        case 'node.status_changed':
+          listener.nodeChanged(event.node, event.to);
+          break;
+        default:
+          break;
+      }
+    }
+  }
+
+  #add(task: TaskId, attempt: number, node: NodeId, devices: readonly string[]): Placement {
+    const job = jobIdOf(task);
+    const placement: Placement = {
+      task,
+      job,
+      attempt,
+      node,
+      devices,
+      sentAtMs: 0,
+      isKnown: false,
+      pull: undefined,
+    };
+    let ofJob = this.#byJob.get(job);
+    if (ofJob === undefined) this.#byJob.set(job, (ofJob = new Map()));
+    ofJob.set(task, placement);
+    let ofNode = this.#byNode.get(node);
+    if (ofNode === undefined) this.#byNode.set(node, (ofNode = new Set()));
+    ofNode.add(placement);
+    return placement;
+  }
+
+  #remove(placement: Placement): void {
+    const ofJob = this.#byJob.get(placement.job);
+    ofJob?.delete(placement.task);
+    if (ofJob?.size === 0) this.#byJob.delete(placement.job);
+    // A node that has had work will have more, so its empty set stays; there is at most one a node.
+    this.#byNode.get(placement.node)?.delete(placement);
+  }
+}
+
+const none: ReadonlySet<Placement> = new Set();

@@ -1,0 +1,242 @@
+import type { ReportFrame, ReportItem } from '@capacloud/protocol/frames';
+import type { OutcomeReason } from '@capacloud/protocol/reasons';
+import type { Receipt } from '@capacloud/protocol/receipt';
+import type { Refusal } from '@capacloud/protocol/result';
+import type { Logger } from 'pino';
+import type { ArtifactIndex } from '../ports/artifact-index.ts';
+import type { Outcome, Sequencer } from '../ports/sequencer.ts';
+import { attemptNonce } from './assignment-writer.ts';
+import type { FlushQueue } from './flush-queue.ts';
+import type { RefusalCounts } from './refusal-counts.ts';
+import type { Session } from './session.ts';
+import { SignedBatch } from './signed-batch.ts';
+
+export interface IntakeDeps {
+  readonly sequencer: Pick<Sequencer, 'submit'>;
+  readonly artifacts: Pick<ArtifactIndex, 'get' | 'listRefs'>;
+  readonly flushes: FlushQueue;
+  readonly counts: RefusalCounts;
+  readonly logger: Logger;
+  readonly nonceSecret: string;
+  readonly reportsInFlight: number;
+  now(): number;
+}
+
+/** A report frame on its way into the log. */
+interface Intake {
+  readonly lastId: number;
+  waiting: number;
+  isFailed: boolean;
+}
+
+interface Finish {
+  readonly receipt: Receipt;
+  readonly reason: OutcomeReason;
+}
+
+/**
+ * Turns the reports of one session into commands, in order, and acknowledges what is durable. Frames are checked one
+ * after another (a signature each); their commands are all under way at once.
+ */
+export class ReportIntake {
+  readonly #session: Session;
+  readonly #deps: IntakeDeps;
+  readonly #unchecked: ReportFrame[] = [];
+  readonly #inFlight: Intake[] = [];
+  #isChecking = false;
+  #isPaused = false;
+  #lastId = 0;
+
+  constructor(session: Session, deps: IntakeDeps) {
+    this.#session = session;
+    this.#deps = deps;
+  }
+
+  /** Reading waits for the log, so silence is not the agent's fault. */
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  push(frame: ReportFrame): Refusal | undefined {
+    for (const { id } of frame.items) {
+      if (id <= this.#lastId)
+        return {
+          code: 'frame.out_of_order',
+          message: `Report ${id} came after report ${this.#lastId}.`,
+        };
+      this.#lastId = id;
+    }
+    this.#unchecked.push(frame);
+    this.#throttle();
+    if (!this.#isChecking) void this.#checkAll();
+    return undefined;
+  }
+
+  async #checkAll(): Promise<void> {
+    this.#isChecking = true;
+    try {
+      for (let frame = this.#unchecked[0]; frame !== undefined; frame = this.#unchecked[0]) {
+        if (!this.#session.connection.isOpen) break;
+        await this.#check(frame);
+        this.#unchecked.shift();
+      }
+    } catch (error) {
+      this.#deps.logger.error({ err: error, node: this.#session.node }, 'reports could not be taken in');
+      this.#refuse({ code: 'service.internal', message: 'The reports could not be taken in.' });
+    } finally {
+      this.#isChecking = false;
+    }
+  }
+
+  async #check(frame: ReportFrame): Promise<void> {
+    const receipts: Receipt[] = [];
+    for (const item of frame.items) if (item.kind === 'finished') receipts.push(item.receipt);
+    if (receipts.length === 0) {
+      this.#submit(frame.items, [], undefined);
+      return;
+    }
+    const batch = new SignedBatch(receipts, frame.signature ?? '');
+    if (!(await batch.isSignedBy(this.#session.sessionKey))) {
+      this.#refuse({
+        code: 'receipt.signature_invalid',
+        message: 'The signature does not cover the receipts of the frame.',
+      });
+      return;
+    }
+    const finishes: Finish[] = [];
+    for (const receipt of receipts) finishes.push({ receipt, reason: await this.#judge(receipt) });
+    // A newer session may have taken over meanwhile; its agent sends all this again.
+    if (this.#session.connection.isOpen) this.#submit(frame.items, finishes, batch);
+  }
+
+  /**
+   * A receipt that does not hold fails its attempt, as the provider's fault, and nothing else: the agent gets its
+   * acknowledgement and can go on. The core takes it only for an attempt of this node.
+   */
+  async #judge(receipt: Receipt): Promise<OutcomeReason> {
+    const { node, task, attempt, nonce, reason } = receipt;
+    const isConsistent =
+      node === this.#session.node &&
+      nonce === attemptNonce(this.#deps.nonceSecret, task, attempt) &&
+      (reason !== 'completed' || ((receipt.exitCode ?? 0) === 0 && !receipt.oomKilled));
+    if (!isConsistent) {
+      this.#deps.counts.add('receipt.invalid');
+      this.#deps.logger.warn({ node: this.#session.node, task, attempt }, 'receipt is invalid');
+      return 'agent_failed';
+    }
+    if (reason === 'completed' && receipt.outputs.length > 0 && !(await this.#areUploaded(receipt))) {
+      this.#deps.counts.add('receipt.invalid');
+      return 'upload_failed';
+    }
+    return reason;
+  }
+
+  /** Each output is a whole artifact that this provider brought itself: nobody passes off the file of another. */
+  async #areUploaded({ outputs }: Receipt): Promise<boolean> {
+    for (const { sha256, sizeBytes } of outputs) {
+      const row = await this.#deps.artifacts.get(sha256);
+      if (row === undefined || !row.complete || row.sizeBytes !== sizeBytes) return false;
+      const refs = await this.#deps.artifacts.listRefs(sha256, this.#session.provider);
+      if (refs.length === 0) return false;
+    }
+    return true;
+  }
+
+  #submit(items: readonly ReportItem[], finishes: readonly Finish[], batch: SignedBatch | undefined): void {
+    const last = items[items.length - 1];
+    const intake: Intake = { lastId: last?.id ?? 0, waiting: items.length, isFailed: false };
+    this.#inFlight.push(intake);
+    const settle = (outcome: Outcome) => this.#settle(intake, outcome);
+    const fail = () => {
+      intake.isFailed = true;
+    };
+    const at = this.#deps.now();
+    let index = 0;
+    for (const item of items) {
+      if (item.kind === 'progress') {
+        const { task, attempt, stage } = item;
+        this.#deps.sequencer
+          .submit({ type: 'attempt.progress', at, node: this.#session.node, task, attempt, stage })
+          .then(settle, fail);
+      } else {
+        const finish = finishes[index];
+        if (finish !== undefined && batch !== undefined)
+          this.#finish(finish, batch, index, at).then(settle, fail);
+        index += 1;
+      }
+    }
+  }
+
+  #finish({ receipt, reason }: Finish, batch: SignedBatch, index: number, at: number): Promise<Outcome> {
+    const { task, attempt, exitCode, startedAt, finishedAt } = receipt;
+    const hash = batch.hashOf(index);
+    const ran = startedAt === undefined || finishedAt === undefined ? 0 : Math.max(0, finishedAt - startedAt);
+    return this.#deps.sequencer.submit(
+      {
+        type: 'attempt.finish',
+        at,
+        node: this.#session.node,
+        task,
+        attempt,
+        reason,
+        ...(exitCode === undefined ? {} : { exitCode }),
+        receipt: hash,
+        claimedRunMs: ran,
+      },
+      (events) =>
+        events.length === 0
+          ? []
+          : [
+              {
+                kind: 'receipt',
+                task,
+                attempt,
+                hash,
+                signed: batch.signedReceipt(index, this.#session.credentials),
+              },
+            ],
+    );
+  }
+
+  /** A refusal of the core is an answer too: the attempt is fenced or unknown, and the agent may forget it. */
+  #settle(intake: Intake, outcome: Outcome): void {
+    if (!outcome.ok) {
+      const { code } = outcome.refusal;
+      if (code.startsWith('service.')) {
+        intake.isFailed = true;
+        this.#refuse(outcome.refusal);
+      } else this.#deps.counts.add(code);
+    }
+    intake.waiting -= 1;
+    this.#acknowledge();
+  }
+
+  /** Reports are acknowledged in their order: one that is not durable holds back those after it. */
+  #acknowledge(): void {
+    let head = this.#inFlight[0];
+    if (head === undefined || head.waiting > 0 || head.isFailed) return;
+    while (head !== undefined && head.waiting === 0 && !head.isFailed) {
+      this.#session.report = head.lastId;
+      this.#inFlight.shift();
+      head = this.#inFlight[0];
+    }
+    this.#deps.flushes.add(this.#session);
+    this.#throttle();
+  }
+
+  #throttle(): void {
+    const count = this.#unchecked.length + this.#inFlight.length;
+    if (!this.#isPaused && count >= this.#deps.reportsInFlight) {
+      this.#isPaused = true;
+      this.#session.connection.pause();
+    } else if (this.#isPaused && count <= this.#deps.reportsInFlight / 2) {
+      this.#isPaused = false;
+      this.#session.heardAtMs = this.#deps.now();
+      this.#session.connection.resume();
+    }
+  }
+
+  #refuse(refusal: Refusal): void {
+    this.#session.connection.refuse(refusal);
+  }
+}

@@ -1,0 +1,179 @@
+import { randomBytes } from 'node:crypto';
+import { errorCatalogue } from '@capacloud/protocol/errors';
+import type { HeartbeatFrame, OfferFrame, WelcomeFrame } from '@capacloud/protocol/frames';
+import type { Refusal } from '@capacloud/protocol/result';
+import type { Sequencer } from '../ports/sequencer.ts';
+import type { Connection } from './connection.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import { readSessionFrame } from './frame-reader.ts';
+import type { GatewayLimits } from './gateway-limits.ts';
+import type { Proven } from './handshake.ts';
+import type { Placements } from './placements.ts';
+import { type IntakeDeps, ReportIntake } from './report-intake.ts';
+import { Session } from './session.ts';
+import type { SessionTable } from './session-table.ts';
+import { TokenBucket } from './token-bucket.ts';
+
+/** Each offer is an event for ever, so a node may not write them as fast as it may send. */
+const offersPerSecond = 1;
+const offersBurst = 20;
+
+export interface DeskDeps extends IntakeDeps {
+  readonly sequencer: Sequencer;
+  readonly sessions: SessionTable;
+  readonly placements: Placements;
+  readonly dispatcher: Dispatcher;
+  readonly limits: GatewayLimits;
+}
+
+/** Opens sessions for peers that have proven who they are, and reads their frames. */
+export class SessionDesk {
+  readonly #deps: DeskDeps;
+  readonly #intakes = new Map<Session, ReportIntake>();
+  #number: number;
+
+  constructor(deps: DeskDeps) {
+    this.#deps = deps;
+    // Rises over restarts as well.
+    this.#number = deps.now();
+  }
+
+  /** Ends when the session has been welcomed or refused. */
+  async open(connection: Connection, { hello, checked }: Proven): Promise<void> {
+    const { sessions, sequencer, limits } = this.#deps;
+    const session = new Session(
+      ++this.#number,
+      `ccs_${randomBytes(32).toString('base64url')}`,
+      hello,
+      checked.sessionKey,
+      connection,
+      limits,
+      this.#deps.now(),
+    );
+    connection.onEnd = () => this.#end(session);
+    // From here on the older session of the node is fenced: nothing it still sends is read.
+    sessions.put(session)?.connection.refuse({
+      code: 'session.superseded',
+      message: `Session ${session.number} of this node took over.`,
+    });
+    const { delegation, signature, offer, accepting, attempts } = hello;
+    const outcome = await sequencer.submit(
+      {
+        type: 'node.connect',
+        at: this.#deps.now(),
+        node: session.node,
+        provider: session.provider,
+        offer,
+        accepting,
+        held: attempts,
+      },
+      () => [
+        {
+          kind: 'session',
+          sessionKey: delegation.sessionKey,
+          delegation: JSON.stringify(delegation),
+          signature,
+        },
+      ],
+    );
+    if (!outcome.ok) connection.refuse(outcome.refusal);
+    else if (connection.isOpen) this.#welcome(session, { hello, checked });
+  }
+
+  /** Closes what has been silent for too long. */
+  closeIdle(): void {
+    const before = this.#deps.now() - this.#deps.limits.idleMs;
+    for (const session of this.#deps.sessions.values()) {
+      if (session.heardAtMs > before || this.#intakes.get(session)?.isPaused === true) continue;
+      session.connection.refuse({
+        code: 'session.idle',
+        message: `Nothing was heard for ${this.#deps.limits.idleMs} ms.`,
+      });
+    }
+  }
+
+  refuseAll(refusal: Refusal): void {
+    for (const session of [...this.#deps.sessions.values()]) session.connection.refuse(refusal);
+  }
+
+  #welcome(session: Session, { hello, checked }: Proven): void {
+    const { placements, dispatcher, limits, sequencer } = this.#deps;
+    const desired = [...placements.of(session.node)];
+    const welcome: WelcomeFrame = {
+      type: 'welcome',
+      protocol: checked.protocol,
+      session: session.number,
+      heartbeatMs: limits.heartbeatMs,
+      leaseMs: sequencer.state.ruleset.leaseMs,
+      token: session.token,
+      desired: desired.map(({ task, attempt }) => ({ task, attempt })),
+    };
+    session.connection.send(JSON.stringify(welcome));
+    session.isOpen = true;
+    this.#intakes.set(session, new ReportIntake(session, this.#deps));
+    const offers = new TokenBucket(offersPerSecond, offersBurst, this.#deps.now());
+    session.connection.onText = (text) => this.#read(session, offers, text);
+    const held = new Set(hello.attempts.map(({ task, attempt }) => `${task}-${attempt}`));
+    for (const placement of desired) {
+      placement.isKnown = held.has(`${placement.task}-${placement.attempt}`);
+      if (!placement.isKnown) dispatcher.send(session, placement);
+    }
+  }
+
+  #end(session: Session): void {
+    this.#intakes.delete(session);
+    this.#deps.sessions.end(session);
+  }
+
+  #read(session: Session, offers: TokenBucket, text: string): void {
+    const nowMs = this.#deps.now();
+    const refusal = this.#take(session, offers, text, nowMs);
+    if (refusal !== undefined) session.connection.refuse(refusal);
+    else session.heardAtMs = nowMs;
+  }
+
+  #take(session: Session, offers: TokenBucket, text: string, nowMs: number): Refusal | undefined {
+    if (!session.mayReceive(nowMs)) return rateLimited;
+    const read = readSessionFrame(text);
+    if (!read.ok) return read.refusal;
+    const frame = read.value;
+    const disorder = session.accept(frame);
+    if (disorder !== undefined) return disorder;
+    switch (frame.type) {
+      case 'report':
+        return this.#intakes.get(session)?.push(frame);
+      case 'heartbeat':
+        this.#beat(session, frame);
+        return undefined;
+      case 'offer':
+        if (!offers.take(nowMs)) return rateLimited;
+        void this.#change(session, frame, nowMs);
+        return undefined;
+    }
+  }
+
+  #beat(session: Session, frame: HeartbeatFrame): void {
+    session.heartbeat = Math.max(session.heartbeat, frame.n);
+    for (const { task, attempt, doneBytes, totalBytes } of frame.pulls) {
+      const placement = this.#deps.placements.get(task);
+      if (placement?.node === session.node && placement.attempt === attempt)
+        placement.pull = { attempt, doneBytes, totalBytes };
+    }
+    this.#deps.flushes.add(session);
+  }
+
+  async #change(session: Session, { offer, accepting }: OfferFrame, at: number): Promise<void> {
+    const { sequencer, logger } = this.#deps;
+    try {
+      const { node } = session;
+      const outcome = await sequencer.submit({ type: 'node.change_offer', at, node, offer, accepting });
+      // Offers are not acknowledged: a session that could not bring its own has to begin anew, with its hello.
+      if (!outcome.ok && errorCatalogue[outcome.refusal.code].retryable)
+        session.connection.refuse(outcome.refusal);
+    } catch (error) {
+      logger.error({ err: error, node: session.node }, 'an offer could not be taken in');
+    }
+  }
+}
+
+const rateLimited: Refusal = { code: 'frame.rate_limited', message: 'Too many frames in a short time.' };

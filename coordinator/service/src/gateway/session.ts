@@ -1,0 +1,151 @@
+import type { KeyObject } from 'node:crypto';
+import type { AttemptRef, HelloFrame } from '@capacloud/protocol/frames';
+import { wireLimits } from '@capacloud/protocol/frames';
+import type { AccountId, NodeId } from '@capacloud/protocol/ids';
+import { nodeIdOf } from '@capacloud/protocol/ids';
+import type { Refusal } from '@capacloud/protocol/result';
+import type { Connection } from './connection.ts';
+import type { SessionFrame } from './frame-reader.ts';
+import type { GatewayLimits } from './gateway-limits.ts';
+import { TokenBucket } from './token-bucket.ts';
+
+/** Below the frame limit of the peer, with room for the envelope. */
+const assignFrameLength = wireLimits.frameBytes - 4096;
+const stopsPerFrame = 1024;
+
+/** One authenticated connection of a node: the numbers of its frames both ways, and what waits to be sent. */
+export class Session {
+  readonly number: number;
+  readonly node: NodeId;
+  readonly provider: AccountId;
+  readonly token: string;
+  readonly sessionKey: KeyObject;
+  /** `"delegation":…,"delegationSignature":…` of every receipt that this session signs. */
+  readonly credentials: string;
+  readonly connection: Connection;
+  readonly #limits: GatewayLimits;
+  readonly #bucket: TokenBucket;
+  /** Welcome was sent: assignments may follow. */
+  isOpen = false;
+  heardAtMs: number;
+  /** Highest report that is durable, and newest heartbeat: what the next ack says. */
+  report = 0;
+  heartbeat = 0;
+  #ackedReport = 0;
+  #ackedHeartbeat = 0;
+  #received = 0;
+  #sent = 0;
+  #acknowledged = 0;
+  #assignments: string[] = [];
+  #stops: AttemptRef[] = [];
+
+  constructor(
+    number: number,
+    token: string,
+    hello: HelloFrame,
+    sessionKey: KeyObject,
+    connection: Connection,
+    limits: GatewayLimits,
+    nowMs: number,
+  ) {
+    this.number = number;
+    this.token = token;
+    this.node = nodeIdOf(hello.delegation.node);
+    // A wallet address is an account id as it is.
+    this.provider = hello.delegation.provider as AccountId;
+    this.sessionKey = sessionKey;
+    this.credentials = `"delegation":${JSON.stringify(hello.delegation)},"delegationSignature":"${hello.signature}"`;
+    this.connection = connection;
+    this.#limits = limits;
+    this.#bucket = new TokenBucket(limits.framesPerSecond, limits.framesBurst, nowMs);
+    this.heardAtMs = nowMs;
+  }
+
+  /** One token for each text that arrives, before anything else is done with it. */
+  mayReceive(nowMs: number): boolean {
+    return this.#bucket.take(nowMs);
+  }
+
+  /** Frames are numbered 1, 2, 3 … each way, so a lost, repeated or reordered one is seen at once. */
+  accept(frame: SessionFrame): Refusal | undefined {
+    if (frame.seq !== this.#received + 1)
+      return {
+        code: 'frame.out_of_order',
+        message: `Frame ${frame.seq} came where ${this.#received + 1} was due.`,
+      };
+    if (frame.ack < this.#acknowledged || frame.ack > this.#sent)
+      return {
+        code: 'frame.out_of_order',
+        message: `Frame ${frame.seq} acknowledges ${frame.ack}; ${this.#acknowledged} to ${this.#sent} is possible.`,
+      };
+    this.#received = frame.seq;
+    this.#acknowledged = frame.ack;
+    return undefined;
+  }
+
+  queueAssignment(json: string): void {
+    this.#assignments.push(json);
+  }
+  queueStop(attempt: AttemptRef): void {
+    this.#stops.push(attempt);
+  }
+
+  /** Sends all that waits in as few frames as can be. */
+  flush(): void {
+    if (!this.isOpen || !this.connection.isOpen) return;
+    this.connection.batch(() => {
+      // An attempt may be assigned and taken back in one group, so its stop has to follow.
+      this.#flushAssignments();
+      this.#flushStops();
+      this.#flushAck();
+    });
+    const unacked = this.#sent - this.#acknowledged;
+    if (unacked > wireLimits.unackedFrames || this.connection.bufferedBytes > this.#limits.bufferedBytes) {
+      this.connection.refuse({
+        code: 'session.backlog',
+        message: `${unacked} frames are not acknowledged and ${this.connection.bufferedBytes} bytes wait.`,
+      });
+    }
+  }
+
+  #flushStops(): void {
+    if (this.#stops.length === 0) return;
+    const stops = this.#stops;
+    this.#stops = [];
+    for (let from = 0; from < stops.length; from += stopsPerFrame)
+      this.#send('stop', `"attempts":${JSON.stringify(stops.slice(from, from + stopsPerFrame))}`);
+  }
+
+  #flushAssignments(): void {
+    if (this.#assignments.length === 0) return;
+    const assignments = this.#assignments;
+    this.#assignments = [];
+    let text = '';
+    let count = 0;
+    for (const json of assignments) {
+      if (
+        count === wireLimits.assignmentsPerFrame ||
+        (count > 0 && text.length + json.length > assignFrameLength)
+      ) {
+        this.#send('assign', `"assignments":[${text}]`);
+        text = '';
+        count = 0;
+      }
+      text += count === 0 ? json : `,${json}`;
+      count += 1;
+    }
+    this.#send('assign', `"assignments":[${text}]`);
+  }
+
+  #flushAck(): void {
+    if (this.report === this.#ackedReport && this.heartbeat === this.#ackedHeartbeat) return;
+    this.#ackedReport = this.report;
+    this.#ackedHeartbeat = this.heartbeat;
+    this.#send('ack', `"report":${this.report},"heartbeat":${this.heartbeat}`);
+  }
+
+  #send(type: 'assign' | 'stop' | 'ack', body: string): void {
+    this.#sent += 1;
+    this.connection.send(`{"type":"${type}","seq":${this.#sent},"ack":${this.#received},${body}}`);
+  }
+}
