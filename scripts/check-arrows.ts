@@ -15,6 +15,8 @@ export interface PackageRule {
   readonly rooms: readonly string[];
   /** Folders below src that every room may import, and that import no room. */
   readonly shared: readonly string[];
+  /** Folders below src that put rooms together, as main.ts does: they see every room, and no room sees them. */
+  readonly composers: readonly string[];
 }
 
 const protocol = '@capacloud/protocol';
@@ -29,6 +31,7 @@ export const packageRules: readonly PackageRule[] = [
     pure: 'all',
     rooms: [],
     shared: [],
+    composers: [],
   },
   {
     folder: 'shared/proofs',
@@ -38,6 +41,7 @@ export const packageRules: readonly PackageRule[] = [
     pure: [],
     rooms: [],
     shared: [],
+    composers: [],
   },
   {
     folder: 'shared/client',
@@ -47,6 +51,7 @@ export const packageRules: readonly PackageRule[] = [
     pure: [],
     rooms: [],
     shared: [],
+    composers: [],
   },
   {
     folder: 'shared/contracts',
@@ -56,6 +61,7 @@ export const packageRules: readonly PackageRule[] = [
     pure: [],
     rooms: [],
     shared: [],
+    composers: [],
   },
   {
     folder: 'shared/nvidia-smi-parser',
@@ -65,6 +71,7 @@ export const packageRules: readonly PackageRule[] = [
     pure: 'all',
     rooms: [],
     shared: [],
+    composers: [],
   },
   {
     folder: 'coordinator/core',
@@ -74,6 +81,7 @@ export const packageRules: readonly PackageRule[] = [
     pure: 'all',
     rooms: [],
     shared: [],
+    composers: [],
   },
   {
     folder: 'coordinator/service',
@@ -82,7 +90,8 @@ export const packageRules: readonly PackageRule[] = [
     external: ['better-sqlite3', 'commander', 'ethers', 'fastify', 'pino', 'typebox', 'ws', 'yaml'],
     pure: [],
     rooms: ['log', 'store', 'gateway', 'api', 'artifacts', 'settlement', 'transparency', 'telemetry'],
-    shared: ['ports'],
+    shared: ['ports', 'config'],
+    composers: ['cli'],
   },
   {
     folder: 'coordinator/dashboard',
@@ -92,6 +101,7 @@ export const packageRules: readonly PackageRule[] = [
     pure: [],
     rooms: [],
     shared: [],
+    composers: [],
   },
   {
     folder: 'agent',
@@ -110,7 +120,8 @@ export const packageRules: readonly PackageRule[] = [
       'yaml',
     ],
     pure: ['core'],
-    rooms: ['hardware', 'runtime', 'prover', 'session', 'journal', 'host'],
+    rooms: ['hardware', 'runtime', 'attempts', 'prover', 'session', 'journal', 'host'],
     shared: ['core', 'ports'],
+    composers: [],
   },
 ];

@@ -113,7 +113,7 @@ function importsOf(rule: PackageRule, room: string | undefined, inTest: boolean)
   const allowed = [...internal, ...external, ...node, ...(inTest ? testPackages : [])];
   const where = room === undefined || !isPure ? rule.folder : `${rule.folder}/src/${room}`;
   const message = `${where} may import its own files and these only: ${allowed.join(', ')}.`;
-  const otherRooms = rule.rooms.filter((other) => other !== room);
+  const otherRooms = [...rule.rooms, ...rule.composers].filter((other) => other !== room);
   const betweenRooms = room === undefined || inTest ? [] : [notRooms(otherRooms), notMain];
   // The list of what is allowed comes last: oxlint looks no further once a name is on it.
   return [bySubpath, byName, ...betweenRooms, allowOnly(allowed, message)];
