@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { runCommand } from './command.ts';
 import { downloadDebianPackages } from './debian-packages.ts';
-import { connectEngine, findImage, importRootfs, recipeLabel, registryHas } from './engine.ts';
+import { connectEngine, findImage, loadRootfs, recipeLabel, registryHas } from './engine.ts';
 import { type RootfsEntry, writeRootfsTar } from './rootfs-tar.ts';
 
 /** What both Dockerfiles start from. */
@@ -26,7 +26,7 @@ const packages = [
 ];
 const npmVersion = '11.21.2';
 /** Raised when this module changes what the image holds. */
-const revision = '1';
+const revision = '2';
 const hostCertificates = '/etc/ssl/certs/ca-certificates.crt';
 
 interface BaseImageRequest {
@@ -80,18 +80,18 @@ export async function ensureBaseImage(request: BaseImageRequest): Promise<BaseIm
       file,
       signal,
     });
-    log('importing the root file system into the Docker engine');
-    const changes = [
-      'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-      `ENV NODE_VERSION=${process.versions.node}`,
-    ];
-    if (await readable(hostCertificates)) changes.push(`ENV NODE_EXTRA_CA_CERTS=${hostCertificates}`);
-    await importRootfs(docker, {
-      image,
-      file,
-      changes: [...changes, 'CMD ["node"]', `LABEL ${recipeLabel}=${recipe}`],
-      signal,
-    });
+    log('loading the root file system into the Docker engine');
+    const trust = (await readable(hostCertificates)) ? [`NODE_EXTRA_CA_CERTS=${hostCertificates}`] : [];
+    const settings = {
+      Env: [
+        'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+        `NODE_VERSION=${process.versions.node}`,
+        ...trust,
+      ],
+      Cmd: ['node'],
+      Labels: { [recipeLabel]: recipe },
+    };
+    await loadRootfs(docker, { image, file, settings, signal });
   } finally {
     await rm(work, { recursive: true, force: true });
   }

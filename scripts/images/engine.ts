@@ -1,5 +1,10 @@
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import Docker from 'dockerode';
+import { pack } from 'tar-stream';
 
 /** The label that says from which recipe (a hash of all its inputs) an image was made. */
 export const recipeLabel = 'io.capacloud.recipe';
@@ -56,24 +61,54 @@ export async function followProgress(
   if (failure !== undefined) throw new Error(failure);
 }
 
-/** Makes `image` from a tar of a root file system. `changes` are Dockerfile lines (USER, CMD, LABEL, …). */
-export async function importRootfs(
+/** The part of an image's configuration that we set; the names are the image specification's. */
+interface ImageSettings {
+  readonly User?: string;
+  readonly WorkingDir?: string;
+  readonly Env: readonly string[];
+  readonly Cmd: readonly string[];
+  readonly Labels: Readonly<Record<string, string>>;
+}
+
+/**
+ * Makes `image` from a tar of a root file system. Loaded rather than imported: an import stamps the time,
+ * while this gives every engine the same image id for the same files.
+ */
+export async function loadRootfs(
   docker: Docker,
   {
     image,
     file,
-    changes,
+    settings,
     signal,
-  }: { image: string; file: string; changes: readonly string[]; signal: AbortSignal },
+  }: { image: string; file: string; settings: ImageSettings; signal: AbortSignal },
 ): Promise<void> {
-  const colon = image.lastIndexOf(':');
-  const options = {
-    repo: image.slice(0, colon),
-    tag: image.slice(colon + 1),
-    changes: [...changes],
-    abortSignal: signal,
-  };
-  const stream = await docker.importImage(createReadStream(file), options);
+  const layer = createHash('sha256');
+  for await (const chunk of createReadStream(file, { signal })) layer.update(chunk as Buffer);
+  const config = JSON.stringify({
+    architecture: process.arch === 'x64' ? 'amd64' : process.arch,
+    os: 'linux',
+    created: '1970-01-01T00:00:00Z',
+    config: settings,
+    rootfs: { type: 'layers', diff_ids: [`sha256:${layer.digest('hex')}`] },
+    history: [{ created: '1970-01-01T00:00:00Z', created_by: 'capacloud' }],
+  });
+  const configName = `${createHash('sha256').update(config).digest('hex')}.json`;
+  const archive = pack();
+  archive.entry({ name: configName }, config);
+  archive.entry(
+    { name: 'manifest.json' },
+    JSON.stringify([{ Config: configName, RepoTags: [image], Layers: ['layer.tar'] }]),
+  );
+  const { size } = await stat(file);
+  const sent = pipeline(createReadStream(file), archive.entry({ name: 'layer.tar', size }), { signal }).then(
+    () => archive.finalize(),
+  );
+  sent.catch((error: unknown) => archive.destroy(error instanceof Error ? error : new Error(String(error))));
+  const [stream] = await Promise.all([
+    docker.loadImage(Readable.from(archive), { abortSignal: signal }),
+    sent,
+  ]);
   await followProgress(docker, stream, signal);
 }
 

@@ -1,18 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { access, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
 import { downloadDebianPackages } from './debian-packages.ts';
-import {
-  connectEngine,
-  findImage,
-  followProgress,
-  importRootfs,
-  recipeLabel,
-  registryHas,
-} from './engine.ts';
+import { connectEngine, findImage, followProgress, loadRootfs, recipeLabel, registryHas } from './engine.ts';
 import { type RootfsEntry, readBeside, writeRootfsTar } from './rootfs-tar.ts';
 
 const renderImageName = 'capacloud/render:1';
@@ -21,7 +14,7 @@ const registryTimeoutMs = 60_000;
 const smokeTimeoutMs = 60_000;
 const packages = ['busybox-static', 'netpbm', 'povray', 'povray-includes'];
 /** Raised when this module changes what the image holds. */
-const revision = '1';
+const revision = '2';
 
 interface RenderImageRequest {
   /** A connected client, or the path of the engine's socket. */
@@ -131,43 +124,37 @@ async function buildFromDebian(
   await mkdir(cacheDir, { recursive: true });
   if (await exists(rootfs)) log(`using the root file system kept in ${basename(cacheDir)}`);
   else await makeRootfs({ rootfs, script, config, cacheDir, log, signal });
-  log('importing the root file system into the Docker engine');
-  const changes = [
-    'USER 65532:65532',
-    'WORKDIR /tmp',
-    'CMD ["/usr/local/bin/render-tile"]',
-    `LABEL ${recipeLabel}=${recipe}`,
-  ];
-  changes.push('ENV PATH=/usr/local/bin:/usr/bin:/bin');
-  await importRootfs(docker, { image: candidate, file: rootfs, changes, signal });
+  log('loading the root file system into the Docker engine');
+  const settings = {
+    User: '65532:65532',
+    WorkingDir: '/tmp',
+    Env: ['PATH=/usr/local/bin:/usr/bin:/bin'],
+    Cmd: ['/usr/local/bin/render-tile'],
+    Labels: { [recipeLabel]: recipe },
+  };
+  await loadRootfs(docker, { image: candidate, file: rootfs, settings, signal });
 }
 
 async function makeRootfs(
   request: Pick<Recipe, 'script' | 'config' | 'log' | 'signal'> & { rootfs: string; cacheDir: string },
 ): Promise<void> {
   const { rootfs, script, config, cacheDir, log, signal } = request;
-  log('downloading POV-Ray and what it needs from the Debian mirror (about 25 MB)');
-  const downloads = join(cacheDir, 'render-packages');
-  const debs = await downloadDebianPackages({ packages, cacheDir: downloads, log, signal });
-  log(`putting ${debs.length} packages together`);
-  const staging = `${rootfs}.${process.pid}`;
+  // A folder of its own: a demo and a test may both be at it.
+  const work = await mkdtemp(join(cacheDir, 'work-'));
   try {
-    await writeRootfsTar({
-      debs: debs.filter(isNeeded),
-      exclude: unneededPaths,
-      entries: ownEntries(script, config),
-      file: staging,
-      signal,
-    });
-    await rename(staging, rootfs);
-    // Older recipes' archives and the packages have served their turn.
+    log('downloading POV-Ray and what it needs from the Debian mirror (about 25 MB)');
+    const debs = await downloadDebianPackages({ packages, cacheDir: work, log, signal });
+    log(`putting ${debs.length} packages together`);
+    const file = join(work, 'rootfs.tar');
+    const entries = ownEntries(script, config);
+    await writeRootfsTar({ debs: debs.filter(isNeeded), exclude: unneededPaths, entries, file, signal });
+    await rename(file, rootfs);
     const stale = (await readdir(cacheDir)).filter(
-      (file) => /^render-[0-9a-f]{16}\.tar$/.test(file) && file !== basename(rootfs),
+      (name) => /^render-[0-9a-f]{16}\.tar$/.test(name) && name !== basename(rootfs),
     );
-    for (const path of [downloads, ...stale.map((file) => join(cacheDir, file))])
-      await rm(path, { recursive: true, force: true });
+    for (const name of stale) await rm(join(cacheDir, name), { force: true });
   } finally {
-    await rm(staging, { force: true });
+    await rm(work, { recursive: true, force: true });
   }
 }
 
