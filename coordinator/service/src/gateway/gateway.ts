@@ -147,7 +147,7 @@ export class Gateway {
       for (const connection of this.#connections) connection.terminate();
     };
     signal.addEventListener('abort', cut, { once: true });
-    for (const connection of [...this.#connections]) connection.refuse(draining);
+    for (const connection of this.#connections) connection.refuse(draining);
     if (signal.aborted) cut();
     if (this.#connections.size > 0) await empty;
     signal.removeEventListener('abort', cut);

@@ -83,7 +83,7 @@ export class Placements {
           break;
         }
         case 'job.cancelled':
-          for (const placement of [...(this.#byJob.get(event.job)?.values() ?? [])]) {
+          for (const placement of this.#byJob.get(event.job)?.values() ?? []) {
             this.#remove(placement);
             listener.revoked(placement);
           }

@@ -92,10 +92,6 @@ export class SessionDesk {
     }
   }
 
-  refuseAll(refusal: Refusal): void {
-    for (const session of [...this.#deps.sessions.values()]) session.connection.refuse(refusal);
-  }
-
   #welcome(session: Session, { hello, checked }: Proven): void {
     const { placements, dispatcher, limits, sequencer } = this.#deps;
     const desired = [...placements.of(session.node)];
