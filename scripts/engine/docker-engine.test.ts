@@ -184,20 +184,28 @@ describe('an engine of our own', () => {
     expect(argumentsOf(process.ppid)).toBeDefined();
   });
 
-  test('what containerd leaves behind after a kill is ended', async () => {
+  test('what containerd leaves behind after a kill is ended, with containers that ignore SIGTERM', async () => {
     const { folders } = settings();
-    const left = spawn(
+    const container = `require('node:child_process').spawn('/bin/sh', ['-c', 'trap "" TERM; while :; do sleep 1; done'], { stdio: 'ignore' })`;
+    const shim = spawn(
       process.execPath,
-      ['-e', 'setInterval(() => {}, 1000)', '--', '-address', join(folders.runDir, 'exec', 'a.sock')],
-      {
-        argv0: 'containerd-shim-runc-v2',
-        stdio: 'ignore',
-      },
+      [
+        '-e',
+        `console.log(${container}.pid); setInterval(() => {}, 1000);`,
+        '--',
+        '-address',
+        join(folders.runDir, 'exec', 'a.sock'),
+      ],
+      { argv0: 'containerd-shim-runc-v2', stdio: ['ignore', 'pipe', 'inherit'] },
     );
-    const ended = new Promise((resolve) => left.once('exit', (_, name) => resolve(name)));
-    await waitUntil(() => left.pid !== undefined && argumentsOf(left.pid) !== undefined, 5000);
+    const ended = new Promise((resolve) => shim.once('exit', (_, name) => resolve(name)));
+    const containerPid = await new Promise<number>((resolve) => {
+      shim.stdout.once('data', (text: Buffer) => resolve(Number(text.toString())));
+    });
+    expect(argumentsOf(containerPid)).toBeDefined();
     await stopDockerd(folders);
-    expect(await ended).toBe('SIGTERM');
+    expect(await ended).toBe('SIGKILL');
+    expect(argumentsOf(containerPid)).toBeUndefined();
   });
 });
 

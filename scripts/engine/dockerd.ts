@@ -108,12 +108,11 @@ export async function stopDockerd(folders: EngineFolders, pid = runningDockerd(f
       await waitUntil(isGone, killGraceMs);
     }
   }
-  // After a clean end nothing is left; after a kill, containerd, its shims and their containers are.
-  const leftovers = (): readonly number[] => containerdProcessesOf(join(folders.runDir, 'exec'));
-  for (const name of ['SIGTERM', 'SIGKILL'] as const) {
-    for (const leftover of leftovers()) sendSignal(leftover, name);
-    if (await waitUntil(() => leftovers().length === 0, killGraceMs)) break;
-  }
+  // After a clean end nothing is left; after a kill, containerd, its shims and their containers are. All are
+  // listed before the first signal: a container whose shim is gone can no longer be told from a stranger.
+  const leftovers = containerdProcessesOf(join(folders.runDir, 'exec'));
+  for (const leftover of leftovers) sendSignal(leftover, 'SIGKILL');
+  await waitUntil(() => leftovers.every((leftover) => argumentsOf(leftover) === undefined), killGraceMs);
   for (const file of [pidFileOf(folders), socketOf(folders)]) rmSync(file, { force: true });
 }
 
