@@ -17,8 +17,19 @@ export interface Ending {
   readonly reason: TaskReason;
   readonly released: boolean;
   readonly then: AfterAttempt;
+  /** Known only where there is a receipt. */
   readonly exitCode?: number | undefined;
   readonly receipt?: Sha256Hex | undefined;
+}
+
+/** Keys stand in order, for canonical JSON is then the engine's own; no spreads, for this is the hottest literal. */
+export function endedEvent(task: Task, ending: Ending, at: number): AttemptEnded {
+  const { attempt, id } = task;
+  const { exitCode, reason, receipt, released, then } = ending;
+  const type = 'attempt.ended';
+  if (receipt === undefined) return { at, attempt, reason, released, task: id, then, type };
+  if (exitCode === undefined) return { at, attempt, reason, receipt, released, task: id, then, type };
+  return { at, attempt, exitCode, reason, receipt, released, task: id, then, type };
 }
 
 /**
@@ -44,20 +55,8 @@ export class Decision {
   }
 
   endAttempt(job: Job, task: Task, ending: Ending): void {
-    const { reason, released, then, exitCode, receipt } = ending;
-    // Keys in order: the canonical text of an event is then the engine's own.
-    const head = { at: this.at, attempt: task.attempt };
-    const tail = { released, task: task.id, then, type: 'attempt.ended' as const };
-    let event: AttemptEnded;
-    if (exitCode === undefined) {
-      event = receipt === undefined ? { ...head, reason, ...tail } : { ...head, reason, receipt, ...tail };
-    } else {
-      event =
-        receipt === undefined
-          ? { ...head, exitCode, reason, ...tail }
-          : { ...head, exitCode, reason, receipt, ...tail };
-    }
-    this.events.push(event);
+    const { released, then } = ending;
+    this.events.push(endedEvent(task, ending, this.at));
     this.#ended ??= new Set();
     this.#ended.add(task.id);
     const tally = this.#tally(job);

@@ -3,7 +3,7 @@ import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { mustGet } from '../assert.ts';
 import type { FinishAttempt, ReportProgress } from '../command.ts';
-import { Decision } from '../decision.ts';
+import { Decision, endedEvent } from '../decision.ts';
 import type { AfterAttempt, Event } from '../event.ts';
 import { priceRun } from '../ledger/price.ts';
 import type { Job, State, Task } from '../state.ts';
@@ -50,8 +50,13 @@ export function decideFinish(state: State, command: FinishAttempt): Result<reado
     reason === 'completed'
       ? success(state, job, task, command)
       : afterFailure(job, task, reason, exitCode, at);
+  const ending = { reason, exitCode, receipt, released: true, then };
+  // The common case, without the books of a decision: other tasks are left, so the job cannot settle.
+  if (job.live > 1 && state.nodes.get(command.node)?.status !== 'draining') {
+    return accept([endedEvent(task, ending, at)]);
+  }
   const decision = new Decision(state, at);
-  decision.endAttempt(job, task, { reason, exitCode, receipt, released: true, then });
+  decision.endAttempt(job, task, ending);
   return accept(decision.close());
 }
 

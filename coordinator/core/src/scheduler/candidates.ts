@@ -8,12 +8,13 @@ import { chooseDevices, isAllowed } from './feasibility.ts';
 /** What a node has left once the assignments made so far in this look have happened. */
 export interface Plan extends Free {
   load: number;
-  readonly taken: Set<string>;
+  taken: Set<string> | undefined;
 }
 /** Only nodes that were given something have a plan; the others are as the state says. */
 export type Plans = Map<NodeRecord, Plan>;
 
-export interface Choice {
+export interface Assignment {
+  readonly task: Task;
   readonly node: NodeRecord;
   readonly devices: readonly string[];
   readonly rateNano: string;
@@ -26,6 +27,7 @@ interface Candidate {
 
 interface PriceGroup {
   readonly rate: bigint;
+  readonly rateText: string;
   readonly askClass: AskClass;
   /** Min-heap by load, then node id; undefined until a task gets this far. */
   heap: Candidate[] | undefined;
@@ -34,6 +36,8 @@ interface PriceGroup {
 /** Shapes beyond this many are priced anew; prices are cheap, memory is not. */
 const maxCachedRates = 64;
 const noDevices: readonly string[] = [];
+/** An untried task shuns no node, so nothing is ever put here. */
+const nobody: Candidate[] = [];
 
 function comesBefore(a: Candidate, b: Candidate): boolean {
   return a.load < b.load || (a.load === b.load && a.node.id < b.node.id);
@@ -98,7 +102,8 @@ export class Candidates {
     this.#excluded = excluded;
     for (const askClass of classes) {
       const rate = rateOf(askClass, shape, terms);
-      if (rate <= terms.maxRateNano) this.#groups.push({ rate, askClass, heap: undefined });
+      if (rate <= terms.maxRateNano)
+        this.#groups.push({ rate, rateText: `${rate}`, askClass, heap: undefined });
     }
     this.#groups.sort((a, b) =>
       a.rate < b.rate ? -1 : a.rate > b.rate ? 1 : a.askClass.key < b.askClass.key ? -1 : 1,
@@ -111,24 +116,24 @@ export class Candidates {
   }
 
   /** The best node for the task, and its share of it taken in the plans. */
-  take(task: Task): Choice | undefined {
+  take(task: Task): Assignment | undefined {
     // Only a task that was tried before can have nodes to shun; for the others the first group decides.
     let avoided: { group: PriceGroup; candidate: Candidate } | undefined;
     for (let g = 0; g < this.#groups.length; ) {
       const group = this.#groups[g];
       if (group === undefined) break;
       group.heap ??= this.#heapOf(group.askClass);
-      const setAside: Candidate[] = [];
+      const setAside: Candidate[] = task.attempt === 0 ? nobody : [];
       const found = this.#first(group.heap, task, setAside);
       for (const candidate of setAside) {
         push(group.heap, candidate);
         if (!candidate.node.occupied.has(task.id)) avoided ??= { group, candidate };
       }
-      if (found !== undefined) return this.#choose(group, found);
+      if (found !== undefined) return this.#choose(task, group, found);
       if (group.heap.length === 0) this.#groups.splice(g, 1);
       else g += 1;
     }
-    return avoided === undefined ? undefined : this.#choose(avoided.group, avoided.candidate);
+    return avoided === undefined ? undefined : this.#choose(task, avoided.group, avoided.candidate);
   }
 
   /** First candidate with room that the task does not shun; those shunned are moved aside. */
@@ -152,18 +157,21 @@ export class Candidates {
     return undefined;
   }
 
-  #choose(group: PriceGroup, { node }: Candidate): Choice {
+  #choose(task: Task, group: PriceGroup, { node }: Candidate): Assignment {
     let plan = this.#plans.get(node);
     if (plan === undefined) {
       const { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes, load } = node;
-      plan = { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes, load, taken: new Set() };
+      plan = { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes, load, taken: undefined };
       this.#plans.set(node, plan);
     }
     const devices = this.#devicesOf(node, plan) ?? noDevices;
     takeFree(plan, this.#terms.resources);
-    for (const device of devices) plan.taken.add(device);
+    if (devices.length > 0) {
+      plan.taken ??= new Set();
+      for (const device of devices) plan.taken.add(device);
+    }
     plan.load = loadOf(node.offer, plan);
-    return { node, devices, rateNano: `${group.rate}` };
+    return { task, node, devices, rateNano: group.rateText };
   }
 
   #heapOf(askClass: AskClass): Candidate[] {
@@ -188,7 +196,7 @@ export class Candidates {
     return chooseDevices(
       node.offer,
       request,
-      (id) => node.takenDevices.has(id) || (plan?.taken.has(id) ?? false),
+      (id) => node.takenDevices.has(id) || (plan?.taken?.has(id) ?? false),
     );
   }
 }

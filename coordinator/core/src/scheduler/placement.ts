@@ -1,8 +1,8 @@
 import type { NodeId } from '@capacloud/protocol/ids';
 import { queueDeadline } from '../job/job-events.ts';
 import { isReady, positionOf } from '../job/queue.ts';
-import type { AskClass, Job, ShapeQueue, Task } from '../state.ts';
-import { Candidates, type Choice, type Plans } from './candidates.ts';
+import type { AskClass, Job, ShapeQueue } from '../state.ts';
+import { type Assignment, Candidates, type Plans } from './candidates.ts';
 
 /** The nodes that a scheduler sees. */
 export interface PlacementView {
@@ -12,9 +12,6 @@ export interface PlacementView {
   readonly excluded: ReadonlySet<NodeId>;
   /** Seq of the job after which to begin; 0 for the head of the queue. */
   readonly resumeAfter: number;
-}
-export interface Assignment extends Choice {
-  readonly task: Task;
 }
 export interface Placement {
   readonly assignments: readonly Assignment[];
@@ -100,8 +97,8 @@ function placeJob(job: Job, candidates: Candidates, at: number, assignments: Ass
     // Its queue timeout is over: the next tick ends it.
     if (late && task.attempt === 0) continue;
     if (assignments.length === placementLimits.assignments) return false;
-    const choice = candidates.take(task);
-    if (choice !== undefined) assignments.push({ task, ...choice });
+    const assignment = candidates.take(task);
+    if (assignment !== undefined) assignments.push(assignment);
   }
   return true;
 }
