@@ -1,0 +1,126 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Assignment } from '@capacloud/protocol/frames';
+import { accept, type Result } from '@capacloud/protocol/result';
+import type Docker from 'dockerode';
+import { type AttemptKey, EngineUnavailable, type RuntimeFailure } from '../core/ports.ts';
+import { inspectContainer } from './attempt-inspection.ts';
+import { containerName, keeperName } from './attempt-names.ts';
+import { hasStarted } from './attempt-setup.ts';
+import { callEngine, deadlines, engineMessage, engineStatus } from './engine-call.ts';
+import { holdsProgram, programCandidates } from './start-check.ts';
+
+/** What the engine says when the job's own command is at fault. */
+const commandFault =
+  /executable file not found|no such file or directory|permission denied|is a directory|not a directory|exec format error|unable to find user|chdir to cwd|mkdir .* file exists/i;
+const killWaitMs = 60_000;
+
+/** Starts a container that was never started; one that was is left alone, whatever became of it. */
+export async function startAttempt(
+  docker: Docker,
+  assignment: Assignment,
+  signal: AbortSignal,
+): Promise<Result<void, RuntimeFailure>> {
+  const key: AttemptKey = { task: assignment.task, attempt: assignment.attempt };
+  const name = containerName(key);
+  const info = await inspectContainer(docker, name, signal);
+  if (info === undefined) return failure('engine_lost', 'The container is gone.');
+  if (hasStarted(info)) return accept(undefined);
+  const keeper = await inspectContainer(docker, keeperName(key), signal);
+  if (keeper?.State.Running !== true)
+    return failure('engine_lost', 'The container engine stopped before the start.');
+  const program = [...(toList(info.Config.Entrypoint) ?? []), ...(info.Config.Cmd ?? [])][0] ?? '';
+  const candidates = programCandidates(program, info.Config.Env ?? [], info.Config.WorkingDir ?? '');
+  if (!(await holdsProgram(docker, name, candidates, signal)))
+    return failure('start_failed', `${program.slice(0, 200)}: the image holds no such program.`);
+  try {
+    await callEngine(signal, deadlines.changeMs, (abortSignal) =>
+      docker.getContainer(name).start({ abortSignal }),
+    );
+    return accept(undefined);
+  } catch (error) {
+    const status = engineStatus(error);
+    if (status === undefined) throw error;
+    if (status === 304) return accept(undefined);
+    const message = engineMessage(error);
+    return failure(commandFault.test(message) ? 'start_failed' : 'agent_failed', message);
+  }
+}
+
+function toList(value: string | string[] | undefined | null): readonly string[] | undefined {
+  return typeof value === 'string' ? [value] : (value ?? undefined);
+}
+
+function failure(reason: RuntimeFailure['reason'], message: string): Result<never, RuntimeFailure> {
+  return { ok: false, refusal: { reason, message: message.slice(0, 500) } };
+}
+
+/** TERM, wait, KILL. The image's own stop signal is not asked for: it could be one that ends nothing. */
+export async function stopAttempt(
+  docker: Docker,
+  key: AttemptKey,
+  graceMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const name = containerName(key);
+  if (graceMs > 0) {
+    if (!(await sendSignal(docker, name, 'SIGTERM', signal))) return;
+    if (await hasEnded(docker, name, graceMs, signal)) return;
+  }
+  if (!(await sendSignal(docker, name, 'SIGKILL', signal))) return;
+  if (!(await hasEnded(docker, name, killWaitMs, signal)))
+    throw new EngineUnavailable('The container engine could not kill a container.');
+}
+
+/** False when there is nothing that runs. */
+async function sendSignal(
+  docker: Docker,
+  name: string,
+  signalName: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await callEngine(signal, deadlines.queryMs, (abortSignal) =>
+      docker.getContainer(name).kill({ signal: signalName, abortSignal }),
+    );
+    return true;
+  } catch (error) {
+    const status = engineStatus(error);
+    if (status === 404 || status === 409) return false;
+    throw error;
+  }
+}
+
+const shortestWaitMs = 50;
+
+async function hasEnded(
+  docker: Docker,
+  name: string,
+  withinMs: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const untilMs = performance.now() + withinMs;
+  for (;;) {
+    const info = await inspectContainer(docker, name, signal);
+    if (info?.State.Running !== true) return true;
+    const leftMs = untilMs - performance.now();
+    if (leftMs <= 0) return false;
+    await waitForEnd(docker, name, Math.min(leftMs, deadlines.queryMs), signal);
+  }
+}
+
+/** Returns when the container has ended, or after `withinMs`; which of them is for the caller to find out. */
+export async function waitForEnd(
+  docker: Docker,
+  name: string,
+  withinMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await callEngine(signal, Math.max(shortestWaitMs, withinMs), (abortSignal) =>
+      docker.getContainer(name).wait({ condition: 'not-running', abortSignal }),
+    );
+  } catch (error) {
+    if (!(error instanceof EngineUnavailable) && engineStatus(error) === undefined) throw error;
+    await delay(shortestWaitMs, undefined, { signal });
+  }
+}

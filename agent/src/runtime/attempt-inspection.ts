@@ -1,0 +1,138 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type Docker from 'dockerode';
+import type { ContainerInspectInfo } from 'dockerode';
+import type { AttemptKey, ObservedAttempt } from '../core/ports.ts';
+import { containerName, keeperName } from './attempt-names.ts';
+import { callEngine, deadlines, engineStatus, openEngineStream } from './engine-call.ts';
+import { readEngineEvents } from './engine-events.ts';
+
+/** The container as the engine shows it; undefined when there is none of that name. */
+export async function inspectContainer(
+  docker: Docker,
+  name: string,
+  signal: AbortSignal,
+): Promise<ContainerInspectInfo | undefined> {
+  try {
+    return await callEngine(signal, deadlines.queryMs, (abortSignal) =>
+      docker.getContainer(name).inspect({ abortSignal }),
+    );
+  } catch (error) {
+    if (engineStatus(error) === 404) return undefined;
+    throw error;
+  }
+}
+
+/** Milliseconds since 1970 of a time of the engine; undefined for its zero time. */
+export function engineTimeMs(text: string | undefined): number | undefined {
+  const ms = Date.parse(text ?? '');
+  return Number.isFinite(ms) && ms > 0 ? ms : undefined;
+}
+
+/**
+ * Whether the keeper has lived at least as long as the task. It is started before the task, never ends by itself and
+ * is never started again, so a keeper that runs proves that the engine took no container down meanwhile. (With
+ * live-restore an engine restarts under running containers: then both live on, and the task's exit is its own.)
+ */
+export function keeperOutlived(
+  keeper: Pick<ContainerInspectInfo, 'State'> | undefined,
+  task: Pick<ContainerInspectInfo, 'State'>,
+): boolean {
+  if (keeper === undefined || !keeper.State.Running) return false;
+  return Date.parse(keeper.State.StartedAt) <= Date.parse(task.State.StartedAt);
+}
+
+const killedExitCode = 137;
+const lateOomWaitMs = 200;
+const lateOomTries = 5;
+
+export interface InspectionHints {
+  /** The agent itself stopped it, so a signal sent to it means nothing. */
+  readonly stopAsked: boolean;
+  /** The kernel counted a kill for memory. */
+  readonly oomSeen: boolean;
+}
+
+/**
+ * What became of one attempt. For an ended container it is told apart whether it ended by itself: the keeper is
+ * looked at *after* the exit, over a fresh connection. An engine that is stopping no longer accepts one.
+ */
+export async function inspectAttempt(
+  docker: Docker,
+  key: AttemptKey,
+  hints: () => InspectionHints,
+  signal: AbortSignal,
+): Promise<ObservedAttempt> {
+  const info = await inspectContainer(docker, containerName(key), signal);
+  if (info === undefined) return { key, container: 'absent', oomKilled: false, scratch: false };
+  const base = { key, oomKilled: info.State.OOMKilled || hints().oomSeen, scratch: true };
+  const startedAtMs = engineTimeMs(info.State.StartedAt);
+  const started = startedAtMs === undefined ? base : { ...base, startedAtMs };
+  if (info.State.Dead || info.State.Status === 'removing' || info.State.Status === 'dead')
+    return { ...started, container: 'broken', engineLost: true, engineError: 'The container is dead.' };
+  if (info.State.Running) return { ...started, container: 'running' };
+  if (startedAtMs === undefined)
+    return {
+      ...base,
+      container: 'created',
+      ...(info.State.Error === '' ? {} : { engineError: info.State.Error }),
+    };
+  const keeper = await inspectContainer(docker, keeperName(key), signal);
+  const finishedAtMs = engineTimeMs(info.State.FinishedAt);
+  const ended = finishedAtMs === undefined ? started : { ...started, finishedAtMs };
+  if (!keeperOutlived(keeper, info))
+    return {
+      ...ended,
+      container: 'broken',
+      engineLost: true,
+      engineError: 'The container engine stopped and took the container along.',
+    };
+  return await inspectExit(docker, info, ended, hints, signal);
+}
+
+async function inspectExit(
+  docker: Docker,
+  info: ContainerInspectInfo,
+  ended: Omit<ObservedAttempt, 'container'>,
+  hints: () => InspectionHints,
+  signal: AbortSignal,
+): Promise<ObservedAttempt> {
+  const events = await containerEvents(docker, info, signal);
+  if (!hints().stopAsked && events.some((event) => event === 'kill'))
+    return {
+      ...ended,
+      container: 'broken',
+      engineLost: true,
+      engineError: 'Somebody on the node stopped the container.',
+    };
+  let oomKilled = ended.oomKilled || hints().oomSeen || events.includes('oom');
+  // The engine may hear of the kill for memory after it heard of the exit.
+  for (
+    let tries = 0;
+    !oomKilled && !hints().stopAsked && info.State.ExitCode === killedExitCode && tries < lateOomTries;
+    tries++
+  ) {
+    await delay(lateOomWaitMs, undefined, { signal });
+    oomKilled = (await inspectContainer(docker, info.Id, signal))?.State.OOMKilled === true;
+  }
+  return { ...ended, container: 'exited', exitCode: info.State.ExitCode, oomKilled };
+}
+
+/** Kinds of events (oom, kill) that the engine remembers of this run of the container. They are hints: it keeps 256. */
+async function containerEvents(
+  docker: Docker,
+  info: ContainerInspectInfo,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const stream = await openEngineStream(signal, deadlines.queryMs, () =>
+    docker.getEvents({
+      since: Math.floor(Date.parse(info.State.StartedAt) / 1000),
+      until: Date.parse(info.State.FinishedAt) / 1000,
+      filters: { container: [info.Id], event: ['oom', 'kill'] },
+    }),
+  );
+  try {
+    return await readEngineEvents(stream.chunks);
+  } finally {
+    stream.close();
+  }
+}

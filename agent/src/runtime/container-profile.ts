@@ -1,0 +1,188 @@
+import type { Assignment } from '@capacloud/protocol/frames';
+import type { ContainerCreateOptions, HostConfig, MountSettings } from 'dockerode';
+import { attemptLabels, containerName, type RuntimeOwner } from './attempt-names.ts';
+import { type MountPlan, scratchBytes } from './mount-plan.ts';
+
+/** What the owner of the machine decides about containers. */
+export interface ContainerPolicy {
+  readonly allowRoot: boolean;
+  readonly pidsLimit: number;
+  /** Name of an engine runtime such as runsc; the engine's default when absent. */
+  readonly containerRuntime?: string;
+}
+
+/** What the image brings that the profile has to take back. */
+export interface ImageConfig {
+  readonly env: readonly string[];
+  /** Folders that the image declares as volumes. */
+  readonly volumes: readonly string[];
+}
+
+export interface ContainerUser {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+const mebibyte = 2 ** 20;
+/** The engine refuses less. */
+const minMemoryBytes = 6 * mebibyte;
+const defaultUserId = 65_532;
+const defaultShmBytes = 64 * mebibyte;
+const maxTmpBytes = 2 ** 30;
+/** Not above the hard limit of common engines: one without CAP_SYS_RESOURCE could not raise it. */
+const openFiles = 16_384;
+const imageVolumeBytes = 16 * mebibyte;
+export const maxImageVolumes = 16;
+
+/** The numeric user of the container; undefined when it would be root and the owner does not allow that. */
+export function containerUser(assignment: Assignment, policy: ContainerPolicy): ContainerUser | undefined {
+  const [user, group] = (assignment.user ?? `${defaultUserId}:${defaultUserId}`).split(':');
+  const uid = Number(user);
+  // Without a group the engine would take the image's, or 0.
+  const gid = group === undefined ? uid : Number(group);
+  const inRange = uid < 2 ** 31 && gid < 2 ** 31;
+  return inRange && (policy.allowRoot || (uid !== 0 && gid !== 0)) ? { uid, gid } : undefined;
+}
+
+/** Variables that decide which devices and libraries the NVIDIA hook takes; only the agent sets them. */
+function isReserved(name: string): boolean {
+  return name.startsWith('NVIDIA_');
+}
+
+/**
+ * Environment in the engine's form. The image's own NVIDIA_* and LD_* are taken back: a bare name removes the
+ * variable (the hook runs with it on the host side, CVE-2025-23266). `void` hides every device from a hook that
+ * is the engine's default runtime.
+ */
+export function containerEnv(assignment: Assignment, image: ImageConfig): string[] {
+  const env = new Map<string, string | undefined>();
+  for (const entry of image.env) {
+    const name = entry.split('=', 1)[0] ?? '';
+    if (/^(NVIDIA|LD)_/.test(name)) env.set(name, undefined);
+  }
+  for (const [name, value] of Object.entries(assignment.env)) {
+    if (isReserved(name) || (assignment.devices.length > 0 && name.startsWith('LD_'))) continue;
+    env.set(name, value);
+  }
+  env.set('CAPACLOUD_TASK_INDEX', String(assignment.taskIndex));
+  env.set('CAPACLOUD_TASK_COUNT', String(assignment.taskCount));
+  env.set('CAPACLOUD_TASK_ID', assignment.task);
+  env.set('CAPACLOUD_ATTEMPT', String(assignment.attempt));
+  if (assignment.devices.length === 0) env.set('NVIDIA_VISIBLE_DEVICES', 'void');
+  else env.set('NVIDIA_DRIVER_CAPABILITIES', 'compute,utility');
+  return [...env].map(([name, value]) => (value === undefined ? name : `${name}=${value}`));
+}
+
+function containerMounts(plan: MountPlan, image: ImageConfig): MountSettings[] {
+  const mounts: MountSettings[] = plan.inputs.map((mount) => ({
+    Type: 'volume',
+    Source: mount.volume,
+    Target: mount.folder,
+    ReadOnly: true,
+    VolumeOptions: noCopy,
+  }));
+  for (const mount of plan.scratch) {
+    mounts.push({ Type: 'volume', Source: mount.volume, Target: mount.folder, VolumeOptions: noCopy });
+  }
+  const taken = new Set([...mounts.map((mount) => mount.Target), '/tmp', '/dev/shm']);
+  for (const folder of image.volumes) {
+    if (taken.has(folder.replace(/\/+$/, ''))) continue;
+    // Left alone, each would become an anonymous volume: writable disk without any quota.
+    mounts.push({
+      Type: 'tmpfs',
+      Source: '',
+      Target: folder,
+      TmpfsOptions: { SizeBytes: imageVolumeBytes, Mode: 0o1777 },
+    });
+  }
+  return mounts;
+}
+
+// What the image holds at the mount point is not copied into the volume.
+const noCopy = { NoCopy: true, Labels: {}, DriverConfig: { Name: '', Options: {} } };
+
+/** Logs on the engine's disk are bounded: five files of 10 MB. */
+const localLog = { Type: 'local', Config: { 'max-size': '10m', 'max-file': '5' } };
+
+/** What task and keeper have in common: no network, no rights, no writable root. */
+export const lockedDown = {
+  NetworkMode: 'none',
+  IpcMode: 'private',
+  ReadonlyRootfs: true,
+  CapDrop: ['ALL'],
+  SecurityOpt: ['no-new-privileges:true'],
+  Privileged: false,
+  // With AutoRemove an exit code is lost when the client dies.
+  AutoRemove: false,
+  RestartPolicy: { Name: 'no' },
+} satisfies HostConfig;
+
+interface ProfileInput {
+  readonly assignment: Assignment;
+  readonly owner: RuntimeOwner;
+  readonly policy: ContainerPolicy;
+  readonly user: ContainerUser;
+  readonly image: ImageConfig;
+  readonly plan: MountPlan;
+  /** Scratch lies on a memory file system, whose pages count towards the container's memory. */
+  readonly scratchInMemory: boolean;
+  readonly hostCpuMilli: number;
+}
+
+function hostConfig(input: ProfileInput): HostConfig {
+  const { resources, devices } = input.assignment;
+  const memory =
+    Math.max(minMemoryBytes, resources.memoryBytes) + (input.scratchInMemory ? scratchBytes(input.plan) : 0);
+  const tmpBytes = Math.min(maxTmpBytes, Math.max(mebibyte, Math.floor(resources.memoryBytes / 2)));
+  const shmBytes = resources.shmBytes === 0 ? defaultShmBytes : resources.shmBytes;
+  // Above every file system that the container may write to, so that a full one says ENOSPC, not SIGXFSZ.
+  const fileBytes = scratchBytes(input.plan) + Math.max(tmpBytes, shmBytes) + imageVolumeBytes;
+  const config: HostConfig = {
+    ...lockedDown,
+    PidsLimit: input.policy.pidsLimit,
+    Memory: memory,
+    // Without it the engine allows as much swap again.
+    MemorySwap: memory,
+    NanoCpus: Math.max(10, Math.min(resources.cpuMilli, input.hostCpuMilli)) * 1_000_000,
+    ShmSize: shmBytes,
+    Tmpfs: { '/tmp': `rw,noexec,nosuid,nodev,mode=1777,size=${tmpBytes},nr_inodes=65536` },
+    Ulimits: [
+      { Name: 'nofile', Soft: openFiles, Hard: openFiles },
+      { Name: 'fsize', Soft: fileBytes, Hard: fileBytes },
+      { Name: 'core', Soft: 0, Hard: 0 },
+    ],
+    OomScoreAdj: 500,
+    Init: true,
+    LogConfig: localLog,
+    Mounts: containerMounts(input.plan, input.image),
+  };
+  if (devices.length > 0) {
+    // An empty driver lets the engine choose CDI or the hook.
+    config.DeviceRequests = [{ Driver: '', DeviceIDs: [...devices], Capabilities: [['gpu']] }];
+  }
+  if (input.policy.containerRuntime !== undefined) config.Runtime = input.policy.containerRuntime;
+  return config;
+}
+
+/** The whole container, built here alone: no field of it comes over the wire. */
+export function containerOptions(input: ProfileInput): ContainerCreateOptions & { name: string } {
+  const { assignment, owner, user } = input;
+  const key = { task: assignment.task, attempt: assignment.attempt };
+  const options: ContainerCreateOptions & { name: string } = {
+    name: containerName(key),
+    Image: assignment.image,
+    Hostname: 'task',
+    User: `${user.uid}:${user.gid}`,
+    Env: containerEnv(assignment, input.image),
+    Labels: attemptLabels(owner, key, 'task'),
+    Healthcheck: { Test: ['NONE'] },
+    AttachStdin: false,
+    OpenStdin: false,
+    Tty: false,
+    HostConfig: hostConfig(input),
+  };
+  if (assignment.entrypoint !== undefined) options.Entrypoint = [...assignment.entrypoint];
+  if (assignment.command !== undefined) options.Cmd = [...assignment.command];
+  if (assignment.workingDir !== undefined) options.WorkingDir = assignment.workingDir;
+  return options;
+}

@@ -1,0 +1,232 @@
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Assignment } from '@capacloud/protocol/frames';
+import { accept, type Result } from '@capacloud/protocol/result';
+import type Docker from 'dockerode';
+import {
+  type AttemptKey,
+  attemptKeyText,
+  type CollectedOutputs,
+  EngineUnavailable,
+  type LogChunk,
+  type ObservedAttempt,
+  type PlacedInput,
+  type PullProgress,
+  type Runtime,
+  type RuntimeFailure,
+} from '../core/ports.ts';
+import { listAttempts, removeAttempt } from './attempt-cleanup.ts';
+import { startAttempt, stopAttempt, waitForEnd } from './attempt-control.ts';
+import { inspectAttempt, inspectContainer } from './attempt-inspection.ts';
+import { containerName, keeperName, type RuntimeOwner } from './attempt-names.ts';
+import { setUpAttempt } from './attempt-setup.ts';
+import { CgroupWatch } from './cgroup-evidence.ts';
+import type { ContainerPolicy } from './container-profile.ts';
+import { callEngine, connectEngine, deadlines } from './engine-call.ts';
+import { ImageStore } from './image-store.ts';
+import { KeyedQueue } from './keyed-queue.ts';
+import { followLog, LogPositions } from './log-follow.ts';
+import { loopScratch } from './loop-scratch.ts';
+import { memoryScratch } from './memory-scratch.ts';
+import { planMounts } from './mount-plan.ts';
+import { OutputCollector, OutputRefused } from './output-collect.ts';
+import type { ScratchBackend } from './scratch-backend.ts';
+import { measureScratch } from './scratch-usage.ts';
+
+export interface DockerRuntimeOptions {
+  readonly socketPath: string;
+  readonly owner: RuntimeOwner;
+  readonly policy: ContainerPolicy;
+  /** memory: a sized tmpfs. loop: a file system in a file; only for an agent that is root on the engine's host. */
+  readonly scratch: 'memory' | 'loop';
+  /** Folder of the agent's own for scratch images and log positions. */
+  readonly stateDir: string;
+}
+
+/** What is known of an attempt only as long as this process lives. */
+interface AttemptNotes {
+  stopAsked: boolean;
+  watch?: CgroupWatch;
+}
+
+const waitMs = 60_000;
+const firstRetryMs = 100;
+const lastRetryMs = 5000;
+const inspectionsAtOnce = 8;
+
+export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
+  return new DockerRuntime(options);
+}
+
+class DockerRuntime implements Runtime {
+  readonly #docker: Docker;
+  readonly #owner: RuntimeOwner;
+  readonly #policy: ContainerPolicy;
+  readonly #scratch: ScratchBackend;
+  readonly #images: ImageStore;
+  readonly #positions: LogPositions;
+  readonly #queue = new KeyedQueue();
+  readonly #notes = new Map<string, AttemptNotes>();
+
+  constructor(options: DockerRuntimeOptions) {
+    this.#docker = connectEngine(options.socketPath);
+    this.#owner = options.owner;
+    this.#policy = options.policy;
+    this.#scratch =
+      options.scratch === 'loop' ? loopScratch(join(options.stateDir, 'scratch')) : memoryScratch;
+    this.#images = new ImageStore(this.#docker);
+    this.#positions = new LogPositions(join(options.stateDir, 'log-positions'));
+  }
+
+  async ping(
+    signal: AbortSignal,
+  ): Promise<{ readonly version: string; readonly runtimes: readonly string[] }> {
+    const info = await callEngine(signal, deadlines.queryMs, () => this.#docker.info());
+    return { version: String(info.ServerVersion), runtimes: Object.keys(info.Runtimes ?? {}) };
+  }
+
+  async observe(signal: AbortSignal): Promise<readonly ObservedAttempt[]> {
+    const found = [...(await listAttempts(this.#docker, this.#owner, this.#scratch, signal))];
+    const observed: ObservedAttempt[] = [];
+    while (found.length > 0) {
+      const batch = found.splice(0, inspectionsAtOnce);
+      observed.push(
+        ...(await Promise.all(
+          batch.map(async ({ key, scratch }) => ({ ...(await this.#inspect(key, signal)), scratch })),
+        )),
+      );
+    }
+    return observed;
+  }
+
+  async pull(
+    assignment: Assignment,
+    onProgress: (progress: PullProgress) => void,
+    signal: AbortSignal,
+  ): Promise<Result<{ readonly image: string }, RuntimeFailure>> {
+    return await this.#images.pull(assignment.image, onProgress, signal);
+  }
+
+  async prepare(
+    assignment: Assignment,
+    inputs: readonly PlacedInput[],
+    signal: AbortSignal,
+  ): Promise<Result<void, RuntimeFailure>> {
+    const parts = {
+      docker: this.#docker,
+      owner: this.#owner,
+      policy: this.#policy,
+      scratch: this.#scratch,
+      images: this.#images,
+    };
+    return await this.#queue.run(attemptKeyText(assignment), () =>
+      setUpAttempt(parts, assignment, inputs, signal),
+    );
+  }
+
+  async start(assignment: Assignment, signal: AbortSignal): Promise<Result<void, RuntimeFailure>> {
+    return await this.#queue.run(attemptKeyText(assignment), async () => {
+      const started = await startAttempt(this.#docker, assignment, signal);
+      if (started.ok) await this.#watch(assignment, signal);
+      return started;
+    });
+  }
+
+  async wait(key: AttemptKey, signal: AbortSignal): Promise<ObservedAttempt> {
+    let retryMs = firstRetryMs;
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        const seen = await this.#inspect(key, signal);
+        if (seen.container === 'absent')
+          return { ...seen, engineLost: true, engineError: 'The container engine lost the container.' };
+        if (seen.container !== 'running') {
+          this.#noteOf(key).watch?.close();
+          return seen;
+        }
+        await this.#watch(key, signal);
+        retryMs = firstRetryMs;
+        await waitForEnd(this.#docker, containerName(key), waitMs, signal);
+      } catch (error) {
+        if (!(error instanceof EngineUnavailable)) throw error;
+        await delay(retryMs, undefined, { signal });
+        retryMs = Math.min(lastRetryMs, retryMs * 2);
+      }
+    }
+  }
+
+  async followLogs(
+    key: AttemptKey,
+    skipBytes: number,
+    sink: (chunk: LogChunk) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await followLog(this.#docker, key, skipBytes, this.#positions, sink, signal);
+  }
+
+  async stop(key: AttemptKey, graceMs: number, signal: AbortSignal): Promise<void> {
+    this.#noteOf(key).stopAsked = true;
+    await stopAttempt(this.#docker, key, graceMs, signal);
+  }
+
+  async collect(
+    assignment: Assignment,
+    intoDir: string,
+    signal: AbortSignal,
+  ): Promise<Result<CollectedOutputs, RuntimeFailure>> {
+    const keeper = keeperName(assignment);
+    const plan = planMounts(assignment);
+    const info = await inspectContainer(this.#docker, keeper, signal);
+    if (info?.State.Running !== true) {
+      const message = 'The container engine stopped before the outputs were collected.';
+      return { ok: false, refusal: { reason: 'engine_lost', message } };
+    }
+    const usage = await measureScratch(this.#docker, keeper, plan.scratch, signal);
+    try {
+      const collector = new OutputCollector(this.#docker, keeper, intoDir);
+      const files = await collector.collect(assignment.outputs, plan.scratch, signal);
+      return accept({ files, scratchUsedBytes: usage.usedBytes, scratchFull: usage.full });
+    } catch (error) {
+      if (!(error instanceof OutputRefused)) throw error;
+      return { ok: false, refusal: { ...error.failure, scratchFull: usage.full } };
+    }
+  }
+
+  pidsExhausted(key: AttemptKey): boolean {
+    return this.#notes.get(attemptKeyText(key))?.watch?.evidence.pidsExhausted === true;
+  }
+
+  async remove(key: AttemptKey, signal: AbortSignal): Promise<void> {
+    await this.#queue.run(attemptKeyText(key), async () => {
+      this.#notes.get(attemptKeyText(key))?.watch?.close();
+      await removeAttempt(this.#docker, this.#owner, this.#scratch, key, signal);
+      await this.#positions.drop(key);
+      this.#notes.delete(attemptKeyText(key));
+    });
+  }
+
+  #noteOf(key: AttemptKey): AttemptNotes {
+    const text = attemptKeyText(key);
+    const notes = this.#notes.get(text) ?? { stopAsked: false };
+    this.#notes.set(text, notes);
+    return notes;
+  }
+
+  async #inspect(key: AttemptKey, signal: AbortSignal): Promise<ObservedAttempt> {
+    const notes = this.#notes.get(attemptKeyText(key));
+    const hints = () => ({
+      stopAsked: notes?.stopAsked === true,
+      oomSeen: notes?.watch?.evidence.oomKilled === true,
+    });
+    return await inspectAttempt(this.#docker, key, hints, signal);
+  }
+
+  /** Begins to watch the cgroup of a running container, once. */
+  async #watch(key: AttemptKey, signal: AbortSignal): Promise<void> {
+    const notes = this.#noteOf({ task: key.task, attempt: key.attempt });
+    if (notes.watch !== undefined) return;
+    const info = await inspectContainer(this.#docker, containerName(key), signal);
+    if (info === undefined || !info.State.Running) return;
+    notes.watch = await CgroupWatch.open(this.#docker, info.Id, info.State.Pid);
+  }
+}

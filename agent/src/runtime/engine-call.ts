@@ -1,0 +1,139 @@
+import { Agent } from 'node:http';
+import Docker from 'dockerode';
+import { EngineUnavailable } from '../core/ports.ts';
+
+/** Deadlines of engine calls. A hung engine must never block the agent (moby#42312). */
+export const deadlines = {
+  queryMs: 30_000,
+  changeMs: 120_000,
+  /** Longest silence inside a stream that ought to flow. */
+  idleMs: 120_000,
+} as const;
+
+/** The largest delay of a timer. */
+const maxTimerMs = 2 ** 31 - 1;
+
+/**
+ * A client of the engine behind `socketPath`. Connections are never reused: an engine that is stopping closes its
+ * listener before it stops containers, so a fresh connection that is answered proves that it was not stopping.
+ */
+export function connectEngine(socketPath: string): Docker {
+  // Named here although unused by a socket: otherwise DOCKER_HOST in the environment would win.
+  const options = {
+    socketPath,
+    host: undefined,
+    protocol: 'http' as const,
+    agent: new Agent({ keepAlive: false }),
+  };
+  return new Docker(options);
+}
+
+/** The HTTP status that the engine answered with; undefined when it did not answer. */
+export function engineStatus(error: unknown): number | undefined {
+  return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number'
+    ? error.statusCode
+    : undefined;
+}
+
+/** The engine's own sentence, on one line and bounded. */
+export function engineMessage(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text
+    .replace(/^\(HTTP code \d+\) [^-]* - /, '')
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, 400);
+}
+
+/** Settles with the action, or rejects as soon as the signal is aborted, whatever the action does then. */
+async function settleOrAbort<T>(action: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([action, aborted]);
+  } finally {
+    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+    // The loser may still reject; nobody waits for it any more.
+    action.catch(() => undefined);
+  }
+}
+
+function asEngineError(error: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason;
+  if (engineStatus(error) !== undefined || error instanceof EngineUnavailable) return error;
+  return new EngineUnavailable(`The container engine did not answer: ${engineMessage(error)}`, {
+    cause: error,
+  });
+}
+
+/**
+ * One call with a deadline. Throws what the engine answered (with a status), EngineUnavailable when it did not
+ * answer in time, or the signal's reason.
+ */
+export async function callEngine<T>(
+  signal: AbortSignal,
+  timeoutMs: number,
+  action: (abortSignal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  signal.throwIfAborted();
+  const both = AbortSignal.any([signal, AbortSignal.timeout(Math.min(maxTimerMs, Math.ceil(timeoutMs)))]);
+  try {
+    return await settleOrAbort(action(both), both);
+  } catch (error) {
+    throw asEngineError(error, signal);
+  }
+}
+
+/** An open response. `close` drops the connection; it has to be called in the end. */
+export interface EngineStream {
+  readonly chunks: AsyncIterable<Buffer>;
+  close(): void;
+}
+
+/**
+ * A call whose response is read as a stream: `timeoutMs` until it begins, and again for each silence in it.
+ * Reading fails with EngineUnavailable when the connection breaks or falls silent.
+ */
+export async function openEngineStream(
+  signal: AbortSignal,
+  timeoutMs: number,
+  action: (abortSignal: AbortSignal) => Promise<NodeJS.ReadableStream>,
+): Promise<EngineStream> {
+  const controller = new AbortController();
+  const both = AbortSignal.any([signal, controller.signal]);
+  const stream = await callEngine(both, timeoutMs, () => action(both)).catch((error: unknown) => {
+    controller.abort();
+    throw asEngineError(error, signal);
+  });
+  // Errors reach the reader below; without a listener one that comes after it left would end the process.
+  stream.on('error', () => undefined);
+  const close = () => controller.abort();
+  return { chunks: readWithIdleLimit(stream, timeoutMs, controller, signal), close };
+}
+
+async function* readWithIdleLimit(
+  stream: NodeJS.ReadableStream,
+  idleMs: number,
+  controller: AbortController,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const iterator = stream[Symbol.asyncIterator]();
+  const silence = () => controller.abort(new Error(`nothing came for ${idleMs} ms`));
+  try {
+    for (;;) {
+      const timer = setTimeout(silence, idleMs);
+      const next = await settleOrAbort(iterator.next(), AbortSignal.any([signal, controller.signal])).finally(
+        () => clearTimeout(timer),
+      );
+      if (next.done === true) return;
+      yield Buffer.isBuffer(next.value) ? next.value : Buffer.from(next.value);
+    }
+  } catch (error) {
+    throw asEngineError(error, signal);
+  } finally {
+    controller.abort();
+  }
+}

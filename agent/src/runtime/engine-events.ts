@@ -1,0 +1,39 @@
+const maxBytes = 2 ** 20;
+const fatalSignals: ReadonlySet<string> = new Set([
+  '2',
+  '3',
+  '9',
+  '15',
+  'SIGINT',
+  'SIGQUIT',
+  'SIGKILL',
+  'SIGTERM',
+]);
+
+/** Actions of the engine's events, one JSON text a line; a kill counts only when its signal is meant to end. */
+export async function readEngineEvents(chunks: AsyncIterable<Buffer>): Promise<readonly string[]> {
+  let text = '';
+  for await (const chunk of chunks) {
+    text += chunk.toString('utf8');
+    if (text.length > maxBytes) break;
+  }
+  return text.split('\n').flatMap((line) => {
+    const action = readAction(line);
+    return action === undefined ? [] : [action];
+  });
+}
+
+function readAction(line: string): string | undefined {
+  let event: unknown;
+  try {
+    event = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  if (typeof event !== 'object' || event === null || !('Action' in event)) return undefined;
+  const { Action: action } = event;
+  if (action !== 'kill') return typeof action === 'string' ? action : undefined;
+  const actor =
+    'Actor' in event ? (event.Actor as { Attributes?: Record<string, string> } | undefined) : undefined;
+  return fatalSignals.has(actor?.Attributes?.['signal'] ?? '') ? 'kill' : undefined;
+}

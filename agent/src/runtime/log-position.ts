@@ -1,0 +1,111 @@
+/**
+ * How far a log has been handed over, so that a reader can go on after a restart of agent or engine without a byte
+ * twice. The engine can be asked for messages from a time on, no finer; and the messages of the two streams may lie
+ * slightly out of order. So the place is an anchor, the time of a message that was the newest when it came, and the
+ * number of payload bytes handed over of messages not older than it. The anchor stays behind the newest message by
+ * at least `anchorLagNs`, which leaves room for stragglers.
+ */
+export interface LogPosition {
+  /** RFC 3339 with nine digits; empty before the first message. */
+  readonly anchor: string;
+  readonly bytesSinceAnchor: number;
+  readonly totalBytes: number;
+}
+
+export const logStart: LogPosition = { anchor: '', bytesSinceAnchor: 0, totalBytes: 0 };
+
+const anchorLagNs = 1_000_000_000n;
+const positionPattern = /^(|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z)\/(\d{1,16})\/(\d{1,16})$/;
+
+/** Text form for the journal. */
+export function formatLogPosition(position: LogPosition): string {
+  return `${position.anchor}/${position.bytesSinceAnchor}/${position.totalBytes}`;
+}
+
+/** Undefined when it is no position. */
+export function parseLogPosition(text: string): LogPosition | undefined {
+  const match = positionPattern.exec(text);
+  if (match === null) return undefined;
+  return { anchor: match[1] ?? '', bytesSinceAnchor: Number(match[2]), totalBytes: Number(match[3]) };
+}
+
+/** Nanoseconds since 1970 of an RFC 3339 time with nine digits. */
+function timeNs(timestamp: string): bigint {
+  const seconds = BigInt(Date.parse(`${timestamp.slice(0, 19)}Z`)) / 1000n;
+  return seconds * 1_000_000_000n + BigInt(timestamp.slice(20, 29));
+}
+
+/** The `since` of the engine's log call: seconds with nine decimals, inclusive. */
+export function sinceOf(position: LogPosition): string {
+  if (position.anchor === '') return '0';
+  const ns = timeNs(position.anchor);
+  return `${ns / 1_000_000_000n}.${(ns % 1_000_000_000n).toString().padStart(9, '0')}`;
+}
+
+/** Reads a log from a position on: says how much of each piece is new, and keeps the position up to date. */
+export class LogCursor {
+  #anchor: string;
+  #bytesSinceAnchor: number;
+  #totalBytes: number;
+  /** A later anchor, taken as soon as the newest message is far enough ahead of it. */
+  #candidate: { anchor: string; bytes: number } | undefined;
+  #newest = '';
+  #toSkip = 0;
+  #first = true;
+
+  /** `deliveredBytes`: payload that was kept in all; more than the position's total when it was noted earlier. */
+  constructor(from: LogPosition, deliveredBytes: number) {
+    this.#anchor = from.anchor;
+    this.#bytesSinceAnchor = from.bytesSinceAnchor;
+    this.#totalBytes = from.totalBytes;
+    this.rewind(deliveredBytes);
+  }
+
+  /** The next piece will come from the start of `sinceOf(position)` again. */
+  rewind(deliveredBytes: number = this.#totalBytes): void {
+    this.#toSkip = this.#bytesSinceAnchor + Math.max(0, deliveredBytes - this.#totalBytes);
+    this.#totalBytes -= this.#bytesSinceAnchor;
+    this.#bytesSinceAnchor = 0;
+    this.#candidate = undefined;
+    this.#newest = '';
+    this.#first = true;
+  }
+
+  /** The new part of a piece; empty when it was handed over before. */
+  take(timestamp: string, bytes: Buffer): Buffer {
+    if (this.#first) {
+      this.#first = false;
+      // The anchor's own message comes first; when it does not, the engine has rotated it away and all that was
+      // handed over with it.
+      if (this.#anchor !== '' && timestamp !== this.#anchor) {
+        this.#totalBytes += this.#toSkip;
+        this.#toSkip = 0;
+      }
+      if (this.#anchor === '' || this.#toSkip === 0) this.#anchor = timestamp;
+    }
+    this.#advance(timestamp, bytes.length);
+    const skipped = Math.min(this.#toSkip, bytes.length);
+    this.#toSkip -= skipped;
+    return bytes.subarray(skipped);
+  }
+
+  position(): LogPosition {
+    return { anchor: this.#anchor, bytesSinceAnchor: this.#bytesSinceAnchor, totalBytes: this.#totalBytes };
+  }
+
+  #advance(timestamp: string, length: number): void {
+    this.#totalBytes += length;
+    if (timestamp >= this.#anchor) this.#bytesSinceAnchor += length;
+    const candidate = this.#candidate;
+    if (candidate !== undefined && timestamp >= candidate.anchor) candidate.bytes += length;
+    if (timestamp <= this.#newest) return;
+    this.#newest = timestamp;
+    if (candidate === undefined) {
+      this.#candidate = { anchor: timestamp, bytes: length };
+    } else if (timeNs(timestamp) - timeNs(candidate.anchor) >= anchorLagNs && this.#toSkip === 0) {
+      this.#anchor = candidate.anchor;
+      this.#bytesSinceAnchor = candidate.bytes;
+      this.#candidate = { anchor: timestamp, bytes: length };
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import { posix } from 'node:path';
+import type Docker from 'dockerode';
+import { callEngine, deadlines, engineStatus } from './engine-call.ts';
+
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const maxCandidates = 32;
+
+/** Where an execvp would look for the program: the path itself, or the name in each folder of PATH. */
+export function programCandidates(
+  program: string,
+  env: readonly string[],
+  workingDir: string,
+): readonly string[] {
+  const base = workingDir === '' ? '/' : workingDir;
+  if (program.includes('/')) return [posix.resolve('/', base, program)];
+  const path = env.findLast((entry) => entry.startsWith('PATH='))?.slice('PATH='.length) ?? defaultPath;
+  return path
+    .split(':')
+    .slice(0, maxCandidates)
+    .map((folder) => posix.resolve('/', base, folder, program));
+}
+
+/**
+ * Whether the container holds the program that it is to run. Asked before the start, because the init process in
+ * the container starts well and then exits with 127, which looks like an exit of the program's own.
+ */
+export async function holdsProgram(
+  docker: Docker,
+  container: string,
+  candidates: readonly string[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (const path of candidates) {
+    try {
+      const response = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
+        docker.getContainer(container).infoArchive({ path, abortSignal }),
+      );
+      response.resume();
+      return true;
+    } catch (error) {
+      if (engineStatus(error) === undefined) throw error;
+    }
+  }
+  return false;
+}
