@@ -1,5 +1,3 @@
-import type { Aside } from './sequencer.ts';
-
 export interface LogEntry {
   /** Counted from 0. */
   readonly index: number;
@@ -31,9 +29,9 @@ export interface LogGroup {
   readonly first: number;
   /** Canonical JSON texts, a line each: JSON has no raw newline. */
   readonly lines: string;
+  /** May be 0: then the group only has rows. */
   readonly count: number;
   readonly rows: readonly RowBatch[];
-  readonly asides: readonly Aside[];
 }
 
 /** The durable log. One writer at a time: it holds the lease whose epoch each write checks. */

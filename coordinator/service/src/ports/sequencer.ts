@@ -71,6 +71,8 @@ export interface Sequencer {
    * on) are durable. `asides` are computed from the events when the command is accepted.
    */
   submit(command: Command, asides?: (events: readonly Event[]) => readonly Aside[]): Promise<Outcome>;
+  /** Makes private rows durable that go with no event. */
+  record(asides: readonly Aside[]): Promise<void>;
   /** Called once a group, after it is durable, before the outcomes of its commands resolve. */
   onCommitted(listener: (events: readonly CommittedEvent[]) => void): () => void;
   /** Size of the log and hash of the state after exactly so many events; resolves once they are durable. */

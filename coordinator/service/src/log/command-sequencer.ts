@@ -1,0 +1,256 @@
+import type { Command } from '@capacloud/core/command';
+import type { Event } from '@capacloud/core/event';
+import { apply, decide, needsPlacement } from '@capacloud/core/machine';
+import { stateHash } from '@capacloud/core/snapshot';
+import type { State } from '@capacloud/core/state';
+import { canonicalJson } from '@capacloud/protocol/canonical';
+import type { Sha256Hex } from '@capacloud/protocol/ids';
+import { type LogPort, logLimits } from '../ports/log.ts';
+import type { Projection } from '../ports/projection.ts';
+import type { Aside, CommittedEvent, Outcome, Sequencer } from '../ports/sequencer.ts';
+import { Group } from './group.ts';
+
+export interface SequencerLimits {
+  /** Commands that wait to be durable; one more is refused with service.overloaded. */
+  readonly waitingCommands: number;
+  /** The same bound on the bytes of their events. */
+  readonly waitingBytes: number;
+  readonly groupEvents: number;
+  readonly groupBytes: number;
+}
+export const sequencerLimits: SequencerLimits = {
+  waitingCommands: 65_536,
+  waitingBytes: 64 * 1024 * 1024,
+  groupEvents: logLimits.groupEvents / 2,
+  groupBytes: logLimits.groupBytes / 2,
+};
+
+export interface SequencerParts {
+  readonly state: State;
+  readonly log: LogPort;
+  readonly fencingEpoch: number;
+  readonly projection: Projection;
+  /** The wall clock, Unix milliseconds. */
+  readonly now: () => number;
+  /** Called once when the process must not go on: an append failed or an invariant does not hold. */
+  readonly onFatal: (error: Error) => void;
+  readonly limits?: SequencerLimits;
+}
+
+const overloaded: Outcome = {
+  ok: false,
+  refusal: { code: 'service.overloaded', message: 'Too many commands wait for the disk.' },
+};
+const draining: Outcome = {
+  ok: false,
+  refusal: { code: 'service.draining', message: 'The coordinator no longer takes commands.' },
+};
+
+/**
+ * The single writer. A command is decided and applied in memory as it comes; its group is made durable by one
+ * transaction while the next one gathers; only then do listeners and callers hear of it.
+ */
+export class CommandSequencer implements Sequencer {
+  readonly state: State;
+  readonly #parts: SequencerParts;
+  readonly #limits: SequencerLimits;
+  readonly #listeners = new Set<(events: readonly CommittedEvent[]) => void>();
+  /** Closed groups, oldest first. The one in flight has left it. */
+  #sealed: Group[] = [];
+  #open: Group;
+  #next: number;
+  #waiting = 0;
+  #waitingBytes = 0;
+  #lastAt = 0;
+  #inFlight = false;
+  #scheduled = false;
+  #closed = false;
+  #failed = false;
+  #idle: (() => void)[] = [];
+
+  constructor(parts: SequencerParts) {
+    this.#parts = parts;
+    this.#limits = parts.limits ?? sequencerLimits;
+    this.state = parts.state;
+    this.#next = parts.log.size();
+    this.#open = new Group(this.#next);
+  }
+
+  submit(command: Command, asides?: (events: readonly Event[]) => readonly Aside[]): Promise<Outcome> {
+    // After a failure nothing may be said, not even a refusal: the process is about to end.
+    if (this.#failed) return new Promise(() => {});
+    if (this.#closed) return Promise.resolve(draining);
+    if (this.#waiting >= this.#limits.waitingCommands || this.#waitingBytes >= this.#limits.waitingBytes)
+      return Promise.resolve(overloaded);
+    try {
+      const result = this.#execute(command, asides);
+      this.#waiting += 1;
+      return new Promise((resolve) => {
+        this.#open.addOutcome(result, resolve);
+        this.#closeIfFull();
+        this.#schedule();
+      });
+    } catch (error) {
+      this.#fail(error);
+      return new Promise(() => {});
+    }
+  }
+
+  record(asides: readonly Aside[]): Promise<void> {
+    if (this.#failed) return new Promise(() => {});
+    try {
+      for (const aside of asides) this.#parts.projection.aside(aside);
+    } catch (error) {
+      this.#fail(error);
+    }
+    return this.#whenDurable(undefined);
+  }
+
+  onCommitted(listener: (events: readonly CommittedEvent[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  digest(): Promise<{ readonly size: number; readonly hash: Sha256Hex }> {
+    const digest = { size: this.#next, hash: stateHash(this.state) };
+    return this.#whenDurable(digest);
+  }
+
+  /** Runs `capture` on the state after exactly `size` events; resolves once these are durable. */
+  capture<T>(capture: (state: State) => T): Promise<{ readonly size: number; readonly value: T }> {
+    return this.#whenDurable({ size: this.#next, value: capture(this.state) });
+  }
+
+  /** Takes no more commands; resolves when everything taken is durable and told. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#failed) return;
+    if (this.#inFlight || this.#scheduled || this.#waiting > 0)
+      await new Promise<void>((resolve) => {
+        this.#idle.push(resolve);
+      });
+  }
+
+  #whenDurable<T>(value: T): Promise<T> {
+    if (this.#failed) return new Promise(() => {});
+    return new Promise((resolve) => {
+      this.#open.addWaiter(() => {
+        resolve(value);
+      });
+      this.#schedule();
+    });
+  }
+
+  /** Decides and applies. Throws when an invariant does not hold. */
+  #execute(command: Command, asides?: (events: readonly Event[]) => readonly Aside[]): Outcome {
+    const decision = decide(this.state, command);
+    if (!decision.ok) return decision;
+    const events = decision.value;
+    const entries: string[] = [];
+    for (const event of events) {
+      const entry = canonicalJson(event);
+      if (!fits(entry)) return tooLarge(event);
+      entries.push(entry);
+    }
+    const committed: CommittedEvent[] = [];
+    for (let i = 0; i < events.length; i++) {
+      const event = events[i] as Event;
+      const index = this.#next;
+      this.#parts.projection.before(this.state, event, index);
+      apply(this.state, event);
+      this.#parts.projection.after(this.state, event);
+      const one = { index, event };
+      committed.push(one);
+      this.#open.add(one, entries[i] as string);
+      this.#waitingBytes += (entries[i] as string).length;
+      this.#next += 1;
+    }
+    if (asides !== undefined) for (const aside of asides(events)) this.#parts.projection.aside(aside);
+    this.#lastAt = Math.max(this.#lastAt, command.at);
+    return { ok: true, events: committed };
+  }
+
+  /** So that neither a transaction nor the time to write it grows without bound. */
+  #closeIfFull(): void {
+    if (this.#open.count < this.#limits.groupEvents && this.#open.bytes < this.#limits.groupBytes) return;
+    this.#seal();
+  }
+
+  #seal(): void {
+    this.#open.seal(this.#parts.projection.take());
+    this.#sealed.push(this.#open);
+    this.#open = new Group(this.#next);
+  }
+
+  /** The commands of one turn of the event loop share a group. */
+  #schedule(): void {
+    if (this.#scheduled || this.#inFlight) return;
+    this.#scheduled = true;
+    setImmediate(this.#turn);
+  }
+
+  readonly #turn = (): void => {
+    this.#scheduled = false;
+    if (this.#failed || this.#inFlight) return;
+    try {
+      this.#place();
+      if (!this.#open.isEmpty) this.#seal();
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    const group = this.#sealed.shift();
+    if (group === undefined) this.#rest();
+    else void this.#commit(group);
+  };
+
+  /** Work and capacity that came in this turn meet in this turn's group. */
+  #place(): void {
+    while (!this.#closed && needsPlacement(this.state) && this.#open.count < this.#limits.groupEvents) {
+      const before = this.#next;
+      this.#execute({ type: 'place', at: Math.max(this.#parts.now(), this.#lastAt) });
+      if (this.#next === before) break;
+    }
+  }
+
+  async #commit(group: Group): Promise<void> {
+    this.#inFlight = true;
+    try {
+      if (group.count > 0 || group.hasRows)
+        await this.#parts.log.append(group.forLog(), this.#parts.fencingEpoch);
+      this.#inFlight = false;
+      this.#waiting -= group.outcomes;
+      this.#waitingBytes -= group.bytes;
+      for (const listener of this.#listeners) listener(group.events);
+      group.tell();
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    // Not at once: what the callers do with their outcomes belongs to the next group.
+    this.#schedule();
+  }
+
+  #rest(): void {
+    if (this.#waiting > 0) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#parts.onFatal(error instanceof Error ? error : new Error('the sequencer failed', { cause: error }));
+  }
+}
+
+function tooLarge(event: Event): Outcome {
+  const message = `The event ${event.type} is larger than an entry of the log may be.`;
+  return { ok: false, refusal: { code: 'request.too_large', message } };
+}
+
+/** Bytes of UTF-8 are at most three times the code units. */
+function fits(entry: string): boolean {
+  return entry.length * 3 <= logLimits.entryBytes || Buffer.byteLength(entry) <= logLimits.entryBytes;
+}

@@ -1,0 +1,91 @@
+import type { NodeStatus } from '@capacloud/core/event';
+import { type AccountId, type JobId, type NodeId, taskIdOf } from '@capacloud/protocol/ids';
+import type { Offer } from '@capacloud/protocol/resources';
+import type { AccountRow, ApiKeyRow, LedgerEntryRow, NodeRow, SystemAccount } from '../ports/read-store.ts';
+import { nodeStatusCodes, transferKindCodes } from './codes.ts';
+
+export interface StoredAccount {
+  readonly num: bigint;
+  readonly id: AccountId | SystemAccount;
+  readonly available_nano: bigint;
+  readonly held_nano: bigint;
+}
+
+export function accountRow(row: StoredAccount): AccountRow {
+  return { id: row.id, availableNano: row.available_nano, heldNano: row.held_nano };
+}
+
+export interface StoredEntry {
+  readonly event: bigint;
+  readonly kind: bigint;
+  readonly at: bigint;
+  readonly delta_nano: bigint;
+  readonly task: bigint | null;
+  readonly account_id: AccountId | SystemAccount;
+  readonly job_id: JobId | null;
+}
+
+export const selectEntries = `SELECT l.event, l.kind, l.at, l.delta_nano, l.task, a.id AS account_id, j.id AS job_id
+  FROM ledger_entries l JOIN accounts a ON a.num = l.account LEFT JOIN jobs j ON j.num = l.job
+  WHERE l.account = (SELECT num FROM accounts WHERE id = ?) AND l.event < ? ORDER BY l.event DESC LIMIT ?`;
+
+export function entryRow(row: StoredEntry): LedgerEntryRow {
+  return {
+    event: Number(row.event),
+    at: Number(row.at),
+    kind: transferKindCodes.nameOf(Number(row.kind)),
+    account: row.account_id,
+    deltaNano: row.delta_nano,
+    ...(row.job_id === null ? {} : { job: row.job_id }),
+    ...(row.job_id === null || row.task === null ? {} : { task: taskIdOf(row.job_id, Number(row.task)) }),
+  };
+}
+
+export interface StoredNode {
+  readonly num: bigint;
+  readonly id: NodeId;
+  readonly provider_id: AccountId;
+  readonly status: bigint;
+  readonly cause: string;
+  readonly accepting: bigint;
+  readonly offer: string | null;
+  readonly joined_at: bigint;
+}
+
+export const selectNode =
+  'SELECT n.*, a.id AS provider_id FROM nodes n JOIN accounts a ON a.num = n.provider';
+
+export function nodeRow(row: StoredNode): NodeRow {
+  const status: NodeStatus = nodeStatusCodes.nameOf(Number(row.status));
+  return {
+    id: row.id,
+    provider: row.provider_id,
+    status,
+    cause: row.cause,
+    accepting: row.accepting === 1n,
+    ...(row.offer === null ? {} : { offer: JSON.parse(row.offer) as Offer }),
+    joinedAt: Number(row.joined_at),
+  };
+}
+
+export interface StoredKey {
+  readonly id: string;
+  readonly account: AccountId;
+  readonly name: string;
+  readonly scopes: string;
+  readonly created_at: bigint;
+  readonly expires_at: bigint | null;
+  readonly revoked_at: bigint | null;
+}
+
+export function keyRow(row: StoredKey): ApiKeyRow {
+  return {
+    id: row.id,
+    account: row.account,
+    name: row.name,
+    scopes: row.scopes,
+    createdAt: Number(row.created_at),
+    ...(row.expires_at === null ? {} : { expiresAt: Number(row.expires_at) }),
+    ...(row.revoked_at === null ? {} : { revokedAt: Number(row.revoked_at) }),
+  };
+}

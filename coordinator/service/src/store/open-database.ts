@@ -1,0 +1,92 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { reasonNames, type TaskReason, taskReasons } from '@capacloud/protocol/reasons';
+import Database from 'better-sqlite3';
+import { systemAccounts } from './codes.ts';
+import { DataError } from './data-error.ts';
+import { applicationId, schema, schemaVersion } from './schema.ts';
+
+export function databasePath(dataDir: string): string {
+  return join(dataDir, 'coordinator.db');
+}
+
+/** Frames of the WAL before SQLite moves them into the file; larger than its default of 1,000 because a busy second writes more. */
+const autocheckpointFrames = 4000;
+const walBytes = 64 * 1024 * 1024;
+
+/**
+ * Opens the database for the one writer, and makes it on first use. Throws DataError: log.foreign for a file of
+ * another program or a newer release, log.damaged for one that cannot be read.
+ */
+export function openForWriting(path: string): Database.Database {
+  const database = guard(path, () => new Database(path));
+  guard(path, () => {
+    const isNew = database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
+    if (!isNew) check(database, path);
+    // better-sqlite3 builds SQLite so that WAL means synchronous=NORMAL; a commit must survive a power cut.
+    database.pragma('journal_mode = WAL');
+    database.pragma('synchronous = FULL');
+    database.pragma('foreign_keys = ON');
+    database.pragma(`wal_autocheckpoint = ${autocheckpointFrames}`);
+    database.pragma(`journal_size_limit = ${walBytes}`);
+    if (isNew) create(database);
+    addReasons(database);
+  });
+  return database;
+}
+
+/** Opens an existing database for reading; it may be in use. */
+export function openForReading(path: string): Database.Database {
+  if (!existsSync(path)) throw new DataError('log.foreign', `There is no log at ${path}.`);
+  const database = guard(path, () => new Database(path, { readonly: true, fileMustExist: true }));
+  guard(path, () => {
+    check(database, path);
+  });
+  return database;
+}
+
+function check(database: Database.Database, path: string): void {
+  if (database.pragma('application_id', { simple: true }) !== applicationId)
+    throw new DataError('log.foreign', `${path} was not written by a CapaCloud coordinator.`);
+  const version = database.pragma('user_version', { simple: true });
+  if (version !== schemaVersion)
+    throw new DataError(
+      'log.foreign',
+      `${path} has format ${String(version)}; this release reads format ${schemaVersion}.`,
+    );
+}
+
+function create(database: Database.Database): void {
+  database.transaction(() => {
+    database.exec(schema);
+    const addAccount = database.prepare('INSERT INTO accounts VALUES (?, ?, 0, 0)');
+    for (const [index, id] of systemAccounts.entries()) addAccount.run(index + 1, id);
+    database.pragma(`application_id = ${applicationId}`);
+    database.pragma(`user_version = ${schemaVersion}`);
+  })();
+}
+
+/** A newer release may know more reasons; codes that are stored stay as they are. */
+function addReasons(database: Database.Database): void {
+  const next = database.prepare<[], number>('SELECT coalesce(max(code) + 1, 0) FROM reasons').pluck();
+  const has = database.prepare<[string], number>('SELECT 1 FROM reasons WHERE name = ?').pluck();
+  const add = database.prepare('INSERT INTO reasons VALUES (?, ?)');
+  database.transaction(() => {
+    for (const name of reasonNames<TaskReason>(taskReasons))
+      if (has.get(name) === undefined) add.run(next.get(), name);
+  })();
+}
+
+function guard<T>(path: string, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof Database.SqliteError) {
+      if (error.code === 'SQLITE_NOTADB')
+        throw new DataError('log.foreign', `${path} is not a database of a coordinator.`, error);
+      if (error.code.startsWith('SQLITE_CORRUPT'))
+        throw new DataError('log.damaged', `${path} is damaged: ${error.message}.`, error);
+    }
+    throw error;
+  }
+}

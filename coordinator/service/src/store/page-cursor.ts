@@ -1,0 +1,35 @@
+import type { Page, PageRequest } from '../ports/read-store.ts';
+
+const cursorPattern = /^(0|[1-9][0-9]{0,15})$/;
+const maxLimit = 1000;
+
+/** Keyset paging by one whole number. Undefined: not a cursor of ours. `fallback` is where the first page begins. */
+export function cursorOf(page: PageRequest, fallback: number): number | undefined {
+  if (page.cursor === undefined) return fallback;
+  if (!cursorPattern.test(page.cursor)) return undefined;
+  const value = Number(page.cursor);
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
+/** How many rows to read: one more than asked, to learn whether more follow. */
+export function rowsToRead(page: PageRequest): number {
+  return clamp(page.limit) + 1;
+}
+
+/** `position` is what the next page continues after. */
+export function pageOf<R, T>(
+  rows: readonly R[],
+  page: PageRequest,
+  toItem: (row: R) => T,
+  position: (row: R) => number,
+): Page<T> {
+  const limit = clamp(page.limit);
+  const shown = rows.slice(0, limit);
+  const items = shown.map(toItem);
+  const last = shown.at(-1);
+  return rows.length > limit && last !== undefined ? { items, next: `${position(last)}` } : { items };
+}
+
+function clamp(limit: number): number {
+  return Math.min(Math.max(1, Math.floor(limit)), maxLimit);
+}

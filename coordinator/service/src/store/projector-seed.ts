@@ -1,0 +1,62 @@
+import type { LedgerAccount } from '@capacloud/core/ledger/transfers';
+import type { JobId, NodeId } from '@capacloud/protocol/ids';
+import type Database from 'better-sqlite3';
+import { CodeTable, jobStateCodes } from './codes.ts';
+import type { LiveJobEntry, ProjectorSeed } from './projector.ts';
+
+/** What the projections were when the last group was written. */
+export function readProjectorSeed(database: Database.Database): ProjectorSeed {
+  const accounts = database
+    .prepare<[], { num: bigint; id: LedgerAccount; available_nano: bigint; held_nano: bigint }>(
+      'SELECT num, id, available_nano, held_nano FROM accounts ORDER BY num',
+    )
+    .safeIntegers()
+    .all()
+    .map((row) => ({
+      num: Number(row.num),
+      id: row.id,
+      availableNano: row.available_nano,
+      heldNano: row.held_nano,
+    }));
+  const nodes = database
+    .prepare<[], { num: number; id: NodeId; joinedAt: number }>(
+      'SELECT num, id, joined_at AS joinedAt FROM nodes',
+    )
+    .all();
+  return { accounts, nodes, liveJobs: readLiveJobs(database), reasons: readReasons(database) };
+}
+
+export function readReasons(database: Database.Database): CodeTable<string> {
+  return new CodeTable(database.prepare<[], string>('SELECT name FROM reasons ORDER BY code').pluck().all());
+}
+
+function readLiveJobs(database: Database.Database): (readonly [JobId, LiveJobEntry])[] {
+  return database
+    .prepare<
+      [],
+      {
+        num: bigint;
+        id: JobId;
+        state: bigint;
+        active: bigint;
+        held_nano: bigint;
+        charged_nano: bigint;
+        ended_at: bigint | null;
+      }
+    >(
+      'SELECT num, id, state, active, held_nano, charged_nano, ended_at FROM jobs WHERE settled = 0 ORDER BY num',
+    )
+    .safeIntegers()
+    .all()
+    .map((row) => [
+      row.id,
+      {
+        num: Number(row.num),
+        state: jobStateCodes.nameOf(Number(row.state)),
+        active: Number(row.active),
+        heldNano: row.held_nano,
+        chargedNano: row.charged_nano,
+        endedAt: row.ended_at === null ? undefined : Number(row.ended_at),
+      },
+    ]);
+}

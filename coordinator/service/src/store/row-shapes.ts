@@ -1,0 +1,268 @@
+import type { RowBatch } from '../ports/log.ts';
+
+/** n: a number or null; a: a 64-bit amount; t: text or null. */
+export type ColumnKind = 'n' | 'a' | 't';
+
+/** A write of many rows: `head VALUES (…), (…) tail`. Columns of numbers come first, then amounts, then texts. */
+export interface RowShape {
+  readonly head: string;
+  readonly columns: readonly (readonly [name: string, kind: ColumnKind])[];
+  readonly tail?: string;
+}
+
+function upsert(table: string, keys: readonly string[], columns: RowShape['columns']): RowShape {
+  const changed = columns.map(([name]) => name).filter((name) => !keys.includes(name));
+  return {
+    head: `INSERT INTO ${table} (${columns.map(([name]) => name).join(', ')})`,
+    columns,
+    tail: `ON CONFLICT (${keys.join(', ')}) DO UPDATE SET ${changed.map((name) => `${name} = excluded.${name}`).join(', ')}`,
+  };
+}
+
+function insert(table: string, columns: RowShape['columns']): RowShape {
+  return { head: `INSERT INTO ${table} (${columns.map(([name]) => name).join(', ')})`, columns };
+}
+
+/** In the order in which a group writes them. An insert that meets its key is a violated invariant, not an update. */
+export const rowShapes = {
+  accounts: upsert(
+    'accounts',
+    ['num'],
+    [
+      ['num', 'n'],
+      ['available_nano', 'a'],
+      ['held_nano', 'a'],
+      ['id', 't'],
+    ],
+  ),
+  nodes: upsert(
+    'nodes',
+    ['num'],
+    [
+      ['num', 'n'],
+      ['provider', 'n'],
+      ['status', 'n'],
+      ['accepting', 'n'],
+      ['joined_at', 'n'],
+      ['id', 't'],
+      ['cause', 't'],
+      ['offer', 't'],
+    ],
+  ),
+  jobs: insert('jobs', [
+    ['num', 'n'],
+    ['account', 'n'],
+    ['state', 'n'],
+    ['queued', 'n'],
+    ['active', 'n'],
+    ['succeeded', 'n'],
+    ['failed', 'n'],
+    ['cancelled', 'n'],
+    ['expired', 'n'],
+    ['ended_at', 'n'],
+    ['total', 'n'],
+    ['submitted_at', 'n'],
+    ['settled', 'n'],
+    ['max_rate_nano', 'a'],
+    ['held_nano', 'a'],
+    ['charged_nano', 'a'],
+    ['id', 't'],
+    ['resources', 't'],
+    ['spec_hash', 't'],
+  ]),
+  jobTasks: {
+    head: `WITH RECURSIVE fresh (job, total, reason, at) AS (`,
+    columns: [
+      ['job', 'n'],
+      ['total', 'n'],
+      ['reason', 'n'],
+      ['at', 'n'],
+    ],
+    tail: `), each (job, task, total, reason, at) AS (
+  SELECT job, 0, total, reason, at FROM fresh
+  UNION ALL SELECT job, task + 1, total, reason, at FROM each WHERE task + 1 < total)
+INSERT INTO tasks (job, task, state, reason, attempt, updated_at, rate_nano)
+SELECT job, task, 0, reason, 0, at, 0 FROM each`,
+  },
+  jobChanges: {
+    head: `WITH changed (num, state, queued, active, succeeded, failed, cancelled, expired, ended_at, settled, held_nano, charged_nano) AS (`,
+    columns: [
+      ['num', 'n'],
+      ['state', 'n'],
+      ['queued', 'n'],
+      ['active', 'n'],
+      ['succeeded', 'n'],
+      ['failed', 'n'],
+      ['cancelled', 'n'],
+      ['expired', 'n'],
+      ['ended_at', 'n'],
+      ['settled', 'n'],
+      ['held_nano', 'a'],
+      ['charged_nano', 'a'],
+    ],
+    tail: `) UPDATE jobs SET state = c.state, queued = c.queued, active = c.active, succeeded = c.succeeded,
+failed = c.failed, cancelled = c.cancelled, expired = c.expired, ended_at = c.ended_at, held_nano = c.held_nano,
+charged_nano = c.charged_nano, settled = c.settled FROM changed c WHERE jobs.num = c.num`,
+  },
+  tasks: upsert(
+    'tasks',
+    ['job', 'task'],
+    [
+      ['job', 'n'],
+      ['task', 'n'],
+      ['state', 'n'],
+      ['reason', 'n'],
+      ['attempt', 'n'],
+      ['node', 'n'],
+      ['provider', 'n'],
+      ['assigned_at', 'n'],
+      ['running_at', 'n'],
+      ['updated_at', 'n'],
+      ['rate_nano', 'a'],
+    ],
+  ),
+  attempts: insert('attempts', [
+    ['job', 'n'],
+    ['task', 'n'],
+    ['attempt', 'n'],
+    ['node', 'n'],
+    ['provider', 'n'],
+    ['reason', 'n'],
+    ['exit_code', 'n'],
+    ['metered_ms', 'n'],
+    ['assigned_at', 'n'],
+    ['running_at', 'n'],
+    ['ended_at', 'n'],
+    ['rate_nano', 'a'],
+    ['charged_nano', 'a'],
+  ]),
+  pays: insert('pays', [
+    ['job', 'n'],
+    ['task', 'n'],
+    ['event', 'n'],
+  ]),
+  ledgerEntries: insert('ledger_entries', [
+    ['account', 'n'],
+    ['event', 'n'],
+    ['kind', 'n'],
+    ['at', 'n'],
+    ['job', 'n'],
+    ['task', 'n'],
+    ['delta_nano', 'a'],
+  ]),
+  jobSpecs: insert('job_specs', [
+    ['job', 'n'],
+    ['spec', 't'],
+    ['salt', 't'],
+    ['name', 't'],
+    ['image', 't'],
+  ]),
+  receipts: upsert(
+    'receipts',
+    ['job', 'task', 'attempt'],
+    [
+      ['job', 'n'],
+      ['task', 'n'],
+      ['attempt', 'n'],
+      ['hash', 't'],
+      ['signed', 't'],
+    ],
+  ),
+  sessions: upsert(
+    'sessions',
+    ['session_key'],
+    [
+      ['session_key', 't'],
+      ['delegation', 't'],
+      ['signature', 't'],
+    ],
+  ),
+  apiKeys: insert('api_keys', [
+    ['created_at', 'n'],
+    ['expires_at', 'n'],
+    ['hash', 't'],
+    ['id', 't'],
+    ['account', 't'],
+    ['scopes', 't'],
+    ['name', 't'],
+  ]),
+  apiKeyRevocations: {
+    head: 'WITH revoked (at, id) AS (',
+    columns: [
+      ['at', 'n'],
+      ['id', 't'],
+    ],
+    tail: ') UPDATE api_keys SET revoked_at = r.at FROM revoked r WHERE api_keys.id = r.id AND revoked_at IS NULL',
+  },
+  idempotency: upsert(
+    'idempotency',
+    ['account', 'key'],
+    [
+      ['status', 'n'],
+      ['at', 'n'],
+      ['account', 't'],
+      ['key', 't'],
+      ['request_hash', 't'],
+      ['body', 't'],
+    ],
+  ),
+} as const satisfies Record<string, RowShape>;
+
+export type RowShapeName = keyof typeof rowShapes;
+export const rowShapeNames = Object.keys(rowShapes) as readonly RowShapeName[];
+
+export function isRowShapeName(name: string): name is RowShapeName {
+  return Object.hasOwn(rowShapes, name);
+}
+
+const least64 = -(2n ** 63n);
+const most64 = 2n ** 63n - 1n;
+
+/** Collects rows of one shape. Values stand in the order of its columns. */
+export class RowBuffer {
+  readonly name: RowShapeName;
+  #rows = 0;
+  #numbers: number[] = [];
+  #amounts: bigint[] = [];
+  #texts: (string | null)[] = [];
+
+  constructor(name: RowShapeName) {
+    this.name = name;
+  }
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** NaN is null. */
+  add(
+    numbers: readonly number[],
+    amounts: readonly bigint[] = [],
+    texts: readonly (string | null)[] = [],
+  ): void {
+    for (let i = 0; i < numbers.length; i++) this.#numbers.push(numbers[i] as number);
+    for (let i = 0; i < amounts.length; i++) {
+      const amount = amounts[i] as bigint;
+      // A 64-bit array would wrap, and a balance with it.
+      if (amount < least64 || amount > most64) throw new RangeError('an amount does not fit 64 bits');
+      this.#amounts.push(amount);
+    }
+    for (let i = 0; i < texts.length; i++) this.#texts.push(texts[i] as string | null);
+    this.#rows += 1;
+  }
+
+  take(): RowBatch {
+    const batch: RowBatch = {
+      statement: this.name,
+      rows: this.#rows,
+      numbers: Float64Array.from(this.#numbers),
+      amounts: BigInt64Array.from(this.#amounts),
+      texts: this.#texts,
+    };
+    this.#rows = 0;
+    this.#numbers = [];
+    this.#amounts = [];
+    this.#texts = [];
+    return batch;
+  }
+}

@@ -1,0 +1,67 @@
+import type Database from 'better-sqlite3';
+import type { ArtifactWrite, Write } from './write-message.ts';
+
+/** Writes what is durable beside the log: checkpoints, artifact metadata, and the removal of what has aged. */
+export class SideWriter {
+  readonly #run: (write: Exclude<Write, { readonly kind: 'group' }>) => void;
+
+  constructor(database: Database.Database) {
+    const addCheckpoint = database.prepare('INSERT OR IGNORE INTO checkpoints VALUES (?, ?, ?)');
+    const pruneKeys = database.prepare('DELETE FROM idempotency WHERE at < ?');
+    // The newest stays whatever its age: the next start checks the log against it.
+    const pruneCheckpoints = database.prepare(
+      'DELETE FROM checkpoints WHERE at < ? AND size < (SELECT max(size) FROM checkpoints)',
+    );
+    const writeArtifact = artifactWriter(database);
+    this.#run = (write) => {
+      switch (write.kind) {
+        case 'checkpoint':
+          addCheckpoint.run(write.size, write.note, write.at);
+          break;
+        case 'prune':
+          pruneKeys.run(write.idempotencyBefore);
+          pruneCheckpoints.run(write.checkpointsBefore);
+          break;
+        default:
+          writeArtifact(write);
+      }
+    };
+  }
+
+  /** Inside a transaction. */
+  write(write: Exclude<Write, { readonly kind: 'group' }>): void {
+    this.#run(write);
+  }
+}
+
+function artifactWriter(database: Database.Database): (write: ArtifactWrite) => void {
+  const put = database.prepare('INSERT OR IGNORE INTO artifacts VALUES (?, ?, 0, ?)');
+  const complete = database.prepare('UPDATE artifacts SET complete = 1 WHERE sha256 = ?');
+  const addRef = database.prepare(
+    'INSERT OR IGNORE INTO artifact_refs SELECT sha256, ?, ? FROM artifacts WHERE sha256 = ?',
+  );
+  const removeRef = database.prepare(
+    'DELETE FROM artifact_refs WHERE account = ? AND job = ? AND sha256 = ?',
+  );
+  const remove = database.prepare('DELETE FROM artifacts WHERE sha256 = ?');
+  return (write) => {
+    switch (write.kind) {
+      case 'artifact.put':
+        put.run(write.ref.sha256, write.sizeBytes, write.at);
+        addRef.run(write.ref.account, write.ref.job ?? '', write.ref.sha256);
+        break;
+      case 'artifact.complete':
+        complete.run(write.sha256);
+        break;
+      case 'artifact.add_ref':
+        addRef.run(write.ref.account, write.ref.job ?? '', write.ref.sha256);
+        break;
+      case 'artifact.remove_ref':
+        removeRef.run(write.ref.account, write.ref.job ?? '', write.ref.sha256);
+        break;
+      case 'artifact.remove':
+        remove.run(write.sha256);
+        break;
+    }
+  };
+}

@@ -1,0 +1,76 @@
+import type { AccountId, JobId, Sha256Hex } from '@capacloud/protocol/ids';
+import type Database from 'better-sqlite3';
+import type { ArtifactIndex, ArtifactRef, ArtifactRow } from '../ports/artifact-index.ts';
+import type { ArtifactWrite } from './write-message.ts';
+
+const maxRefs = 1000;
+
+interface StoredArtifact {
+  readonly sha256: Sha256Hex;
+  readonly size_bytes: number;
+  readonly complete: number;
+  readonly created_at: number;
+}
+interface StoredRef {
+  readonly sha256: Sha256Hex;
+  readonly account: AccountId;
+  readonly job: JobId | '';
+}
+
+function artifactRow(row: StoredArtifact): ArtifactRow {
+  return {
+    sha256: row.sha256,
+    sizeBytes: row.size_bytes,
+    complete: row.complete === 1,
+    createdAt: row.created_at,
+  };
+}
+
+function refRow({ sha256, account, job }: StoredRef): ArtifactRef {
+  return job === '' ? { sha256, account } : { sha256, account, job };
+}
+
+/** Artifact metadata: written by the writer thread, read through a connection of this thread. */
+export function createArtifactIndex(
+  database: Database.Database,
+  write: (write: ArtifactWrite) => Promise<void>,
+): ArtifactIndex {
+  const one = database.prepare<[string], StoredArtifact>('SELECT * FROM artifacts WHERE sha256 = ?');
+  const refs = database.prepare<[string, string | null, string | null], StoredRef>(
+    `SELECT * FROM artifact_refs WHERE sha256 = ? AND (? IS NULL OR account = ?) LIMIT ${maxRefs}`,
+  );
+  const totalOf = database
+    .prepare<[string], number>(
+      `SELECT coalesce(sum(size_bytes), 0) FROM artifacts
+       WHERE sha256 IN (SELECT sha256 FROM artifact_refs WHERE account = ?)`,
+    )
+    .pluck();
+  const total = database.prepare<[], number>('SELECT coalesce(sum(size_bytes), 0) FROM artifacts').pluck();
+  const stale = database.prepare<[number, number], StoredArtifact>(
+    `SELECT * FROM artifacts a WHERE created_at < ?
+       AND (complete = 0 OR NOT EXISTS (SELECT 1 FROM artifact_refs r WHERE r.sha256 = a.sha256))
+     ORDER BY created_at LIMIT ?`,
+  );
+  const get = (sha256: Sha256Hex) => {
+    const row = one.get(sha256);
+    return row === undefined ? undefined : artifactRow(row);
+  };
+  return {
+    async put(ref, sizeBytes, at) {
+      await write({ kind: 'artifact.put', ref, sizeBytes, at });
+      const row = get(ref.sha256);
+      if (row === undefined) throw new Error('an artifact was removed while it was put');
+      return row;
+    },
+    markComplete: (sha256) => write({ kind: 'artifact.complete', sha256 }),
+    get: (sha256) => Promise.resolve(get(sha256)),
+    addRef: (ref) => write({ kind: 'artifact.add_ref', ref }),
+    removeRef: (ref) => write({ kind: 'artifact.remove_ref', ref }),
+    listRefs: (sha256, account) =>
+      Promise.resolve(refs.all(sha256, account ?? null, account ?? null).map(refRow)),
+    totalBytes: (account) =>
+      Promise.resolve((account === undefined ? total.get() : totalOf.get(account)) ?? 0),
+    listStale: (before, limit) => Promise.resolve(stale.all(before, limit).map(artifactRow)),
+    remove: (sha256) => write({ kind: 'artifact.remove', sha256 }),
+  };
+}

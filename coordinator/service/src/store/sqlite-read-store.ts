@@ -1,0 +1,240 @@
+import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import { jobIdOf, taskIndexOf } from '@capacloud/protocol/ids';
+import type { JobStateName, TaskStateName } from '@capacloud/protocol/views';
+import type Database from 'better-sqlite3';
+import type { AttemptRow, JobRow, Paged, PageRequest, ReadStore, TaskRow } from '../ports/read-store.ts';
+import {
+  accountRow,
+  entryRow,
+  keyRow,
+  nodeRow,
+  type StoredAccount,
+  type StoredEntry,
+  type StoredKey,
+  type StoredNode,
+  selectEntries,
+  selectNode,
+} from './account-queries.ts';
+import { type CodeTable, jobStateCodes, taskStateCodes } from './codes.ts';
+import {
+  attemptRow,
+  jobRow,
+  type StoredAttempt,
+  type StoredJob,
+  type StoredTask,
+  selectAttempts,
+  selectJob,
+  selectTask,
+  taskRow,
+} from './job-queries.ts';
+import { cursorOf, pageOf, rowsToRead } from './page-cursor.ts';
+
+/** Attempts of one task that are shown; a task's budgets keep it far below. */
+const maxAttempts = 1000;
+const maxKeys = 1000;
+const beyond = Number.MAX_SAFE_INTEGER;
+
+/** Reads the projections through a connection of this thread. Every read is one indexed query of bounded size. */
+export function createReadStore(database: Database.Database, reasons: CodeTable<string>): ReadStore {
+  const statements = new Map<string, Database.Statement<unknown[]>>();
+  const prepared = (sql: string): Database.Statement<unknown[]> => {
+    let statement = statements.get(sql);
+    if (statement === undefined) {
+      statement = database.prepare(sql).safeIntegers();
+      statements.set(sql, statement);
+    }
+    return statement;
+  };
+  const all = <R>(sql: string, ...values: unknown[]) => prepared(sql).all(...values) as R[];
+  const one = <R>(sql: string, ...values: unknown[]) => prepared(sql).get(...values) as R | undefined;
+  const jobNum = (job: JobId) => one<{ num: bigint }>('SELECT num FROM jobs WHERE id = ?', job)?.num;
+  return {
+    ...jobReads(all, one, jobNum, reasons),
+    ...nodeReads(all, one),
+    ...ledgerReads(all, one),
+    ...keyReads(all, one),
+    ...privateReads(one, jobNum),
+  };
+}
+
+type All = <R>(sql: string, ...values: unknown[]) => R[];
+type One = <R>(sql: string, ...values: unknown[]) => R | undefined;
+type JobNum = (job: JobId) => bigint | undefined;
+type Part<K extends keyof ReadStore> = Pick<ReadStore, K>;
+
+function jobReads(
+  all: All,
+  one: One,
+  jobNum: JobNum,
+  reasons: CodeTable<string>,
+): Part<'listJobs' | 'getJob' | 'listTasks' | 'getTask' | 'listAttempts' | 'getAttempt'> {
+  const attempts = (task: TaskId): readonly AttemptRow[] => {
+    const key = [jobNum(jobIdOf(task)), taskIndexOf(task)];
+    if (key[0] === undefined) return [];
+    return all<StoredAttempt>(
+      `${selectAttempts} ORDER BY each.attempt DESC LIMIT ${maxAttempts}`,
+      ...key,
+      ...key,
+    )
+      .reverse()
+      .map((row) => attemptRow(row, reasons));
+  };
+  return {
+    async listJobs(
+      account: AccountId,
+      filter: { readonly state?: JobStateName },
+      page: PageRequest,
+    ): Paged<JobRow> {
+      const before = cursorOf(page, beyond);
+      if (before === undefined) return undefined;
+      const where = 'WHERE j.account = (SELECT num FROM accounts WHERE id = ?) AND j.num < ?';
+      const rest = [before, rowsToRead(page)];
+      const rows =
+        filter.state === undefined
+          ? all<StoredJob>(`${selectJob} ${where} ORDER BY j.num DESC LIMIT ?`, account, ...rest)
+          : all<StoredJob>(
+              `${selectJob} ${where} AND j.state = ? ORDER BY j.num DESC LIMIT ?`,
+              account,
+              before,
+              jobStateCodes.codeOf(filter.state),
+              rowsToRead(page),
+            );
+      return pageOf(rows, page, jobRow, (row) => Number(row.num));
+    },
+    async getJob(job: JobId) {
+      const row = one<StoredJob>(`${selectJob} WHERE j.id = ?`, job);
+      return row === undefined ? undefined : jobRow(row);
+    },
+    async listTasks(
+      job: JobId,
+      filter: { readonly state?: TaskStateName },
+      page: PageRequest,
+    ): Paged<TaskRow> {
+      const from = cursorOf(page, 0);
+      if (from === undefined) return undefined;
+      const num = jobNum(job);
+      if (num === undefined) return { items: [] };
+      const state = filter.state === undefined ? -1 : taskStateCodes.codeOf(filter.state);
+      const rows = all<StoredTask>(
+        `${selectTask} WHERE t.job = ? AND t.task >= ? AND (? = -1 OR t.state = ?) ORDER BY t.task LIMIT ?`,
+        num,
+        from,
+        state,
+        state,
+        rowsToRead(page),
+      );
+      return pageOf(
+        rows,
+        page,
+        (row) => taskRow(row, reasons),
+        (row) => Number(row.task) + 1,
+      );
+    },
+    async getTask(task: TaskId) {
+      const num = jobNum(jobIdOf(task));
+      const row = one<StoredTask>(
+        `${selectTask} WHERE t.job = ? AND t.task = ?`,
+        num ?? -1,
+        taskIndexOf(task),
+      );
+      return row === undefined ? undefined : taskRow(row, reasons);
+    },
+    async listAttempts(task: TaskId) {
+      return attempts(task);
+    },
+    async getAttempt(task: TaskId, attempt: number) {
+      return attempts(task).find((each) => each.attempt === attempt);
+    },
+  };
+}
+
+function nodeReads(all: All, one: One): Part<'listNodes' | 'getNode'> {
+  return {
+    async listNodes(page: PageRequest) {
+      const after = cursorOf(page, 0);
+      if (after === undefined) return undefined;
+      const rows = all<StoredNode>(
+        `${selectNode} WHERE n.num > ? ORDER BY n.num LIMIT ?`,
+        after,
+        rowsToRead(page),
+      );
+      return pageOf(rows, page, nodeRow, (row) => Number(row.num));
+    },
+    async getNode(node: NodeId) {
+      const row = one<StoredNode>(`${selectNode} WHERE n.id = ?`, node);
+      return row === undefined ? undefined : nodeRow(row);
+    },
+  };
+}
+
+function ledgerReads(all: All, one: One): Part<'listAccounts' | 'getAccount' | 'listLedgerEntries'> {
+  return {
+    async listAccounts(page: PageRequest) {
+      const after = cursorOf(page, 0);
+      if (after === undefined) return undefined;
+      const sql = 'SELECT * FROM accounts WHERE num > ? ORDER BY num LIMIT ?';
+      const rows = all<StoredAccount>(sql, after, rowsToRead(page));
+      return pageOf(rows, page, accountRow, (row) => Number(row.num));
+    },
+    async getAccount(account) {
+      const row = one<StoredAccount>('SELECT * FROM accounts WHERE id = ?', account);
+      return row === undefined ? undefined : accountRow(row);
+    },
+    async listLedgerEntries(account, page: PageRequest) {
+      const before = cursorOf(page, beyond);
+      if (before === undefined) return undefined;
+      const rows = all<StoredEntry>(selectEntries, account, before, rowsToRead(page));
+      return pageOf(rows, page, entryRow, (row) => Number(row.event));
+    },
+  };
+}
+
+function keyReads(all: All, one: One): Part<'getApiKey' | 'listApiKeys' | 'getIdempotency'> {
+  return {
+    async getApiKey(hash: Sha256Hex) {
+      const row = one<StoredKey>('SELECT * FROM api_keys WHERE hash = ?', hash);
+      return row === undefined ? undefined : keyRow(row);
+    },
+    async listApiKeys(account: AccountId) {
+      return all<StoredKey>(
+        `SELECT * FROM api_keys WHERE account = ? AND revoked_at IS NULL ORDER BY created_at DESC LIMIT ${maxKeys}`,
+        account,
+      ).map(keyRow);
+    },
+    async getIdempotency(account: AccountId, key: string) {
+      const row = one<{ request_hash: Sha256Hex; status: bigint; body: string; at: bigint }>(
+        'SELECT * FROM idempotency WHERE account = ? AND key = ?',
+        account,
+        key,
+      );
+      if (row === undefined) return undefined;
+      return {
+        requestHash: row.request_hash,
+        status: Number(row.status),
+        body: row.body,
+        at: Number(row.at),
+      };
+    },
+  };
+}
+
+function privateReads(one: One, jobNum: JobNum): Part<'getJobSpec' | 'getReceipt' | 'getSession'> {
+  return {
+    async getJobSpec(job: JobId) {
+      const sql = 'SELECT spec, salt FROM job_specs WHERE job = (SELECT num FROM jobs WHERE id = ?)';
+      return one<{ spec: string; salt: string }>(sql, job);
+    },
+    async getReceipt(task: TaskId, attempt: number) {
+      return one<{ hash: Sha256Hex; signed: string }>(
+        'SELECT hash, signed FROM receipts WHERE job = ? AND task = ? AND attempt = ?',
+        jobNum(jobIdOf(task)) ?? -1,
+        taskIndexOf(task),
+        attempt,
+      );
+    },
+    async getSession(sessionKey: string) {
+      const sql = 'SELECT delegation, signature FROM sessions WHERE session_key = ?';
+      return one<{ delegation: string; signature: string }>(sql, sessionKey);
+    },
+  };
+}

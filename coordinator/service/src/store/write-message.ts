@@ -1,0 +1,32 @@
+import type { ErrorCode } from '@capacloud/protocol/errors';
+import type { Sha256Hex } from '@capacloud/protocol/ids';
+import type { ArtifactRef } from '../ports/artifact-index.ts';
+import type { LogGroup } from '../ports/log.ts';
+
+/** What the writer thread is asked to make durable. Each is one transaction, taken in order. */
+export type Write =
+  | { readonly kind: 'group'; readonly group: LogGroup }
+  | { readonly kind: 'checkpoint'; readonly size: number; readonly note: string; readonly at: number }
+  | { readonly kind: 'prune'; readonly idempotencyBefore: number; readonly checkpointsBefore: number }
+  | ArtifactWrite;
+export type ArtifactWrite =
+  | {
+      readonly kind: 'artifact.put';
+      readonly ref: ArtifactRef;
+      readonly sizeBytes: number;
+      readonly at: number;
+    }
+  | { readonly kind: 'artifact.complete'; readonly sha256: Sha256Hex }
+  | { readonly kind: 'artifact.add_ref' | 'artifact.remove_ref'; readonly ref: ArtifactRef }
+  | { readonly kind: 'artifact.remove'; readonly sha256: Sha256Hex };
+
+export interface WriteRequest {
+  readonly id: number;
+  readonly fencingEpoch: number;
+  readonly write: Write;
+}
+export type WriterReply =
+  | { readonly kind: 'ready'; readonly epoch: number; readonly size: number }
+  | { readonly kind: 'refused'; readonly code: ErrorCode; readonly message: string }
+  | { readonly kind: 'done'; readonly id: number }
+  | { readonly kind: 'failed'; readonly id: number; readonly message: string };
