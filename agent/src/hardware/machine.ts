@@ -73,7 +73,12 @@ export class Machine {
       this.#watch(
         nvidiaProbe(),
         signal,
-        (facts) => this.#setDevices(observeDevices(this.#histories, facts)),
+        (facts) =>
+          this.#setDevices(
+            facts === undefined
+              ? observeSilence(this.#histories, 'The driver is gone.')
+              : observeDevices(this.#histories, facts),
+          ),
         (error) => this.#setDevices(observeSilence(this.#histories, error)),
       ),
     ]);

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
 import { type NvidiaSmiReport, parseNvidiaSmi } from 'nvidia-smi-parser';
 import type { Probe } from './probe.ts';
 
@@ -11,49 +11,63 @@ export interface NvidiaFacts {
 const maxOutputBytes = 8 * 1024 * 1024;
 
 /** No driver here: nothing is wrong, there is just no such GPU (yet). */
-export class NvidiaAbsent extends Error {
+class NvidiaAbsent extends Error {
   override readonly name = 'NvidiaAbsent';
 }
 
-/**
- * Runs a query in a child process. A GPU that fell off the bus can hang nvidia-smi in the kernel, where no signal
- * ends it: the probe's own deadline lets go of it then.
- */
-function query(command: string, args: readonly string[], signal: AbortSignal): Promise<string> {
-  return new Promise((resolve, reject) => {
-    execFile(
-      command,
-      args,
-      { signal, killSignal: 'SIGKILL', maxBuffer: maxOutputBytes, encoding: 'utf8' },
-      (error, stdout) => {
+/** nvidia-smi in a child process, one at a time. */
+class NvidiaSmi {
+  readonly #command: string;
+  #child: ChildProcess | undefined;
+
+  constructor(command: string) {
+    this.#command = command;
+  }
+
+  /**
+   * A GPU that fell off the bus can hang nvidia-smi in the kernel, where no signal ends it. The probe's deadline
+   * lets go of it, and no second one is started beside it.
+   */
+  query(args: readonly string[], signal: AbortSignal): Promise<string> {
+    const running = this.#child;
+    if (running?.pid !== undefined && running.exitCode === null && running.signalCode === null) {
+      return Promise.reject(new Error('an earlier nvidia-smi hangs and cannot be ended'));
+    }
+    return new Promise((resolve, reject) => {
+      const options = { signal, killSignal: 'SIGKILL', maxBuffer: maxOutputBytes, encoding: 'utf8' } as const;
+      this.#child = execFile(this.#command, args, options, (error, stdout) => {
         if (error === null) return resolve(stdout);
-        if (error.code === 'ENOENT')
+        if (error.code === 'ENOENT') {
           return reject(new NvidiaAbsent('nvidia-smi is not installed', { cause: error }));
+        }
         // It exits with an error for one lost GPU and still prints the others.
         if (stdout.trim() !== '') return resolve(stdout);
         reject(error);
-      },
-    );
-  });
+      });
+    });
+  }
 }
 
-export function nvidiaProbe(command = 'nvidia-smi'): Probe<NvidiaFacts> {
+/** Gives undefined where there is no NVIDIA driver. */
+export function nvidiaProbe(command = 'nvidia-smi'): Probe<NvidiaFacts | undefined> {
+  const smi = new NvidiaSmi(command);
   return {
     name: 'nvidia',
     deadlineMs: 20_000,
     everyMs: 30_000,
     async read(signal) {
-      const result = parseNvidiaSmi(await query(command, ['-q', '-x'], signal));
-      if (!result.ok) {
-        if (result.code === 'NO_DEVICES') throw new NvidiaAbsent(result.message);
-        throw new Error(`${result.message} ${result.hint}`);
+      try {
+        const result = parseNvidiaSmi(await smi.query(['-q', '-x'], signal));
+        if (!result.ok && result.code === 'NO_DEVICES') return undefined;
+        if (!result.ok) throw new Error(`${result.message} ${result.hint}`);
+        const csv = await smi
+          .query(['--query-gpu=uuid,compute_cap', '--format=csv,noheader'], signal)
+          .catch(() => '');
+        return { report: result.value, capabilities: parseCapabilities(csv) };
+      } catch (error) {
+        if (error instanceof NvidiaAbsent) return undefined;
+        throw error;
       }
-      const csv = await query(
-        command,
-        ['--query-gpu=uuid,compute_cap', '--format=csv,noheader'],
-        signal,
-      ).catch(() => '');
-      return { report: result.value, capabilities: parseCapabilities(csv) };
     },
   };
 }

@@ -1,0 +1,146 @@
+import { errorCatalogue } from '@capacloud/protocol/errors';
+import type { Refusal } from '@capacloud/protocol/result';
+import { Command, Option } from 'commander';
+import { type AgentConfig, defaultConfigFile, readConfigFile, resolveConfig } from './config.ts';
+import { type DoctorParts, examine } from './doctor.ts';
+import { type RawValue, settings } from './setting.ts';
+import { setUp } from './setup.ts';
+import { askStatus } from './status-socket.ts';
+import { type AgentStatus, statusText } from './status-text.ts';
+
+export interface CommandParts {
+  readonly version: string;
+  readonly run: (config: AgentConfig) => Promise<void>;
+  readonly pingEngine: (config: AgentConfig) => DoctorParts['pingEngine'];
+}
+
+type Options = Readonly<Record<string, RawValue | undefined>>;
+
+/** A refusal on its way to the exit status: 2 is usage and configuration, 1 the rest. */
+class CommandFailed extends Error {
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+function refused(refusal: Refusal): CommandFailed {
+  const { hint } = errorCatalogue[refusal.code];
+  const text = `${refusal.message}\n  hint: ${refusal.hint ?? hint} [${refusal.code}]`;
+  return new CommandFailed(text, refusal.code === 'config.invalid' ? 2 : 1);
+}
+
+/** resources.cpu → --cpu, ask.cpu_hour → --ask-cpu-hour, state_dir → --state-dir. */
+function flagOf(key: string): string {
+  return key.replace(/^resources\./, '').replace(/[._]/g, '-');
+}
+
+function optionOf({ key, shape, help }: (typeof settings)[number]): Option {
+  return new Option(key === 'allow_root' ? '--allow-root' : `--${flagOf(key)} <${shape}>`, help);
+}
+
+function withSettings(command: Command): Command {
+  command.option('--config <file>', `configuration file (default: ${defaultConfigFile})`);
+  for (const setting of settings) command.addOption(optionOf(setting));
+  return command;
+}
+
+function flagsOf(options: Options): Readonly<Record<string, RawValue>> {
+  const flags: Record<string, RawValue> = {};
+  for (const setting of settings) {
+    const value = options[optionOf(setting).attributeName()];
+    if (value !== undefined) flags[setting.key] = value;
+  }
+  return flags;
+}
+
+async function loadConfig(options: Options): Promise<AgentConfig> {
+  const asked = typeof options.config === 'string' ? options.config : undefined;
+  const { text } = await readConfigFile(asked, process.env).catch((error: unknown) => {
+    throw new CommandFailed(error instanceof Error ? error.message : String(error), 2);
+  });
+  const config = resolveConfig({ file: text, env: process.env, flags: flagsOf(options) });
+  if (!config.ok) throw refused(config.refusal);
+  return config.value;
+}
+
+async function status(options: Options): Promise<void> {
+  const config = await loadConfig(options);
+  const answer = await askStatus(config.statusSocket).catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CommandFailed(
+      `no agent answers at ${config.statusSocket}: ${why}\n  hint: Start it: capacloud-agent run.`,
+      1,
+    );
+  });
+  console.log(options.json === true ? JSON.stringify(answer) : statusText(answer as AgentStatus));
+}
+
+async function doctor(options: Options, parts: CommandParts): Promise<void> {
+  const config = await loadConfig(options);
+  const findings = await examine({ config, pingEngine: parts.pingEngine(config) });
+  if (options.json === true) {
+    console.log(JSON.stringify({ ok: findings.every((finding) => finding.ok), checks: findings }));
+  } else {
+    for (const { id, ok, is, should, mend } of findings) {
+      console.log(
+        `${ok ? 'ok  ' : 'FAIL'} ${id}: ${is}${ok ? '' : `\n     should be: ${should}\n     to mend it: ${mend}`}`,
+      );
+    }
+  }
+  if (!findings.every((finding) => finding.ok)) process.exitCode = 1;
+}
+
+async function setup(options: Options): Promise<void> {
+  const isTerminal = process.stdin.isTTY && process.stderr.isTTY && options.coordinator === undefined;
+  const done = await setUp({
+    configFile: typeof options.config === 'string' ? options.config : defaultConfigFile,
+    flags: flagsOf(options),
+    force: options.force === true,
+    terminal: isTerminal ? { input: process.stdin, output: process.stderr } : undefined,
+  });
+  if (!done.ok) throw refused(done.refusal);
+  const { configFile, keyFile, keyCreated } = done.value;
+  console.log(
+    `configuration ${configFile}\nkey           ${keyFile} (${keyCreated ? 'new' : 'kept as it was'})`,
+  );
+  console.log(
+    `next          capacloud-agent doctor --config ${configFile}\n              capacloud-agent run --config ${configFile}`,
+  );
+}
+
+/** Parses the command line and does what it says; the exit status is set on the process. */
+export async function runCommandLine(argv: readonly string[], parts: CommandParts): Promise<void> {
+  const program = new Command('capacloud-agent')
+    .description('Runs containers of the CapaCloud network on this machine and earns for it.')
+    .version(parts.version)
+    .showHelpAfterError();
+  withSettings(program.command('setup').description('write configuration and key'))
+    .option('--force', 'write over a configuration that is there')
+    .action((options: Options) => setup(options));
+  withSettings(program.command('run').description('run the agent')).action(async (options: Options) =>
+    parts.run(await loadConfig(options)),
+  );
+  withSettings(program.command('status').description('show how the running agent is'))
+    .option('--json', 'as JSON')
+    .action((options: Options) => status(options));
+  withSettings(program.command('doctor').description('check this machine and say how to mend it'))
+    .option('--json', 'as JSON')
+    .action((options: Options) => doctor(options, parts));
+  program.exitOverride();
+  for (const command of program.commands) command.exitOverride().showHelpAfterError();
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommandFailed) {
+      console.error(`capacloud-agent: ${error.message}`);
+      process.exitCode = error.exitCode;
+    } else if (error instanceof Error && 'exitCode' in error && error.name === 'CommanderError') {
+      process.exitCode = error.exitCode === 0 ? 0 : 2;
+    } else {
+      throw error;
+    }
+  }
+}

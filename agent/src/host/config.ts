@@ -1,0 +1,227 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { AddressSchema } from '@capacloud/protocol/ids';
+import { AskSchema } from '@capacloud/protocol/resources';
+import { type Problem, type Result, refuse } from '@capacloud/protocol/result';
+import { schemaProblems } from '@capacloud/protocol/schema';
+import Type, { type Static } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { parse as parseYaml } from 'yaml';
+import { nearest } from './nearest.ts';
+import { type RawValue, type Setting, settings } from './setting.ts';
+
+const closed = { additionalProperties: false } as const;
+const Path = Type.String({ pattern: '^/' });
+const ShareSchema = Type.Object(
+  {
+    kind: Type.Union([Type.Literal('amount'), Type.Literal('percent')]),
+    value: Type.Integer({ minimum: 0 }),
+  },
+  closed,
+);
+
+const ConfigSchema = Type.Object(
+  {
+    coordinator: Type.String({ pattern: '^wss?://' }),
+    coordinatorName: Type.Optional(Type.String({ maxLength: 253 })),
+    stateDir: Path,
+    keyFile: Path,
+    provider: Type.Optional(AddressSchema),
+    dockerSocket: Path,
+    resources: Type.Object(
+      {
+        cpu: ShareSchema,
+        memory: ShareSchema,
+        disk: ShareSchema,
+        slots: Type.Optional(Type.Integer({ minimum: 1, maximum: 1024 })),
+      },
+      closed,
+    ),
+    ask: AskSchema,
+    allowRoot: Type.Boolean(),
+    scratch: Type.Union([Type.Literal('auto'), Type.Literal('memory'), Type.Literal('loop')]),
+    logLevel: Type.Union([
+      Type.Literal('debug'),
+      Type.Literal('info'),
+      Type.Literal('warn'),
+      Type.Literal('error'),
+    ]),
+    statusSocket: Path,
+  },
+  closed,
+);
+export type AgentConfig = Static<typeof ConfigSchema>;
+const validator = Compile(ConfigSchema);
+
+export const defaultConfigFile = '/etc/capacloud/agent.yaml';
+const envPrefix = 'CAPACLOUD_AGENT_';
+/** Names the file, so it is no setting in it. */
+const configVariable = `${envPrefix}CONFIG`;
+
+const defaults: Readonly<Record<string, RawValue>> = {
+  state_dir: '/var/lib/capacloud-agent',
+  docker_socket: '/var/run/docker.sock',
+  'resources.cpu': '100%',
+  'resources.memory': '75%',
+  'resources.disk': '50%',
+  'ask.cpu_hour': '0.01',
+  'ask.memory_gib_hour': '0.002',
+  'ask.disk_gib_hour': '0.0001',
+  'ask.device_hour': '0.5',
+  allow_root: false,
+  scratch: 'auto',
+  log_level: 'info',
+};
+
+export interface ConfigSources {
+  /** Text of the file; undefined when there is none. */
+  readonly file: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** By setting key. */
+  readonly flags: Readonly<Record<string, RawValue>>;
+}
+
+/** Text of the configuration file. One that was asked for must exist; the default one may be missing. */
+export async function readConfigFile(
+  asked: string | undefined,
+  env: ConfigSources['env'],
+): Promise<{ readonly path: string; readonly text: string | undefined }> {
+  const named = asked ?? env[configVariable];
+  const path = named ?? defaultConfigFile;
+  try {
+    return { path, text: await readFile(path, 'utf8') };
+  } catch (cause) {
+    const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+    if (missing && named === undefined) return { path, text: undefined };
+    throw new Error(`the configuration file ${path} cannot be read`, { cause });
+  }
+}
+
+/** The name of a setting in the environment: resources.cpu is CAPACLOUD_AGENT_RESOURCES_CPU. */
+export function environmentName(key: string): string {
+  return envPrefix + key.replace('.', '_').toUpperCase();
+}
+
+/** File, then environment, then flags, each over the one before; nothing unknown is passed over in silence. */
+export function resolveConfig(sources: ConfigSources): Result<AgentConfig> {
+  const problems: Problem[] = [];
+  const raw = new Map<string, RawValue>(Object.entries(defaults));
+  for (const [key, value] of flatten(sources.file, problems)) raw.set(key, value);
+  for (const [key, value] of fromEnvironment(sources.env, problems)) raw.set(key, value);
+  for (const [key, value] of Object.entries(sources.flags)) raw.set(key, value);
+  const parsed = new Map<string, unknown>();
+  for (const setting of settings) {
+    const value = raw.get(setting.key);
+    if (value === undefined) continue;
+    const result = setting.parse(value);
+    if (result.ok) parsed.set(setting.key, result.value);
+    else problems.push({ pointer: setting.key, message: result.message });
+  }
+  if (!raw.has('coordinator'))
+    problems.push({ pointer: 'coordinator', message: 'is needed: run capacloud-agent setup' });
+  if (problems.length > 0) return invalid(problems);
+  const config = shape(parsed);
+  const found = schemaProblems(validator, config);
+  return found.length > 0 ? invalid(found) : { ok: true, value: config as AgentConfig };
+}
+
+function invalid(problems: readonly Problem[]): Result<never> {
+  const text = problems
+    .map(({ pointer, message }) => `${pointer === '' ? 'the file' : pointer} ${message}`)
+    .join('; ');
+  return refuse('config.invalid', text, { problems });
+}
+
+function unknownKey(key: string, known: readonly string[]): Problem {
+  const guess = nearest(key, known);
+  return {
+    pointer: key,
+    message: guess === undefined ? 'is not a setting' : `is not a setting; did you mean ${guess}?`,
+  };
+}
+
+const keys: readonly string[] = settings.map((setting: Setting) => setting.key);
+const groups = new Set(keys.filter((key) => key.includes('.')).map((key) => key.slice(0, key.indexOf('.'))));
+
+function flatten(file: string | undefined, problems: Problem[]): ReadonlyMap<string, RawValue> {
+  const values = new Map<string, RawValue>();
+  if (file === undefined) return values;
+  let tree: unknown;
+  try {
+    tree = parseYaml(file, { maxAliasCount: 0 }) as unknown;
+  } catch (error) {
+    problems.push({ pointer: '', message: `is not YAML: ${error instanceof Error ? error.message : ''}` });
+    return values;
+  }
+  if (tree === null || tree === undefined) return values;
+  if (typeof tree !== 'object' || Array.isArray(tree)) {
+    problems.push({ pointer: '', message: 'must be a list of settings such as "coordinator: wss://…"' });
+    return values;
+  }
+  const visit = (branch: object, prefix: string) => {
+    for (const [name, value] of Object.entries(branch)) {
+      const key = `${prefix}${name}`;
+      if (groups.has(key) && typeof value === 'object' && value !== null && !Array.isArray(value)) {
+        visit(value as object, `${key}.`);
+      } else if (!keys.includes(key)) {
+        problems.push(
+          groups.has(key)
+            ? { pointer: key, message: 'must hold settings of its own' }
+            : unknownKey(key, [...keys, ...groups]),
+        );
+      } else if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
+        values.set(key, value);
+      } else {
+        problems.push({ pointer: key, message: 'must be a single value' });
+      }
+    }
+  };
+  visit(tree, '');
+  return values;
+}
+
+function fromEnvironment(env: ConfigSources['env'], problems: Problem[]): ReadonlyMap<string, RawValue> {
+  const names = new Map(keys.map((key) => [environmentName(key), key]));
+  const values = new Map<string, RawValue>();
+  for (const [name, value] of Object.entries(env)) {
+    if (value === undefined || !name.startsWith(envPrefix) || name === configVariable) continue;
+    const key = names.get(name);
+    if (key === undefined) problems.push(unknownKey(name, [...names.keys()]));
+    else values.set(key, value);
+  }
+  return values;
+}
+
+function shape(parsed: ReadonlyMap<string, unknown>): unknown {
+  const stateDir = parsed.get('state_dir') as string;
+  const optional = (name: string, key: string) => (parsed.has(key) ? { [name]: parsed.get(key) } : {});
+  return {
+    coordinator: parsed.get('coordinator'),
+    ...optional('coordinatorName', 'coordinator_name'),
+    stateDir,
+    keyFile: parsed.get('key_file') ?? join(stateDir, 'node.key'),
+    ...optional('provider', 'provider'),
+    dockerSocket: parsed.get('docker_socket'),
+    resources: {
+      cpu: parsed.get('resources.cpu'),
+      memory: parsed.get('resources.memory'),
+      disk: parsed.get('resources.disk'),
+      ...optional('slots', 'resources.slots'),
+    },
+    ask: {
+      cpuHourNano: parsed.get('ask.cpu_hour'),
+      memoryGibHourNano: parsed.get('ask.memory_gib_hour'),
+      diskGibHourNano: parsed.get('ask.disk_gib_hour'),
+      deviceHourNano: parsed.get('ask.device_hour'),
+    },
+    allowRoot: parsed.get('allow_root'),
+    scratch: parsed.get('scratch'),
+    logLevel: parsed.get('log_level'),
+    statusSocket: parsed.get('status_socket') ?? join(stateDir, 'agent.sock'),
+  };
+}
+
+/** Where a fresh set-up puts the key when nothing else is said: beside the configuration. */
+export function keyFileBeside(configFile: string): string {
+  return join(dirname(configFile), 'agent.key');
+}

@@ -1,0 +1,155 @@
+import { addressPattern } from '@capacloud/protocol/ids';
+import { parseCpu, parseDecimalNano, parseSize } from '@capacloud/protocol/units';
+
+/** A value as the owner wrote it, in YAML, the environment or a flag. */
+export type RawValue = string | number | boolean;
+type Parsed =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly message: string };
+
+export interface Setting {
+  /** Path in the file: resources.cpu. */
+  readonly key: string;
+  readonly help: string;
+  /** What the owner may write; the flag shows it. */
+  readonly shape: string;
+  readonly parse: (raw: RawValue) => Parsed;
+}
+
+function accept(value: unknown): Parsed {
+  return { ok: true, value };
+}
+
+function complain(message: string): Parsed {
+  return { ok: false, message };
+}
+
+const text = (raw: RawValue): Parsed =>
+  typeof raw === 'string' && raw !== '' && raw.length <= 4096 ? accept(raw) : complain('must be text');
+
+function absolutePath(raw: RawValue): Parsed {
+  return typeof raw === 'string' && raw.startsWith('/') && raw.length <= 4096
+    ? accept(raw)
+    : complain('must be an absolute path');
+}
+
+function webSocketUrl(raw: RawValue): Parsed {
+  const url = typeof raw === 'string' ? URL.parse(raw) : null;
+  const known = url !== null && ['ws:', 'wss:'].includes(url.protocol) && url.hostname !== '';
+  if (!known) return complain('must be a WebSocket URL, such as wss://coordinator.example/v1/session');
+  if (url.username !== '' || url.password !== '') return complain('must not hold a user name or password');
+  return accept(url.pathname === '/' ? `${url.protocol}//${url.host}/v1/session` : url.href);
+}
+
+function share(measure: (raw: RawValue) => number | undefined, example: string) {
+  return (raw: RawValue): Parsed => {
+    const percent = typeof raw === 'string' ? /^([1-9][0-9]?|100)%$/.exec(raw)?.[1] : undefined;
+    if (percent !== undefined) return accept({ kind: 'percent', value: Number(percent) });
+    const value = measure(raw);
+    return value === undefined
+      ? complain(`must be ${example}, or a share such as 50%`)
+      : accept({ kind: 'amount', value });
+  };
+}
+
+const cpuShare = share((raw) => {
+  if (typeof raw === 'boolean') return undefined;
+  // The environment and flags have text only.
+  return parseCpu(typeof raw === 'string' && /^[0-9]+(\.[0-9]{1,3})?$/.test(raw) ? Number(raw) : raw);
+}, 'a number of processors such as 4 or 500m');
+const sizeShare = share(
+  (raw) => (typeof raw === 'boolean' ? undefined : parseSize(String(raw))),
+  'a size such as 16Gi',
+);
+
+function price(raw: RawValue): Parsed {
+  const nano = typeof raw === 'boolean' ? undefined : parseDecimalNano(String(raw));
+  return nano === undefined || nano > 10n ** 18n
+    ? complain('must be an amount of CAPA such as "0.05"')
+    : accept(nano.toString());
+}
+
+function wholeNumber(minimum: number, maximum: number) {
+  return (raw: RawValue): Parsed => {
+    const value = typeof raw === 'string' && /^[0-9]{1,6}$/.test(raw) ? Number(raw) : raw;
+    const fits = typeof value === 'number' && Number.isInteger(value) && value >= minimum && value <= maximum;
+    return fits ? accept(value) : complain(`must be a whole number from ${minimum} to ${maximum}`);
+  };
+}
+
+function flag(raw: RawValue): Parsed {
+  if (raw === true || raw === 'true') return accept(true);
+  if (raw === false || raw === 'false') return accept(false);
+  return complain('must be true or false');
+}
+
+function choice(...values: readonly string[]) {
+  return (raw: RawValue): Parsed =>
+    typeof raw === 'string' && values.includes(raw)
+      ? accept(raw)
+      : complain(`must be one of ${values.join(', ')}`);
+}
+
+function address(raw: RawValue): Parsed {
+  const lower = typeof raw === 'string' ? raw.toLowerCase() : '';
+  return new RegExp(addressPattern).test(lower)
+    ? accept(lower)
+    : complain('must be a wallet address: 0x and 40 hex digits, in quotes');
+}
+
+/** Every setting there is. The file, the environment and the flags all come from this list. */
+export const settings = [
+  { key: 'coordinator', shape: 'url', help: 'WebSocket URL of the coordinator', parse: webSocketUrl },
+  {
+    key: 'coordinator_name',
+    shape: 'name',
+    help: 'the only name that the coordinator may give itself (default: the one it had at first)',
+    parse: text,
+  },
+  { key: 'state_dir', shape: 'dir', help: 'folder for the journal, logs and caches', parse: absolutePath },
+  {
+    key: 'key_file',
+    shape: 'file',
+    help: 'private key of the node (default: node.key in the state folder)',
+    parse: absolutePath,
+  },
+  {
+    key: 'provider',
+    shape: 'address',
+    help: 'wallet address that is paid (default: that of the key)',
+    parse: address,
+  },
+  { key: 'docker_socket', shape: 'file', help: 'socket of the Docker engine', parse: absolutePath },
+  { key: 'resources.cpu', shape: 'n', help: 'processors to offer: 4, 500m or 50%', parse: cpuShare },
+  { key: 'resources.memory', shape: 'size', help: 'memory to offer: 16Gi or 50%', parse: sizeShare },
+  {
+    key: 'resources.disk',
+    shape: 'size',
+    help: 'scratch disk to offer: 100Gi, or a share of what is free',
+    parse: sizeShare,
+  },
+  { key: 'resources.slots', shape: 'n', help: 'containers at once', parse: wholeNumber(1, 1024) },
+  { key: 'ask.cpu_hour', shape: 'capa', help: 'price of a processor for an hour', parse: price },
+  { key: 'ask.memory_gib_hour', shape: 'capa', help: 'price of a GiB of memory for an hour', parse: price },
+  { key: 'ask.disk_gib_hour', shape: 'capa', help: 'price of a GiB of disk for an hour', parse: price },
+  { key: 'ask.device_hour', shape: 'capa', help: 'price of a GPU for an hour', parse: price },
+  { key: 'allow_root', shape: 'bool', help: 'take images that run as root', parse: flag },
+  {
+    key: 'scratch',
+    shape: 'kind',
+    help: 'where scratch lives: auto, memory or loop',
+    parse: choice('auto', 'memory', 'loop'),
+  },
+  {
+    key: 'log_level',
+    shape: 'level',
+    help: 'debug, info, warn or error',
+    parse: choice('debug', 'info', 'warn', 'error'),
+  },
+  {
+    key: 'status_socket',
+    shape: 'file',
+    help: 'socket that status talks to (default: agent.sock in the state folder)',
+    parse: absolutePath,
+  },
+] as const satisfies readonly Setting[];

@@ -1,0 +1,55 @@
+import { chmod, rm } from 'node:fs/promises';
+import { connect, createServer, type Server } from 'node:net';
+
+/** Linux keeps paths of sockets to this many bytes (sun_path, unix(7)). */
+const maxPathBytes = 107;
+const maxStatusBytes = 4 * 1024 * 1024;
+const answerTimeoutMs = 5000;
+
+/** Answers each connection with one JSON document and closes it. The caller holds the state folder's lock. */
+export async function serveStatus(path: string, status: () => unknown): Promise<{ close(): Promise<void> }> {
+  if (Buffer.byteLength(path) > maxPathBytes) {
+    throw new Error(`the path of the status socket is longer than ${maxPathBytes} bytes: set status_socket`);
+  }
+  await rm(path, { force: true });
+  const server: Server = createServer((socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.setTimeout(answerTimeoutMs, () => socket.destroy());
+    socket.end(`${JSON.stringify(status())}\n`);
+  });
+  server.maxConnections = 16;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  await chmod(path, 0o660);
+  return {
+    async close() {
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+      await rm(path, { force: true });
+    },
+  };
+}
+
+/** What the running agent says. Throws when none answers. */
+export function askStatus(path: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    socket.setTimeout(answerTimeoutMs, () => socket.destroy(new Error('the agent did not answer in time')));
+    socket.on('data', (part: Buffer) => {
+      bytes += part.length;
+      if (bytes > maxStatusBytes) socket.destroy(new Error('the answer of the agent is too long'));
+      parts.push(part);
+    });
+    socket.on('error', reject);
+    socket.on('end', () => {
+      try {
+        resolve(JSON.parse(Buffer.concat(parts).toString('utf8')));
+      } catch (cause) {
+        reject(new Error('the answer of the agent is no JSON', { cause }));
+      }
+    });
+  });
+}

@@ -1,0 +1,54 @@
+import type { SessionStatus } from '../core/session-port.ts';
+
+/** The answer of the running agent. */
+export interface AgentStatus {
+  readonly node: string;
+  readonly version: string;
+  readonly session: SessionStatus;
+  /** Milliseconds until the lease lapses; absent when the node has none. */
+  readonly leaseLeftMs?: number;
+  readonly accepting: boolean;
+  readonly engineReachable: boolean;
+  readonly outboxItems: number;
+  readonly attempts: readonly {
+    readonly task: string;
+    readonly attempt: number;
+    readonly phase: string;
+    readonly stop?: string;
+  }[];
+  readonly devices: readonly {
+    readonly id: string;
+    readonly model: string;
+    readonly health: string;
+    readonly reason?: string;
+  }[];
+  readonly probes: Readonly<Record<string, unknown>>;
+}
+
+/** The status as a person reads it. */
+export function statusText(status: AgentStatus): string {
+  const { session } = status;
+  const refusal = session.lastRefusal;
+  const trouble =
+    refusal === undefined ? session.lastError : `${refusal.code}: ${refusal.message} ${refusal.hint}`;
+  const lines = [
+    `node       ${status.node} (agent ${status.version})`,
+    `session    ${session.state}${session.coordinator === undefined ? '' : ` with ${session.coordinator}`}`,
+    ...(trouble === undefined ? [] : [`           ${trouble}`]),
+    `lease      ${status.leaseLeftMs === undefined ? 'none' : `${Math.round(status.leaseLeftMs / 1000)} s left`}`,
+    `engine     ${status.engineReachable ? 'reachable' : 'cannot be reached'}`,
+    `new work   ${status.accepting ? 'accepted' : 'not accepted'}`,
+    `outbox     ${status.outboxItems} reports`,
+    `attempts   ${status.attempts.length}`,
+    ...status.attempts.map(
+      ({ task, attempt, phase, stop }) =>
+        `           ${task} #${attempt} ${phase}${stop === undefined ? '' : ` (${stop})`}`,
+    ),
+    `devices    ${status.devices.length}`,
+    ...status.devices.map(
+      ({ id, model, health, reason }) =>
+        `           ${id} ${model} ${health}${reason === undefined ? '' : `: ${reason}`}`,
+    ),
+  ];
+  return lines.join('\n');
+}

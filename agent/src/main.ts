@@ -1,0 +1,219 @@
+#!/usr/bin/env node
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { nodeIdOf } from '@capacloud/protocol/ids';
+import { type Logger, pino } from 'pino';
+import { AttemptLogs } from './attempts/attempt-logs.ts';
+import { CoordinatorHttp } from './attempts/coordinator-http.ts';
+import { Executor } from './attempts/executor.ts';
+import { InputCache } from './attempts/input-cache.ts';
+import type { Clock } from './core/clock.ts';
+import type { Journal } from './core/journal-port.ts';
+import { Lease } from './core/lease.ts';
+import { Machine } from './hardware/machine.ts';
+import { makeOffer } from './hardware/offer.ts';
+import { runCommandLine } from './host/command-line.ts';
+import type { AgentConfig } from './host/config.ts';
+import { readKeyFile } from './host/key-file.ts';
+import { ServiceManager } from './host/service-manager.ts';
+import { serveStatus } from './host/status-socket.ts';
+import type { AgentStatus } from './host/status-text.ts';
+import { systemClock } from './host/system-clock.ts';
+import { JournalRefused, openDatabase } from './journal/schema.ts';
+import { SqliteJournal } from './journal/sqlite-journal.ts';
+import { lockStateDir, StateDirBusy } from './journal/state-lock.ts';
+import { createDockerRuntime } from './runtime/docker-runtime.ts';
+import { canUseLoopScratch } from './runtime/loop-scratch.ts';
+import { NodeIdentity } from './session/identity.ts';
+import { SessionClient } from './session/session-client.ts';
+
+const pidsLimit = 4096;
+const inputCacheBytes = 10 * 1024 ** 3;
+/** Longest wait at a shutdown for reports that are on their way; the rest is sent by the next life. */
+const flushMs = 3000;
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  readonly version: string;
+};
+
+/** Something that the owner has to mend; told without a stack. */
+class StartRefused extends Error {
+  override readonly name = 'StartRefused';
+}
+
+/** What keeps the attempts of one coordinator apart: known also while it cannot be reached. */
+function coordinatorKey(config: AgentConfig): string {
+  return config.coordinatorName ?? new URL(config.coordinator).host;
+}
+
+/**
+ * The lease from before a restart. After a reboot nothing is known of how long the machine was away, so a node
+ * that held work has none until the coordinator grants a new one.
+ */
+function restoreLease(journal: Journal, clock: Clock): Lease {
+  const note = journal.lease();
+  if (note !== undefined && note.bootId === clock.bootId) return new Lease(note.untilBootMs);
+  return new Lease(journal.attempts().length === 0 ? undefined : 0);
+}
+
+async function openEngine(config: AgentConfig, identity: NodeIdentity) {
+  const isLoop = config.scratch === 'loop' || (config.scratch === 'auto' && (await canUseLoopScratch()));
+  return createDockerRuntime({
+    socketPath: config.dockerSocket,
+    owner: { node: identity.node, coordinator: coordinatorKey(config) },
+    policy: { allowRoot: config.allowRoot, pidsLimit },
+    scratch: isLoop ? 'loop' : 'memory',
+    stateDir: config.stateDir,
+  });
+}
+
+async function openIdentity(config: AgentConfig): Promise<NodeIdentity> {
+  const key = await readKeyFile(config.keyFile);
+  if (!key.ok) throw new StartRefused(`${key.refusal.message}\n  hint: ${key.refusal.hint ?? ''}`);
+  return new NodeIdentity(key.value, config.provider);
+}
+
+/** Sends what waits while the coordinator takes it. */
+async function flush(journal: Journal, session: SessionClient): Promise<void> {
+  const until = performance.now() + flushMs;
+  while (journal.outboxSize() > 0 && session.token() !== undefined && performance.now() < until)
+    await sleep(20);
+}
+
+async function runAgent(config: AgentConfig): Promise<void> {
+  const log = pino({ level: config.logLevel });
+  mkdirSync(config.stateDir, { recursive: true, mode: 0o700 });
+  const lock = lockStateDir(config.stateDir);
+  try {
+    await runLocked(config, log);
+  } finally {
+    lock.release();
+  }
+}
+
+async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
+  const identity = await openIdentity(config);
+  const clock = systemClock();
+  const journal = new SqliteJournal(
+    openDatabase(join(config.stateDir, 'journal.db')),
+    coordinatorKey(config),
+    clock.nowMs(),
+  );
+  const lease = restoreLease(journal, clock);
+  const stop = new AbortController();
+  const service = new ServiceManager(process.env, log);
+  const machine = new Machine(config.stateDir, log, () => session.notify());
+  const { coordinator: url, coordinatorName } = config;
+  const session: SessionClient = new SessionClient({
+    url,
+    ...(coordinatorName === undefined ? {} : { coordinatorName }),
+    agentVersion: version,
+    identity,
+    journal,
+    lease,
+    clock,
+    log,
+  });
+  const onSignal = () => stop.abort();
+  process.once('SIGTERM', onSignal);
+  process.once('SIGINT', onSignal);
+  const probing = machine.run(stop.signal);
+  const aborted = new Promise<void>((resolve) =>
+    stop.signal.addEventListener('abort', () => resolve(), { once: true }),
+  );
+  const size = await Promise.race([machine.measured(), aborted]);
+  if (size === undefined) return;
+  const { cpu, memory, disk, slots } = config.resources;
+  const terms = { cpu, memory, disk, slots, allowRoot: config.allowRoot, ask: config.ask };
+  const http = new CoordinatorHttp(session);
+  const logs: AttemptLogs = new AttemptLogs(join(config.stateDir, 'logs'), http, journal, log, () =>
+    executor.onChange(),
+  );
+  const executor: Executor = new Executor({
+    node: identity.node,
+    outputsDir: join(config.stateDir, 'outputs'),
+    runtime: await openEngine(config, identity),
+    journal,
+    logs,
+    inputs: new InputCache(join(config.stateDir, 'inputs'), inputCacheBytes, http),
+    http,
+    access: session,
+    clock,
+    log,
+    lease,
+    offer: () => makeOffer(terms, size, machine.devices()),
+    load: () => machine.load(),
+    notifySession: () => session.notify(),
+  });
+  const status = (): AgentStatus => statusOf(identity, session, executor, machine, journal, lease, clock);
+  const socket = await serveStatus(config.statusSocket, status);
+  const closing = new AbortController();
+  const working = Promise.all([executor.run(closing.signal), session.run(executor, closing.signal)]);
+  log.info({ node: identity.node, coordinator: url, version }, 'agent started');
+  service.ready();
+  await Promise.race([aborted, working]);
+  log.info('agent stops; containers go on and are found again');
+  service.stopping();
+  executor.pause();
+  await flush(journal, session);
+  closing.abort();
+  await working;
+  await socket.close();
+  await probing;
+  journal.close();
+}
+
+function statusOf(
+  identity: NodeIdentity,
+  session: SessionClient,
+  executor: Executor,
+  machine: Machine,
+  journal: Journal,
+  lease: Lease,
+  clock: Clock,
+): AgentStatus {
+  return {
+    node: identity.node,
+    version,
+    session: session.status(),
+    ...(lease.untilMs === undefined ? {} : { leaseLeftMs: Math.round(lease.untilMs - clock.bootMs()) }),
+    accepting: executor.node().accepting,
+    engineReachable: executor.engineReachable,
+    outboxItems: journal.outboxSize(),
+    attempts: executor
+      .attempts()
+      .map(({ key, phase, stop }) => ({ ...key, phase, ...(stop === undefined ? {} : { stop }) })),
+    devices: machine.devices(),
+    probes: machine.probes(),
+  };
+}
+
+async function run(config: AgentConfig): Promise<void> {
+  try {
+    await runAgent(config);
+    // A child of a probe that hangs in the kernel may not keep the process.
+    process.exit(0);
+  } catch (error) {
+    const known =
+      error instanceof StartRefused || error instanceof StateDirBusy || error instanceof JournalRefused;
+    if (!known) throw error;
+    const code = 'code' in error ? ` [${String(error.code)}]` : '';
+    process.stderr.write(`capacloud-agent: ${error.message}${code}\n`);
+    process.exitCode = 1;
+  }
+}
+
+await runCommandLine(process.argv.slice(2), {
+  version,
+  run,
+  pingEngine: (config) => async (signal) =>
+    createDockerRuntime({
+      socketPath: config.dockerSocket,
+      // Asks the engine for its version only, so whose containers it would look for does not matter.
+      owner: { node: nodeIdOf(`0x${'0'.repeat(40)}`), coordinator: 'doctor' },
+      policy: { allowRoot: false, pidsLimit },
+      scratch: 'memory',
+      stateDir: config.stateDir,
+    }).ping(signal),
+});
