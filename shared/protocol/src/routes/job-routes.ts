@@ -97,7 +97,7 @@ export const jobRoutes = {
     method: 'GET',
     path: '/v1/jobs/{job}/events',
     summary:
-      'Live changes of the job and its tasks (SSE: event `task` with a TaskView, `job` with a JobView; ends after the job has)',
+      'Live changes of the job and its tasks (SSE: event `task` with a TaskView, `job` with a JobView and, as id, an index of the log; ends after the job has)',
     tag: 'jobs',
     auth: 'consumer',
     params: jobParams,
@@ -155,12 +155,15 @@ export const jobRoutes = {
     method: 'GET',
     path: '/v1/tasks/{task}/attempts/{attempt}/log',
     summary:
-      'Output of an attempt. Accept: text/event-stream follows it (event ids are byte offsets, data is a JSON string); anything else gives the bytes so far',
+      'Output of an attempt. Accept: text/event-stream follows it (event `log`: the id is the byte offset after it, the data a JSON string; event `end` when nothing follows); anything else gives the bytes so far',
     tag: 'tasks',
     auth: 'consumer',
     params: attemptParams,
     query: Type.Object({ offset: Type.Optional(count) }, closed),
-    headers: Type.Object({ 'last-event-id': Type.Optional(Type.String({ maxLength: 64 })) }),
+    headers: Type.Object({
+      accept: Type.Optional(Type.String({ maxLength: 1024 })),
+      'last-event-id': Type.Optional(Type.String({ maxLength: 64 })),
+    }),
     status: 200,
     response: 'event-stream',
     errors: ['request.not_found'],

@@ -1,0 +1,49 @@
+import type { ArtifactIndex } from '../ports/artifact-index.ts';
+import type { ArtifactStore } from '../ports/artifact-store.ts';
+import type { LiveActivity } from '../ports/live-activity.ts';
+import type { ReadStore } from '../ports/read-store.ts';
+import type { Sequencer } from '../ports/sequencer.ts';
+import type { SessionTokens } from '../ports/session-tokens.ts';
+import type { TaskLogs } from '../ports/task-logs.ts';
+import type { Transparency } from '../ports/transparency.ts';
+import type { RatePolicy } from './rate-limit.ts';
+
+export interface ApiSettings {
+  /** Name of the coordinator, as it stands in delegations and in the log. */
+  readonly name: string;
+  readonly version: string;
+  readonly chainId: number;
+  /** Decimal text: what one CAPA is worth. */
+  readonly usdPerCapa: string;
+  /** Ceiling of a task's cost an hour for jobs that name none. */
+  readonly defaultMaxRateNano: bigint;
+  readonly maxArtifactBytes: number;
+  /** Origins that browsers may call from; none by default. */
+  readonly corsOrigins: readonly string[];
+  /** Addresses whose X-Forwarded-For is believed; none by default. */
+  readonly trustedProxies: readonly string[];
+  readonly rates: {
+    readonly account: RatePolicy;
+    /** By address, with credentials or without. */
+    readonly address: RatePolicy;
+    /** By address, calls without good credentials. */
+    readonly anonymous: RatePolicy;
+  };
+}
+
+/** Everything that the API stands on. */
+export interface ApiDependencies {
+  readonly settings: ApiSettings;
+  readonly sequencer: Sequencer;
+  readonly store: ReadStore;
+  readonly artifactIndex: ArtifactIndex;
+  readonly artifacts: ArtifactStore;
+  readonly logs: TaskLogs;
+  readonly sessions: SessionTokens;
+  readonly live: LiveActivity;
+  readonly transparency: Transparency;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Cryptographically secure bytes. */
+  readonly randomBytes: (length: number) => Uint8Array;
+}

@@ -1,0 +1,87 @@
+import type { JobTerms } from '@capacloud/core/command';
+import { canonicalJson } from '@capacloud/protocol/canonical';
+import { sha256Hex } from '@capacloud/protocol/hash';
+import type { JobSpec } from '@capacloud/protocol/job-spec';
+import { accept, type Result, refuse } from '@capacloud/protocol/result';
+import { formatNano, parseDecimalNano } from '@capacloud/protocol/units';
+
+const hourMs = 3_600_000n;
+const nanoPerUnit = 10n ** 9n;
+/** As much as an amount on the wire may be. */
+const maxAmountNano = 10n ** 18n;
+const maxHoldNano = maxAmountNano;
+
+export interface PriceTerms {
+  /** Decimal text. */
+  readonly usdPerCapa: string;
+  readonly defaultMaxRateNano: bigint;
+}
+
+/** What the job may cost, in nano-CAPA: the ceiling of a task's rate an hour, and what is held for each task. */
+export function priceOf(
+  spec: JobSpec,
+  terms: PriceTerms,
+): Result<{ readonly maxRateNano: bigint; readonly holdNano: bigint }> {
+  const { currency, maxPerHourNano, maxTotalNano } = spec.price;
+  const toCapa = (amountNano: bigint): bigint => {
+    if (currency === 'CAPA') return amountNano;
+    const usdNanoPerCapa = parseDecimalNano(terms.usdPerCapa) ?? 0n;
+    if (usdNanoPerCapa < 1n) throw new RangeError('usd_per_capa is a positive decimal number');
+    // Rounded down: a ceiling is never exceeded by rounding.
+    return (amountNano * nanoPerUnit) / usdNanoPerCapa;
+  };
+  const maxRateNano = maxPerHourNano === undefined ? terms.defaultMaxRateNano : toCapa(maxPerHourNano);
+  if (maxRateNano < 1n) return invalid('/price/max_per_hour', 'is less than the smallest amount there is');
+  if (maxRateNano > maxAmountNano)
+    return invalid('/price/max_per_hour', `is more than ${formatNano(maxAmountNano)} CAPA`);
+  const longestMs = BigInt(spec.timeoutMs + spec.stopGraceMs);
+  const atMost = (maxRateNano * longestMs + hourMs - 1n) / hourMs;
+  const share = maxTotalNano === undefined ? atMost : toCapa(maxTotalNano) / BigInt(spec.replicas);
+  const holdNano = share < atMost ? share : atMost;
+  if (holdNano < 1n)
+    return invalid('/price/max_total', 'leaves nothing for each task; raise it or lower replicas');
+  if (holdNano > maxHoldNano)
+    return invalid(
+      '/timeout',
+      `times the price ceiling is more than ${formatNano(maxHoldNano)} CAPA for one task`,
+    );
+  return accept({ maxRateNano, holdNano });
+}
+
+function invalid(pointer: string, message: string): Result<never> {
+  return refuse('job.invalid', `${pointer} ${message}.`, { problems: [{ pointer, message }] });
+}
+
+/** The public part of a job, and the private part that its hash stands for. `salt` is random text. */
+export function termsOf(
+  spec: JobSpec,
+  price: { readonly maxRateNano: bigint; readonly holdNano: bigint },
+  salt: string,
+): { readonly terms: JobTerms; readonly specText: string } {
+  const specText = canonicalJson(spec);
+  const terms: JobTerms = {
+    specHash: sha256Hex(salt + specText),
+    tasks: spec.replicas,
+    resources: spec.resources,
+    needsRoot: needsRoot(spec),
+    providers: spec.providers,
+    excludeProviders: spec.excludeProviders,
+    maxRateNano: price.maxRateNano,
+    holdNano: price.holdNano,
+    queueTimeoutMs: spec.queueTimeoutMs,
+    runTimeoutMs: spec.timeoutMs,
+    stopGraceMs: spec.stopGraceMs,
+    maxAttempts: spec.retry.maxAttempts,
+    retryOn: spec.retry.on,
+    retryExitCodes: spec.retry.exitCodes,
+    backoffInitialMs: spec.retry.backoffInitialMs,
+    backoffMaxMs: spec.retry.backoffMaxMs,
+    providerLost: spec.retry.providerLost,
+  };
+  return { terms, specText };
+}
+
+/** User 0 is root, and so is group 0 to files that only root's group may read. */
+function needsRoot(spec: JobSpec): boolean {
+  return spec.user !== undefined && spec.user.split(':').some((id) => Number(id) === 0);
+}

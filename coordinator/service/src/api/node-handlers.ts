@@ -1,0 +1,33 @@
+import type { NodeId } from '@capacloud/protocol/ids';
+import { accept, type Result, refuse } from '@capacloud/protocol/result';
+import type { ApiDependencies } from './dependencies.ts';
+import type { Handlers } from './handler.ts';
+import { pageOfRows } from './pages.ts';
+import { nodeView } from './views.ts';
+
+export function nodeHandlers(deps: ApiDependencies): Handlers<'listNodes' | 'getNode' | 'directNode'> {
+  const { store, sequencer } = deps;
+  return {
+    listNodes: ({ query }) =>
+      pageOfRows(
+        query,
+        (page) => store.listNodes(page),
+        (row) => nodeView(row, sequencer.state),
+      ),
+    getNode: async ({ params }) => {
+      const row = await store.getNode(params.node);
+      return row === undefined ? noNode(params.node) : accept(nodeView(row, sequencer.state));
+    },
+    directNode: async ({ params, body, at }) => {
+      if ((await store.getNode(params.node)) === undefined) return noNode(params.node);
+      const outcome = await sequencer.submit({ type: 'node.direct', at, node: params.node, to: body.to });
+      if (!outcome.ok) return outcome;
+      const row = await store.getNode(params.node);
+      return row === undefined ? noNode(params.node) : accept(nodeView(row, sequencer.state));
+    },
+  };
+}
+
+function noNode(node: NodeId): Result<never> {
+  return refuse('request.not_found', `There is no node ${node}.`);
+}

@@ -1,0 +1,212 @@
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { accept, type Problem, type Result, refuse } from '@capacloud/protocol/result';
+import { apiLimits, type Route, type RouteName, routes } from '@capacloud/protocol/routes';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { TSchema } from 'typebox';
+import type { Admission } from './admission.ts';
+import type { Caller } from './caller.ts';
+import type { Handlers, RawAnswer } from './handler.ts';
+import { idempotentRequest } from './idempotency.ts';
+import { sendProblem } from './problem.ts';
+import { bodyChecker, type ReadTexts, textReader } from './validation.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    caller: Caller | undefined;
+  }
+}
+
+/** How long a handler may take; streams have no such bound, and a submission may wait a minute for its job. */
+const handlerTimeoutMs = 30_000;
+const waitingHandlerTimeoutMs = 90_000;
+
+export interface Registration {
+  readonly handlers: Handlers;
+  readonly admission: Admission;
+  readonly now: () => number;
+  readonly isDraining: () => boolean;
+}
+
+type AnyHandler = (call: unknown) => Promise<Result<unknown>> | Result<unknown>;
+
+/** The path as Fastify writes it. */
+export function fastifyPath(path: string): string {
+  return path.replaceAll(/\{([a-z0-9_]+)\}/g, ':$1');
+}
+
+/** Registers the routes whose bodies are (or are not) binary. */
+export function registerRoutes(app: FastifyInstance, binary: boolean, registration: Registration): void {
+  for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) {
+    if ((route.body === 'binary') === binary) registerRoute(app, name, route, registration);
+  }
+}
+
+function registerRoute(
+  app: FastifyInstance,
+  name: RouteName,
+  route: Route,
+  registration: Registration,
+): void {
+  // Handlers<RouteName> has checked that route and handler fit; past this point the types are those of a parsed call.
+  const handler = registration.handlers[name] as unknown as AnyHandler;
+  const parse = requestParser(route);
+  const isStream =
+    route.response === 'event-stream' || route.response === 'binary' || route.body === 'binary';
+  app.route({
+    method: route.method === 'GET' && route.response !== 'event-stream' ? ['GET', 'HEAD'] : route.method,
+    url: fastifyPath(route.path),
+    ...(isStream
+      ? {}
+      : { handlerTimeout: route.idempotent === true ? waitingHandlerTimeoutMs : handlerTimeoutMs }),
+    onRequest: async (request, reply) => {
+      if (registration.isDraining() && name !== 'getHealth')
+        return sendProblem(reply, { code: 'service.draining', message: 'The coordinator is shutting down.' });
+      const admitted = await registration.admission.admit(route, request, reply);
+      if (!admitted.ok) return sendProblem(reply, admitted.refusal);
+      request.caller = admitted.value;
+      return undefined;
+    },
+    handler: async (request, reply) => {
+      const parsed = parse(request, registration.now());
+      if (!parsed.ok) return sendProblem(reply, parsed.refusal);
+      const result = await handler(callOf(parsed.value, request, reply));
+      if (!result.ok) return sendProblem(reply, result.refusal);
+      return sendAnswer(request, reply, route, result.value);
+    },
+  });
+}
+
+type Parsed = Readonly<Record<string, unknown>>;
+
+function callOf(parsed: Parsed, request: FastifyRequest, reply: FastifyReply): unknown {
+  return {
+    ...parsed,
+    caller: request.caller,
+    headOnly: request.method === 'HEAD',
+    get signal() {
+      return request.signal;
+    },
+    requestId: request.id,
+    setHeader: (header: string, value: string) => {
+      reply.header(header, value);
+    },
+  };
+}
+
+/** Request → its typed parts, or every problem in them. */
+function requestParser(route: Route): (request: FastifyRequest, at: number) => Result<Parsed> {
+  const reader = (schema: TSchema | undefined, where: string, open: boolean): ReadTexts | undefined =>
+    schema === undefined ? undefined : textReader(schema, where, open);
+  const readParams = reader(route.params, 'params', false);
+  const readQuery = reader(route.query, 'query', false);
+  const readHeaders = reader(route.headers, 'headers', true);
+  const checkBody = route.body === 'binary' ? () => [] : bodyChecker(route.body);
+  return (request, at) => {
+    const params = readParams?.(request.params as Record<string, unknown>);
+    const query = readQuery?.(request.query as Record<string, unknown>);
+    const headers = readHeaders?.(request.headers);
+    const body = request.body ?? undefined;
+    const problems: Problem[] = [
+      ...(params?.problems ?? []),
+      ...(query?.problems ?? unknownQuery(request.query as Record<string, unknown>)),
+      ...(headers?.problems ?? []),
+      ...checkBody(body),
+    ];
+    if (problems.length > 0) return invalid(problems);
+    const parts = {
+      params: params?.values,
+      query: query?.values,
+      headers: headers?.values ?? {},
+      body,
+      at,
+    };
+    if (route.idempotent !== true || request.caller?.kind !== 'key') return accept(parts);
+    const idempotent = idempotentRequest(request.caller.account, request.headers['idempotency-key'], {
+      method: route.method,
+      path: request.url.split('?', 1)[0] ?? '',
+      body,
+      at,
+    });
+    return idempotent.ok ? accept({ ...parts, idempotent: idempotent.value }) : idempotent;
+  };
+}
+
+function unknownQuery(query: Readonly<Record<string, unknown>>): readonly Problem[] {
+  return Object.keys(query)
+    .slice(0, 20)
+    .map((name) => ({ pointer: `/query/${name.slice(0, 64)}`, message: 'is not a known field' }));
+}
+
+function invalid(problems: readonly Problem[]): Result<never> {
+  const first = problems[0];
+  const where = first === undefined || first.pointer === '' ? 'The request' : first.pointer;
+  const rest = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
+  return refuse('request.invalid', `${where} ${first?.message ?? 'is not valid'}${rest}.`, { problems });
+}
+
+function sendAnswer(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  route: Route,
+  value: unknown,
+): FastifyReply {
+  reply.code(route.status);
+  if (route.response === 'none') return reply.send();
+  if (typeof route.response === 'string') {
+    const answer = value as RawAnswer;
+    reply.code(answer.status);
+    for (const [name, text] of Object.entries(answer.headers)) reply.header(name, text);
+    return reply.send(answer.body);
+  }
+  const text = JSON.stringify(value);
+  reply.header('content-type', 'application/json; charset=utf-8');
+  if (route.method !== 'GET') return reply.send(text);
+  const tag = `"${createHash('sha1').update(text).digest('base64url')}"`;
+  reply.header('etag', tag);
+  const known = request.headers['if-none-match'];
+  if (known !== undefined && known.split(/\s*,\s*/).some((entry) => entry === tag || entry === `W/${tag}`))
+    return reply.code(304).send();
+  return reply.send(text);
+}
+
+const everyMethod = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
+
+/** A known path with another method is 405, not 404, and says which methods there are. */
+export function registerOtherMethods(app: FastifyInstance): void {
+  const methods = new Map<string, Set<string>>();
+  for (const route of Object.values(routes) as Route[]) {
+    const known = methods.get(route.path) ?? new Set();
+    known.add(route.method);
+    if (route.method === 'GET' && route.response !== 'event-stream') known.add('HEAD');
+    methods.set(route.path, known);
+  }
+  for (const [path, known] of methods) {
+    const allow = [...known].sort().join(', ');
+    app.route({
+      method: everyMethod.filter((method) => !known.has(method)),
+      url: fastifyPath(path),
+      // Before the body is looked at: what it holds does not matter.
+      onRequest: async (request, reply) =>
+        sendProblem(reply.header('allow', allow), {
+          code: 'request.method_not_allowed',
+          message: `${request.method} is not among the methods of this path: ${allow}.`,
+        }),
+      handler: () => undefined,
+    });
+  }
+}
+
+/** Hands a binary body on as the stream it is; its length must be stated and within the route's bound. */
+export function parseBinary(request: FastifyRequest, payload: Readable): Result<Readable> {
+  const length = request.headers['content-length'];
+  if (length === undefined)
+    return refuse('request.malformed', 'A binary body needs a Content-Length.', {
+      hint: 'Send the chunk with its Content-Length, not in chunked encoding.',
+    });
+  const isLog = request.routeOptions.url === fastifyPath(routes.appendLog.path);
+  const limit = isLog ? apiLimits.logChunkBytes : apiLimits.artifactChunkBytes;
+  if (Number(length) > limit)
+    return refuse('request.too_large', `A chunk has at most ${limit} bytes; this one has ${length}.`);
+  return accept(payload);
+}

@@ -1,0 +1,30 @@
+import { protocolVersions } from '@capacloud/protocol/frames';
+import { accept } from '@capacloud/protocol/result';
+import type { ApiDependencies } from './dependencies.ts';
+import type { Handlers } from './handler.ts';
+import { openApiDocument } from './openapi.ts';
+
+export function serviceHandlers(
+  deps: ApiDependencies,
+): Handlers<'getHealth' | 'getReady' | 'getInfo' | 'getOpenApi'> {
+  const { settings, sequencer, transparency } = deps;
+  const document = openApiDocument(settings.version);
+  return {
+    getHealth: () => accept({ status: 'ok' }),
+    getReady: () => accept({ status: 'ready' }),
+    getInfo: () =>
+      accept({
+        name: settings.name,
+        version: settings.version,
+        chain_id: settings.chainId,
+        protocols: [...protocolVersions],
+        log_key: transparency.vkey,
+        usd_per_capa: settings.usdPerCapa,
+        fee_basis_points: sequencer.state.ruleset.feeBasisPoints,
+        max_tasks_per_job: sequencer.state.ruleset.maxTasksPerJob,
+        max_artifact_bytes: settings.maxArtifactBytes,
+        default_max_rate_nano: `${settings.defaultMaxRateNano}`,
+      }),
+    getOpenApi: () => accept(document),
+  };
+}

@@ -1,0 +1,158 @@
+import type { NodeRecord, State } from '@capacloud/core/state';
+import { isTaskId } from '@capacloud/protocol/ids';
+import { taskReasons } from '@capacloud/protocol/reasons';
+import type { OutputFile } from '@capacloud/protocol/receipt';
+import type { Offer } from '@capacloud/protocol/resources';
+import type {
+  AccountView,
+  AttemptView,
+  JobView,
+  LedgerEntryView,
+  NodeView,
+  TaskView,
+} from '@capacloud/protocol/views';
+import type { PullProgress } from '../ports/live-activity.ts';
+import type {
+  AccountRow,
+  AttemptRow,
+  JobRow,
+  LedgerEntryRow,
+  NodeRow,
+  TaskRow,
+} from '../ports/read-store.ts';
+
+/** Rows of the store → what the API shows. */
+
+export function timeText(at: number): string {
+  return new Date(at).toISOString();
+}
+
+export function jobView(row: JobRow): JobView {
+  return {
+    id: row.id,
+    ...(row.name === undefined ? {} : { name: row.name }),
+    account: row.account,
+    state: row.state,
+    image: row.image,
+    resources: row.resources,
+    tasks: { ...row.tasks },
+    submitted_at: timeText(row.submittedAt),
+    ...(row.endedAt === undefined ? {} : { ended_at: timeText(row.endedAt) }),
+    held_nano: `${row.heldNano}`,
+    charged_nano: `${row.chargedNano}`,
+    max_rate_nano: `${row.maxRateNano}`,
+    spec_hash: row.specHash,
+  };
+}
+
+export interface TaskParticulars {
+  /** Why it waits, where that is known better than the row says. */
+  readonly waiting?: { readonly reason: TaskView['reason']; readonly message: string };
+  readonly receiptMessage?: string;
+  readonly pull?: PullProgress;
+  readonly outputs: readonly OutputFile[];
+}
+
+const endedStates: readonly TaskView['state'][] = ['succeeded', 'failed', 'cancelled', 'expired'];
+
+export function taskView(row: TaskRow, more: TaskParticulars): TaskView {
+  const reason = more.waiting?.reason ?? row.reason;
+  const entry = taskReasons[reason];
+  const { pull } = more;
+  return {
+    id: row.id,
+    job: row.job,
+    index: row.index,
+    state: row.state,
+    reason,
+    message: more.waiting?.message ?? more.receiptMessage ?? entry.sentence,
+    hint: entry.hint,
+    will_retry: !endedStates.includes(row.state),
+    attempts: row.attempts,
+    ...(row.node === undefined ? {} : { node: row.node }),
+    ...(row.exitCode === undefined ? {} : { exit_code: row.exitCode }),
+    charged_nano: `${row.chargedNano}`,
+    ...(pull === undefined || row.state !== 'pulling' || pull.attempt !== row.attempts
+      ? {}
+      : { pull: { done_bytes: pull.doneBytes, total_bytes: pull.totalBytes } }),
+    outputs: [...more.outputs],
+    updated_at: timeText(row.updatedAt),
+  };
+}
+
+export function attemptView(row: AttemptRow, receiptMessage?: string): AttemptView {
+  const entry = taskReasons[row.reason];
+  return {
+    task: row.task,
+    attempt: row.attempt,
+    node: row.node,
+    provider: row.provider,
+    state: row.state,
+    reason: row.reason,
+    message: receiptMessage ?? entry.sentence,
+    hint: entry.hint,
+    ...(row.exitCode === undefined ? {} : { exit_code: row.exitCode }),
+    ...(row.receipt === undefined ? {} : { receipt: row.receipt }),
+    rate_nano: `${row.rateNano}`,
+    charged_nano: `${row.chargedNano}`,
+    ...(row.meteredMs === undefined ? {} : { metered_ms: row.meteredMs }),
+    assigned_at: timeText(row.assignedAt),
+    ...(row.runningAt === undefined ? {} : { running_at: timeText(row.runningAt) }),
+    ...(row.endedAt === undefined ? {} : { ended_at: timeText(row.endedAt) }),
+  };
+}
+
+const noOffer: Offer = {
+  cpuMilli: 0,
+  memoryBytes: 0,
+  diskBytes: 0,
+  slots: 1,
+  devices: [],
+  arch: 'unknown',
+  allowRoot: false,
+  ask: { cpuHourNano: '0', memoryGibHourNano: '0', diskGibHourNano: '0', deviceHourNano: '0' },
+};
+
+export function nodeView(row: NodeRow, state: State): NodeView {
+  const record = state.nodes.get(row.id);
+  return {
+    id: row.id,
+    provider: row.provider,
+    status: row.status,
+    cause: row.cause,
+    accepting: row.accepting,
+    offer: row.offer ?? noOffer,
+    used: record === undefined ? nothingUsed : usedOf(record),
+    joined_at: timeText(row.joinedAt),
+  };
+}
+
+const nothingUsed: NodeView['used'] = { cpu_milli: 0, memory_bytes: 0, disk_bytes: 0, slots: 0, devices: 0 };
+
+/** An offer that shrank below what runs leaves free amounts negative; what is used never is. */
+function usedOf(record: NodeRecord): NodeView['used'] {
+  const used = (offered: number, free: number) => Math.max(0, offered - free);
+  return {
+    cpu_milli: used(record.offer.cpuMilli, record.freeCpuMilli),
+    memory_bytes: used(record.offer.memoryBytes, record.freeMemoryBytes),
+    disk_bytes: used(record.offer.diskBytes, record.freeDiskBytes),
+    slots: used(record.offer.slots, record.freeSlots),
+    devices: record.takenDevices.size,
+  };
+}
+
+export function accountView(row: AccountRow): AccountView {
+  return { id: row.id, available_nano: `${row.availableNano}`, held_nano: `${row.heldNano}` };
+}
+
+export function ledgerEntryView(row: LedgerEntryRow): LedgerEntryView {
+  return {
+    event: row.event,
+    at: timeText(row.at),
+    kind: row.kind,
+    account: row.account,
+    delta_nano: `${row.deltaNano}`,
+    ...(row.job === undefined ? {} : { job: row.job }),
+    ...(row.task === undefined || !isTaskId(row.task) ? {} : { task: row.task }),
+  };
+}

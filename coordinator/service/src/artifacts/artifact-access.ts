@@ -1,0 +1,62 @@
+import { desiredAttempts } from '@capacloud/core/node/desired';
+import type { State } from '@capacloud/core/state';
+import { type AccountId, type JobId, jobIdOf, type NodeId, type Sha256Hex } from '@capacloud/protocol/ids';
+import type { ArtifactIndex } from '../ports/artifact-index.ts';
+import type { ArtifactParty } from '../ports/artifact-store.ts';
+import type { JobSpecs } from './job-specs.ts';
+import type { OutputClaims } from './output-claims.ts';
+
+/** Uploads of nodes that are remembered, newest last; beyond them an agent uploads once more than needed. */
+const maxUploads = 100_000;
+
+/** Who may read which artifact. */
+export class ArtifactAccess {
+  readonly #index: ArtifactIndex;
+  readonly #state: State;
+  readonly #specs: JobSpecs;
+  readonly #claims: OutputClaims;
+  readonly #uploads = new Set<string>();
+
+  constructor(index: ArtifactIndex, state: State, specs: JobSpecs, claims: OutputClaims) {
+    this.#index = index;
+    this.#state = state;
+    this.#specs = specs;
+    this.#claims = claims;
+  }
+
+  /** Whether the job may still start attempts that fetch their inputs. */
+  isLive(job: JobId): boolean {
+    return this.#state.jobs.has(job);
+  }
+
+  noteUpload(node: NodeId, sha256: Sha256Hex): void {
+    this.#uploads.add(`${node}/${sha256}`);
+    if (this.#uploads.size <= maxUploads) return;
+    const [oldest] = this.#uploads;
+    if (oldest !== undefined) this.#uploads.delete(oldest);
+  }
+
+  async mayRead(by: ArtifactParty, sha256: Sha256Hex): Promise<boolean> {
+    if (by.kind === 'node')
+      return this.#uploads.has(`${by.node}/${sha256}`) || this.#isInputOf(by.node, sha256);
+    if (by.operator || (await this.#refers(by.account, sha256))) return true;
+    // A task that was just seen to succeed may have outputs whose claim is on its way.
+    if (!(await this.#claims.catchUp())) return false;
+    return this.#refers(by.account, sha256);
+  }
+
+  async #refers(account: AccountId, sha256: Sha256Hex): Promise<boolean> {
+    return (await this.#index.listRefs(sha256, account)).length > 0;
+  }
+
+  async #isInputOf(node: NodeId, sha256: Sha256Hex): Promise<boolean> {
+    const record = this.#state.nodes.get(node);
+    if (record === undefined) return false;
+    const jobs = new Set(desiredAttempts(this.#state, record).map((attempt) => jobIdOf(attempt.task)));
+    for (const job of jobs) {
+      const files = await this.#specs.filesOf(job);
+      if (files.inputs.has(sha256)) return true;
+    }
+    return false;
+  }
+}

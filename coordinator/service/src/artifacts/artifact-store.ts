@@ -1,0 +1,271 @@
+import { createReadStream } from 'node:fs';
+import { mkdir, rm, stat, utimes } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { AccountId, Sha256Hex } from '@capacloud/protocol/ids';
+import { accept, type Refusal, type Result, refuse } from '@capacloud/protocol/result';
+import { formatSize } from '@capacloud/protocol/units';
+import type { ArtifactIndex } from '../ports/artifact-index.ts';
+import type {
+  ArtifactContent,
+  ArtifactParty,
+  ArtifactProgress,
+  ArtifactStore,
+} from '../ports/artifact-store.ts';
+import type { ArtifactAccess } from './artifact-access.ts';
+import { type StagedUpload, Staging } from './staging.ts';
+
+export interface ArtifactLimits {
+  /** Of one artifact. */
+  readonly maxArtifactBytes: number;
+  /** Of what one account refers to and uploads. */
+  readonly accountBytes: number;
+  /** Of everything. */
+  readonly totalBytes: number;
+}
+
+interface Appending {
+  readonly body: Readable;
+  readonly done: Promise<unknown>;
+}
+
+/** A silent request is set aside for a newer one of the same upload: its sender is probably gone. */
+const stalledAfterMs = 5_000;
+/** Partial uploads are dropped after so long without a byte, content after so long without a reference. */
+const staleAfterMs = 24 * 3600 * 1000;
+const maxCollected = 1000;
+const emptySha256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+/**
+ * Content-addressed files on the local disk: <folder>/content/ab/cd/<sha256>. A file is there only whole and
+ * checked; what is on its way is in the staging folder.
+ */
+export class DiskArtifactStore implements ArtifactStore {
+  readonly #folder: string;
+  readonly #index: ArtifactIndex;
+  readonly #access: ArtifactAccess;
+  readonly #limits: ArtifactLimits;
+  readonly #now: () => number;
+  readonly #staging: Staging;
+  readonly #appending = new Map<string, Appending>();
+
+  constructor(
+    folder: string,
+    index: ArtifactIndex,
+    access: ArtifactAccess,
+    limits: ArtifactLimits,
+    now: () => number,
+  ) {
+    this.#folder = folder;
+    this.#index = index;
+    this.#access = access;
+    this.#limits = limits;
+    this.#now = now;
+    this.#staging = new Staging(join(folder, 'staging'), now);
+  }
+
+  /** Makes the folders and finds partial uploads of an earlier run. */
+  async restore(): Promise<void> {
+    await mkdir(join(this.#folder, 'content'), { recursive: true, mode: 0o700 });
+    await this.#staging.restore();
+  }
+
+  async announce(by: ArtifactParty, sha256: Sha256Hex, sizeBytes: number): Promise<Result<ArtifactProgress>> {
+    const known = await this.status(by, sha256);
+    if (known !== undefined) {
+      return known.sizeBytes === sizeBytes
+        ? accept(known)
+        : refuse(
+            'request.conflict',
+            `This artifact was announced with ${known.sizeBytes} bytes, not ${sizeBytes}.`,
+          );
+    }
+    const refusal = await this.#roomRefusal(by, sizeBytes);
+    if (refusal !== undefined) return { ok: false, refusal };
+    if (sizeBytes === 0 && sha256 !== emptySha256)
+      return refuse('request.conflict', 'An artifact of 0 bytes has another hash.');
+    const owner = ownerOf(by);
+    const upload = this.#staging.get(owner, sha256) ?? (await this.#staging.begin(owner, sha256, sizeBytes));
+    return sizeBytes === 0 ? this.#complete(by, upload) : accept(progressOf(upload));
+  }
+
+  async append(
+    by: ArtifactParty,
+    sha256: Sha256Hex,
+    offset: number,
+    body: Readable,
+  ): Promise<Result<ArtifactProgress>> {
+    const key = `${ownerOf(by)}/${sha256}`;
+    const before = this.#staging.get(ownerOf(by), sha256);
+    const other = this.#appending.get(key);
+    if (other !== undefined) {
+      if (before !== undefined && this.#now() - before.touchedAt < stalledAfterMs)
+        return refuse('artifact.offset_mismatch', 'Another request is uploading this artifact now.');
+      other.body.destroy();
+      await other.done;
+    }
+    const upload = this.#staging.get(ownerOf(by), sha256);
+    if (upload === undefined) return this.#appendToNothing(by, sha256);
+    if (this.#appending.has(key))
+      return refuse('artifact.offset_mismatch', 'Another request is uploading this artifact now.');
+    if (upload.offset !== offset)
+      return refuse('artifact.offset_mismatch', `The upload stands at byte ${upload.offset}, not ${offset}.`);
+    const work = this.#appendTo(by, upload, body);
+    const done = work.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#appending.set(key, { body, done });
+    try {
+      return await work;
+    } finally {
+      this.#appending.delete(key);
+    }
+  }
+
+  async status(by: ArtifactParty, sha256: Sha256Hex): Promise<ArtifactProgress | undefined> {
+    const upload = this.#staging.get(ownerOf(by), sha256);
+    if (upload !== undefined) return progressOf(upload);
+    const row = await this.#index.get(sha256);
+    if (row === undefined || !row.complete || !(await this.#access.mayRead(by, sha256))) return undefined;
+    return { sha256, sizeBytes: row.sizeBytes, offset: row.sizeBytes, complete: true };
+  }
+
+  async open(by: ArtifactParty, sha256: Sha256Hex): Promise<Result<ArtifactContent>> {
+    const status = await this.status(by, sha256);
+    if (status === undefined) return refuse('request.not_found', 'There is no such artifact.');
+    if (!status.complete)
+      return refuse(
+        'artifact.incomplete',
+        `${status.offset} of ${status.sizeBytes} bytes have been uploaded.`,
+      );
+    const path = this.#pathOf(sha256);
+    return accept({
+      sizeBytes: status.sizeBytes,
+      read: (start, end) => createReadStream(path, { start, end }),
+    });
+  }
+
+  async release(by: ArtifactParty, sha256: Sha256Hex): Promise<Result<undefined>> {
+    if (by.kind !== 'account') return refuse('auth.forbidden', 'Only an account releases its artifacts.');
+    const upload = this.#staging.get(by.account, sha256);
+    if (upload !== undefined) await this.#staging.discard(upload);
+    const refs = await this.#index.listRefs(sha256, by.account);
+    if (upload === undefined && refs.length === 0)
+      return refuse('request.not_found', 'There is no such artifact.');
+    const used = refs.find((ref) => ref.job !== undefined && this.#access.isLive(ref.job));
+    if (used !== undefined) return refuse('request.conflict', `${used.job} still uses this artifact.`);
+    for (const ref of refs) await this.#index.removeRef(ref);
+    return accept(undefined);
+  }
+
+  /** Drops uploads that nobody goes on with and content that nobody refers to. */
+  async collect(signal: AbortSignal): Promise<{ readonly uploads: number; readonly artifacts: number }> {
+    const before = this.#now() - staleAfterMs;
+    const uploads = this.#staging.untouchedSince(before).slice(0, maxCollected);
+    for (const upload of uploads) {
+      if (signal.aborted || this.#appending.has(`${upload.owner}/${upload.sha256}`)) continue;
+      await this.#staging.discard(upload);
+    }
+    let artifacts = 0;
+    for (const row of await this.#index.listStale(before, maxCollected)) {
+      if (signal.aborted) break;
+      const file = await stat(this.#pathOf(row.sha256)).catch(() => undefined);
+      // Uploaded again lately, by somebody whose claim may be on its way.
+      if (file !== undefined && file.mtimeMs >= before) continue;
+      // Row first: a file without a row is found by nobody, a row without its file would promise bytes.
+      await this.#index.remove(row.sha256);
+      await rm(this.#pathOf(row.sha256), { force: true });
+      artifacts += 1;
+    }
+    return { uploads: uploads.length, artifacts };
+  }
+
+  #pathOf(sha256: Sha256Hex): string {
+    return join(this.#folder, 'content', sha256.slice(0, 2), sha256.slice(2, 4), sha256);
+  }
+
+  async #appendToNothing(by: ArtifactParty, sha256: Sha256Hex): Promise<Result<ArtifactProgress>> {
+    const status = await this.status(by, sha256);
+    return status === undefined
+      ? refuse('request.not_found', 'No upload of this artifact was announced.')
+      : refuse('artifact.offset_mismatch', 'The artifact is complete.');
+  }
+
+  async #appendTo(
+    by: ArtifactParty,
+    upload: StagedUpload,
+    body: Readable,
+  ): Promise<Result<ArtifactProgress>> {
+    try {
+      const fits = await this.#staging.append(upload, body);
+      if (!fits)
+        return refuse(
+          'request.too_large',
+          `The upload was announced with ${upload.sizeBytes} bytes; the chunk goes beyond them.`,
+        );
+      if (upload.offset < upload.sizeBytes) return accept(progressOf(upload));
+      return await this.#complete(by, upload);
+    } catch (error) {
+      if (isFull(error)) return refuse('artifact.quota_exceeded', 'The disk of the coordinator is full.');
+      throw error;
+    }
+  }
+
+  async #complete(by: ArtifactParty, upload: StagedUpload): Promise<Result<ArtifactProgress>> {
+    const { sha256, sizeBytes } = upload;
+    const found = await this.#staging.finish(upload);
+    if (found !== sha256) {
+      await this.#staging.discard(upload);
+      return refuse('artifact.hash_mismatch', `The bytes have the SHA-256 ${found}.`);
+    }
+    const path = this.#pathOf(sha256);
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await this.#staging.moveTo(upload, path);
+    const moment = new Date(this.#now());
+    await utimes(path, moment, moment);
+    const ref = { sha256, account: by.kind === 'account' ? by.account : by.provider };
+    await this.#index.put(ref, sizeBytes, this.#now());
+    await this.#index.markComplete(sha256);
+    // What a node brings belongs to the consumer of its task, who claims it when the task has succeeded.
+    if (by.kind === 'node') {
+      this.#access.noteUpload(by.node, sha256);
+      await this.#index.removeRef(ref);
+    }
+    return accept({ sha256, sizeBytes, offset: sizeBytes, complete: true });
+  }
+
+  async #roomRefusal(by: ArtifactParty, sizeBytes: number): Promise<Refusal | undefined> {
+    const { maxArtifactBytes, accountBytes, totalBytes } = this.#limits;
+    if (sizeBytes > maxArtifactBytes)
+      return {
+        code: 'request.too_large',
+        message: `An artifact has at most ${formatSize(maxArtifactBytes)}.`,
+      };
+    const account: AccountId = by.kind === 'account' ? by.account : by.provider;
+    const usedByAccount = (await this.#index.totalBytes(account)) + this.#staging.reservedBytes(ownerOf(by));
+    if (usedByAccount + sizeBytes > accountBytes)
+      return {
+        code: 'artifact.quota_exceeded',
+        message: `${formatSize(usedByAccount)} of the ${formatSize(accountBytes)} of this account are in use.`,
+      };
+    const used = (await this.#index.totalBytes()) + this.#staging.reservedBytes();
+    if (used + sizeBytes > totalBytes)
+      return { code: 'artifact.quota_exceeded', message: 'The storage of the coordinator is full.' };
+    return undefined;
+  }
+}
+
+function ownerOf(by: ArtifactParty): string {
+  return by.kind === 'account' ? by.account : by.node;
+}
+
+function progressOf(upload: StagedUpload): ArtifactProgress {
+  const { sha256, sizeBytes, offset } = upload;
+  return { sha256, sizeBytes, offset, complete: false };
+}
+
+function isFull(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
