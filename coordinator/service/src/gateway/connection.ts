@@ -4,16 +4,20 @@ import type { RefusalFrame } from '@capacloud/protocol/frames';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { RawData, WebSocket } from 'ws';
 import type { RefusalCounts } from './refusal-counts.ts';
+import { TokenBucket } from './token-bucket.ts';
+
+const pingsPerSecond = 2;
+const pingsBurst = 50;
 
 /**
  * One WebSocket. It hands on whole texts, refuses with a code and then closes, and never emits an error: what
  * the peer does wrong below our frames is counted and ends the connection too.
  */
 export class Connection {
-  readonly address: string;
   readonly #ws: WebSocket;
   readonly #socket: Duplex;
   readonly #counts: RefusalCounts;
+  readonly #pings: TokenBucket;
   #open = true;
   /** Replaced as the connection goes from handshake to session. */
   onText: (text: string) => void = () => {};
@@ -22,12 +26,13 @@ export class Connection {
   /** Once, when the socket itself is gone. */
   onClosed: () => void = () => {};
 
-  constructor(ws: WebSocket, socket: Duplex, address: string, counts: RefusalCounts) {
-    this.address = address;
+  constructor(ws: WebSocket, socket: Duplex, counts: RefusalCounts, now: () => number) {
     this.#ws = ws;
     this.#socket = socket;
     this.#counts = counts;
+    this.#pings = new TokenBucket(pingsPerSecond, pingsBurst, now());
     ws.on('message', (data, isBinary) => this.#read(data, isBinary));
+    ws.on('ping', (data) => this.#answerPing(data, now()));
     ws.on('error', (error) => this.#broken(error));
     ws.on('close', () => {
       this.#end();
@@ -89,6 +94,13 @@ export class Connection {
       return;
     }
     this.onText((data as Buffer).toString('utf8'));
+  }
+
+  /** Answered here and within bounds: a peer that pings and never reads would fill our memory with answers. */
+  #answerPing(data: Buffer, nowMs: number): void {
+    if (!this.#open) return;
+    if (this.#pings.take(nowMs)) this.#ws.pong(data);
+    else this.refuse({ code: 'frame.rate_limited', message: 'Too many pings in a short time.' });
   }
 
   /** ws has closed the connection by itself already, with the fitting code (1002, 1007, 1009). */

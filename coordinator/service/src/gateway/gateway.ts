@@ -170,7 +170,7 @@ export class Gateway {
     }
     socket.once('close', leave);
     this.#sockets.handleUpgrade(request, socket, head, (ws) => {
-      const connection = new Connection(ws, socket, address, this.#counts);
+      const connection = new Connection(ws, socket, this.#counts, () => this.#deps.now());
       this.#connections.add(connection);
       connection.onClosed = () => {
         this.#connections.delete(connection);
@@ -208,6 +208,7 @@ function socketOptions(limits: GatewayLimits): ServerOptions & { readonly closeT
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
+    autoPong: false,
     maxPayload: wireLimits.frameBytes,
     maxFragments: 256,
     closeTimeout: limits.closeTimeoutMs,
