@@ -1,0 +1,53 @@
+import type { Assignment } from '@capacloud/protocol/frames';
+import type { Offer } from '@capacloud/protocol/resources';
+import { expect, test } from 'vitest';
+import { outboxLimit } from './journal-port.ts';
+import { closedReason, itemsPerAttempt, maxHeldAttempts, refusalReason } from './policy.ts';
+
+const offer = {
+  cpuMilli: 1000,
+  memoryBytes: 1000,
+  diskBytes: 1000,
+  slots: 1,
+  allowRoot: false,
+  devices: [
+    { id: 'GPU-1', health: 'healthy' },
+    { id: 'GPU-2', health: 'quarantined', reason: 'lost' },
+  ],
+} as unknown as Offer;
+
+function assignment(change: object, resources: object = {}): Assignment {
+  return {
+    devices: [],
+    resources: { cpuMilli: 1, memoryBytes: 1, diskBytes: 1, ...resources },
+    ...change,
+  } as unknown as Assignment;
+}
+
+test.each<[string, Assignment, string | undefined]>([
+  ['what fits', assignment({ user: '1000:0', devices: ['GPU-1'] }), undefined],
+  ['too much CPU', assignment({}, { cpuMilli: 1001 }), 'CPU'],
+  ['too much memory', assignment({}, { memoryBytes: 1001 }), 'memory'],
+  ['too much disk', assignment({}, { diskBytes: 1001 }), 'disk'],
+  ['root', assignment({ user: '0' }), 'root'],
+  ['root with a group', assignment({ user: '00:5' }), 'root'],
+  ['an unknown device', assignment({ devices: ['GPU-9'] }), 'no device GPU-9'],
+  ['a device in quarantine', assignment({ devices: ['GPU-2'] }), 'quarantined: lost'],
+])('%s', (_, given, expected) => {
+  const reason = refusalReason(given, offer);
+  if (expected === undefined) expect(reason).toBeUndefined();
+  else expect(reason).toContain(expected);
+});
+
+test('work is taken only while there is room for all its reports', () => {
+  const open = { paused: false, engineReachable: true, heldAttempts: 0, outboxItems: 0, outboxLimit };
+  expect(closedReason(open)).toBeUndefined();
+  expect(closedReason({ ...open, paused: true })).toBeDefined();
+  expect(closedReason({ ...open, engineReachable: false })).toBeDefined();
+  expect(closedReason({ ...open, heldAttempts: maxHeldAttempts })).toBeDefined();
+  expect(closedReason({ ...open, outboxItems: outboxLimit - itemsPerAttempt })).toBeUndefined();
+  expect(closedReason({ ...open, outboxItems: outboxLimit - itemsPerAttempt + 1 })).toBeDefined();
+  expect(
+    closedReason({ ...open, heldAttempts: 1, outboxItems: outboxLimit - itemsPerAttempt }),
+  ).toBeDefined();
+});

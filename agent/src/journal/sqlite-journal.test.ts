@@ -1,0 +1,158 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Assignment } from '@capacloud/protocol/frames';
+import type { TaskId } from '@capacloud/protocol/ids';
+import Database from 'better-sqlite3';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { advance, newAttempt, requestStop } from '../core/attempt-record.ts';
+import { outboxLimit, type ReportDraft } from '../core/journal-port.ts';
+import { openDatabase } from './schema.ts';
+import { SqliteJournal } from './sqlite-journal.ts';
+import { lockStateDir } from './state-lock.ts';
+
+const task = `job_${'a'.repeat(20)}.0` as TaskId;
+const assignment = (attempt: number) =>
+  ({ task, attempt, image: 'busybox', env: { A: 'ü' } }) as unknown as Assignment;
+const progress = (attempt: number): ReportDraft => ({
+  kind: 'progress',
+  task,
+  attempt,
+  stage: 'pulling',
+  atMs: 1,
+});
+
+let dir: string;
+let file: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'capacloud-journal-'));
+  file = join(dir, 'journal.db');
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+function open(coordinator = 'one', first = 0): SqliteJournal {
+  return new SqliteJournal(openDatabase(file), coordinator, first);
+}
+
+test('gives back after a restart what it was given, in order, and numbers on', () => {
+  const before = open('one', 50);
+  const second = requestStop(newAttempt(assignment(2), 7), 'stopped');
+  before.save(newAttempt(assignment(3), 6), [progress(3)]);
+  before.save(second, [progress(2)]);
+  before.save(advance(second, 'reporting', { outcome: { reason: 'stopped' } }));
+  before.saveLease({ bootId: 'b', untilBootMs: 12.7 });
+  before.saveCoordinatorName('name');
+  before.close();
+  const after = open('one', 9999);
+  expect(after.attempts().map((record) => [record.key.attempt, record.phase, record.stop])).toEqual([
+    [3, 'pulling', undefined],
+    [2, 'reporting', 'stopped'],
+  ]);
+  expect(after.attempt({ task, attempt: 3 })?.assignment).toEqual(assignment(3));
+  expect(after.outbox(0, 10).map((item) => item.id)).toEqual([51, 52]);
+  expect(after.outboxSize()).toBe(2);
+  after.acknowledge(52);
+  after.acknowledge(52);
+  expect(after.outboxSize()).toBe(0);
+  after.append([progress(9)]);
+  expect(after.outbox(0, 10).map((item) => item.id)).toEqual([53]);
+  expect(after.holds({ task, attempt: 9 })).toBe(true);
+  expect(after.holds({ task, attempt: 2 })).toBe(false);
+  expect(after.lease()).toEqual({ bootId: 'b', untilBootMs: 12 });
+  expect(after.coordinatorName()).toBe('name');
+  after.forget({ task, attempt: 3 });
+  expect(after.attempts()).toHaveLength(1);
+  after.close();
+});
+
+test('coordinators do not see each other', () => {
+  const one = open('one');
+  one.save(newAttempt(assignment(1), 0), [progress(1)]);
+  const two = new SqliteJournal(openDatabase(file), 'two', 0);
+  expect(two.attempts()).toEqual([]);
+  expect(two.outbox(0, 10)).toEqual([]);
+  two.acknowledge(1000);
+  expect(one.outbox(0, 10)).toHaveLength(1);
+  one.close();
+  two.close();
+});
+
+test('a full outbox takes nothing, and the record of that is not written either', () => {
+  const journal = open();
+  journal.append(Array.from({ length: outboxLimit }, () => progress(1)));
+  expect(() => journal.save(newAttempt(assignment(1), 0), [progress(1)])).toThrow('outbox is full');
+  expect(journal.attempts()).toEqual([]);
+  expect(journal.outboxSize()).toBe(outboxLimit);
+  journal.close();
+});
+
+test('refuses what a newer release wrote, and what is no journal', () => {
+  open().close();
+  const db = new Database(file);
+  db.pragma('user_version = 99');
+  db.close();
+  expect(() => open()).toThrow(expect.objectContaining({ code: 'journal_newer' }));
+  writeFileSync(file, 'this is no database, whatever it is called. '.repeat(100));
+  rmSync(`${file}-wal`, { force: true });
+  expect(() => open()).toThrow(expect.objectContaining({ code: 'journal_damaged' }));
+});
+
+test('one agent per state folder, until its process ends', () => {
+  const lock = lockStateDir(dir);
+  expect(() => lockStateDir(dir)).toThrow(expect.objectContaining({ code: 'state_dir_busy' }));
+  lock.release();
+  lockStateDir(dir).release();
+});
+
+// The child writes a record and its report in one call, tells what was done, and is killed somewhere in between.
+const writer = `
+import { openDatabase } from '${fileURLToPath(new URL('./schema.ts', import.meta.url))}';
+import { SqliteJournal } from '${fileURLToPath(new URL('./sqlite-journal.ts', import.meta.url))}';
+import { writeSync } from 'node:fs';
+const journal = new SqliteJournal(openDatabase(process.argv[1]), 'one', 0);
+const task = '${task}';
+for (let attempt = journal.attempts().length + 1; ; attempt++) {
+  const record = { key: { task, attempt }, assignment: { task, attempt }, phase: 'pulling', acceptedAtMs: 0, files: [], log: { sizeBytes: 0, truncated: false, ackedBytes: 0, done: false } };
+  journal.save(record, [{ kind: 'progress', task, attempt, stage: 'pulling', atMs: 1 }]);
+  writeSync(1, attempt + '\\n');
+}
+`;
+
+test('a kill at any point loses nothing that was done, and never half of it', async () => {
+  let told = 0;
+  for (let round = 0; round < 4; round++) {
+    const child = spawn(
+      process.execPath,
+      ['--conditions=@capacloud/source', '--input-type=module', '-e', writer, file],
+      {
+        cwd: fileURLToPath(new URL('../..', import.meta.url)),
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
+    const exited = once(child, 'exit');
+    const target = told + 5 + round * 7;
+    let text = '';
+    for await (const chunk of child.stdout) {
+      text += String(chunk);
+      const last = Number(text.trimEnd().split('\n').at(-1));
+      if (last >= target) child.kill('SIGKILL');
+    }
+    await exited;
+    told =
+      text.slice(0, text.lastIndexOf('\n')).split('\n').length === 0
+        ? told
+        : Number(text.slice(0, text.lastIndexOf('\n')).split('\n').at(-1));
+    const journal = open();
+    const attempts = journal.attempts().map((record) => record.key.attempt);
+    expect(attempts.length).toBeGreaterThanOrEqual(told);
+    expect(attempts).toEqual(attempts.map((_, index) => index + 1));
+    expect(journal.outbox(0, 100_000).map((item) => item.kind === 'progress' && item.attempt)).toEqual(
+      attempts,
+    );
+    journal.close();
+  }
+  expect(told).toBeGreaterThan(20);
+});
