@@ -22,11 +22,21 @@ export async function hashFile(path: string, signal?: AbortSignal): Promise<Sha2
   return hash.digest('hex') as Sha256Hex;
 }
 
-/** Uploads a file by its content; what the coordinator has already is not sent again. Returns its hash. */
+interface TransferOptions {
+  readonly onProgress?: Progress;
+  readonly signal?: AbortSignal;
+  /** First pause after a failure; it doubles with each in a row. Default 400 ms. */
+  readonly pauseMs?: number;
+}
+
+/**
+ * Uploads a file by its content; what the coordinator has already is not sent again. Throws ApiError, or what
+ * the file system says.
+ */
 export async function uploadArtifact(
   client: Client,
   path: string,
-  options: { readonly onProgress?: Progress; readonly signal?: AbortSignal } = {},
+  options: TransferOptions = {},
 ): Promise<ArtifactView> {
   const { onProgress, signal } = options;
   const withSignal = signal === undefined ? {} : { signal };
@@ -37,23 +47,27 @@ export async function uploadArtifact(
   try {
     while (!view.complete) {
       onProgress?.(view.offset, size);
-      const chunk = Buffer.alloc(Math.min(apiLimits.artifactChunkBytes, size - view.offset));
-      const { bytesRead } = await file.read(chunk, 0, chunk.length, view.offset);
+      const { offset } = view;
+      if (offset < 0 || offset >= size) throw new Error(`the coordinator asks for byte ${offset} of ${size}`);
+      const chunk = Buffer.alloc(Math.min(apiLimits.artifactChunkBytes, size - offset));
+      const { bytesRead } = await file.read(chunk, 0, chunk.length, offset);
       if (bytesRead < chunk.length) throw new Error(`${path} became shorter while it was uploaded`);
       try {
         view = await client.call('appendArtifact', {
           params: { sha256 },
-          headers: { 'upload-offset': String(view.offset) },
+          headers: { 'upload-offset': String(offset) },
           body: chunk,
           ...withSignal,
         });
-        failures = 0;
       } catch (error) {
-        if (!(error instanceof ApiError) || !error.retryable || ++failures >= maxFailuresInARow) throw error;
-        await pause(200 * 2 ** failures, signal);
+        signal?.throwIfAborted();
+        if (!(error instanceof ApiError) || !error.retryable || failures >= maxFailuresInARow) throw error;
+        await pause((options.pauseMs ?? 400) * 2 ** failures, signal);
         // Whether the chunk arrived is for the coordinator to say.
         view = await client.call('getArtifactStatus', { params: { sha256 }, ...withSignal });
       }
+      failures = view.offset > offset ? 0 : failures + 1;
+      if (failures > maxFailuresInARow) throw new Error('the coordinator takes the chunks and keeps none');
     }
   } finally {
     await file.close();
@@ -62,49 +76,65 @@ export async function uploadArtifact(
   return view;
 }
 
-/** Downloads an artifact into a file, continuing what an earlier try left, and checks its hash. */
+/**
+ * Downloads an artifact into a file, continuing what an earlier try left, and checks its hash. The file appears
+ * whole or not at all. Throws ApiError, or what the file system says.
+ */
 export async function downloadArtifact(
   client: Client,
-  artifact: { readonly sha256: Sha256Hex; readonly sizeBytes: number },
+  artifact: ArtifactName,
   path: string,
-  options: { readonly onProgress?: Progress; readonly signal?: AbortSignal } = {},
+  options: TransferOptions = {},
 ): Promise<void> {
   const { onProgress, signal } = options;
   await mkdir(dirname(path), { recursive: true });
-  if ((await sizeOf(path)) === artifact.sizeBytes && (await hashFile(path, signal)) === artifact.sha256)
+  if ((await sizeOf(path)) === artifact.sizeBytes && (await hashFile(path, signal)) === artifact.sha256) {
+    onProgress?.(artifact.sizeBytes, artifact.sizeBytes);
     return;
+  }
   const partial = `${path}.${artifact.sha256.slice(0, 12)}.part`;
   for (let failures = 0; ; ) {
+    const before = await sizeOf(partial);
     try {
-      await fetchRest(client, artifact, partial, onProgress, signal);
+      await fetchRest(client, artifact, partial, options);
       break;
     } catch (error) {
       signal?.throwIfAborted();
       const final = error instanceof ApiError && !error.retryable;
+      if ((await sizeOf(partial)) > before) failures = 0;
       if (final || isLocal(error) || ++failures >= maxFailuresInARow) throw error;
-      await pause(200 * 2 ** failures, signal);
+      await pause((options.pauseMs ?? 400) * 2 ** (failures - 1), signal);
     }
   }
   if ((await hashFile(partial, signal)) !== artifact.sha256) {
     await rm(partial, { force: true });
-    throw new ApiError({
-      code: 'artifact.hash_mismatch',
-      title: 'Damaged download',
-      status: 0,
-      detail: `${path} does not have the hash ${artifact.sha256}`,
-      hint: 'Try again; if it happens twice, report the coordinator.',
-      retryable: true,
-    });
+    throw damaged(`${path} does not have the hash ${artifact.sha256}`);
   }
   await rename(partial, path);
 }
 
+interface ArtifactName {
+  readonly sha256: Sha256Hex;
+  readonly sizeBytes: number;
+}
+
+/** Not retryable here: the bytes came whole, and they are wrong. */
+function damaged(detail: string): ApiError {
+  return new ApiError({
+    code: 'artifact.hash_mismatch',
+    title: 'Damaged download',
+    status: 0,
+    detail,
+    hint: 'Try again; if it happens twice, report the coordinator.',
+    retryable: false,
+  });
+}
+
 async function fetchRest(
   client: Client,
-  artifact: { readonly sha256: Sha256Hex; readonly sizeBytes: number },
+  artifact: ArtifactName,
   partial: string,
-  onProgress: Progress | undefined,
-  signal: AbortSignal | undefined,
+  { onProgress, signal }: TransferOptions,
 ): Promise<void> {
   let offset = await sizeOf(partial);
   if (offset > artifact.sizeBytes) {
@@ -114,7 +144,8 @@ async function fetchRest(
   const file = await open(partial, 'a');
   try {
     if (offset === artifact.sizeBytes) return;
-    const headers: Record<string, string> = offset > 0 ? { range: `bytes=${offset}-` } : {};
+    const headers: Record<string, string> = { accept: '*/*' };
+    if (offset > 0) headers.range = `bytes=${offset}-`;
     const response = await client.open('getArtifact', {
       params: { sha256: artifact.sha256 },
       headers,
@@ -126,8 +157,13 @@ async function fetchRest(
     }
     for await (const chunk of response.body ?? []) {
       offset += chunk.length;
-      if (offset > artifact.sizeBytes) throw new Error('the answer is longer than the artifact');
-      await file.write(chunk);
+      if (offset > artifact.sizeBytes) {
+        await file.truncate(0);
+        throw damaged(
+          `the coordinator sends more than the ${artifact.sizeBytes} bytes of ${artifact.sha256}`,
+        );
+      }
+      await file.appendFile(chunk);
       onProgress?.(offset, artifact.sizeBytes);
     }
     if (offset < artifact.sizeBytes) throw new Error('the answer ended early');

@@ -46,26 +46,35 @@ export interface Client {
   open<N extends RouteName>(name: N, options: CallOptions<N>): Promise<Response>;
 }
 
+type Plain = string | number | boolean | undefined;
+
 interface LooseOptions {
-  readonly params?: Readonly<Record<string, unknown>> | undefined;
-  readonly query?: Readonly<Record<string, unknown>> | undefined;
+  readonly params?: Readonly<Record<string, Plain>> | undefined;
+  readonly query?: Readonly<Record<string, Plain>> | undefined;
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
   readonly idempotencyKey?: string;
 }
 
+/** An answer of JSON or text larger than this is not one of ours. */
+const maxTextBytes = 64 * 1024 * 1024;
+
 /** A client of one coordinator. It keeps no connection and no state but its options. */
 export function createClient(options: ClientOptions): Client {
   const baseUrl = options.baseUrl.replace(/\/+$/, '');
   const maxTries = options.maxTries ?? 4;
 
-  async function open(name: RouteName, given: LooseOptions): Promise<Response> {
+  async function withRetries<T>(
+    name: RouteName,
+    given: LooseOptions,
+    read: (response: Response) => Promise<T>,
+  ): Promise<T> {
     const route: Route = routes[name];
     const request = buildRequest(baseUrl, options.apiKey, route, given);
     for (let attempt = 1; ; attempt++) {
-      const failure = await attemptOnce(baseUrl, request);
-      if (failure instanceof Response) return failure;
+      const { failure, answer } = await attemptOnce(baseUrl, request, read);
+      if (failure === undefined) return answer;
       given.signal?.throwIfAborted();
       // A call without an idempotency key may have happened: only reads and repeatable writes are sent again.
       const repeatable =
@@ -80,15 +89,28 @@ export function createClient(options: ClientOptions): Client {
 
   return {
     baseUrl,
-    open: (name, given) => open(name, given),
-    async call<N extends RouteName>(name: N, given: CallOptions<N>) {
-      const response = await open(name, given);
-      if (response.status === 204) return undefined as ResponseOf<N>;
-      const text = await response.text();
-      const isJson = response.headers.get('content-type')?.includes('json') === true;
-      return (isJson ? JSON.parse(text) : text) as ResponseOf<N>;
-    },
+    open: (name, given) => withRetries(name, given, (response) => Promise.resolve(response)),
+    call: <N extends RouteName>(name: N, given: CallOptions<N>) =>
+      withRetries(name, given, async (response) => (await readAnswer(response)) as ResponseOf<N>),
   };
+}
+
+async function readAnswer(response: Response): Promise<unknown> {
+  if (response.status === 204) return undefined;
+  const text = await readText(response);
+  return response.headers.get('content-type')?.includes('json') === true ? JSON.parse(text) : text;
+}
+
+async function readText(response: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = '';
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    if (size > maxTextBytes) throw new Error('the answer is too large');
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
 }
 
 function buildRequest(
@@ -118,23 +140,35 @@ function buildRequest(
     new Request(url, {
       method: route.method,
       headers,
+      // Following one would turn a POST into a GET, and may carry the key to another address.
+      redirect: 'manual',
       ...(body === undefined ? {} : { body }),
       ...(given.signal === undefined ? {} : { signal: given.signal }),
     });
 }
 
-async function attemptOnce(baseUrl: string, request: () => Request): Promise<Response | ApiError> {
-  let response: Response;
+type Attempt<T> =
+  | { readonly failure: ApiError; readonly answer?: never }
+  | { readonly failure?: never; readonly answer: T };
+
+/** `read` is part of the try: a connection that breaks inside the body gave no answer either. */
+async function attemptOnce<T>(
+  baseUrl: string,
+  request: () => Request,
+  read: (response: Response) => Promise<T>,
+): Promise<Attempt<T>> {
   try {
-    response = await fetch(request());
+    const response = await fetch(request());
+    if (response.ok) return { answer: await read(response) };
+    return { failure: await readProblem(response) };
   } catch (cause) {
-    return networkError(baseUrl, cause);
+    return { failure: networkError(baseUrl, cause) };
   }
-  return response.ok ? response : readProblem(response);
 }
 
 async function readProblem(response: Response): Promise<ApiError> {
-  const text = await response.text().catch(() => '');
+  const text = await readText(response).catch(() => '');
+  // The other form of the header, a date, is not one that we send.
   const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN);
   const extra = Number.isFinite(retryAfter) ? { retryAfterS: retryAfter } : {};
   try {
@@ -156,14 +190,18 @@ async function readProblem(response: Response): Promise<ApiError> {
   } catch {
     // Not ours: a proxy's page, most likely. Said below in our own words.
   }
+  const location = response.headers.get('location');
   return new ApiError(
     {
       code: response.status >= 500 ? 'service.internal' : 'request.invalid',
       title: 'Unexpected answer',
       status: response.status,
       detail: `${response.url} answered ${response.status} ${response.statusText}`.trim(),
-      hint: 'Check that the address is that of a CapaCloud coordinator.',
-      retryable: response.status >= 500,
+      hint:
+        location === null
+          ? 'Check that the address is that of a CapaCloud coordinator.'
+          : `It points to ${location}: use that address if you trust it.`,
+      retryable: response.status >= 500 || response.status === 429,
     },
     extra,
   );

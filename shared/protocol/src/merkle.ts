@@ -88,15 +88,18 @@ class Walk {
   }
 }
 
-/** Whether the leaf stands at that index of the tree with that root. Any malformed claim is simply false. */
-export function verifyInclusion(claim: InclusionClaim, hash: Hash = sha256): boolean {
-  const { index, size, proof, root } = claim;
-  if (!isTreeSize(index) || !isTreeSize(size) || index >= size) return false;
-  if (!areHashes([claim.leafHash, root, ...proof])) return false;
+/** The root that a leaf and its proof lead to; undefined when the proof does not fit the tree. */
+export function inclusionRoot(
+  claim: Omit<InclusionClaim, 'root'>,
+  hash: Hash = sha256,
+): Uint8Array | undefined {
+  const { index, size, proof } = claim;
+  if (!isTreeSize(index) || !isTreeSize(size) || index >= size) return undefined;
+  if (!areHashes([claim.leafHash, ...proof])) return undefined;
   const walk = new Walk(index, size - 1);
   let current = claim.leafHash;
   for (const sibling of proof) {
-    if (walk.isAtRoot) return false;
+    if (walk.isAtRoot) return undefined;
     if (walk.isRightChild || walk.isOnEdge) {
       current = nodeHash(sibling, current, hash);
       walk.upWhileLeft();
@@ -105,7 +108,13 @@ export function verifyInclusion(claim: InclusionClaim, hash: Hash = sha256): boo
     }
     walk.up();
   }
-  return walk.isAtRoot && equalBytes(current, root);
+  return walk.isAtRoot ? current : undefined;
+}
+
+/** Whether the leaf stands at that index of the tree with that root. Any malformed claim is simply false. */
+export function verifyInclusion(claim: InclusionClaim, hash: Hash = sha256): boolean {
+  const found = inclusionRoot(claim, hash);
+  return found !== undefined && equalBytes(found, claim.root);
 }
 
 function isPowerOfTwo(value: number): boolean {
