@@ -1,0 +1,37 @@
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { keysCommand } from './keys.ts';
+import { type ConfigFlags, loadConfig } from './load-config.ts';
+import { serve } from './serve.ts';
+import { printStateHash } from './state-hash.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  readonly version: string;
+};
+
+export function withConfigFlags(command: Command): Command {
+  return command
+    .option('--config <file>', 'settings (YAML); also CAPACLOUD_CONFIG')
+    .option('--data-dir <folder>', 'where everything is kept; also CAPACLOUD_DATA_DIR')
+    .option('--listen <host:port>', 'address to listen on; also CAPACLOUD_LISTEN');
+}
+
+export function createCommandLine(): Command {
+  const program = new Command('capacloud-coordinator')
+    .description('Matches work to machines, and records who earned what.')
+    .version(version)
+    .exitOverride()
+    .showHelpAfterError()
+    .showSuggestionAfterError();
+  withConfigFlags(program.command('serve').description('run the coordinator until it is told to stop'))
+    .option('--name <name>', 'name of the coordinator and its log; also CAPACLOUD_NAME')
+    .option('--log-level <level>', 'debug, info, warn or error; also CAPACLOUD_LOG_LEVEL')
+    .action((flags: ConfigFlags) => serve(loadConfig(flags, process.env), version));
+  withConfigFlags(
+    program
+      .command('state-hash')
+      .description('replay the log from its first event, and print its size, root and state hash'),
+  ).action((flags: ConfigFlags) => printStateHash(loadConfig(flags, process.env).dataDir, process.stdout));
+  program.addCommand(keysCommand());
+  return program;
+}

@@ -1,0 +1,80 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { isErrorCode } from '@capacloud/protocol/errors';
+import { Command } from 'commander';
+import type { Config } from '../config/config.ts';
+import { operatorKeyPath } from '../operator-key.ts';
+import { CommandRefused } from './failure.ts';
+import { type ConfigFlags, loadConfig } from './load-config.ts';
+
+const timeoutMs = 30_000;
+
+interface KeyFlags extends ConfigFlags {
+  readonly url?: string;
+  readonly account?: string;
+  readonly scope?: readonly string[];
+  readonly expiresIn?: string;
+}
+
+/** API keys, through the REST API of the running coordinator and with the operator's key. */
+export function keysCommand(): Command {
+  const keys = new Command('keys').description('make, list and revoke API keys');
+  const withFlags = (command: Command) =>
+    command
+      .option('--config <file>', 'settings (YAML); also CAPACLOUD_CONFIG')
+      .option('--data-dir <folder>', 'where the operator key is; also CAPACLOUD_DATA_DIR')
+      .option('--listen <host:port>', 'where the coordinator listens; also CAPACLOUD_LISTEN')
+      .option('--url <url>', 'where the coordinator is reached, if not at that address');
+  withFlags(keys.command('create <name>').description('make a key; its secret is shown once'))
+    .option('--account <account>', 'whose key; the operator itself without it')
+    .option('--scope <scope...>', 'consumer, operator')
+    .option('--expires-in <seconds>', 'seconds until it is worth nothing')
+    .action(async (name: string, flags: KeyFlags) => {
+      await call(flags, 'POST', '/v1/keys', {
+        name,
+        ...(flags.account === undefined ? {} : { account: flags.account }),
+        ...(flags.scope === undefined ? {} : { scopes: flags.scope }),
+        ...(flags.expiresIn === undefined ? {} : { expires_in_s: Number(flags.expiresIn) }),
+      });
+    });
+  withFlags(keys.command('list').description('keys of the operator')).action((flags: KeyFlags) =>
+    call(flags, 'GET', '/v1/keys'),
+  );
+  withFlags(keys.command('revoke <id>').description('end a key')).action((id: string, flags: KeyFlags) =>
+    call(flags, 'DELETE', `/v1/keys/${encodeURIComponent(id)}`),
+  );
+  return keys;
+}
+
+async function call(flags: KeyFlags, method: string, path: string, body?: object): Promise<void> {
+  const config = loadConfig(flags, process.env);
+  const keyPath = operatorKeyPath(config.dataDir);
+  if (!existsSync(keyPath))
+    throw new CommandRefused({ code: 'auth.missing', message: `There is no operator key at ${keyPath}.` });
+  const response = await fetch(new URL(path, flags.url ?? localUrl(config)), {
+    method,
+    signal: AbortSignal.timeout(timeoutMs),
+    headers: {
+      authorization: `Bearer ${readFileSync(keyPath, 'utf8').trim()}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new CommandRefused(refusalOf(text, response.status));
+  if (text !== '') process.stdout.write(`${text}\n`);
+}
+
+function localUrl({ host, port }: Config): string {
+  const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+}
+
+function refusalOf(text: string, status: number) {
+  try {
+    const { code, detail } = JSON.parse(text) as { readonly code: string; readonly detail: string };
+    if (isErrorCode(code)) return { code, message: detail };
+  } catch {
+    // Not one of our answers: something else listens there.
+  }
+  return { code: 'service.internal' as const, message: `The answer was ${status}, and not a coordinator's.` };
+}

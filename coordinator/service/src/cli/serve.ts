@@ -1,0 +1,43 @@
+import { pino } from 'pino';
+import type { Config } from '../config/config.ts';
+import { startCoordinator } from '../coordinator.ts';
+
+/** Resolves when the coordinator has stopped in order. A second signal, or a failure, ends the process at once. */
+export async function serve(config: Config, version: string): Promise<void> {
+  // Specs and keys are private: whatever the data folder's own mode, its files are the owner's.
+  process.umask(0o077);
+  const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const stop = new AbortController();
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (stop.signal.aborted) process.exit(1);
+    logger.info({ signal }, 'stopping');
+    stop.abort();
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  const coordinator = await startCoordinator({
+    config,
+    version,
+    logger,
+    signal: stop.signal,
+    onFatal: (err) => {
+      // Nothing may be said that is not durable, so nothing is said at all.
+      logger.fatal({ err }, 'the coordinator must not go on');
+      process.exit(1);
+    },
+  });
+  logger.info(
+    { url: coordinator.url, name: config.name, dataDir: config.dataDir },
+    'the coordinator is ready',
+  );
+  await aborted(stop.signal);
+  await coordinator.stop();
+  logger.info('stopped');
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

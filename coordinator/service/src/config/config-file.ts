@@ -1,0 +1,100 @@
+import type { Ruleset } from '@capacloud/core/ruleset';
+import Type, { type Static } from 'typebox';
+
+const closed = { additionalProperties: false } as const;
+const text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
+const days = 24 * 3600 * 1000;
+const milliseconds = Type.Optional(Type.Integer({ minimum: 1, maximum: 30 * days }));
+
+/** Rules that an operator may set, by their name in the file. */
+export const rulesetKeys = {
+  fee_basis_points: 'feeBasisPoints',
+  unknown_after_ms: 'unknownAfterMs',
+  lease_ms: 'leaseMs',
+  lost_margin_ms: 'lostMarginMs',
+  assign_timeout_ms: 'assignTimeoutMs',
+  pull_timeout_ms: 'pullTimeoutMs',
+  start_timeout_ms: 'startTimeoutMs',
+  upload_timeout_ms: 'uploadTimeoutMs',
+  run_margin_ms: 'runMarginMs',
+  max_tasks_per_job: 'maxTasksPerJob',
+  max_live_tasks_per_account: 'maxLiveTasksPerAccount',
+} as const satisfies Record<string, keyof Ruleset>;
+
+const RulesSchema = Type.Object(
+  {
+    fee_basis_points: Type.Optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
+    unknown_after_ms: milliseconds,
+    lease_ms: milliseconds,
+    lost_margin_ms: milliseconds,
+    assign_timeout_ms: milliseconds,
+    pull_timeout_ms: milliseconds,
+    start_timeout_ms: milliseconds,
+    upload_timeout_ms: milliseconds,
+    run_margin_ms: milliseconds,
+    max_tasks_per_job: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
+    max_live_tasks_per_account: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000_000 })),
+  },
+  closed,
+);
+const ArtifactsSchema = Type.Object({ max_size: text(32), account_quota: text(32), total: text(32) }, closed);
+
+/** Calls a second that are sustained, and how many at once. */
+const RateSchema = Type.Object(
+  {
+    per_second: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
+    burst: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
+  },
+  closed,
+);
+const RatesSchema = Type.Object({ account: RateSchema, address: RateSchema, anonymous: RateSchema }, closed);
+
+/** The file, with its defaults filled in. */
+export const ConfigFileSchema = Type.Object(
+  {
+    name: text(200),
+    chain_id: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+    data_dir: text(4096),
+    listen: text(300),
+    usd_per_capa: text(32),
+    default_max_rate: text(32),
+    log_level: Type.Union([
+      Type.Literal('debug'),
+      Type.Literal('info'),
+      Type.Literal('warn'),
+      Type.Literal('error'),
+    ]),
+    cors_origins: Type.Array(text(256), { maxItems: 64 }),
+    trusted_proxies: Type.Array(text(64), { maxItems: 64 }),
+    artifacts: ArtifactsSchema,
+    rates: RatesSchema,
+    log_days: Type.Integer({ minimum: 1, maximum: 3650 }),
+    snapshot_events: Type.Integer({ minimum: 1000, maximum: 100_000_000 }),
+    rules: Type.Optional(RulesSchema),
+  },
+  closed,
+);
+export type ConfigFile = Static<typeof ConfigFileSchema>;
+
+/** Settings that a variable or a flag can give. */
+export const environmentSettings = {
+  name: 'CAPACLOUD_NAME',
+  chain_id: 'CAPACLOUD_CHAIN_ID',
+  data_dir: 'CAPACLOUD_DATA_DIR',
+  listen: 'CAPACLOUD_LISTEN',
+  usd_per_capa: 'CAPACLOUD_USD_PER_CAPA',
+  default_max_rate: 'CAPACLOUD_DEFAULT_MAX_RATE',
+  log_level: 'CAPACLOUD_LOG_LEVEL',
+} as const satisfies Partial<Record<keyof ConfigFile, string>>;
+
+function leaves(schema: { readonly properties: object }): Record<string, null> {
+  return Object.fromEntries(Object.keys(schema.properties).map((key) => [key, null]));
+}
+
+/** Every key that the file may have, for the question "did you mean". */
+export const knownKeys = {
+  ...leaves(ConfigFileSchema),
+  artifacts: leaves(ArtifactsSchema),
+  rates: { account: leaves(RateSchema), address: leaves(RateSchema), anonymous: leaves(RateSchema) },
+  rules: leaves(RulesSchema),
+};

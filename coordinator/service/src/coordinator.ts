@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { createApi } from './api/api.ts';
+import type { ApiSettings } from './api/dependencies.ts';
+import { openArtifactRoom } from './artifacts/artifact-room.ts';
+import type { Config } from './config/config.ts';
+import { type Engine, openEngine } from './engine.ts';
+import { createGateway } from './gateway/gateway.ts';
+import { ensureOperatorKey } from './operator-key.ts';
+import { readOrCreateSecret } from './secret-files.ts';
+
+/** For the last requests and sessions to end by themselves when the coordinator stops. */
+const graceMs = 10_000;
+
+export interface Coordinator {
+  /** http://HOST:PORT */
+  readonly url: string;
+  /** Ends in order: no new work, sessions told, everything durable, a snapshot. */
+  stop(): Promise<void>;
+}
+
+export interface CoordinatorParts {
+  readonly config: Config;
+  readonly version: string;
+  readonly logger: Logger;
+  readonly onFatal: (error: Error) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Puts the rooms together. Throws DataError when the data folder cannot be used, and what listening throws. */
+export async function startCoordinator(parts: CoordinatorParts): Promise<Coordinator> {
+  const engine = await openEngine({ ...parts, now: Date.now });
+  try {
+    return await compose(parts, engine);
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+}
+
+async function compose({ config, version, logger }: CoordinatorParts, engine: Engine): Promise<Coordinator> {
+  const { store, sequencer, transparency } = engine;
+  const keyPath = await ensureOperatorKey(config.dataDir, sequencer, store.reads, Date.now());
+  if (keyPath !== undefined) logger.info({ path: keyPath }, 'the operator key was written');
+  const gateway = createGateway({
+    sequencer,
+    store: store.reads,
+    artifacts: store.artifacts,
+    logger,
+    coordinator: config.name,
+    chainId: config.chainId,
+    nonceSecret: readOrCreateSecret(join(config.dataDir, 'nonce.secret'), () =>
+      randomBytes(32).toString('hex'),
+    ),
+    now: Date.now,
+  });
+  const room = await openArtifactRoom({
+    dataDir: config.dataDir,
+    sequencer,
+    log: store.log,
+    store: store.reads,
+    index: store.artifacts,
+    limits: {
+      maxArtifactBytes: config.maxArtifactBytes,
+      accountBytes: config.accountArtifactBytes,
+      totalBytes: config.totalArtifactBytes,
+    },
+    logRetentionMs: config.logDays * 24 * 3600_000,
+    now: Date.now,
+    logger,
+  });
+  const api = createApi(
+    {
+      settings: apiSettings(config, version),
+      sequencer,
+      store: store.reads,
+      artifactIndex: store.artifacts,
+      artifacts: room.artifacts,
+      logs: room.logs,
+      sessions: gateway.tokens,
+      live: gateway.activity,
+      transparency,
+      now: Date.now,
+      randomBytes,
+    },
+    logger,
+  );
+  gateway.attach(api.app.server);
+  const url = await api.app.listen({ host: config.host, port: config.port });
+  engine.startClock(() => gateway.heard());
+  return {
+    url,
+    async stop() {
+      const grace = AbortSignal.timeout(graceMs);
+      api.drain();
+      const closed = api.app.close();
+      await gateway.drain(grace);
+      grace.addEventListener('abort', () => api.app.server.closeAllConnections(), { once: true });
+      if (grace.aborted) api.app.server.closeAllConnections();
+      await closed;
+      await room.close();
+      await engine.close();
+    },
+  };
+}
+
+function apiSettings(config: Config, version: string): ApiSettings {
+  return {
+    name: config.name,
+    version,
+    chainId: config.chainId,
+    usdPerCapa: config.usdPerCapa,
+    defaultMaxRateNano: config.defaultMaxRateNano,
+    maxArtifactBytes: config.maxArtifactBytes,
+    corsOrigins: config.corsOrigins,
+    trustedProxies: config.trustedProxies,
+    rates: config.rates,
+  };
+}

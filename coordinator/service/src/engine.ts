@@ -1,0 +1,156 @@
+import { hash } from 'node:crypto';
+import { encodeHex } from '@capacloud/protocol/bytes';
+import { canonicalJson } from '@capacloud/protocol/canonical';
+import type { NodeId } from '@capacloud/protocol/ids';
+import { rootAt } from '@capacloud/protocol/merkle-proofs';
+import type { Logger } from 'pino';
+import type { Config } from './config/config.ts';
+import { CommandSequencer } from './log/command-sequencer.ts';
+import { replay } from './log/replay.ts';
+import { SnapshotFiles } from './log/snapshot-files.ts';
+import { Snapshotter } from './log/snapshotter.ts';
+import { startTicker } from './log/ticker.ts';
+import type { Transparency } from './ports/transparency.ts';
+import { DataError } from './store/data-error.ts';
+import { openStore, type Store } from './store/store.ts';
+import { openLogKey } from './transparency/log-key.ts';
+import { createTransparency, faultOfLatestCheckpoint } from './transparency/log-transparency.ts';
+
+const tickMs = 1000;
+const checkpointMs = 10_000;
+const pruneMs = 10 * 60_000;
+/** An Idempotency-Key is remembered for a day. */
+const idempotencyMs = 24 * 3600_000;
+const checkpointKeepMs = 7 * 24 * 3600_000;
+
+export interface EngineParts {
+  readonly config: Pick<Config, 'name' | 'dataDir' | 'ruleset' | 'snapshotEvents'>;
+  readonly logger: Logger;
+  readonly now: () => number;
+  readonly signal: AbortSignal;
+  /** The process must not go on. */
+  readonly onFatal: (error: Error) => void;
+}
+
+/** The log, its state and its proofs, running. */
+export interface Engine {
+  readonly store: Store;
+  readonly sequencer: CommandSequencer;
+  readonly transparency: Transparency;
+  /** Starts the clock, given when each node was last heard. */
+  startClock(heard: () => ReadonlyMap<NodeId, number>): void;
+  /** Makes everything taken durable, writes a snapshot and closes the files. */
+  close(): Promise<void>;
+}
+
+/** Opens the data folder, checks it, and brings the state back. Throws DataError. */
+export async function openEngine(parts: EngineParts): Promise<Engine> {
+  const store = await openStore(parts.config.dataDir);
+  try {
+    return await startEngine(parts, store);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
+  const { config, logger, now, onFatal } = parts;
+  const { log, readSubtree, checkpoints } = store;
+  const signer = openLogKey(config.dataDir, config.name);
+  const fault = faultOfLatestCheckpoint({
+    origin: config.name,
+    signer,
+    checkpoints,
+    readSubtree,
+    size: log.size(),
+  });
+  if (fault !== undefined) throw new DataError('log.damaged', fault);
+  const rootHexAt = (size: number) =>
+    encodeHex(rootAt(size, readSubtree, (bytes) => hash('sha256', bytes, 'buffer')));
+  const files = new SnapshotFiles(config.dataDir);
+  const replayed = await replay(log, files.list(log.size(), rootHexAt), parts.signal);
+  logger.info({ size: replayed.size, snapshot: replayed.from }, 'the log is open');
+  const sequencer = new CommandSequencer({
+    state: replayed.state,
+    log,
+    fencingEpoch: store.fencingEpoch,
+    projection: store.projection,
+    now,
+    onFatal,
+  });
+  await applyRules(parts, sequencer);
+  const snapshotter = new Snapshotter({
+    sequencer,
+    files,
+    rootAt: rootHexAt,
+    from: replayed.from,
+    everyEvents: config.snapshotEvents,
+    onFailure: (err) => logger.error({ err }, 'a snapshot could not be written'),
+  });
+  const transparency = createTransparency({
+    origin: config.name,
+    signer,
+    log,
+    readSubtree,
+    checkpoints,
+    now,
+  });
+  const timers = [
+    every(checkpointMs, () => transparency.checkpoint(), onFatal),
+    every(pruneMs, () => store.prune(now() - idempotencyMs, now() - checkpointKeepMs), onFatal),
+  ];
+  return {
+    store,
+    sequencer,
+    transparency,
+    startClock(heard) {
+      timers.push(startTicker({ sequencer, heard, now, everyMs: tickMs }));
+    },
+    async close() {
+      for (const stop of timers) stop();
+      await snapshotter.save();
+      await snapshotter.stop();
+      await sequencer.close();
+      await store.close();
+    },
+  };
+}
+
+/** The first event names the log; later ones follow the operator's rules. */
+async function applyRules({ config, now }: EngineParts, sequencer: CommandSequencer): Promise<void> {
+  const { state } = sequencer;
+  const { name: origin, ruleset } = config;
+  if (state.origin === '') {
+    await sequencer.submit({ type: 'log.open', at: now(), origin, ruleset });
+    return;
+  }
+  if (state.origin !== origin)
+    throw new DataError(
+      'log.foreign',
+      `The data folder belongs to the coordinator ${state.origin}, not ${origin}.`,
+    );
+  if (canonicalJson(state.ruleset) !== canonicalJson(ruleset))
+    await sequencer.submit({ type: 'ruleset.change', at: now(), ruleset });
+}
+
+/** Runs a write on a timer, never twice at once. A write that fails is a disk that fails. */
+function every(everyMs: number, run: () => Promise<unknown>, onFatal: (error: Error) => void): () => void {
+  let busy = false;
+  const timer = setInterval(() => {
+    if (busy) return;
+    busy = true;
+    run().then(
+      () => {
+        busy = false;
+      },
+      (error: unknown) => {
+        onFatal(error instanceof Error ? error : new Error('a periodic write failed', { cause: error }));
+      },
+    );
+  }, everyMs);
+  timer.unref();
+  return () => {
+    clearInterval(timer);
+  };
+}

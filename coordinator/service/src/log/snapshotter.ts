@@ -1,0 +1,57 @@
+import { encodeState } from '@capacloud/core/snapshot';
+import type { CommandSequencer } from './command-sequencer.ts';
+import type { SnapshotFiles } from './snapshot-files.ts';
+
+export interface SnapshotterParts {
+  readonly sequencer: CommandSequencer;
+  readonly files: SnapshotFiles;
+  /** Root of the log at a durable size, hex. */
+  readonly rootAt: (size: number) => string;
+  /** Size of the newest snapshot. */
+  readonly from: number;
+  readonly everyEvents: number;
+  /** A snapshot only saves time, so a failed one is told and the next one tried. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** Writes a snapshot every so many events, and one on request. */
+export class Snapshotter {
+  readonly #parts: SnapshotterParts;
+  readonly #unfollow: () => void;
+  #last: number;
+  #busy: Promise<void> | undefined;
+
+  constructor(parts: SnapshotterParts) {
+    this.#parts = parts;
+    this.#last = parts.from;
+    this.#unfollow = parts.sequencer.onCommitted((events) => {
+      const size = (events.at(-1)?.index ?? 0) + 1;
+      if (size - this.#last >= parts.everyEvents) void this.save();
+    });
+  }
+
+  /** Resolves when a snapshot of the present state is on disk, or could not be written. */
+  save(): Promise<void> {
+    this.#busy ??= this.#save().finally(() => {
+      this.#busy = undefined;
+    });
+    return this.#busy;
+  }
+
+  stop(): Promise<void> {
+    this.#unfollow();
+    return this.#busy ?? Promise.resolve();
+  }
+
+  async #save(): Promise<void> {
+    const { sequencer, files, rootAt, onFailure } = this.#parts;
+    try {
+      const { size, value: text } = await sequencer.capture(encodeState);
+      if (size === this.#last) return;
+      this.#last = size;
+      await files.save({ size, root: rootAt(size), text });
+    } catch (error) {
+      onFailure(error);
+    }
+  }
+}

@@ -1,0 +1,9 @@
+#!/usr/bin/env node
+import { createCommandLine } from './cli/command-line.ts';
+import { tellFailure } from './cli/failure.ts';
+
+try {
+  await createCommandLine().parseAsync(process.argv);
+} catch (error) {
+  process.exitCode = tellFailure(error, process.stderr);
+}
