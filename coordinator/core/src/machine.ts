@@ -132,8 +132,8 @@ function changeRuleset(state: State, ruleset: Ruleset): void {
  * last look, or that look was cut short. O(1).
  */
 export function needsPlacement(state: State): boolean {
-  const { changed, resumeAfter } = state.schedule;
-  return (changed || resumeAfter > 0) && state.openClasses.size > 0 && state.waiting.size > 0;
+  const { changed, resumeFrom } = state.schedule;
+  return (changed || resumeFrom > 0) && state.openClasses.size > 0 && state.waiting.size > 0;
 }
 
 /** When the first clock of a task or job is due (the silence of nodes apart); undefined when none runs. */

@@ -65,11 +65,14 @@ interface JobText {
   };
 }
 
-/** The canonical text of everything that the log means: equal logs give equal texts. */
+/**
+ * The canonical text of everything that the log means: equal logs give equal texts. Lists stand in the order of
+ * the log (joined, opened, submitted), because decisions follow it.
+ */
 export function encodeState(state: State): string {
   const { house, jobSeq, origin, ruleset } = state;
   return canonicalJson({
-    accounts: byId(state.accounts.values()).map(encodeAccount),
+    accounts: Array.from(state.accounts.values(), encodeAccount),
     house: {
       custody: `${house.custody}`,
       emission: `${house.emission}`,
@@ -79,7 +82,7 @@ export function encodeState(state: State): string {
     },
     jobSeq,
     jobs: Array.from(state.jobs.values(), encodeJob),
-    nodes: byId(state.nodes.values()).map(encodeNode),
+    nodes: Array.from(state.nodes.values(), encodeNode),
     origin,
     ruleset,
     version: 1,
@@ -108,10 +111,6 @@ export function decodeState(text: string): State {
   for (const job of snapshot.jobs) decodeJob(state, job);
   for (const node of snapshot.nodes) decodeNode(state, node);
   return state;
-}
-
-function byId<T extends { readonly id: string }>(items: Iterable<T>): T[] {
-  return [...items].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 function encodeAccount({ availableNano, credits, id }: Account): AccountText {

@@ -168,10 +168,10 @@ export interface State {
   readonly queueClocks: ClockWheel<Job>;
   /**
    * Notes of the scheduler to itself, which `decide` may write: whether work or capacity has come since a place
-   * began at the head of the queue, and the seq of the job after which one that was cut short goes on (0: none).
+   * began at the head of the queue, and the seq of the job from which one that was cut short goes on (0: none).
    * Neither is in a snapshot: after a restart the queue is simply looked at from its head.
    */
-  readonly schedule: { changed: boolean; resumeAfter: number };
+  readonly schedule: { changed: boolean; resumeFrom: number };
 }
 
 export function createState(): State {
@@ -191,6 +191,6 @@ export function createState(): State {
     stageClocks: new ClockWheel(),
     backoffs: new ClockWheel(),
     queueClocks: new ClockWheel(),
-    schedule: { changed: false, resumeAfter: 0 },
+    schedule: { changed: false, resumeFrom: 0 },
   };
 }

@@ -61,7 +61,8 @@ export function applyOffered(state: State, event: NodeOffered): void {
 export function applyStatus(state: State, event: NodeStatusChanged): void {
   const node = mustGet(state.nodes, event.node, 'node');
   invariant(canChange(node.status, event.to), `${node.id}: ${node.status} cannot become ${event.to}`);
-  invariant(event.to !== 'gone' || node.occupied.size === 0, `${node.id} is gone with attempts`);
+  const empty = event.to === 'gone' || event.to === 'lost';
+  invariant(!empty || node.occupied.size === 0, `${node.id} is ${event.to} with attempts`);
   node.status = event.to;
   node.statusSince = event.at;
   node.cause = event.cause;

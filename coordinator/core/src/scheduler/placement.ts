@@ -10,13 +10,13 @@ export interface PlacementView {
   readonly classes: Iterable<AskClass>;
   /** Open by the state, but going away in this very decision. */
   readonly excluded: ReadonlySet<NodeId>;
-  /** Seq of the job after which to begin; 0 for the head of the queue. */
-  readonly resumeAfter: number;
+  /** Seq of the job to begin with; 0 for the head of the queue. */
+  readonly resumeFrom: number;
 }
 export interface Placement {
   readonly assignments: readonly Assignment[];
   /** Where the next look goes on, when this one was cut short; else 0. */
-  readonly resumeAfter: number;
+  readonly resumeFrom: number;
 }
 /** Reads state and queue, changes neither. The log records what it chose, so that it may be replaced at any time. */
 export interface Scheduler {
@@ -40,32 +40,32 @@ export const cheapestFirst: Scheduler = {
   place(view, queue) {
     const assignments: Assignment[] = [];
     const plans: Plans = new Map();
-    const { cursors, limitSeq } = openCursors(queue, view.resumeAfter);
+    const { cursors, limitSeq } = openCursors(queue, view.resumeFrom);
     let examined = 0;
     for (let cursor = cursors[0]; cursor !== undefined; cursor = cursors[0]) {
       const { job } = cursor;
       if (examined === placementLimits.jobs || job.seq >= limitSeq) {
-        return { assignments, resumeAfter: job.seq - 1 };
+        return { assignments, resumeFrom: job.seq };
       }
       examined += 1;
       cursor.candidates ??= new Candidates(cursor.queue.shape, job.terms, view.classes, plans, view.excluded);
       if (!placeJob(job, cursor.candidates, view.at, assignments))
-        return { assignments, resumeAfter: job.seq - 1 };
+        return { assignments, resumeFrom: job.seq };
       cursors.shift();
       if (!cursor.candidates.exhausted) advance(cursors, cursor);
     }
-    return { assignments, resumeAfter: limitSeq === Number.POSITIVE_INFINITY ? 0 : limitSeq - 1 };
+    return { assignments, resumeFrom: limitSeq === Number.POSITIVE_INFINITY ? 0 : limitSeq };
   },
 };
 
 /** One cursor a shape, by the seq of its next job. Shapes whose next job is at `limitSeq` or later wait. */
 function openCursors(
   queue: ReadonlyMap<string, ShapeQueue>,
-  resumeAfter: number,
+  resumeFrom: number,
 ): { cursors: Cursor[]; limitSeq: number } {
   const cursors: Cursor[] = [];
   for (const shapeQueue of queue.values()) {
-    const position = resumeAfter === 0 ? 0 : positionOf(shapeQueue.jobs, resumeAfter + 1);
+    const position = resumeFrom === 0 ? 0 : positionOf(shapeQueue.jobs, resumeFrom);
     const job = shapeQueue.jobs[position];
     if (job !== undefined) cursors.push({ queue: shapeQueue, position, job, candidates: undefined });
   }

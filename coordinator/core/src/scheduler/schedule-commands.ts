@@ -48,6 +48,9 @@ function judgeSilence(
     if (node.status !== 'unknown') return;
     const to = restingStatus(node.directive, node.accepting);
     events.push({ at, cause: 'connected', node: node.id, to, type: 'node.status_changed' });
+    if (to === 'draining' && node.occupied.size === 0) {
+      events.push({ at, cause: 'drained', node: node.id, to: 'gone', type: 'node.status_changed' });
+    }
     return;
   }
   leaving.add(node.id);
@@ -60,7 +63,6 @@ function judgeSilence(
 /** By now its agent has stopped whatever ran there: its leases have lapsed. */
 function loseNode(state: State, decision: Decision, node: NodeRecord): void {
   const { at, events } = decision;
-  events.push({ at, cause: 'lease_lapsed', node: node.id, to: 'lost', type: 'node.status_changed' });
   for (const { attempt, job: jobId, task: taskId } of node.occupied.values()) {
     const job = mustGet(state.jobs, jobId, 'job');
     const task = mustGet(state.tasks, taskId, 'task');
@@ -71,6 +73,7 @@ function loseNode(state: State, decision: Decision, node: NodeRecord): void {
       decision.releaseAttempt(job, taskId, attempt, node);
     }
   }
+  events.push({ at, cause: 'lease_lapsed', node: node.id, to: 'lost', type: 'node.status_changed' });
   // A draining node that held something goes with the close of the decision.
   if (node.directive === 'drain' && !(node.status === 'draining' && node.occupied.size > 0)) {
     events.push({ at, cause: 'removed', node: node.id, to: 'gone', type: 'node.status_changed' });
@@ -138,14 +141,14 @@ function expireWaiting(state: State, decision: Decision, budget: { left: number 
 function place(state: State, at: number, leaving: ReadonlySet<NodeId>, events: Event[]): void {
   endBackoffs(state, at);
   const { schedule } = state;
-  if (schedule.resumeAfter === 0) schedule.changed = false;
+  if (schedule.resumeFrom === 0) schedule.changed = false;
   if (state.openClasses.size === 0 || state.waiting.size === 0) {
-    schedule.resumeAfter = 0;
+    schedule.resumeFrom = 0;
     return;
   }
-  const view = { at, classes: state.openClasses, excluded: leaving, resumeAfter: schedule.resumeAfter };
-  const { assignments, resumeAfter } = cheapestFirst.place(view, state.waiting);
-  schedule.resumeAfter = resumeAfter;
+  const view = { at, classes: state.openClasses, excluded: leaving, resumeFrom: schedule.resumeFrom };
+  const { assignments, resumeFrom } = cheapestFirst.place(view, state.waiting);
+  schedule.resumeFrom = resumeFrom;
   for (const { devices, node, rateNano, task } of assignments) {
     const attempt = task.attempt + 1;
     events.push({ at, attempt, devices, node: node.id, rateNano, task: task.id, type: 'attempt.assigned' });

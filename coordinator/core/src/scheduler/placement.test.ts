@@ -1,0 +1,199 @@
+import type { AccountId } from '@capacloud/protocol/ids';
+import { describe, expect, it } from 'vitest';
+import { gib, jobId, Machine, nodeId, offer, only, provider } from '../../test/harness.ts';
+import { needsPlacement, nextDeadline } from '../machine.ts';
+import { placementLimits } from './placement.ts';
+import { maxEndsPerTick } from './schedule-commands.ts';
+import { waitingReason } from './waiting-reason.ts';
+
+const ask = (cpuHourNano: number) => ({
+  cpuHourNano: `${cpuHourNano}`,
+  memoryGibHourNano: '0',
+  diskGibHourNano: '0',
+  deviceHourNano: '0',
+});
+const gpu = (id: string, memoryGib: number) => ({
+  id,
+  vendor: 'nvidia' as const,
+  model: 'rtx-4090',
+  memoryBytes: memoryGib * gib,
+  health: 'healthy' as const,
+});
+const cpus = (cpuMilli: number) => ({ cpuMilli, memoryBytes: gib, diskBytes: 0, shmBytes: 0 });
+const nodesOf = (machine: Machine) =>
+  only(machine.place(), 'attempt.assigned').map(({ node }) => Number.parseInt(node.slice(5), 16));
+
+describe('a task goes to', () => {
+  it('the cheapest node, and then the next', () => {
+    const machine = Machine.ready(0);
+    machine.connect(0, { offer: offer({ ask: ask(300), slots: 1 }) });
+    machine.connect(1, { offer: offer({ ask: ask(100), slots: 2 }) });
+    machine.connect(2, { offer: offer({ ask: ask(200), slots: 1 }) });
+    machine.submit(1, { tasks: 5 });
+    expect(nodesOf(machine)).toEqual([1, 1, 2, 0]);
+    expect(machine.task(1, 2).rateNano).toBe(200n);
+  });
+
+  it('the least loaded of equal ones, and then by id', () => {
+    const machine = Machine.ready(3);
+    machine.submit(1, { tasks: 7 });
+    expect(nodesOf(machine)).toEqual([0, 1, 2, 0, 1, 2, 0]);
+  });
+
+  it('no node above its ceiling', () => {
+    const machine = Machine.ready(1);
+    machine.submit(1, { maxRateNano: 999_999n });
+    expect(nodesOf(machine)).toEqual([]);
+    machine.submit(2, { maxRateNano: 1_000_000n });
+    expect(nodesOf(machine)).toEqual([0]);
+  });
+
+  it.each([
+    ['slots', { slots: 1 }, {}],
+    ['cpu', { cpuMilli: 1999 }, {}],
+    ['memory', { memoryBytes: 2 * gib - 1 }, {}],
+    ['disk', { diskBytes: 2 * gib - 1 }, {}],
+    [
+      'devices',
+      { devices: [gpu('a', 24), { ...gpu('b', 24), health: 'suspect' as const }] },
+      { devices: { count: 1 } },
+    ],
+  ])('no node without enough %s', (_name, change, wants) => {
+    const machine = Machine.ready(1, change);
+    machine.submit(1, {
+      tasks: 2,
+      resources: { cpuMilli: 1000, memoryBytes: gib, diskBytes: gib, shmBytes: 0, ...wants },
+    });
+    expect(nodesOf(machine)).toEqual([0]);
+    expect(nodesOf(machine.check())).toEqual([]);
+  });
+
+  it('devices that no other attempt has', () => {
+    const machine = Machine.ready(1, { devices: [gpu('a', 80), gpu('b', 24), gpu('c', 24)] });
+    machine.submit(1, { tasks: 3, resources: { ...cpus(100), devices: { count: 2 } } });
+    expect(only(machine.place(), 'attempt.assigned').map(({ devices }) => devices)).toEqual([['b', 'c']]);
+    machine.submit(2, { resources: { ...cpus(100), devices: { count: 1 } } });
+    expect(only(machine.place(), 'attempt.assigned').map(({ devices }) => devices)).toEqual([['a']]);
+    machine.restart().check();
+    expect([...machine.node(0).takenDevices].sort()).toEqual(['a', 'b', 'c']);
+  });
+
+  it('providers that the job wants, and root where the owner allows it', () => {
+    const machine = Machine.ready(1);
+    const other = 'acc_other' as AccountId;
+    machine.connect(1, { provider: other, offer: offer({ allowRoot: true, ask: ask(9_000_000) }) });
+    machine.submit(1, { providers: [other] });
+    machine.submit(2, { excludeProviders: [provider] });
+    machine.submit(3, { needsRoot: true });
+    machine.submit(4, { providers: [other], excludeProviders: [other] });
+    expect(nodesOf(machine)).toEqual([1, 1, 1]);
+  });
+});
+
+describe('the queue', () => {
+  it('is first come, first served, and nobody blocks who comes after', () => {
+    const machine = Machine.ready(1, { slots: 2 });
+    machine.submit(1, { resources: cpus(64_000) });
+    machine.submit(2);
+    machine.submit(3, { resources: cpus(500) });
+    machine.submit(4);
+    expect(only(machine.place(), 'attempt.assigned').map(({ task }) => task)).toEqual([
+      `${jobId(2)}.0`,
+      `${jobId(3)}.0`,
+    ]);
+  });
+
+  it('asks for a place only when something has changed', () => {
+    const machine = Machine.ready(1, { slots: 1 });
+    expect(needsPlacement(machine.state)).toBe(false);
+    machine.submit(1, { tasks: 2 });
+    expect(needsPlacement(machine.state)).toBe(true);
+    machine.place();
+    expect(needsPlacement(machine.state)).toBe(false);
+    machine.run(machine.finish(machine.task(1, 0), 'completed'));
+    expect(needsPlacement(machine.state)).toBe(true);
+    machine.place();
+    machine.submit(2, { resources: cpus(64_000) });
+    machine.connect(1);
+    expect(needsPlacement(machine.state)).toBe(true);
+    expect(machine.place()).toEqual([]);
+    expect(needsPlacement(machine.state)).toBe(false);
+  });
+
+  it('is placed in bounded parts: so many assignments', () => {
+    const machine = Machine.ready(2, { slots: 1024, cpuMilli: 4_096_000 });
+    machine.submit(1, { tasks: 1100, holdNano: 1n, resources: { ...cpus(1), memoryBytes: 1 } });
+    expect(machine.place()).toHaveLength(placementLimits.assignments);
+    expect(needsPlacement(machine.state)).toBe(true);
+    expect(machine.place()).toHaveLength(1100 - placementLimits.assignments);
+    expect(needsPlacement(machine.check().state)).toBe(false);
+  });
+
+  it('is placed in bounded parts: so many jobs, and the last comes to its turn', () => {
+    const machine = Machine.ready(1);
+    const count = placementLimits.jobs;
+    for (let n = 0; n < count; n++)
+      machine.submit(n, { resources: cpus(64_000), maxRateNano: BigInt(n) + 10n ** 9n });
+    for (let n = 0; n < count; n++)
+      machine.submit(count + n, { resources: cpus(64_000), maxRateNano: BigInt(n) });
+    machine.submit(9999);
+    expect(machine.place()).toEqual([]);
+    expect(needsPlacement(machine.state)).toBe(true);
+    expect(machine.place()).toEqual([]);
+    expect(machine.place()).toHaveLength(1);
+    expect(needsPlacement(machine.state)).toBe(false);
+  });
+
+  it('lets go of who waits too long for a first attempt, in bounded parts', () => {
+    const machine = new Machine();
+    machine.run({ type: 'account.open', at: machine.now, account: 'acc_consumer' as AccountId });
+    machine.run({
+      type: 'account.credit',
+      at: machine.now,
+      account: 'acc_consumer' as AccountId,
+      amountNano: 5000n,
+      ref: 'r',
+    });
+    machine.submit(1, { tasks: maxEndsPerTick + 5, holdNano: 2n, queueTimeoutMs: 1000 });
+    expect(nextDeadline(machine.state)).toBe(machine.now + 1000);
+    expect(machine.wait(999).tick()).toEqual([]);
+    expect(machine.wait(1).tick()).toHaveLength(maxEndsPerTick);
+    expect(machine.available()).toBe(5000n - 10n);
+    const events = machine.restart().check().tick();
+    expect(events).toHaveLength(6);
+    expect(events.at(-1)).toMatchObject({ type: 'job.settled', expired: maxEndsPerTick + 5, succeeded: 0 });
+    expect([machine.available(), nextDeadline(machine.state)]).toEqual([5000n, undefined]);
+  });
+
+  it('does not expire a task that was tried', () => {
+    const machine = Machine.ready();
+    machine.submit(1, { queueTimeoutMs: 1000, backoffInitialMs: 5000, backoffMaxMs: 5000 });
+    machine.place();
+    machine.run(machine.finish(machine.task(1), 'engine_lost'));
+    expect(machine.wait(2000).tick(0)).toEqual([]);
+    expect(machine.task(1).state).toBe('queued');
+  });
+});
+
+it('tells why a job waits', () => {
+  const machine = Machine.ready(0);
+  machine.submit(1, { maxRateNano: 999_999n });
+  const reason = () => waitingReason(machine.state, jobId(1))?.reason;
+  expect(reason()).toBe('no_nodes');
+  machine.connect(0, { offer: offer({ cpuMilli: 500 }) });
+  expect(reason()).toBe('no_feasible_node');
+  machine.connect(1);
+  expect(waitingReason(machine.state, jobId(1))).toEqual({
+    reason: 'price_too_low',
+    message:
+      '1 of 2 connected nodes could run a task; the cheapest asks 1000000 nano-CAPA an hour, the ceiling is 999999.',
+  });
+  machine.connect(1, { offer: offer({ slots: 1, ask: ask(10) }) });
+  machine.submit(2, { maxRateNano: 10n });
+  machine.place();
+  expect(machine.task(1).node).toBe(nodeId(1));
+  expect([reason(), waitingReason(machine.state, jobId(2))?.reason]).toEqual([undefined, 'no_capacity']);
+  machine.run(machine.finish(machine.task(1), 'engine_lost'));
+  expect(reason()).toBe('backing_off');
+  expect(waitingReason(machine.state, jobId(77))).toBeUndefined();
+});

@@ -1,0 +1,201 @@
+import type { ErrorCode } from '@capacloud/protocol/errors';
+import type { AttemptStage } from '@capacloud/protocol/frames';
+import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import { taskIdOf } from '@capacloud/protocol/ids';
+import type { OutcomeReason } from '@capacloud/protocol/reasons';
+import type { Offer } from '@capacloud/protocol/resources';
+import type { Command, JobTerms } from '../src/command.ts';
+import type { Event, EventOf, EventType } from '../src/event.ts';
+import { checkInvariants } from '../src/invariants.ts';
+import { apply, decide } from '../src/machine.ts';
+import type { Ruleset } from '../src/ruleset.ts';
+import { defaultRuleset } from '../src/ruleset.ts';
+import { decodeState, encodeState } from '../src/snapshot.ts';
+import type { Job, NodeRecord, State, Task } from '../src/state.ts';
+import { createState } from '../src/state.ts';
+
+export const gib = 2 ** 30;
+export const hash = 'a'.repeat(64) as Sha256Hex;
+export const consumer = 'acc_consumer' as AccountId;
+export const provider = 'acc_provider' as AccountId;
+
+export function nodeId(n: number): NodeId {
+  return `node_${n.toString(16).padStart(40, '0')}` as NodeId;
+}
+export function jobId(n: number): JobId {
+  return `job_${n
+    .toString()
+    .padStart(20, '0')
+    .replace(/[0-9]/g, (digit) => 'abcdefghij'[Number(digit)] ?? 'a')}` as JobId;
+}
+
+export function offer(change: Partial<Offer> = {}): Offer {
+  return {
+    cpuMilli: 8000,
+    memoryBytes: 32 * gib,
+    diskBytes: 100 * gib,
+    slots: 4,
+    devices: [],
+    arch: 'amd64',
+    allowRoot: false,
+    ask: { cpuHourNano: '1000000', memoryGibHourNano: '0', diskGibHourNano: '0', deviceHourNano: '0' },
+    ...change,
+  };
+}
+
+/** One task of one CPU: 1,000,000 nano-CAPA an hour by the offer above. */
+export function terms(change: Partial<JobTerms> = {}): JobTerms {
+  return {
+    specHash: hash,
+    tasks: 1,
+    resources: { cpuMilli: 1000, memoryBytes: gib, diskBytes: gib, shmBytes: 0 },
+    needsRoot: false,
+    providers: [],
+    excludeProviders: [],
+    maxRateNano: 10_000_000n,
+    holdNano: 2_000_000n,
+    queueTimeoutMs: 600_000,
+    runTimeoutMs: 3_600_000,
+    stopGraceMs: 10_000,
+    maxAttempts: 2,
+    retryOn: ['error', 'oom'],
+    retryExitCodes: [],
+    backoffInitialMs: 1000,
+    backoffMaxMs: 8000,
+    providerLost: 2,
+    ...change,
+  };
+}
+
+/** A state, its log, and a clock that the test moves. Invariants are checked after every event. */
+export class Machine {
+  state: State = createState();
+  readonly log: Event[] = [];
+  now = 1_700_000_000_000;
+
+  constructor(ruleset: Ruleset = defaultRuleset) {
+    this.run({ type: 'log.open', at: this.now, origin: 'test', ruleset });
+  }
+
+  /** An account with money, and one node that is ready. */
+  static ready(nodes = 1, change: Partial<Offer> = {}, ruleset: Ruleset = defaultRuleset): Machine {
+    const machine = new Machine(ruleset);
+    machine.run({ type: 'account.open', at: machine.now, account: consumer });
+    machine.run({
+      type: 'account.credit',
+      at: machine.now,
+      account: consumer,
+      amountNano: 10n ** 15n,
+      ref: 'first',
+    });
+    for (let n = 0; n < nodes; n++) machine.connect(n, { offer: offer(change) });
+    return machine;
+  }
+
+  run(command: Command): readonly Event[] {
+    const result = decide(this.state, command);
+    if (!result.ok) throw new Error(`${command.type}: ${result.refusal.code} ${result.refusal.message}`);
+    for (const event of result.value) this.accept(event);
+    return result.value;
+  }
+
+  accept(event: Event): void {
+    apply(this.state, event);
+    this.log.push(event);
+  }
+
+  /** The code of the refusal; nothing may change. */
+  refusal(command: Command): ErrorCode {
+    const result = decide(this.state, command);
+    if (result.ok) throw new Error(`${command.type} is accepted: ${JSON.stringify(result.value)}`);
+    return result.refusal.code;
+  }
+
+  wait(ms: number): this {
+    this.now += ms;
+    return this;
+  }
+  /** Restarts from a snapshot. */
+  restart(): this {
+    this.state = decodeState(encodeState(this.state));
+    return this;
+  }
+  check(): this {
+    checkInvariants(this.state);
+    return this;
+  }
+
+  connect(
+    n: number,
+    change: { offer?: Offer; accepting?: boolean; held?: [TaskId, number][]; provider?: AccountId } = {},
+  ) {
+    const held = (change.held ?? []).map(([task, attempt]) => ({ task, attempt }));
+    const { accepting = true } = change;
+    return this.run({
+      type: 'node.connect',
+      at: this.now,
+      node: nodeId(n),
+      provider: change.provider ?? provider,
+      offer: change.offer ?? offer(),
+      accepting,
+      held,
+    });
+  }
+  submit(n: number, change: Partial<JobTerms> = {}) {
+    return this.run({ type: 'job.submit', at: this.now, job: jobId(n), consumer, terms: terms(change) });
+  }
+  cancel(n: number) {
+    return this.run({ type: 'job.cancel', at: this.now, job: jobId(n), consumer });
+  }
+  place() {
+    return this.run({ type: 'place', at: this.now });
+  }
+  /** All nodes named were heard of just now; the others when the log last shows them. */
+  tick(...heard: number[]) {
+    return this.run({ type: 'tick', at: this.now, heard: new Map(heard.map((n) => [nodeId(n), this.now])) });
+  }
+  progress(task: Task, stage: AttemptStage): Command {
+    const node = task.node ?? nodeId(0);
+    return { type: 'attempt.progress', at: this.now, node, task: task.id, attempt: task.attempt, stage };
+  }
+  finish(task: Task, reason: OutcomeReason, claimedRunMs = 1e9, exitCode = 0): Command {
+    const node = task.node ?? nodeId(0);
+    const { attempt, id } = task;
+    return {
+      type: 'attempt.finish',
+      at: this.now,
+      node,
+      task: id,
+      attempt,
+      reason,
+      receipt: hash,
+      claimedRunMs,
+      exitCode,
+    };
+  }
+
+  job(n: number): Job {
+    return found(this.state.jobs.get(jobId(n)));
+  }
+  task(n: number, index = 0): Task {
+    return found(this.state.tasks.get(taskIdOf(jobId(n), index)));
+  }
+  node(n: number): NodeRecord {
+    return found(this.state.nodes.get(nodeId(n)));
+  }
+  available(account: AccountId = consumer): bigint {
+    return found(this.state.accounts.get(account)).availableNano;
+  }
+}
+
+function found<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('not in the state');
+  return value;
+}
+
+export function types(events: readonly Event[]): EventType[] {
+  return events.map((event) => event.type);
+}
+export function only<T extends EventType>(events: readonly Event[], type: T): EventOf<T>[] {
+  return events.filter((event): event is EventOf<T> => event.type === type);
+}
