@@ -115,7 +115,7 @@ function pnpmBinary() {
 
 /** Every file that decides what an install gives. */
 function installInputs() {
-  const packageFolders = ['agent'];
+  const packageFolders = ['agent', 'scripts', 'test'];
   for (const parent of ['coordinator', 'shared']) {
     const children = existsSync(join(root, parent)) ? readdirSync(join(root, parent)).toSorted() : [];
     packageFolders.push(...children.map((child) => join(parent, child)));

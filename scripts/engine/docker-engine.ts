@@ -14,6 +14,8 @@ export interface DockerEngine {
   readonly socketPath: string;
   readonly startedByUs: boolean;
   readonly stop: () => Promise<void>;
+  /** Leaves the engine to another process: where we started it, it is ended with that one's last companion. */
+  readonly handOver: (pid: number) => void;
 }
 
 /** What the search for an engine looks at; the default is this machine and this checkout. */
@@ -63,7 +65,7 @@ async function findRunningEngine(
   signal.throwIfAborted();
   switch (answer) {
     case 'answers':
-      return { socketPath, startedByUs: false, stop: () => Promise.resolve() };
+      return { socketPath, startedByUs: false, stop: () => Promise.resolve(), handOver: () => undefined };
     case 'forbidden':
       throw new EngineError(
         'engine_forbidden',
@@ -103,7 +105,11 @@ async function shareOwnEngine(
       rmSync(me, { force: true });
       if (liveUsers(users).length === 0) await stopDockerd(folders);
     });
-  return { socketPath, startedByUs: true, stop };
+  const handOver = (pid: number): void => {
+    writeFileSync(join(users, String(pid)), '');
+    rmSync(me, { force: true });
+  };
+  return { socketPath, startedByUs: true, stop, handOver };
 }
 
 /** Runs that still use the engine; the marks of dead ones are swept away. */

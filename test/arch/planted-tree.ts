@@ -16,12 +16,16 @@ export class PlantedTree {
     for (const file of ['.oxlintrc.json', 'tsconfig.base.json', 'tsconfig.json', 'tsconfig.tests.json']) {
       copyFileSync(join(root, file), join(this.folder, file));
     }
-    // As in the checkout: the top folder sees every package, so resolving alone protects nothing.
     const modules = join(this.folder, 'node_modules');
-    mkdirSync(join(modules, '@capacloud'), { recursive: true });
+    mkdirSync(modules);
     for (const name of ['@types', 'typebox']) symlinkSync(resolvable(name), join(modules, name));
     for (const rule of packageRules) {
-      symlinkSync(join(this.folder, rule.folder), join(modules, rule.name));
+      // As pnpm does it: a package sees what it lists, and the top folder lists none of ours.
+      for (const { name, folder } of packageRules.filter((other) => rule.internal.includes(other.name))) {
+        const link = join(this.folder, rule.folder, 'node_modules', name);
+        mkdirSync(dirname(link), { recursive: true });
+        symlinkSync(join(this.folder, folder), link);
+      }
       this.#write(`${rule.folder}/package.json`, JSON.stringify(manifestOf(rule.name)));
       this.#write(`${rule.folder}/tsconfig.json`, JSON.stringify(projectOf(rule)));
       this.#write(`${rule.folder}/src/thing.ts`, 'export const thing = 1;\n');

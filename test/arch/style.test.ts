@@ -111,6 +111,21 @@ describe('compiler', () => {
       code: /TS2(307|591)/,
     },
     { folder: 'shared/protocol', text: 'export const bytes = Buffer.alloc(1);\n', code: /TS25\d\d/ },
+    {
+      folder: 'agent',
+      text: "import { thing } from '@capacloud/core/thing';\nexport const copy = thing;\n",
+      code: /TS2307/,
+    },
+    {
+      folder: 'coordinator/service',
+      text: "import { thing } from '@capacloud/agent/thing';\nexport const copy = thing;\n",
+      code: /TS2307/,
+    },
+    {
+      folder: 'coordinator/core',
+      text: "import { thing } from '@capacloud/client/thing';\nexport const copy = thing;\n",
+      code: /TS2307/,
+    },
     { folder: 'agent', text: 'export enum Colour {\n  red,\n}\n', code: /TS1294/ },
     { folder: 'agent', text: 'export namespace Shape {\n  export const sides = 3;\n}\n', code: /TS1294/ },
     {

@@ -71,6 +71,12 @@ describe('package.json', () => {
   });
 });
 
+test('what a package does not list does not resolve in it: the top folder offers none of ours', () => {
+  const { dependencies, devDependencies } = JSON.parse(readCheckout('package.json')) as Manifest;
+  const listed = Object.keys({ ...dependencies, ...devDependencies });
+  expect(listed.filter((name) => packageRules.some((rule) => rule.name === name))).toEqual([]);
+});
+
 describe('tsconfig.json', () => {
   test('a reference against the arrows is seen', () => {
     const config = { references: [{ path: '../shared/protocol' }, { path: '../coordinator/core' }] };

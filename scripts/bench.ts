@@ -1,0 +1,63 @@
+import { parseArgs } from 'node:util';
+import type { Benchmark, BenchmarkResult } from '../test/bench/benchmark.ts';
+import { lifecycle } from '../test/bench/lifecycle.ts';
+import { buildPackages } from './build-packages.ts';
+
+const benchmarks: readonly Benchmark[] = [lifecycle];
+
+const usage = `usage: npm run bench -- NAME [--quick] [--json] [--check]
+
+${benchmarks.map((benchmark) => `  ${benchmark.name.padEnd(12)} ${benchmark.summary}`).join('\n')}
+
+  --quick   fewer rounds, for a look
+  --json    one JSON object on standard output
+  --check   exit 1 when a target is missed
+`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    json: { type: 'boolean', default: false },
+    check: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+const benchmark = benchmarks.find(({ name }) => name === positionals[0]);
+if (benchmark === undefined || values.help) {
+  process.stderr.write(usage);
+  process.exit(values.help ? 0 : 2);
+}
+
+const controller = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => controller.abort(new Error(signal)));
+await buildPackages(controller.signal);
+const result = await benchmark.run({
+  quick: values.quick,
+  log: (line) => process.stderr.write(`  ${line}\n`),
+  signal: controller.signal,
+});
+process.stdout.write(
+  values.json ? `${JSON.stringify({ benchmark: benchmark.name, ...result })}\n` : formatResult(result),
+);
+if (values.check && result.ratios.some((ratio) => !meets(ratio))) process.exitCode = 1;
+
+function meets(ratio: BenchmarkResult['ratios'][number]): boolean {
+  return ratio.better === 'higher' ? ratio.value >= ratio.target : ratio.value <= ratio.target;
+}
+
+function formatResult({ figures, ratios }: BenchmarkResult): string {
+  const width = Math.max(...figures.map(({ name }) => name.length), ...ratios.map(({ name }) => name.length));
+  const lines = figures.map(
+    ({ name, value, unit }) =>
+      `${name.padEnd(width)}  ${value.toFixed(value < 100 ? 1 : 0).padStart(9)} ${unit}`,
+  );
+  for (const ratio of ratios) {
+    const sign = ratio.better === 'higher' ? '≥' : '≤';
+    lines.push(
+      `${ratio.name.padEnd(width)}  ${ratio.value.toFixed(3).padStart(9)} (target ${sign} ${ratio.target}: ${meets(ratio) ? 'met' : 'missed'})`,
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}
