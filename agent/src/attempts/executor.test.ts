@@ -1,0 +1,561 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Assignment } from '@capacloud/protocol/frames';
+import type { NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import { type Receipt, ReceiptSchema } from '@capacloud/protocol/receipt';
+import type { Offer } from '@capacloud/protocol/resources';
+import { pino } from 'pino';
+import { Compile } from 'typebox/compile';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Lease } from '../core/lease.ts';
+import {
+  type AttemptKey,
+  attemptKeyText,
+  type CollectedOutputs,
+  EngineUnavailable,
+  type LogChunk,
+  type ObservedAttempt,
+  type PlacedInput,
+  type Runtime,
+  type RuntimeFailure,
+} from '../core/ports.ts';
+import { openDatabase } from '../journal/schema.ts';
+import { SqliteJournal } from '../journal/sqlite-journal.ts';
+import { AttemptLogs } from './attempt-logs.ts';
+import { CoordinatorHttp } from './coordinator-http.ts';
+import { Executor } from './executor.ts';
+import { InputCache } from './input-cache.ts';
+
+const task = `job_${'a'.repeat(20)}.0` as TaskId;
+const node = `node_${'1'.repeat(40)}` as NodeId;
+const validReceipt = Compile(ReceiptSchema);
+const sha = (bytes: string | Buffer) => createHash('sha256').update(bytes).digest('hex') as Sha256Hex;
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  for (let tries = 0; tries < 1500; tries++) {
+    if (condition()) return;
+    await sleep(10);
+  }
+  throw new Error(`never came true: ${what}`);
+}
+
+interface Box {
+  state: ObservedAttempt;
+  log: string;
+  inputs: string[];
+}
+
+/** An engine in memory: containers run until the test or a stop ends them, and outlive the executor. */
+class MemoryEngine implements Runtime {
+  readonly boxes = new Map<string, Box>();
+  readonly calls: string[] = [];
+  down = false;
+  output: string | undefined;
+  pullFailure: RuntimeFailure | undefined;
+  hangs = new Set<string>();
+
+  #call(name: string): void {
+    this.calls.push(name);
+    if (this.down) throw new EngineUnavailable('the engine is down');
+  }
+  async #hang(name: string, signal: AbortSignal): Promise<void> {
+    if (this.hangs.has(name)) await sleep(1e8, undefined, { signal });
+  }
+  box(key: AttemptKey): Box {
+    const box = this.boxes.get(attemptKeyText(key));
+    if (box === undefined) throw new Error('no such container');
+    return box;
+  }
+  end(key: AttemptKey, change: Partial<ObservedAttempt> = {}): void {
+    const box = this.box(key);
+    box.state = { ...box.state, container: 'exited', exitCode: 0, finishedAtMs: Date.now(), ...change };
+  }
+  async ping() {
+    return { version: '20.10', runtimes: [] };
+  }
+  async observe() {
+    this.#call('observe');
+    return [...this.boxes.values()].map((box) => box.state);
+  }
+  async pull(
+    assignment: Assignment,
+    onProgress: (progress: { doneBytes: number; totalBytes: number }) => void,
+    signal: AbortSignal,
+  ) {
+    this.#call('pull');
+    onProgress({ doneBytes: 1, totalBytes: 2 });
+    await this.#hang('pull', signal);
+    if (this.pullFailure !== undefined) return { ok: false as const, refusal: this.pullFailure };
+    return { ok: true as const, value: { image: `sha256:${assignment.image}` } };
+  }
+  async prepare(assignment: Assignment, inputs: readonly PlacedInput[], signal: AbortSignal) {
+    this.#call('prepare');
+    await this.#hang('prepare', signal);
+    const key = { task: assignment.task, attempt: assignment.attempt };
+    const state: ObservedAttempt = { key, container: 'created', oomKilled: false, scratch: true };
+    this.boxes.set(attemptKeyText(key), {
+      state,
+      log: '',
+      inputs: inputs.map((input) => readFileSync(input.localPath, 'utf8')),
+    });
+    return { ok: true as const, value: undefined };
+  }
+  async start(assignment: Assignment) {
+    this.#call('start');
+    const box = this.box(assignment);
+    if (box.state.container === 'created')
+      box.state = { ...box.state, container: 'running', startedAtMs: Date.now() };
+    return { ok: true as const, value: undefined };
+  }
+  async wait(key: AttemptKey, signal: AbortSignal) {
+    this.calls.push('wait');
+    for (;;) {
+      const state = this.boxes.get(attemptKeyText(key))?.state;
+      if (state === undefined) return { key, container: 'absent' as const, oomKilled: false, scratch: false };
+      if (state.container !== 'running') return state;
+      await sleep(5, undefined, { signal });
+    }
+  }
+  async followLogs(
+    key: AttemptKey,
+    skipBytes: number,
+    sink: (chunk: LogChunk) => Promise<void>,
+    signal: AbortSignal,
+  ) {
+    let at = skipBytes;
+    for (;;) {
+      const box = this.boxes.get(attemptKeyText(key));
+      if (box === undefined) return;
+      const ended = box.state.container !== 'running';
+      const bytes = Buffer.from(box.log).subarray(at, at + 1_000_000);
+      at += bytes.length;
+      if (bytes.length > 0) await sink({ stream: 'stdout', bytes });
+      else if (ended) return;
+      await sleep(5, undefined, { signal });
+    }
+  }
+  async stop(key: AttemptKey) {
+    this.#call('stop');
+    if (this.boxes.get(attemptKeyText(key))?.state.container === 'running') this.end(key, { exitCode: 137 });
+  }
+  async collect(assignment: Assignment, intoDir: string) {
+    this.#call('collect');
+    if (this.output === undefined && assignment.outputs.length > 0) {
+      return {
+        ok: false as const,
+        refusal: { reason: 'output_missing' as const, message: 'it is not there' },
+      };
+    }
+    const files: { path: string; sizeBytes: number; sha256: Sha256Hex; localPath: string }[] = [];
+    if (this.output !== undefined) {
+      mkdirSync(intoDir, { recursive: true });
+      const localPath = join(intoDir, '0');
+      writeFileSync(localPath, this.output);
+      files.push({
+        path: '/out/a.txt',
+        sizeBytes: Buffer.byteLength(this.output),
+        sha256: sha(this.output),
+        localPath,
+      });
+    }
+    const value: CollectedOutputs = { files, scratchUsedBytes: 0, scratchFull: false };
+    return { ok: true as const, value };
+  }
+  pidsExhausted() {
+    return false;
+  }
+  async remove(key: AttemptKey) {
+    this.#call('remove');
+    this.boxes.delete(attemptKeyText(key));
+  }
+}
+
+/** The coordinator's artifact and log routes. */
+class Store {
+  readonly artifacts = new Map<string, { bytes: Buffer; size: number }>();
+  readonly logs = new Map<string, { bytes: Buffer; final: boolean }>();
+  readonly server: Server;
+  /** Requests that are answered with 503, or whose connection is cut after the work was done. */
+  fail = 0;
+  cut = 0;
+
+  constructor() {
+    this.server = createServer((request, response) => {
+      const parts: Buffer[] = [];
+      request.on('data', (part: Buffer) => parts.push(part));
+      request.on('end', () => {
+        const url = new URL(request.url ?? '', 'http://x');
+        if (request.headers.authorization !== 'Bearer good') return void response.writeHead(401).end();
+        if (this.fail-- > 0) return void response.writeHead(503).end();
+        const [status, body] = this.answer(request, url, Buffer.concat(parts));
+        if (this.cut-- > 0) return void request.socket.destroy();
+        response.writeHead(status).end(Buffer.isBuffer(body) ? body : JSON.stringify(body));
+      });
+    });
+  }
+  answer(request: IncomingMessage, url: URL, body: Buffer): [number, object | Buffer] {
+    const log = /^\/v1\/tasks\/(.+)\/attempts\/(.+)\/log$/.exec(url.pathname);
+    if (log !== null) {
+      const key = `${log[1]}-${log[2]}`;
+      const have = this.logs.get(key) ?? { bytes: Buffer.alloc(0), final: false };
+      if (Number(url.searchParams.get('offset')) !== have.bytes.length) {
+        return [409, { code: 'artifact.offset_mismatch', offset: have.bytes.length }];
+      }
+      const bytes = Buffer.concat([have.bytes, body]);
+      this.logs.set(key, { bytes, final: url.searchParams.get('final') === 'true' });
+      return [200, { offset: bytes.length }];
+    }
+    if (request.method === 'POST') {
+      const { sha256, size_bytes: size } = JSON.parse(body.toString()) as {
+        sha256: string;
+        size_bytes: number;
+      };
+      if (!this.artifacts.has(sha256)) this.artifacts.set(sha256, { bytes: Buffer.alloc(0), size });
+      return [201, this.view(sha256)];
+    }
+    const sha256 = url.pathname.slice('/v1/artifacts/'.length);
+    const artifact = this.artifacts.get(sha256);
+    if (artifact === undefined) return [404, { code: 'request.not_found' }];
+    if (request.method === 'GET') {
+      const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
+      return [from > 0 ? 206 : 200, artifact.bytes.subarray(from)];
+    }
+    if (Number(request.headers['upload-offset']) !== artifact.bytes.length)
+      return [409, { code: 'artifact.offset_mismatch' }];
+    artifact.bytes = Buffer.concat([artifact.bytes, body]);
+    return [200, this.view(sha256)];
+  }
+  view(sha256: string): object {
+    const { bytes, size } = this.artifacts.get(sha256) ?? { bytes: Buffer.alloc(0), size: 0 };
+    return { sha256, size_bytes: size, offset: bytes.length, complete: bytes.length === size };
+  }
+}
+
+describe('the executor', () => {
+  let dir: string;
+  let engine: MemoryEngine;
+  let store: Store;
+  let life: {
+    journal: SqliteJournal;
+    executor: Executor;
+    lease: Lease;
+    stop: AbortController;
+    running: Promise<void>;
+    cache: InputCache;
+  };
+  let bootMs: number;
+  let token: string | undefined;
+  const offer = {
+    cpuMilli: 4000,
+    memoryBytes: 1e9,
+    diskBytes: 1e9,
+    slots: 2,
+    devices: [],
+    allowRoot: false,
+  } as unknown as Offer;
+
+  function assignment(attempt: number, change: Partial<Assignment> = {}): Assignment {
+    return {
+      task,
+      attempt,
+      nonce: '0'.repeat(32),
+      image: 'busybox',
+      env: {},
+      resources: { cpuMilli: 100, memoryBytes: 1024, diskBytes: 0, shmBytes: 0 },
+      devices: [],
+      inputs: [],
+      outputs: [],
+      taskIndex: 0,
+      taskCount: 1,
+      pullTimeoutMs: 60_000,
+      startTimeoutMs: 60_000,
+      runTimeoutMs: 60_000,
+      uploadTimeoutMs: 60_000,
+      stopGraceMs: 100,
+      ...change,
+    };
+  }
+  function begin(): void {
+    const journal = new SqliteJournal(openDatabase(join(dir, 'journal.db')), 'test', 0);
+    const { port } = store.server.address() as AddressInfo;
+    const access = {
+      baseUrl: `http://127.0.0.1:${port}`,
+      token: () => token,
+      whenOpen: async (signal: AbortSignal) => {
+        while (token === undefined) await sleep(5, undefined, { signal });
+      },
+    };
+    const http = new CoordinatorHttp(access);
+    const log = pino({ level: 'silent' });
+    const logs: AttemptLogs = new AttemptLogs(join(dir, 'logs'), http, journal, log, () =>
+      executor.onChange(),
+    );
+    const lease = new Lease(1e9);
+    const cache = new InputCache(join(dir, 'inputs'), 10, http);
+    const executor: Executor = new Executor({
+      node,
+      outputsDir: join(dir, 'outputs'),
+      runtime: engine,
+      journal,
+      logs,
+      inputs: cache,
+      http,
+      access,
+      log,
+      lease,
+      clock: { nowMs: () => Date.now(), bootMs: () => bootMs, bootId: 'boot' },
+      offer: () => offer,
+      load: () => ({ cpuMilli: 0, memoryFreeBytes: 0, diskFreeBytes: 0 }),
+      notifySession: () => {},
+    });
+    const stop = new AbortController();
+    life = { journal, executor, lease, stop, running: executor.run(stop.signal), cache };
+  }
+  async function end(): Promise<void> {
+    life.stop.abort();
+    await life.running;
+    life.journal.close();
+  }
+  async function ready(): Promise<void> {
+    await until(() => life.executor.engineReachable, 'engine');
+    life.executor.onDesired([]);
+  }
+  function phase(attempt: number): string | undefined {
+    return life.journal.attempt({ task, attempt })?.phase;
+  }
+  async function running(attempt: number): Promise<void> {
+    await until(
+      () => engine.boxes.get(attemptKeyText({ task, attempt }))?.state.container === 'running',
+      'running',
+    );
+  }
+  function receipts(): readonly Receipt[] {
+    return life.journal.outbox(0, 1000).flatMap((item) => (item.kind === 'finished' ? [item.receipt] : []));
+  }
+  async function finished(attempt: number): Promise<Receipt> {
+    await until(() => receipts().some((receipt) => receipt.attempt === attempt), `receipt of ${attempt}`);
+    const receipt = receipts().find((entry) => entry.attempt === attempt) as Receipt;
+    expect(validReceipt.Check(receipt)).toBe(true);
+    return receipt;
+  }
+
+  beforeEach(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'capacloud-executor-'));
+    engine = new MemoryEngine();
+    store = new Store();
+    store.server.listen(0, '127.0.0.1');
+    await once(store.server, 'listening');
+    bootMs = 0;
+    token = 'good';
+    begin();
+  });
+  afterEach(async () => {
+    await end();
+    store.server.closeAllConnections();
+    store.server.close();
+    rmSync(dir, { recursive: true });
+  });
+
+  test('takes an attempt from assignment to acknowledgement and leaves nothing behind', async () => {
+    const input = 'the input, which is longer than the cache';
+    store.artifacts.set(sha(input), { bytes: Buffer.from(input), size: input.length });
+    engine.output = 'x'.repeat(5_000_000);
+    await ready();
+    const inputs = [{ sha256: sha(input), sizeBytes: input.length, target: '/in/a' }];
+    life.executor.onAssign([assignment(1, { inputs, outputs: [{ path: '/out/a.txt', maxBytes: 1e9 }] })]);
+    await running(1);
+    engine.box({ task, attempt: 1 }).log += 'hello\n';
+    await until(() => store.logs.get(`${task}-1`)?.bytes.toString() === 'hello\n', 'log while it runs');
+    engine.box({ task, attempt: 1 }).log += 'bye\n';
+    store.fail = 2;
+    store.cut = 1;
+    engine.end({ task, attempt: 1 });
+    const receipt = await finished(1);
+    expect(receipt).toMatchObject({
+      reason: 'completed',
+      exitCode: 0,
+      image: 'sha256:busybox',
+      log: { sizeBytes: 10, truncated: false },
+      outputs: [{ path: '/out/a.txt', sizeBytes: 5_000_000, sha256: sha(engine.output) }],
+    });
+    expect(engine.boxes.size).toBe(0);
+    expect(store.artifacts.get(sha(engine.output))?.bytes.toString()).toBe(engine.output);
+    await until(() => store.logs.get(`${task}-1`)?.final === true, 'end of the log');
+    expect(store.logs.get(`${task}-1`)?.bytes.toString()).toBe('hello\nbye\n');
+    await until(() => phase(1) === 'settled', 'settled');
+    const stages = life.journal
+      .outbox(0, 10)
+      .map((item) => (item.kind === 'progress' ? item.stage : item.kind));
+    expect(stages).toEqual(['pulling', 'starting', 'running', 'uploading', 'finished']);
+    life.journal.acknowledge(1000);
+    life.executor.onChange();
+    await until(() => phase(1) === undefined, 'forgotten');
+    expect(
+      ['logs', 'outputs', 'inputs'].flatMap((name) =>
+        existsSync(join(dir, name)) ? readdirSync(join(dir, name)) : [],
+      ),
+    ).toEqual([]);
+  });
+
+  test('a restart adopts what runs and starts nothing twice', async () => {
+    await ready();
+    life.executor.onAssign([assignment(1)]);
+    await running(1);
+    engine.box({ task, attempt: 1 }).log += 'before ';
+    await until(() => store.logs.get(`${task}-1`)?.bytes.length === 7, 'log');
+    await end();
+    engine.box({ task, attempt: 1 }).log += 'between ';
+    begin();
+    await until(() => engine.calls.filter((call) => call === 'wait').length === 2, 'adopted');
+    engine.box({ task, attempt: 1 }).log += 'after';
+    engine.end({ task, attempt: 1 });
+    expect(await finished(1)).toMatchObject({ reason: 'completed' });
+    expect(engine.calls.filter((call) => call === 'start' || call === 'prepare' || call === 'pull')).toEqual([
+      'pull',
+      'prepare',
+      'start',
+    ]);
+    await until(() => store.logs.get(`${task}-1`)?.final === true, 'log');
+    expect(store.logs.get(`${task}-1`)?.bytes.toString()).toBe('before between after');
+  });
+
+  test('a coordinator that is away does not touch the work; the lapse of the lease ends it', async () => {
+    await ready();
+    life.executor.onAssign([assignment(1), assignment(2)]);
+    await running(1);
+    await running(2);
+    token = undefined;
+    life.executor.onChange();
+    engine.end({ task, attempt: 1 });
+    expect(await finished(1)).toMatchObject({ reason: 'completed' });
+    expect(engine.box({ task, attempt: 2 }).state.container).toBe('running');
+    bootMs = 2e9;
+    expect(await finished(2)).toMatchObject({ reason: 'lease_lapsed' });
+    expect(engine.calls).toContain('stop');
+  });
+
+  test('stops what the coordinator stops, drops what it does not know, and removes what nobody remembers', async () => {
+    await ready();
+    life.executor.onAssign([assignment(1), assignment(2)]);
+    await running(1);
+    await running(2);
+    life.executor.onStop([{ task, attempt: 1 }]);
+    expect(await finished(1)).toMatchObject({ reason: 'stopped', exitCode: 137 });
+    life.executor.onDesired([]);
+    await until(() => phase(2) === 'settled', 'dropped');
+    expect(receipts().map((receipt) => receipt.attempt)).toEqual([1]);
+    expect(engine.boxes.size).toBe(0);
+    const ghost = { task, attempt: 77 };
+    await end();
+    engine.boxes.set(attemptKeyText(ghost), {
+      state: { key: ghost, container: 'running', oomKilled: false, scratch: true },
+      log: '',
+      inputs: [],
+    });
+    begin();
+    await until(() => engine.boxes.size === 0, 'ghost gone');
+  });
+
+  test.each<[string, Partial<Assignment>, () => void, string]>([
+    ['a pull that hangs', { pullTimeoutMs: 300 }, () => engine.hangs.add('pull'), 'pull_timeout'],
+    [
+      'an image that is not there',
+      {},
+      () => {
+        engine.pullFailure = { reason: 'image_not_found', message: 'no' };
+      },
+      'image_not_found',
+    ],
+    ['a start that hangs', { startTimeoutMs: 300 }, () => engine.hangs.add('prepare'), 'start_timeout'],
+    ['a program that runs too long', { runTimeoutMs: 300 }, () => {}, 'run_timeout'],
+    [
+      'an input that is not there',
+      { inputs: [{ sha256: sha('none'), sizeBytes: 4, target: '/in/a' }] },
+      () => {},
+      'input_unavailable',
+    ],
+    ['root where the owner does not allow it', { user: '0' }, () => {}, 'refused'],
+  ])('%s', async (_, change, prepare, reason) => {
+    prepare();
+    await ready();
+    life.executor.onAssign([assignment(1, change)]);
+    expect(await finished(1)).toMatchObject({ reason });
+    await until(() => engine.boxes.size === 0, 'nothing left');
+  });
+
+  test.each<[string, Partial<ObservedAttempt>, string]>([
+    ['a failure', { exitCode: 3 }, 'exit_nonzero'],
+    ['a memory kill that exits 0', { oomKilled: true }, 'oom_killed'],
+    ['an engine that took it along, exit 0', { engineLost: true }, 'engine_lost'],
+    ['a container that broke', { container: 'broken' }, 'engine_lost'],
+    ['an output that is not there', {}, 'output_missing'],
+  ])('%s', async (_, state, reason) => {
+    await ready();
+    life.executor.onAssign([assignment(1, { outputs: [{ path: '/out/a.txt', maxBytes: 1 }] })]);
+    await running(1);
+    engine.end({ task, attempt: 1 }, state);
+    expect(await finished(1)).toMatchObject({ reason });
+  });
+
+  test('an engine that is down holds work up, and no new work is taken', async () => {
+    await ready();
+    life.executor.onAssign([assignment(1)]);
+    await running(1);
+    engine.down = true;
+    engine.end({ task, attempt: 1 });
+    await until(() => engine.calls.includes('collect'), 'collect was tried');
+    expect(receipts()).toEqual([]);
+    engine.down = false;
+    expect(await finished(1)).toMatchObject({ reason: 'completed' });
+  });
+
+  test('a repeated assignment changes nothing; what has no slot waits for one', async () => {
+    await ready();
+    life.executor.onAssign([assignment(1), assignment(2), assignment(3)]);
+    life.executor.onAssign([assignment(1)]);
+    await running(1);
+    await running(2);
+    await until(() => phase(3) === 'preparing', 'waits');
+    expect(engine.boxes.size).toBe(2);
+    engine.end({ task, attempt: 1 });
+    await running(3);
+    expect(life.executor.heldAttempts()).toHaveLength(3);
+    expect(engine.calls.filter((call) => call === 'start')).toHaveLength(3);
+  });
+
+  test('the token of an old session is no end: the next one is used', async () => {
+    await ready();
+    engine.output = 'result';
+    life.executor.onAssign([assignment(1, { outputs: [{ path: '/out/a.txt', maxBytes: 9 }] })]);
+    await running(1);
+    token = 'stale';
+    engine.end({ task, attempt: 1 });
+    await until(() => phase(1) === 'uploading', 'uploading');
+    token = 'good';
+    expect(await finished(1)).toMatchObject({ reason: 'completed' });
+  });
+
+  test('paused, it refuses and says so', async () => {
+    await ready();
+    expect(life.executor.node().accepting).toBe(true);
+    life.executor.pause();
+    expect(life.executor.node().accepting).toBe(false);
+    life.executor.onAssign([assignment(1)]);
+    expect(await finished(1)).toMatchObject({ reason: 'refused' });
+    expect(engine.boxes.size).toBe(0);
+  });
+});
