@@ -1,0 +1,128 @@
+import { expect, test } from 'vitest';
+import { type ConfigSources, environmentName, resolveConfig } from './config.ts';
+
+function resolve(file: string, change: Partial<ConfigSources> = {}) {
+  return resolveConfig({ file, env: {}, flags: {}, ...change });
+}
+function problems(file: string, change: Partial<ConfigSources> = {}): readonly string[] {
+  const result = resolve(file, change);
+  return result.ok
+    ? []
+    : (result.refusal.problems ?? []).map(({ pointer, message }) => `${pointer}: ${message}`);
+}
+const coordinator = 'coordinator: wss://c.example\n';
+
+test('defaults are safe, and the rest is as written', () => {
+  const result = resolve(
+    `${coordinator}state_dir: /s\nresources:\n  cpu: 1.5\n  memory: 16Gi\n  slots: 3\nask: {cpu_hour: "0.25"}\n`,
+  );
+  expect(result).toEqual({
+    ok: true,
+    value: {
+      coordinator: 'wss://c.example/v1/session',
+      stateDir: '/s',
+      keyFile: '/s/node.key',
+      statusSocket: '/s/agent.sock',
+      dockerSocket: '/var/run/docker.sock',
+      allowRoot: false,
+      scratch: 'auto',
+      logLevel: 'info',
+      resources: {
+        cpu: { kind: 'amount', value: 1500 },
+        memory: { kind: 'amount', value: 16 * 2 ** 30 },
+        disk: { kind: 'percent', value: 50 },
+        slots: 3,
+      },
+      ask: {
+        cpuHourNano: '250000000',
+        memoryGibHourNano: '2000000',
+        diskGibHourNano: '100000',
+        deviceHourNano: '500000000',
+      },
+    },
+  });
+});
+
+test('flags go over the environment, the environment over the file', () => {
+  const file = `${coordinator}log_level: error\nscratch: loop\nallow_root: true\n`;
+  const env = {
+    CAPACLOUD_AGENT_LOG_LEVEL: 'warn',
+    CAPACLOUD_AGENT_SCRATCH: 'memory',
+    CAPACLOUD_AGENT_ALLOW_ROOT: 'false',
+    CAPACLOUD_AGENT_RESOURCES_CPU: '2',
+    CAPACLOUD_AGENT_CONFIG: '/x',
+    OTHER: '1',
+  };
+  const result = resolve(file, { env, flags: { log_level: 'debug' } });
+  expect(result.ok && result.value).toMatchObject({
+    logLevel: 'debug',
+    scratch: 'memory',
+    allowRoot: false,
+    resources: { cpu: { value: 2000 } },
+  });
+  expect(environmentName('ask.cpu_hour')).toBe('CAPACLOUD_AGENT_ASK_CPU_HOUR');
+});
+
+test.each<[string, string, string]>([
+  ['an unknown key', `${coordinator}state_dri: /s`, 'state_dri: is not a setting; did you mean state_dir?'],
+  [
+    'an unknown key in a group',
+    `${coordinator}resources: {cpus: 1}`,
+    'resources.cpus: is not a setting; did you mean resources.cpu?',
+  ],
+  ['a key that is like nothing', `${coordinator}quux_frobnicator: 1`, 'quux_frobnicator: is not a setting'],
+  ['a group that is a value', `${coordinator}resources: 4`, 'resources: must hold settings of its own'],
+  ['a list for a value', `${coordinator}log_level: [info]`, 'log_level: must be a single value'],
+  ['no coordinator', 'log_level: info', 'coordinator: is needed: run capacloud-agent setup'],
+  [
+    'a coordinator over http',
+    'coordinator: http://c',
+    'coordinator: must be a WebSocket URL, such as wss://coordinator.example/v1/session',
+  ],
+  ['a password in the URL', 'coordinator: ws://a:b@c', 'coordinator: must not hold a user name or password'],
+  ['a relative path', `${coordinator}state_dir: here`, 'state_dir: must be an absolute path'],
+  [
+    'a price that is none',
+    `${coordinator}ask: {cpu_hour: free}`,
+    'ask.cpu_hour: must be an amount of CAPA such as "0.05"',
+  ],
+  [
+    'a share over all',
+    `${coordinator}resources: {cpu: 150%}`,
+    'resources.cpu: must be a number of processors such as 4 or 500m, or a share such as 50%',
+  ],
+  [
+    'slots out of range',
+    `${coordinator}resources: {slots: 0}`,
+    'resources.slots: must be a whole number from 1 to 1024',
+  ],
+  [
+    'an address that is none',
+    `${coordinator}provider: me`,
+    'provider: must be a wallet address: 0x and 40 hex digits, in quotes',
+  ],
+  [
+    'a level that is none',
+    `${coordinator}log_level: loud`,
+    'log_level: must be one of debug, info, warn, error',
+  ],
+  ['a list for the file', '- a', ': must be a list of settings such as "coordinator: wss://…"'],
+])('refuses %s', (_, file, problem) => {
+  expect(problems(file)).toContain(problem);
+});
+
+test('refuses text that is no YAML, aliases that could grow, and misspelt variables', () => {
+  expect(problems('a: [')[0]).toContain('is not YAML');
+  expect(problems('a: &x {b: 1}\nc: *x')[0]).toContain('is not YAML');
+  const env = { CAPACLOUD_AGENT_STATEDIR: '/s' };
+  expect(problems(coordinator, { env })).toEqual([
+    'CAPACLOUD_AGENT_STATEDIR: is not a setting; did you mean CAPACLOUD_AGENT_STATE_DIR?',
+  ]);
+});
+
+test('an empty file is one without settings', () => {
+  expect(resolve('', { flags: { coordinator: 'ws://c:1/path' } })).toMatchObject({
+    ok: true,
+    value: { coordinator: 'ws://c:1/path' },
+  });
+});
