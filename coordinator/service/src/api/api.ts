@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { apiLimits } from '@capacloud/protocol/routes';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { accountHandlers } from './account-handlers.ts';
 import { Admission } from './admission.ts';
 import { artifactHandlers } from './artifact-handlers.ts';
@@ -31,7 +31,7 @@ export function createApi(deps: ApiDependencies, logger: FastifyBaseLogger): Api
   const draining = new AbortController();
   const app: FastifyInstance = Fastify({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: apiLimits.bodyBytes,
     requestTimeout: 120_000,
     connectionTimeout: 120_000,

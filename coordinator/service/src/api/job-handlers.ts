@@ -58,6 +58,8 @@ export function jobHandlers(
     cancelJob: async ({ caller, params, at }) => {
       const row = await findJob(store, caller, params.job);
       if (row === undefined) return noJob(params.job);
+      // A job that is settled has left the live state, where the command would look for it.
+      if (row.endedAt !== undefined) return refuse('job.terminal', `${row.id} is ${row.state}.`);
       const outcome = await deps.sequencer.submit({
         type: 'job.cancel',
         at,

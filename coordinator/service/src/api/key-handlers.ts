@@ -3,7 +3,6 @@ import type { AccountId } from '@capacloud/protocol/ids';
 import { accept, refuse } from '@capacloud/protocol/result';
 import type { ApiKeyView } from '@capacloud/protocol/views';
 import type { ApiKeyRow } from '../ports/read-store.ts';
-import type { Aside } from '../ports/sequencer.ts';
 import { type Authentication, scopesOf } from './authentication.ts';
 import type { Scope } from './caller.ts';
 import type { ApiDependencies } from './dependencies.ts';
@@ -38,8 +37,8 @@ export function keyHandlers(
         createdAt: at,
         ...(body.expires_in_s === undefined ? {} : { expiresAt: at + body.expires_in_s * 1000 }),
       };
-      const refusal = await record(deps, at, { kind: 'api_key', hash: sha256Hex(secret), ...row });
-      return refusal ?? accept({ ...keyView(row), secret });
+      await deps.sequencer.record([{ kind: 'api_key', hash: sha256Hex(secret), ...row }]);
+      return accept({ ...keyView(row), secret });
     },
     listKeys: async ({ caller }) => {
       const rows = await deps.store.listApiKeys(caller.account);
@@ -49,21 +48,11 @@ export function keyHandlers(
       const rows = await deps.store.listApiKeys(caller.account);
       if (!rows.some((row) => row.id === params.id))
         return refuse('request.not_found', `This account has no key ${params.id}.`);
-      const refusal = await record(deps, at, { kind: 'api_key_revoked', id: params.id, at });
-      if (refusal !== undefined) return refusal;
+      await deps.sequencer.record([{ kind: 'api_key_revoked', id: params.id, at }]);
       authentication.forget(params.id);
       return accept(undefined);
     },
   };
-}
-
-/**
- * Keys are private and leave no event, yet rows are written with events only. Placement is the command that may
- * come at any time and change nothing.
- */
-async function record(deps: ApiDependencies, at: number, aside: Aside) {
-  const outcome = await deps.sequencer.submit({ type: 'place', at }, () => [aside]);
-  return outcome.ok ? undefined : outcome;
 }
 
 function keyView(row: ApiKeyRow): ApiKeyView {

@@ -85,13 +85,20 @@ function callOf(parsed: Parsed, request: FastifyRequest, reply: FastifyReply): u
     caller: request.caller,
     headOnly: request.method === 'HEAD',
     get signal() {
-      return request.signal;
+      return goneSignal(reply);
     },
     requestId: request.id,
     setHeader: (header: string, value: string) => {
       reply.header(header, value);
     },
   };
+}
+
+/** Aborts when the connection ends. Fastify's own signal aborts as soon as the body has been read. */
+function goneSignal(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  reply.raw.once('close', () => gone.abort());
+  return gone.signal;
 }
 
 /** Request → its typed parts, or every problem in them. */

@@ -1,0 +1,285 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Command } from '@capacloud/core/command';
+import { defaultRuleset, type Ruleset } from '@capacloud/core/ruleset';
+import { createState } from '@capacloud/core/state';
+import { sha256Hex } from '@capacloud/protocol/hash';
+import type { AccountId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { OutputFile, Receipt } from '@capacloud/protocol/receipt';
+import type { Offer } from '@capacloud/protocol/resources';
+import { pino } from 'pino';
+import { type ArtifactRoom, openArtifactRoom } from '../../artifacts/artifact-room.ts';
+import { CommandSequencer } from '../../log/command-sequencer.ts';
+import type { PullProgress } from '../../ports/live-activity.ts';
+import type { Outcome } from '../../ports/sequencer.ts';
+import type { AgentIdentity } from '../../ports/session-tokens.ts';
+import { openStore, type Store } from '../../store/store.ts';
+import { openLogKey } from '../../transparency/log-key.ts';
+import { createTransparency } from '../../transparency/log-transparency.ts';
+import { type Api, createApi } from '../api.ts';
+import type { ApiSettings } from '../dependencies.ts';
+
+export const operatorAccount = 'acc_operator' as AccountId;
+export const consumerAccount = 'acc_ada' as AccountId;
+export const providerAccount = `0x${'11'.repeat(20)}` as AccountId;
+export const testNode = `node_${'22'.repeat(20)}` as NodeId;
+export const agentToken = 'ccs_agent';
+
+export const testOffer: Offer = {
+  cpuMilli: 8000,
+  memoryBytes: 2 ** 34,
+  diskBytes: 2 ** 36,
+  slots: 16,
+  devices: [],
+  arch: 'amd64',
+  allowRoot: false,
+  ask: { cpuHourNano: '1000', memoryGibHourNano: '0', diskGibHourNano: '0', deviceHourNano: '0' },
+};
+
+export interface TestOptions {
+  readonly settings?: Partial<ApiSettings>;
+  readonly ruleset?: Partial<Ruleset>;
+  readonly accountBytes?: number;
+  readonly totalBytes?: number;
+  readonly dataDir?: string;
+}
+
+const generous = { perSecond: 1_000_000, burst: 1_000_000 };
+
+/** The real log, store, artifacts and API on a real socket; commands stand in for the gateway. */
+export class TestCoordinator {
+  readonly dataDir: string;
+  readonly store: Store;
+  readonly sequencer: CommandSequencer;
+  readonly room: ArtifactRoom;
+  readonly api: Api;
+  readonly tokens: Map<string, AgentIdentity>;
+  readonly pulls: Map<TaskId, PullProgress>;
+  readonly failures: Error[];
+  url = '';
+  operatorKey = '';
+  consumerKey = '';
+
+  constructor(parts: Omit<TestCoordinator, 'url' | 'operatorKey' | 'consumerKey' | MethodNames>) {
+    this.dataDir = parts.dataDir;
+    this.store = parts.store;
+    this.sequencer = parts.sequencer;
+    this.room = parts.room;
+    this.api = parts.api;
+    this.tokens = parts.tokens;
+    this.pulls = parts.pulls;
+    this.failures = parts.failures;
+  }
+
+  async call(
+    method: string,
+    path: string,
+    options: {
+      key?: string | undefined;
+      json?: unknown;
+      body?: BodyInit;
+      headers?: Record<string, string>;
+    } = {},
+  ): Promise<Response> {
+    const { key = this.consumerKey, json, body, headers } = options;
+    return fetch(`${this.url}${path}`, {
+      method,
+      headers: {
+        ...(key === '' ? {} : { authorization: `Bearer ${key}` }),
+        ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(json === undefined ? (body === undefined ? {} : { body }) : { body: JSON.stringify(json) }),
+    });
+  }
+
+  async do(command: Command): Promise<Outcome> {
+    const outcome = await this.sequencer.submit(command);
+    if (!outcome.ok) throw new Error(`${command.type}: ${outcome.refusal.message}`);
+    return outcome;
+  }
+
+  async addKey(account: AccountId, scopes: string, expiresAt?: number): Promise<string> {
+    const secret = `cck_${randomBase32(40)}`;
+    await this.sequencer.record([
+      {
+        kind: 'api_key',
+        hash: sha256Hex(secret),
+        id: `key_${randomBase32(12)}`,
+        account,
+        scopes,
+        name: 'test',
+        createdAt: Date.now(),
+        ...(expiresAt === undefined ? {} : { expiresAt }),
+      },
+    ]);
+    return secret;
+  }
+
+  connectNode(): Promise<Outcome> {
+    return this.do({
+      type: 'node.connect',
+      at: Date.now(),
+      node: testNode,
+      provider: providerAccount,
+      offer: testOffer,
+      accepting: true,
+      held: [],
+    });
+  }
+
+  progress(task: TaskId, attempt: number, stage: 'pulling' | 'starting' | 'running' | 'uploading') {
+    return this.do({ type: 'attempt.progress', at: Date.now(), node: testNode, task, attempt, stage });
+  }
+
+  /** What the gateway does with a receipt. */
+  async finish(
+    task: TaskId,
+    attempt: number,
+    result: {
+      readonly reason?: Receipt['reason'];
+      readonly exitCode?: number;
+      readonly message?: string;
+      readonly outputs?: readonly OutputFile[];
+    } = {},
+  ): Promise<void> {
+    const { reason = 'completed', exitCode = 0, message, outputs = [] } = result;
+    const receipt: Receipt = {
+      version: 1,
+      node: testNode,
+      task,
+      attempt,
+      nonce: '0'.repeat(32),
+      reason,
+      exitCode,
+      oomKilled: false,
+      outputs: [...outputs],
+      log: { sizeBytes: 0, truncated: false },
+      ...(message === undefined ? {} : { message }),
+    };
+    const hash = sha256Hex(JSON.stringify(receipt)) as Sha256Hex;
+    const outcome = await this.sequencer.submit(
+      {
+        type: 'attempt.finish',
+        at: Date.now(),
+        node: testNode,
+        task,
+        attempt,
+        reason,
+        exitCode,
+        receipt: hash,
+        claimedRunMs: 1000,
+      },
+      () => [{ kind: 'receipt', task, attempt, hash, signed: JSON.stringify({ receipt, hash }) }],
+    );
+    if (!outcome.ok) throw new Error(outcome.refusal.message);
+  }
+
+  async close(keepData = false): Promise<void> {
+    await this.api.app.close();
+    await this.sequencer.close();
+    await this.room.close();
+    await this.store.close();
+    if (!keepData) await rm(this.dataDir, { recursive: true, force: true });
+    const failure = this.failures[0];
+    if (failure !== undefined) throw failure;
+  }
+}
+type MethodNames = 'call' | 'do' | 'addKey' | 'connectNode' | 'progress' | 'finish' | 'close';
+
+function randomBase32(length: number): string {
+  return Array.from(randomBytes(length), (byte) => 'abcdefghijklmnopqrstuvwxyz234567'[byte & 31]).join('');
+}
+
+export async function startCoordinator(options: TestOptions = {}): Promise<TestCoordinator> {
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'capacloud-api-')));
+  const store = await openStore(dataDir);
+  const isNew = store.log.size() === 0;
+  const failures: Error[] = [];
+  const sequencer = new CommandSequencer({
+    state: createState(),
+    log: store.log,
+    fencingEpoch: store.fencingEpoch,
+    projection: store.projection,
+    now: Date.now,
+    onFatal: (error) => failures.push(error),
+  });
+  if (!isNew) throw new Error('a test coordinator starts on an empty folder');
+  const room = await openArtifactRoom({
+    dataDir,
+    sequencer,
+    log: store.log,
+    store: store.reads,
+    index: store.artifacts,
+    limits: {
+      maxArtifactBytes: 2 ** 26,
+      accountBytes: options.accountBytes ?? 2 ** 28,
+      totalBytes: options.totalBytes ?? 2 ** 30,
+    },
+    logRetentionMs: 3600_000,
+    now: Date.now,
+    logger: pino({ level: 'silent' }),
+  });
+  const tokens = new Map<string, AgentIdentity>();
+  const pulls = new Map<TaskId, PullProgress>();
+  const api = createApi(
+    {
+      settings: {
+        name: 'capacloud.test',
+        version: '0.0.0',
+        chainId: 31337,
+        usdPerCapa: '0.10',
+        defaultMaxRateNano: 1_000_000n,
+        maxArtifactBytes: 2 ** 26,
+        corsOrigins: [],
+        trustedProxies: [],
+        rates: { account: generous, address: generous, anonymous: generous },
+        ...options.settings,
+      },
+      sequencer,
+      store: store.reads,
+      artifactIndex: store.artifacts,
+      artifacts: room.artifacts,
+      logs: room.logs,
+      sessions: { resolve: (token) => tokens.get(token) },
+      live: { get: (task) => pulls.get(task) },
+      transparency: createTransparency({
+        origin: 'capacloud.test',
+        signer: openLogKey(dataDir, 'capacloud.test'),
+        log: store.log,
+        readSubtree: store.readSubtree,
+        checkpoints: store.checkpoints,
+        now: Date.now,
+      }),
+      now: Date.now,
+      randomBytes,
+    },
+    pino({ level: 'silent' }),
+  );
+  const coordinator = new TestCoordinator({ dataDir, store, sequencer, room, api, tokens, pulls, failures });
+  const at = Date.now();
+  await coordinator.do({
+    type: 'log.open',
+    at,
+    origin: 'capacloud.test',
+    ruleset: { ...defaultRuleset, ...options.ruleset },
+  });
+  await coordinator.do({ type: 'account.open', at, account: operatorAccount });
+  await coordinator.do({ type: 'account.open', at, account: consumerAccount });
+  await coordinator.do({
+    type: 'account.credit',
+    at,
+    account: consumerAccount,
+    amountNano: 10n ** 12n,
+    ref: 'first',
+  });
+  coordinator.operatorKey = await coordinator.addKey(operatorAccount, 'operator');
+  coordinator.consumerKey = await coordinator.addKey(consumerAccount, 'consumer');
+  tokens.set(agentToken, { node: testNode, provider: providerAccount });
+  await api.app.listen({ port: 0, host: '127.0.0.1' });
+  coordinator.url = `http://127.0.0.1:${(api.app.server.address() as AddressInfo).port}`;
+  return coordinator;
+}
