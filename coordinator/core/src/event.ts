@@ -1,6 +1,6 @@
 import type { AttemptStage } from '@capacloud/protocol/frames';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
-import type { OutcomeReason, TaskReason } from '@capacloud/protocol/reasons';
+import type { TaskReason } from '@capacloud/protocol/reasons';
 import type { Offer, Resources } from '@capacloud/protocol/resources';
 import type { Ruleset } from './ruleset.ts';
 
@@ -172,4 +172,3 @@ export type Event =
   | AttemptReleased;
 export type EventType = Event['type'];
 export type EventOf<T extends EventType> = Extract<Event, { readonly type: T }>;
-export type { OutcomeReason };

@@ -4,7 +4,6 @@ import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import { outcomeReasons } from '@capacloud/protocol/reasons';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { consumer, gib, hash, jobId, nodeId, offer, provider, terms } from '../test/harness.ts';
 import type { Command } from './command.ts';
 import type { Event } from './event.ts';
 import { checkInvariants } from './invariants.ts';
@@ -14,6 +13,7 @@ import { desiredAttempts } from './node/desired.ts';
 import { defaultRuleset } from './ruleset.ts';
 import { decodeState, encodeState, stateHash } from './snapshot.ts';
 import { createState, type State, type Task } from './state.ts';
+import { consumer, gib, hash, jobId, nodeId, offer, provider, terms } from './testing/harness.ts';
 
 /** One number of a run is enough to choose everything: fast-check shrinks the list, not the choices. */
 class Dice {
@@ -201,8 +201,9 @@ function settleAll(state: State, from: number, log: Event[]): void {
       log.push(event);
     }
   };
-  for (const job of [...state.jobs.values()]) {
-    if (job.live > 0) run({ type: 'job.cancel', at, job: job.id, consumer: job.consumer });
+  const live = [...state.jobs.values()].filter((job) => job.live > 0);
+  for (const job of live) {
+    run({ type: 'job.cancel', at, job: job.id, consumer: job.consumer });
   }
   at += 3_600_000;
   run({ type: 'tick', at, heard: new Map() });

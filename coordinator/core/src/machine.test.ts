@@ -1,12 +1,12 @@
 import type { AccountId, JobId } from '@capacloud/protocol/ids';
 import { describe, expect, it } from 'vitest';
-import { consumer, hash, jobId, Machine, nodeId, offer, terms } from '../test/harness.ts';
 import type { Event } from './event.ts';
 import { transfersOf } from './ledger/transfers.ts';
 import { apply, decide } from './machine.ts';
 import { defaultRuleset } from './ruleset.ts';
 import { decodeState, encodeState, stateHash } from './snapshot.ts';
 import { createState } from './state.ts';
+import { consumer, hash, jobId, Machine, nodeId, offer, terms } from './testing/harness.ts';
 
 const at = 1_700_000_000_000;
 

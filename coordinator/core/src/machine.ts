@@ -135,10 +135,3 @@ export function needsPlacement(state: State): boolean {
   const { changed, resumeFrom } = state.schedule;
   return (changed || resumeFrom > 0) && state.openClasses.size > 0 && state.waiting.size > 0;
 }
-
-/** When the first clock of a task or job is due (the silence of nodes apart); undefined when none runs. */
-export function nextDeadline(state: State): number | undefined {
-  const { backoffs, queueClocks, stageClocks } = state;
-  const earliest = Math.min(stageClocks.earliest(), backoffs.earliest(), queueClocks.earliest());
-  return earliest === Number.POSITIVE_INFINITY ? undefined : earliest;
-}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { consumer, jobId, Machine, nodeId, only, provider, types } from '../../test/harness.ts';
+import { consumer, jobId, Machine, nodeId, only, provider, types } from '../testing/harness.ts';
 
 /** One task, placed on node 0. */
 function placed(change: Parameters<Machine['submit']>[1] = {}) {
@@ -119,7 +119,7 @@ describe('retries', () => {
   it.each([
     ['run_timeout', 'a reason that retry.on does not name'],
     ['image_not_found', 'a reason that nothing covers'],
-  ] as const)('does not retry %s: %s', (reason) => {
+  ] as const)('does not retry %s: %s', (reason, _why) => {
     const { machine } = placed({ maxAttempts: 5 });
     expect(fail(machine, reason)).toEqual({ kind: 'failed' });
   });

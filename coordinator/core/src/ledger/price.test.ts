@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { gib } from '../../test/harness.ts';
+import { gib } from '../testing/harness.ts';
 import { parseAsk, priceRun, rateNano } from './price.ts';
 
 const ask = parseAsk({

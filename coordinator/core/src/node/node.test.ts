@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { jobId, Machine, nodeId, offer, only, types } from '../../test/harness.ts';
+import { jobId, Machine, nodeId, offer, only, types } from '../testing/harness.ts';
 import { desiredAttempts } from './desired.ts';
 
 const silentMs = 15_000;

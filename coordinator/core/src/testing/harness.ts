@@ -4,15 +4,15 @@ import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/pro
 import { taskIdOf } from '@capacloud/protocol/ids';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { Offer } from '@capacloud/protocol/resources';
-import type { Command, JobTerms } from '../src/command.ts';
-import type { Event, EventOf, EventType } from '../src/event.ts';
-import { checkInvariants } from '../src/invariants.ts';
-import { apply, decide } from '../src/machine.ts';
-import type { Ruleset } from '../src/ruleset.ts';
-import { defaultRuleset } from '../src/ruleset.ts';
-import { decodeState, encodeState } from '../src/snapshot.ts';
-import type { Job, NodeRecord, State, Task } from '../src/state.ts';
-import { createState } from '../src/state.ts';
+import type { Command, JobTerms } from '../command.ts';
+import type { Event, EventOf, EventType } from '../event.ts';
+import { checkInvariants } from '../invariants.ts';
+import { apply, decide } from '../machine.ts';
+import type { Ruleset } from '../ruleset.ts';
+import { defaultRuleset } from '../ruleset.ts';
+import { decodeState, encodeState } from '../snapshot.ts';
+import type { Job, NodeRecord, State, Task } from '../state.ts';
+import { createState } from '../state.ts';
 
 export const gib = 2 ** 30;
 export const hash = 'a'.repeat(64) as Sha256Hex;
@@ -107,7 +107,7 @@ export class Machine {
   /** The code of the refusal; nothing may change. */
   refusal(command: Command): ErrorCode {
     const result = decide(this.state, command);
-    if (result.ok) throw new Error(`${command.type} is accepted: ${JSON.stringify(result.value)}`);
+    if (result.ok) throw new Error(`${command.type} is accepted: ${types(result.value).join()}`);
     return result.refusal.code;
   }
 
@@ -149,6 +149,10 @@ export class Machine {
   }
   place() {
     return this.run({ type: 'place', at: this.now });
+  }
+  /** What a place assigns. */
+  assignments() {
+    return only(this.place(), 'attempt.assigned');
   }
   /** All nodes named were heard of just now; the others when the log last shows them. */
   tick(...heard: number[]) {
