@@ -57,6 +57,7 @@ class Connection {
   #end: ConnectionEnd | undefined;
   #challenge: ChallengeFrame | undefined;
   #helloSentAtMs = 0;
+  #helloNode = '';
   #greeting: Awaited<ReturnType<NodeIdentity['delegate']>> | undefined;
   #session: OpenSession | undefined;
 
@@ -160,6 +161,7 @@ class Connection {
         key,
         lifetimeMs,
         helloSentAtMs: this.#helloSentAtMs,
+        helloNode: this.#helloNode,
         journal,
         lease,
         clock,
@@ -200,6 +202,7 @@ class Connection {
     this.#greeting = greeting;
     this.#helloSentAtMs = clock.bootMs();
     const node = host.node();
+    this.#helloNode = JSON.stringify(node);
     this.#socket.send(
       JSON.stringify({
         type: 'hello',

@@ -21,6 +21,8 @@ interface SessionParts {
   readonly key: SessionKey;
   readonly lifetimeMs: number;
   readonly helloSentAtMs: number;
+  /** JSON of what the hello said of the node: it may have changed since. */
+  readonly helloNode: string;
   readonly journal: Journal;
   readonly lease: Lease;
   readonly clock: Clock;
@@ -61,7 +63,7 @@ export class OpenSession {
   #sentReport = 0;
   /** Last report id of each frame that is under way. */
   readonly #inFlight: number[] = [];
-  #lastNode = '';
+  #lastNode: string;
   #heartbeatTimer: NodeJS.Timeout | undefined;
   #pumpTimer: NodeJS.Timeout | undefined;
   #closed = false;
@@ -72,7 +74,7 @@ export class OpenSession {
     this.id = parts.welcome.session;
     this.#heardAtMs = parts.clock.bootMs();
     this.#renewAtMs = parts.helloSentAtMs + parts.lifetimeMs - renewBeforeMs;
-    this.#lastNode = JSON.stringify(parts.host.node());
+    this.#lastNode = parts.helloNode;
   }
 
   /** The coordinator acknowledged something, so the session was a good one. */
@@ -87,7 +89,7 @@ export class OpenSession {
     host.onDesired(welcome.desired);
     this.#beat();
     this.#heartbeatTimer = setInterval(() => this.#beat(), welcome.heartbeatMs);
-    this.#pump();
+    this.notify();
   }
 
   close(): void {

@@ -304,6 +304,18 @@ describe('a session', () => {
     }
   });
 
+  test('tells what changed between hello and welcome', async () => {
+    accepting = false;
+    connect();
+    const first = await peer(0);
+    await until(() => first.hello !== undefined, 'hello');
+    accepting = true;
+    await first.welcome();
+    await until(() => first.frames.some((frame) => frame.type === 'offer'), 'offer');
+    expect(first.hello?.accepting).toBe(false);
+    expect(first.frames.find((frame) => frame.type === 'offer')).toMatchObject({ accepting: true });
+  });
+
   test('hands over what the coordinator wants, and tells when the offer changes', async () => {
     connect();
     const first = await peer(0);
