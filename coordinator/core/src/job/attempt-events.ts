@@ -1,6 +1,6 @@
 import type { NodeId } from '@capacloud/protocol/ids';
 import { taskReasons } from '@capacloud/protocol/reasons';
-import { invariant, mustGet } from '../assert.ts';
+import { broken, mustGet } from '../assert.ts';
 import type { AttemptAssigned, AttemptEnded, AttemptProgressed, AttemptReleased } from '../event.ts';
 import { occupy, vacate } from '../node/capacity.ts';
 import type { Job, State, Task } from '../state.ts';
@@ -14,8 +14,9 @@ export function applyAssigned(state: State, event: AttemptAssigned): void {
   const task = mustGet(state.tasks, event.task, 'task');
   const job = mustGet(state.jobs, task.job, 'job');
   const node = mustGet(state.nodes, event.node, 'node');
-  invariant(canMove(task.state, 'assigned'), `${task.id}: ${task.state} cannot be assigned`);
-  invariant(event.attempt === task.attempt + 1, `${task.id}: attempt ${event.attempt} after ${task.attempt}`);
+  if (!canMove(task.state, 'assigned')) broken(`${task.id}: ${task.state} cannot be assigned`);
+  if (event.attempt !== task.attempt + 1)
+    broken(`${task.id}: attempt ${event.attempt} after ${task.attempt}`);
   leaveQueue(state, job, task);
   occupy(state, node, job, { task: task.id, job: job.id, attempt: event.attempt, devices: event.devices });
   task.state = 'assigned';
@@ -36,7 +37,7 @@ export function applyAssigned(state: State, event: AttemptAssigned): void {
 export function applyProgressed(state: State, event: AttemptProgressed): void {
   const task = currentTask(state, event);
   const job = mustGet(state.jobs, task.job, 'job');
-  invariant(canMove(task.state, event.stage), `${task.id}: ${task.state} cannot become ${event.stage}`);
+  if (!canMove(task.state, event.stage)) broken(`${task.id}: ${task.state} cannot become ${event.stage}`);
   task.state = event.stage;
   task.reason = 'progressing';
   task.stageSince = event.at;
@@ -48,7 +49,7 @@ export function applyEnded(state: State, event: AttemptEnded): void {
   const task = currentTask(state, event);
   const job = mustGet(state.jobs, task.job, 'job');
   const nodeId = task.node;
-  invariant(nodeId !== undefined, `${task.id} has an attempt and no node`);
+  if (nodeId === undefined) broken(`${task.id} has an attempt and no node`);
   state.stageClocks.remove(task);
   if (event.released) vacate(state, mustGet(state.nodes, nodeId, 'node'), job, event.attempt, task.id);
   task.reason = event.reason;
@@ -92,18 +93,14 @@ function requeue(state: State, job: Job, task: Task, node: NodeId, event: Attemp
 export function applyReleased(state: State, event: AttemptReleased): void {
   const node = mustGet(state.nodes, event.node, 'node');
   const task = mustGet(state.tasks, event.task, 'task');
-  invariant(
-    task.attempt !== event.attempt || !isActive(task.state),
-    `${task.id}: the current attempt is released before it ended`,
-  );
+  if (task.attempt === event.attempt && isActive(task.state))
+    broken(`${task.id}: the current attempt is released before it ended`);
   vacate(state, node, mustGet(state.jobs, task.job, 'job'), event.attempt, task.id);
 }
 
 function currentTask(state: State, event: AttemptProgressed | AttemptEnded): Task {
   const task = mustGet(state.tasks, event.task, 'task');
-  invariant(
-    task.attempt === event.attempt && isActive(task.state),
-    `${task.id}: attempt ${event.attempt} is not current`,
-  );
+  if (task.attempt !== event.attempt || !isActive(task.state))
+    broken(`${task.id}: attempt ${event.attempt} is not current`);
   return task;
 }

@@ -1,5 +1,5 @@
 import { taskIdOf } from '@capacloud/protocol/ids';
-import { invariant, mustGet } from '../assert.ts';
+import { broken, mustGet } from '../assert.ts';
 import type { JobCancelled, JobSettled, JobSubmitted, TaskEnded } from '../event.ts';
 import { spendHold } from '../ledger/ledger.ts';
 import type { Job, State, Task } from '../state.ts';
@@ -77,7 +77,7 @@ export function queueDeadline(job: Job): number {
 }
 
 export function applySubmitted(state: State, event: JobSubmitted): void {
-  invariant(!state.jobs.has(event.job), `${event.job} is submitted twice`);
+  if (state.jobs.has(event.job)) broken(`${event.job} is submitted twice`);
   const { at, consumer, holdNano, job: id, maxRateNano, type: _type, ...terms } = event;
   state.jobSeq += 1;
   const job = newJob(
@@ -103,7 +103,7 @@ export function endTask(
   to: 'succeeded' | 'failed' | 'cancelled' | 'expired',
   at: number,
 ): void {
-  invariant(canMove(task.state, to), `${task.id}: ${task.state} cannot become ${to}`);
+  if (!canMove(task.state, to)) broken(`${task.id}: ${task.state} cannot become ${to}`);
   task.state = to;
   task.stageSince = at;
   task.node = undefined;
@@ -145,7 +145,7 @@ function endWithoutAttempt(state: State, job: Job, task: Task, event: JobCancell
 /** One event ends all live tasks: the log stays small, and the work is bounded by the size of a job. */
 export function applyCancelled(state: State, event: JobCancelled): void {
   const job = mustGet(state.jobs, event.job, 'job');
-  invariant(job.live > 0, `${job.id} is cancelled with nothing live`);
+  if (job.live === 0) broken(`${job.id} is cancelled with nothing live`);
   job.cancelled = true;
   for (const task of job.tasks) {
     if (!isTerminal(task.state)) endWithoutAttempt(state, job, task, event);
@@ -160,14 +160,16 @@ export function applyTaskEnded(state: State, event: TaskEnded): void {
 /** History has the job from here on. */
 export function applySettled(state: State, event: JobSettled): void {
   const job = mustGet(state.jobs, event.job, 'job');
-  invariant(job.live === 0 && job.occupied === 0, `${job.id} is settled before its end`);
-  invariant(
-    job.succeeded === event.succeeded &&
+  if (job.live > 0 || job.occupied > 0) broken(`${job.id} is settled before its end`);
+  if (
+    !(
+      job.succeeded === event.succeeded &&
       job.failed === event.failed &&
       job.cancelledTasks === event.cancelled &&
-      job.expired === event.expired,
-    `${job.id} is settled with other counts`,
-  );
+      job.expired === event.expired
+    )
+  )
+    broken(`${job.id} is settled with other counts`);
   for (const task of job.tasks) state.tasks.delete(task.id);
   state.jobs.delete(job.id);
 }

@@ -1,5 +1,5 @@
 import type { AccountId } from '@capacloud/protocol/ids';
-import { invariant, mustGet } from '../assert.ts';
+import { broken, invariant, mustGet } from '../assert.ts';
 import type { HouseBalances, Job, State, Task } from '../state.ts';
 import { canSpend, type HoldState } from './hold-states.ts';
 import type { LedgerAccount, Transfer } from './transfers.ts';
@@ -23,25 +23,25 @@ export function applyTransfers(state: State, transfers: readonly Transfer[]): vo
       if (isHouse(account)) moveHouse(state.house, account, deltaNano);
       else moveAccount(state, account, deltaNano);
     }
-    invariant(sumNano === 0n, `a ${kind} does not sum to zero`);
+    if (sumNano !== 0n) broken(`a ${kind} does not sum to zero`);
   }
 }
 
 function moveHouse(house: HouseBalances, account: keyof HouseBalances, deltaNano: bigint): void {
   const balance = house[account] + deltaNano;
-  invariant(balance >= 0n || account === 'emission' || account === 'custody', `${account} below zero`);
+  if (balance < 0n && account !== 'emission' && account !== 'custody') broken(`${account} below zero`);
   house[account] = balance;
 }
 
 function moveAccount(state: State, id: AccountId, deltaNano: bigint): void {
   const account = mustGet(state.accounts, id, 'account');
   account.availableNano += deltaNano;
-  invariant(account.availableNano >= 0n, `${id} below zero`);
+  if (account.availableNano < 0n) broken(`${id} below zero`);
 }
 
 /** The hold of a task ends, once and for all: here a second capture of one task would be caught. */
 export function spendHold(state: State, job: Job, task: Task, to: HoldState): void {
-  invariant(canSpend(task.hold, to), `${task.id}: its hold is ${task.hold} and cannot be ${to}`);
+  if (!canSpend(task.hold, to)) broken(`${task.id}: its hold is ${task.hold} and cannot be ${to}`);
   task.hold = to;
   state.openHoldsNano -= job.terms.holdNano;
 }

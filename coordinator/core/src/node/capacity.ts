@@ -1,5 +1,5 @@
 import type { Offer, Resources } from '@capacloud/protocol/resources';
-import { invariant, mustGet } from '../assert.ts';
+import { broken, mustGet } from '../assert.ts';
 import { parseAsk } from '../ledger/price.ts';
 import type { AskClass, Job, NodeRecord, Occupancy, State } from '../state.ts';
 
@@ -45,8 +45,8 @@ export function fits(free: Free, resources: Resources): boolean {
 /** At placement: the attempt takes its share, and the offer must have room for it. */
 export function occupy(state: State, node: NodeRecord, job: Job, occupancy: Occupancy): void {
   const { resources } = job.terms;
-  invariant(!node.occupied.has(occupancy.task), `${node.id} still holds an attempt of ${occupancy.task}`);
-  invariant(fits(node, resources), `${node.id} has no room for ${occupancy.task}`);
+  if (node.occupied.has(occupancy.task)) broken(`${node.id} still holds an attempt of ${occupancy.task}`);
+  if (!fits(node, resources)) broken(`${node.id} has no room for ${occupancy.task}`);
   restore(node, job, occupancy);
   refreshOpen(state, node);
 }
@@ -57,7 +57,7 @@ export function restore(node: NodeRecord, job: Job, occupancy: Occupancy): void 
   job.occupied += 1;
   takeFree(node, job.terms.resources);
   for (const device of occupancy.devices) {
-    invariant(!node.takenDevices.has(device), `${device} of ${node.id} is taken twice`);
+    if (node.takenDevices.has(device)) broken(`${device} of ${node.id} is taken twice`);
     node.takenDevices.add(device);
   }
 }
@@ -70,7 +70,7 @@ export function vacate(
   task: Occupancy['task'],
 ): void {
   const occupancy = mustGet(node.occupied, task, 'occupancy');
-  invariant(occupancy.attempt === attempt, `${node.id} holds another attempt of ${task}`);
+  if (occupancy.attempt !== attempt) broken(`${node.id} holds another attempt of ${task}`);
   node.occupied.delete(task);
   job.occupied -= 1;
   giveFree(node, job.terms.resources);

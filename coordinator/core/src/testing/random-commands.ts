@@ -1,0 +1,173 @@
+import type { AttemptStage } from '@capacloud/protocol/frames';
+import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
+import type { OutcomeReason } from '@capacloud/protocol/reasons';
+import { outcomeReasons } from '@capacloud/protocol/reasons';
+import type { Command } from '../command.ts';
+import { defaultRuleset } from '../ruleset.ts';
+import type { State, Task } from '../state.ts';
+import { consumer, gib, hash, jobId, nodeId, offer, provider, terms } from './harness.ts';
+
+/** One number of a run is enough to choose everything: fast-check shrinks the list, not the choices. */
+export class Dice {
+  #seed: number;
+  constructor(seed: number) {
+    this.#seed = seed >>> 0;
+  }
+  below(n: number): number {
+    // xorshift32
+    this.#seed ^= this.#seed << 13;
+    this.#seed ^= this.#seed >>> 17;
+    this.#seed ^= this.#seed << 5;
+    this.#seed >>>= 0;
+    return this.#seed % n;
+  }
+  pick<T>(items: readonly T[]): T {
+    const item = items[this.below(items.length)];
+    if (item === undefined) throw new Error('nothing to pick');
+    return item;
+  }
+  chance(percent: number): boolean {
+    return this.below(100) < percent;
+  }
+}
+
+export const other = 'acc_other' as AccountId;
+export const ruleset = {
+  ...defaultRuleset,
+  maxTasksPerJob: 40,
+  maxLiveTasksPerAccount: 150,
+  assignTimeoutMs: 9000,
+};
+const stages: readonly AttemptStage[] = ['pulling', 'starting', 'running', 'uploading'];
+const reasons = Object.keys(outcomeReasons) as OutcomeReason[];
+const devices = [0, 1].map((n) => ({
+  id: `GPU-${n}`,
+  vendor: 'nvidia' as const,
+  model: 'rtx-4090',
+  memoryBytes: 24 * gib,
+  health: 'healthy' as const,
+}));
+
+function anyTask(state: State, dice: Dice): Task | undefined {
+  const tasks = [...state.tasks.values()].filter((task) => task.attempt > 0);
+  return tasks.length === 0 ? undefined : dice.pick(tasks);
+}
+
+function randomTerms(dice: Dice) {
+  return terms({
+    tasks: dice.below(45),
+    holdNano: dice.pick([0n, 1n, 500n, 2_000_000n]),
+    maxRateNano: dice.pick([0n, 1_500_000n, 10_000_000n]),
+    maxAttempts: dice.below(3) + 1,
+    providerLost: dice.below(3),
+    queueTimeoutMs: dice.pick([5000, 600_000]),
+    runTimeoutMs: dice.pick([5000, 600_000]),
+    retryExitCodes: dice.pick([[], [1]]),
+    needsRoot: dice.chance(5),
+    providers: dice.pick([[], [], [provider]]),
+    excludeProviders: dice.pick([[], [], [provider]]),
+    backoffInitialMs: dice.pick([0, 1000]),
+    resources: {
+      cpuMilli: dice.pick([500, 2000]),
+      memoryBytes: gib,
+      diskBytes: 0,
+      shmBytes: 0,
+      ...(dice.chance(25) ? { devices: { count: dice.below(2) + 1 } } : {}),
+    },
+  });
+}
+
+export function randomOffer(dice: Dice) {
+  const ask = {
+    cpuHourNano: dice.pick(['1', '1000000']),
+    memoryGibHourNano: '0',
+    diskGibHourNano: '0',
+    deviceHourNano: '5',
+  };
+  return offer({ slots: dice.below(4) + 1, devices: dice.chance(50) ? devices : [], ask });
+}
+
+function report(state: State, dice: Dice, at: number): Command {
+  const task = anyTask(state, dice);
+  if (task === undefined) return { type: 'place', at };
+  // Mostly the truth; sometimes another node, an older attempt or one that never was.
+  const node = dice.chance(90) ? (task.node ?? nodeId(dice.below(6))) : nodeId(dice.below(6));
+  const attempt = dice.chance(85) ? task.attempt : dice.below(task.attempt + 2);
+  if (dice.chance(50))
+    return { type: 'attempt.progress', at, node, task: task.id, attempt, stage: dice.pick(stages) };
+  const reason = dice.chance(60) ? 'completed' : dice.pick(reasons);
+  const exitCode = dice.below(3);
+  return {
+    type: 'attempt.finish',
+    at,
+    node,
+    task: task.id,
+    attempt,
+    reason,
+    exitCode,
+    receipt: hash,
+    claimedRunMs: dice.below(20_000),
+  };
+}
+
+function connect(state: State, dice: Dice, at: number): Command {
+  const node = nodeId(dice.below(6));
+  const occupied = [...(state.nodes.get(node)?.occupied.values() ?? [])];
+  const held = occupied.filter(() => dice.chance(60)).map(({ attempt, task }) => ({ task, attempt }));
+  if (dice.chance(10)) held.push({ task: `${jobId(9999)}.0` as TaskId, attempt: 1 });
+  const owner = dice.pick([provider, other, consumer]);
+  return {
+    type: 'node.connect',
+    at,
+    node,
+    provider: owner,
+    offer: randomOffer(dice),
+    accepting: dice.chance(90),
+    held,
+  };
+}
+
+function tick(state: State, dice: Dice, at: number): Command {
+  const heard = new Map<NodeId, number>();
+  for (const node of state.nodes.keys()) if (dice.chance(85)) heard.set(node, at - dice.below(20_000));
+  return { type: 'tick', at, heard };
+}
+
+/** Ids are never used again once their job has settled: the service draws them at random. */
+function anyJob(state: State, dice: Dice): JobId {
+  const live = [...state.jobs.keys()];
+  return live.length > 0 && dice.chance(20) ? dice.pick(live) : jobId(state.jobSeq + 100);
+}
+
+function randomJobCommand(state: State, dice: Dice, at: number): Command {
+  const live = [...state.jobs.keys()];
+  const owner = dice.pick([consumer, other]);
+  if (dice.chance(80) || live.length === 0) {
+    return { type: 'job.submit', at, job: anyJob(state, dice), consumer: owner, terms: randomTerms(dice) };
+  }
+  return { type: 'job.cancel', at, job: dice.pick(live), consumer: owner };
+}
+
+function randomRareCommand(dice: Dice, at: number): Command {
+  const node = nodeId(dice.below(6));
+  const account = dice.pick([consumer, other, provider]);
+  const ref = `r${dice.below(20)}`;
+  const rules = { ...ruleset, assignTimeoutMs: 5000 + dice.below(9000) };
+  return dice.pick<Command>([
+    { type: 'node.direct', at, node, to: dice.pick(['cordon', 'uncordon', 'uncordon', 'drain'] as const) },
+    { type: 'node.change_offer', at, node, offer: randomOffer(dice), accepting: dice.chance(85) },
+    { type: 'ruleset.change', at, ruleset: rules },
+    { type: 'account.open', at, account },
+    { type: 'account.credit', at, account, amountNano: BigInt(dice.below(1_000_000_000)), ref },
+  ]);
+}
+
+export function randomCommand(state: State, dice: Dice, at: number): Command {
+  const roll = dice.below(100);
+  if (roll < 45) return report(state, dice, at);
+  if (roll < 60) return { type: 'place', at };
+  if (roll < 72) return randomJobCommand(state, dice, at);
+  if (roll < 80) return tick(state, dice, at);
+  if (roll < 88) return connect(state, dice, at);
+  return randomRareCommand(dice, at);
+}
