@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { downloadArtifact } from '@capacloud/client/artifact-files';
+import { verifyEd25519 } from '@capacloud/client/ed25519';
 import { verifyReceipt } from '@capacloud/client/verify-receipt';
 import { formatNano } from '@capacloud/protocol/units';
 import type { AttemptView, TaskView } from '@capacloud/protocol/views';
@@ -73,7 +74,12 @@ async function checkReceipts({ network, rendering }: Context): Promise<number> {
     const signed = await network.client.call('getReceipt', {
       params: { task: task.id, attempt: task.attempts },
     });
-    const verdict = await verifyReceipt(signed, { coordinator: demoName, chainId, verifyTypedData });
+    const verdict = await verifyReceipt(signed, {
+      coordinator: demoName,
+      chainId,
+      verifyTypedData,
+      verifyEd25519,
+    });
     if (!verdict.ok) throw new Error(`the receipt of ${task.id} does not verify: ${verdict.refusal.message}`);
     if (signed.receipt.reason !== 'completed')
       throw new Error(`the receipt of ${task.id} says ${signed.receipt.reason}`);

@@ -109,6 +109,7 @@ async function startNetwork(options: DemoOptions, engine: DockerEngine): Promise
             dir,
             name,
             coordinatorUrl: coordinator.url,
+            coordinatorName: demoName,
             dockerSocket: engine.socketPath,
             settings: { resources: share, ask: askOf(index) },
           });
@@ -130,11 +131,7 @@ async function startNetwork(options: DemoOptions, engine: DockerEngine): Promise
 }
 
 /** Short leases, so that the lost node is noticed while somebody watches; the defaults are for networks. */
-const demoRules = {
-  log_level: 'info',
-  rules: { lease: '8s', unknown_after: '4s', lost_margin: '2s' },
-  heartbeat: '1s',
-};
+const demoRules = { rules: { lease_ms: 8000, unknown_after_ms: 4000, lost_margin_ms: 2000 } };
 
 /** A third of the machine for each agent, in two slots. */
 function shareOfMachine() {

@@ -97,6 +97,8 @@ export interface AgentOptions {
   readonly dir: string;
   readonly name: string;
   readonly coordinatorUrl: string;
+  /** Labels the containers of this agent, with its node. */
+  readonly coordinatorName: string;
   readonly dockerSocket: string;
   /** Of the agent's configuration; see its README. */
   readonly settings?: Readonly<Record<string, unknown>>;
@@ -121,6 +123,7 @@ export async function createAgent(options: AgentOptions): Promise<LocalAgent> {
     configFile,
     stringify({
       coordinator: options.coordinatorUrl.replace(/^http/, 'ws'),
+      coordinator_name: options.coordinatorName,
       state_dir: stateDir,
       key_file: keyFile,
       docker_socket: options.dockerSocket,

@@ -99,7 +99,8 @@ export class SessionDesk {
       type: 'welcome',
       protocol: checked.protocol,
       session: session.number,
-      heartbeatMs: limits.heartbeatMs,
+      // Three chances before silence is noticed, however short the operator made that time.
+      heartbeatMs: Math.min(limits.heartbeatMs, Math.ceil(sequencer.state.ruleset.unknownAfterMs / 3)),
       leaseMs: sequencer.state.ruleset.leaseMs,
       token: session.token,
       desired: desired.map(({ task, attempt }) => ({ task, attempt })),
