@@ -1,12 +1,15 @@
+import type { Event } from '@capacloud/core/event';
 import type { TaskId } from '@capacloud/protocol/ids';
 import type { JobRow, TaskRow } from '../ports/read-store.ts';
 import type { ApiDependencies } from './dependencies.ts';
-import type { JobFeed } from './job-feed.ts';
+import { type JobFeed, subjectOf } from './job-feed.ts';
 import { Bell, heartbeat, heartbeatMs, pause, serverEvent } from './server-events.ts';
 import type { TaskViews } from './task-views.ts';
 import { jobView } from './views.ts';
 
 const pageTasks = 200;
+/** Events that a returning client missed and that are looked through; beyond them, times tell what changed. */
+const maxLookedThrough = 1000;
 /** Changes within so long are told together. */
 const gatherMs = 100;
 
@@ -34,8 +37,7 @@ export async function* followJob(
   signal: AbortSignal,
 ): AsyncGenerator<string, void, void> {
   const bell = new Bell();
-  const pending: Pending = { tasks: 'all', index: job.event };
-  let changedAfter = 0;
+  const pending: Pending = { tasks: since === undefined ? 'all' : new Set(), index: job.event };
   // Watched before anything is read, so that no change falls between.
   const stop = feed.watch(job.id, (change) => {
     note(pending, change.tasks, change.index);
@@ -43,20 +45,22 @@ export async function* followJob(
   });
   try {
     const { size } = await deps.transparency.entries(job.event, 1);
-    pending.index = Math.max(pending.index, size - 1);
-    if (since !== undefined) changedAfter = await timeOf(deps, since);
+    const missed = since === undefined ? 'all' : await changedSince(deps, job, since, size);
+    note(pending, missed, size - 1);
+    const changedAfter = since === undefined ? 0 : await timeOf(deps, since);
     let toldJob = '';
     const told = new Map<TaskId, string>();
     for (let last = false; ; ) {
       const { tasks, index } = pending;
       pending.tasks = new Set();
-      for await (const rows of tasks === 'all' || last ? everyTask(deps, job) : someTasks(deps, tasks)) {
-        const changed = rows.filter((row) => told.get(row.id) !== versionOf(row));
-        for (const row of rows) told.set(row.id, versionOf(row));
-        const news = changed.filter((row) => row.updatedAt >= changedAfter);
+      const sweep = tasks === 'all' || last;
+      for await (const rows of sweep ? everyTask(deps, job) : someTasks(deps, tasks)) {
+        const news = rows.filter(
+          (row) => told.get(row.id) !== versionOf(row) && (!sweep || row.updatedAt >= changedAfter),
+        );
+        for (const row of news) told.set(row.id, versionOf(row));
         for (const view of await views.ofTasks(news)) yield serverEvent('task', view);
       }
-      changedAfter = 0;
       const row = (await deps.store.getJob(job.id)) ?? job;
       // Rows can be read before the feed tells of them, so every task is looked at once more after the end.
       if (row.endedAt !== undefined && !last) {
@@ -79,8 +83,8 @@ export async function* followJob(
   }
 }
 
-function note(pending: Pending, tasks: readonly TaskId[] | 'all', index: number): void {
-  pending.index = index;
+function note(pending: Pending, tasks: Iterable<TaskId> | 'all', index: number): void {
+  pending.index = Math.max(pending.index, index);
   if (pending.tasks === 'all') return;
   if (tasks === 'all') pending.tasks = 'all';
   else for (const task of tasks) pending.tasks.add(task);
@@ -111,6 +115,29 @@ async function* someTasks(
     const row = await deps.store.getTask(task);
     if (row !== undefined) yield [row];
   }
+}
+
+/** The job's tasks that events after `since` changed; all when there are too many events to look through. */
+async function changedSince(
+  deps: ApiDependencies,
+  job: JobRow,
+  since: number,
+  size: number,
+): Promise<ReadonlySet<TaskId> | 'all'> {
+  if (size - since > maxLookedThrough) return 'all';
+  const tasks = new Set<TaskId>();
+  for (let from = since + 1; from < size; ) {
+    const { entries } = await deps.transparency.entries(from, maxLookedThrough);
+    for (const entry of entries) {
+      if (!entry.includes(job.id)) continue;
+      const subject = subjectOf(JSON.parse(entry) as Event);
+      if (subject?.task === 'all') return 'all';
+      if (subject?.task !== undefined) tasks.add(subject.task);
+    }
+    if (entries.length === 0) break;
+    from += entries.length;
+  }
+  return tasks;
 }
 
 /** When the event happened: tasks that changed since then are those that changed since the event, and some more. */

@@ -48,7 +48,8 @@ export class JobFeed {
   }
 }
 
-function subjectOf(
+/** The job that an event changes, and its task where it changes one. */
+export function subjectOf(
   event: Event,
 ): { readonly job: JobId; readonly task: TaskId | 'all' | undefined } | undefined {
   switch (event.type) {

@@ -29,5 +29,6 @@ export function sendProblem(reply: FastifyReply, refusal: Refusal): FastifyReply
   return reply
     .code(entry.http)
     .header('content-type', 'application/problem+json; charset=utf-8')
+    .header('request-id', reply.request.id)
     .send(JSON.stringify(problemDetails(refusal, reply.request.id)));
 }

@@ -20,6 +20,8 @@ export function eventStream(make: (signal: AbortSignal) => AsyncGenerator<string
       'content-type': 'text/event-stream; charset=utf-8',
       // nginx would hold events back.
       'x-accel-buffering': 'no',
+      // The connection ends with the stream, so that none is left waiting for a next request while we stop.
+      connection: 'close',
     },
     body: new PulledStream(make, stallMs),
   };

@@ -1,0 +1,198 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { defaultRuleset } from '@capacloud/core/ruleset';
+import { createState } from '@capacloud/core/state';
+import type { AccountId, JobId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import { pino } from 'pino';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { CommandSequencer } from '../log/command-sequencer.ts';
+import type { ArtifactParty } from '../ports/artifact-store.ts';
+import { openStore, type Store } from '../store/store.ts';
+import { ArtifactAccess } from './artifact-access.ts';
+import { type ArtifactRoom, openArtifactRoom } from './artifact-room.ts';
+import { DiskArtifactStore } from './artifact-store.ts';
+import { JobSpecs } from './job-specs.ts';
+import { OutputClaims } from './output-claims.ts';
+import { DiskTaskLogs, maxLogBytes } from './task-logs.ts';
+
+const ada = 'acc_ada' as AccountId;
+const party: ArtifactParty = { kind: 'account', account: ada, operator: false };
+const hashOf = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex') as Sha256Hex;
+const dayMs = 24 * 3600_000;
+
+let dataDir: string;
+let store: Store;
+let sequencer: CommandSequencer;
+let room: ArtifactRoom;
+let clock: number;
+
+async function openRoom(): Promise<ArtifactRoom> {
+  return openArtifactRoom({
+    dataDir,
+    sequencer,
+    log: store.log,
+    store: store.reads,
+    index: store.artifacts,
+    limits: { maxArtifactBytes: 2 ** 30, accountBytes: 2 ** 30, totalBytes: 1000 },
+    logRetentionMs: dayMs,
+    now: () => clock,
+    logger: pino({ level: 'silent' }),
+  });
+}
+
+beforeEach(async () => {
+  clock = Date.now();
+  dataDir = await mkdtemp(join(tmpdir(), 'capacloud-artifacts-'));
+  store = await openStore(dataDir);
+  sequencer = new CommandSequencer({
+    state: createState(),
+    log: store.log,
+    fencingEpoch: store.fencingEpoch,
+    projection: store.projection,
+    now: Date.now,
+    onFatal: (error) => {
+      throw error;
+    },
+  });
+  await sequencer.submit({ type: 'log.open', at: clock, origin: 'test', ruleset: defaultRuleset });
+  await sequencer.submit({ type: 'account.open', at: clock, account: ada });
+  room = await openRoom();
+});
+afterEach(async () => {
+  await room.close();
+  await sequencer.close();
+  await store.close();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+function plainStore(): DiskArtifactStore {
+  const specs = new JobSpecs(store.reads);
+  const claims = new OutputClaims({
+    path: join(dataDir, 'claims'),
+    log: store.log,
+    store: store.reads,
+    index: store.artifacts,
+    specs,
+    onFailure: (error) => {
+      throw error;
+    },
+  });
+  const access = new ArtifactAccess(store.artifacts, sequencer.state, specs, claims);
+  const limits = { maxArtifactBytes: 2 ** 30, accountBytes: 2 ** 30, totalBytes: 2 ** 30 };
+  return new DiskArtifactStore(join(dataDir, 'artifacts'), store.artifacts, access, limits, () => clock);
+}
+
+it('goes on with an upload after a restart, and checks all of its bytes', async () => {
+  const bytes = Buffer.from('the first half and the second half');
+  const sha256 = hashOf(bytes);
+  await room.artifacts.announce(party, sha256, bytes.length);
+  await room.artifacts.append(party, sha256, 0, Readable.from([bytes.subarray(0, 10)]));
+  await room.close();
+  room = await openRoom();
+  expect(await room.artifacts.status(party, sha256)).toMatchObject({ offset: 10, complete: false });
+  const end = await room.artifacts.append(party, sha256, 10, Readable.from([bytes.subarray(10)]));
+  expect(end).toMatchObject({ ok: true, value: { complete: true } });
+});
+
+it('finds out after a restart that the bytes were others', async () => {
+  const bytes = Buffer.from('what was promised');
+  const sha256 = hashOf(bytes);
+  await room.artifacts.announce(party, sha256, bytes.length);
+  await room.artifacts.append(party, sha256, 0, Readable.from([Buffer.from('WHAT')]));
+  await room.close();
+  room = await openRoom();
+  const end = await room.artifacts.append(party, sha256, 4, Readable.from([bytes.subarray(4)]));
+  expect(end).toMatchObject({ ok: false, refusal: { code: 'artifact.hash_mismatch' } });
+  expect(await room.artifacts.status(party, sha256)).toBeUndefined();
+});
+
+it('keeps everything together under the cap of the store', async () => {
+  const large = hashOf(Buffer.from('large'));
+  expect(await room.artifacts.announce(party, large, 900)).toMatchObject({ ok: true });
+  const more = await room.artifacts.announce(party, hashOf(Buffer.from('more')), 101);
+  expect(more).toMatchObject({ ok: false, refusal: { code: 'artifact.quota_exceeded' } });
+  expect(await room.artifacts.release(party, large)).toMatchObject({ ok: true });
+  expect(await room.artifacts.announce(party, hashOf(Buffer.from('more')), 101)).toMatchObject({ ok: true });
+});
+
+it('lets one request write an upload at a time, and a newer one take over from one that is silent', async () => {
+  const bytes = Buffer.from('0123456789');
+  const sha256 = hashOf(bytes);
+  await room.artifacts.announce(party, sha256, bytes.length);
+  const silent = new Readable({ read: () => undefined });
+  const first = room.artifacts.append(party, sha256, 0, silent);
+  first.catch(() => undefined);
+  silent.push(bytes.subarray(0, 4));
+  await expect.poll(async () => (await room.artifacts.status(party, sha256))?.offset).toBe(4);
+  const early = await room.artifacts.append(party, sha256, 4, Readable.from([bytes.subarray(4)]));
+  expect(early).toMatchObject({ ok: false, refusal: { code: 'artifact.offset_mismatch' } });
+  clock += 10_000;
+  const late = await room.artifacts.append(party, sha256, 4, Readable.from([bytes.subarray(4)]));
+  expect(late).toMatchObject({ ok: true, value: { complete: true } });
+  await expect(first).rejects.toThrow();
+});
+
+it('collects uploads without a byte for a day and content without a reference, and nothing else', async () => {
+  const disk = plainStore();
+  await disk.restore();
+  const put = async (text: string): Promise<Sha256Hex> => {
+    const bytes = Buffer.from(text);
+    await disk.announce(party, hashOf(bytes), bytes.length);
+    await disk.append(party, hashOf(bytes), 0, Readable.from([bytes]));
+    return hashOf(bytes);
+  };
+  const [kept, dropped] = [await put('kept'), await put('dropped')];
+  const partial = hashOf(Buffer.from('partial'));
+  await disk.announce(party, partial, 100);
+  await disk.release(party, dropped);
+  const signal = new AbortController().signal;
+  expect(await disk.collect(signal)).toEqual({ uploads: 0, artifacts: 0 });
+  clock += dayMs + 1000;
+  expect(await disk.collect(signal)).toEqual({ uploads: 1, artifacts: 1 });
+  expect(await disk.status(party, kept)).toMatchObject({ complete: true });
+  expect(await disk.status(party, partial)).toBeUndefined();
+  const files = await readdir(join(dataDir, 'artifacts'), { recursive: true });
+  expect(files.filter((name) => /[0-9a-f]{64}/.test(name)).map((name) => name.split('/').at(-1))).toEqual([
+    kept,
+  ]);
+});
+
+it('drops what it does not know from the staging folder', async () => {
+  await room.artifacts.announce(party, hashOf(Buffer.from('x')), 1);
+  const stray = join(dataDir, 'artifacts', 'staging', ada, 'stray');
+  await writeFile(stray, 'x');
+  await room.close();
+  room = await openRoom();
+  await expect(stat(stray)).rejects.toThrow(/ENOENT/);
+});
+
+it('bounds a log, refuses gaps, and removes those that are old', async () => {
+  const task = `job_${'a'.repeat(20)}.0` as TaskId;
+  const other = `job_${'b'.repeat(20)}.0` as TaskId;
+  const logs = new DiskTaskLogs(join(dataDir, 'logs'));
+  expect(await logs.extent(task, 1)).toEqual({ sizeBytes: 0, final: false });
+  await logs.append(other, 1, 0, Buffer.from('new'), false);
+  await logs.append(task, 1, 0, Buffer.from('one'), false);
+  expect(await logs.append(task, 1, 4, Buffer.from('x'), false)).toMatchObject({ ok: false });
+  const huge = await logs.append(task, 1, 3, Buffer.alloc(maxLogBytes), false);
+  expect(huge).toMatchObject({ ok: false, refusal: { code: 'request.too_large' } });
+  expect(await logs.append(task, 1, 3, Buffer.from(''), true)).toMatchObject({ ok: true });
+  expect(await logs.extent(task, 1)).toEqual({ sizeBytes: 3, final: true });
+  expect(Buffer.from(await logs.read(task, 1, 1, 100)).toString()).toBe('ne');
+  const folder = join(dataDir, 'logs', task.split('.')[0] as JobId);
+  for (const path of [folder, join(folder, '0-1.final.log')]) await utimes(path, 1, 1);
+  expect(await logs.collect(clock - dayMs, new AbortController().signal)).toBe(1);
+  expect(await readdir(join(dataDir, 'logs'))).toEqual([other.split('.')[0]]);
+});
+
+it('takes two appends of one log that come at once one after the other', async () => {
+  const task = `job_${'a'.repeat(20)}.0` as TaskId;
+  const results = await Promise.all([
+    room.logs.append(task, 1, 0, Buffer.from('ab'), false),
+    room.logs.append(task, 1, 2, Buffer.from('cd'), false),
+  ]);
+  expect(results.map((result) => result.ok)).toEqual([true, true]);
+});
