@@ -1,0 +1,180 @@
+import { hash } from 'node:crypto';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { decodeHex, encodeUtf8 } from '@capacloud/protocol/bytes';
+import { openCheckpoint } from '@capacloud/protocol/checkpoint';
+import { leafHash, verifyConsistency, verifyInclusion } from '@capacloud/protocol/merkle';
+import { MerkleFrontier } from '@capacloud/protocol/merkle-frontier';
+import type { SubtreeReader } from '@capacloud/protocol/merkle-proofs';
+import { parseVerifierKey } from '@capacloud/protocol/signed-note';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openLogKey, verifyEd25519 } from './log-key.ts';
+import { createTransparency, faultOfLatestCheckpoint } from './log-transparency.ts';
+
+const origin = 'log.test';
+const sha256 = (bytes: Uint8Array): Uint8Array => hash('sha256', bytes, 'buffer');
+let dataDir: string;
+beforeEach(() => {
+  dataDir = mkdtempSync(join(tmpdir(), 'capacloud-key-'));
+});
+afterEach(() => {
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+/** A log of so many entries in memory; the store's own reader is tested with the store. */
+function logOf(size: number) {
+  const entries = Array.from({ length: size }, (_, n) => `{"n":${n}}`);
+  const nodes = new Map<string, Uint8Array>();
+  const frontier = new MerkleFrontier(sha256);
+  for (const entry of entries)
+    frontier.append(leafHash(encodeUtf8(entry), sha256), (level, index, node) =>
+      nodes.set(`${level}/${index}`, node),
+    );
+  const readSubtree: SubtreeReader = (level, index) => {
+    const node = nodes.get(`${level}/${index}`);
+    if (node === undefined) throw new Error('no such node');
+    return node;
+  };
+  const log = {
+    size: () => size,
+    read: (from: number, limit: number) =>
+      Promise.resolve(entries.slice(from, from + limit).map((entry, n) => ({ index: from + n, entry }))),
+  };
+  return { log, readSubtree };
+}
+
+class Notes {
+  saved: { size: number; note: string }[] = [];
+  latest = () => this.saved.at(-1);
+  async save(size: number, note: string): Promise<void> {
+    this.saved.push({ size, note });
+  }
+}
+
+function hex(text: string): Uint8Array {
+  const bytes = decodeHex(text);
+  if (bytes === undefined) throw new Error('not hex');
+  return bytes;
+}
+
+function opened(note: string, vkey: string) {
+  const key = parseVerifierKey(vkey);
+  if (key === undefined) throw new Error('not a verifier key');
+  const result = openCheckpoint(note, origin, [key], verifyEd25519);
+  if (!result.ok) throw new Error(result.fault);
+  return result.checkpoint;
+}
+
+describe('proofs', () => {
+  const parts = (size: number, checkpoints = new Notes()) => ({
+    ...logOf(size),
+    origin,
+    signer: openLogKey(dataDir, origin),
+    checkpoints,
+    now: () => 1,
+  });
+
+  it('of every entry verify against the signed checkpoint', async () => {
+    const transparency = createTransparency(parts(37));
+    const checkpoint = opened(await transparency.checkpoint(), transparency.vkey);
+    expect(checkpoint.size).toBe(37);
+    for (let index = 0; index < 37; index++) {
+      const proof = await transparency.inclusion(index, 37);
+      if (!proof.ok) throw new Error(proof.refusal.message);
+      const { entries } = await transparency.entries(index, 1);
+      const claim = {
+        leafHash: leafHash(encodeUtf8(entries[0] ?? '')),
+        index,
+        size: 37,
+        root: checkpoint.root,
+        proof: proof.value.path.map(hex),
+      };
+      expect(verifyInclusion(claim)).toBe(true);
+      expect(verifyInclusion({ ...claim, leafHash: leafHash(encodeUtf8('{"n":-1}')) })).toBe(false);
+    }
+  });
+
+  it('of growth verify between checkpoints', async () => {
+    const large = createTransparency(parts(600));
+    const newer = opened(await large.checkpoint(), large.vkey);
+    for (const size of [1, 255, 256, 599]) {
+      const small = createTransparency(parts(size));
+      const older = opened(await small.checkpoint(), small.vkey);
+      const proof = await large.consistency(size, 600);
+      if (!proof.ok) throw new Error(proof.refusal.message);
+      const claim = { oldSize: size, oldRoot: older.root, newSize: 600, newRoot: newer.root };
+      expect(verifyConsistency({ ...claim, proof: proof.value.path.map(hex) })).toBe(true);
+    }
+  });
+
+  it('of what the log does not hold are refused', async () => {
+    const transparency = createTransparency(parts(5));
+    for (const refused of [
+      await transparency.inclusion(5, 5),
+      await transparency.inclusion(0, 6),
+      await transparency.consistency(4, 3),
+      await transparency.consistency(1, 6),
+    ])
+      expect(refused).toMatchObject({ ok: false, refusal: { code: 'request.invalid' } });
+    expect(await transparency.entries(9, 5)).toEqual({ entries: [], size: 5 });
+  });
+
+  it('signs a size once, and keeps what it gave out', async () => {
+    const notes = new Notes();
+    const transparency = createTransparency(parts(5, notes));
+    const first = await transparency.checkpoint();
+    expect(await transparency.checkpoint()).toBe(first);
+    expect(notes.saved).toEqual([{ size: 5, note: first }]);
+  });
+});
+
+describe('the newest checkpoint', () => {
+  const signed = async (size: number, name = origin) => {
+    const checkpoints = new Notes();
+    const signer = openLogKey(dataDir, name);
+    await createTransparency({
+      ...logOf(size),
+      origin: name,
+      signer,
+      checkpoints,
+      now: () => 1,
+    }).checkpoint();
+    return checkpoints;
+  };
+  const fault = (
+    checkpoints: Notes,
+    size: number,
+    changes: { readSubtree?: SubtreeReader; origin?: string } = {},
+  ) =>
+    faultOfLatestCheckpoint({
+      ...logOf(size),
+      origin,
+      signer: openLogKey(dataDir, origin),
+      checkpoints,
+      size,
+      ...changes,
+    });
+
+  it('holds for the log that it came from and for a longer one', async () => {
+    expect(fault(new Notes(), 3)).toBeUndefined();
+    expect(fault(await signed(9), 9)).toBeUndefined();
+    expect(fault(await signed(9), 40)).toBeUndefined();
+  });
+
+  it('finds a log that was cut, rewritten, or is of another coordinator', async () => {
+    expect(fault(await signed(9), 8)).toContain('8 entries');
+    const other = () => sha256(encodeUtf8('other'));
+    expect(fault(await signed(9), 9, { readSubtree: other })).toContain('not those');
+    expect(fault(await signed(9, 'other.test'), 9)).toContain('cannot be trusted');
+  });
+});
+
+it('keeps the log key for the owner alone, and finds it again', () => {
+  const first = openLogKey(dataDir, origin);
+  expect(statSync(join(dataDir, 'log.key')).mode & 0o777).toBe(0o600);
+  expect(openLogKey(dataDir, origin).publicKey).toEqual(first.publicKey);
+  const message = encodeUtf8('text');
+  expect(verifyEd25519(first.publicKey, message, first.sign(message))).toBe(true);
+  expect(verifyEd25519(first.publicKey.subarray(1), message, first.sign(message))).toBe(false);
+});
