@@ -26,6 +26,10 @@ export class Dice {
     if (item === undefined) throw new Error('nothing to pick');
     return item;
   }
+  /** Any command, mostly one that makes sense in this state. */
+  command(state: State, at: number): Command {
+    return randomCommand(state, this, at);
+  }
   chance(percent: number): boolean {
     return this.below(100) < percent;
   }
@@ -162,7 +166,7 @@ function randomRareCommand(dice: Dice, at: number): Command {
   ]);
 }
 
-export function randomCommand(state: State, dice: Dice, at: number): Command {
+function randomCommand(state: State, dice: Dice, at: number): Command {
   const roll = dice.below(100);
   if (roll < 45) return report(state, dice, at);
   if (roll < 60) return { type: 'place', at };
