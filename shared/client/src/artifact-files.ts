@@ -36,11 +36,14 @@ interface TransferOptions {
 export async function uploadArtifact(
   client: Client,
   path: string,
-  options: TransferOptions = {},
+  options: TransferOptions & {
+    /** Where it is known already, the file is not read for it again. */
+    readonly sha256?: Sha256Hex;
+  } = {},
 ): Promise<ArtifactView> {
   const { onProgress, signal } = options;
   const withSignal = signal === undefined ? {} : { signal };
-  const [sha256, { size }] = await Promise.all([hashFile(path, signal), stat(path)]);
+  const [sha256, { size }] = await Promise.all([options.sha256 ?? hashFile(path, signal), stat(path)]);
   let view = await client.call('createArtifact', { body: { sha256, size_bytes: size }, ...withSignal });
   const file = await open(path, 'r');
   let failures = 0;

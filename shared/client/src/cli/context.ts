@@ -1,0 +1,76 @@
+import type { JobId, TaskId } from '@capacloud/protocol/ids';
+import { isJobId, isTaskId } from '@capacloud/protocol/ids';
+import { type Client, createClient } from '../client.ts';
+import { CommandError, usageError } from './command-error.ts';
+import { exitStatus } from './exit-status.ts';
+import { type Connection, resolveConnection } from './settings.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface GlobalOptions {
+  readonly url?: string;
+  readonly key?: string;
+  readonly json?: boolean;
+}
+
+/** What every verb works with. */
+export class Context {
+  readonly terminal: Terminal;
+  readonly json: boolean;
+  /** Aborts with `Interrupted`. */
+  readonly signal: AbortSignal;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly flags: GlobalOptions;
+
+  constructor(terminal: Terminal, flags: GlobalOptions, env: Context['env'], signal: AbortSignal) {
+    this.terminal = terminal;
+    this.flags = flags;
+    this.json = flags.json === true;
+    this.env = env;
+    this.signal = signal;
+  }
+
+  connection(): Promise<Connection> {
+    return resolveConnection(this.flags, this.env);
+  }
+
+  /** Without a key only what is public may be asked. */
+  async client(access: 'with-key' | 'public' = 'with-key'): Promise<Client> {
+    const { url, key } = await this.connection();
+    if (access === 'with-key' && key === undefined)
+      throw new CommandError(exitStatus.auth, {
+        code: 'auth.missing',
+        message: `There is no API key for ${url}.`,
+        hint: `Run capacloud login --url ${url}, or set CAPACLOUD_API_KEY.`,
+      });
+    return createClient({ baseUrl: url, ...(key === undefined ? {} : { apiKey: key }) });
+  }
+
+  /** One line of data. */
+  writeJson(value: unknown): void {
+    this.terminal.out.write(`${JSON.stringify(value)}\n`);
+  }
+
+  /** One line about what happens, for people. */
+  say(text: string): void {
+    this.terminal.err.write(`${text}\n`);
+  }
+}
+
+export function parseJobId(text: string): JobId {
+  if (isJobId(text)) return text;
+  throw usageError(
+    `${JSON.stringify(text)} is not a job id.`,
+    'A job id is job_ and 20 letters and digits; capacloud ps lists them.',
+  );
+}
+
+export function parseJobOrTaskId(
+  text: string,
+): { readonly kind: 'job'; readonly id: JobId } | { readonly kind: 'task'; readonly id: TaskId } {
+  if (isJobId(text)) return { kind: 'job', id: text };
+  if (isTaskId(text)) return { kind: 'task', id: text };
+  throw usageError(
+    `${JSON.stringify(text)} is neither a job id nor a task id.`,
+    'A job id is job_ and 20 letters and digits, a task id adds a dot and an index; capacloud ps lists jobs.',
+  );
+}

@@ -1,0 +1,89 @@
+import { styleText } from 'node:util';
+
+type Tone = 'dim' | 'bold' | 'red' | 'green' | 'yellow' | 'blue' | 'cyan';
+/** Colours a text, or leaves it alone where colours are not wanted. */
+export type Paint = (tone: Tone, text: string) => string;
+
+export interface Output {
+  readonly isTty: boolean;
+  readonly columns: number;
+  readonly paint: Paint;
+  readonly write: (text: string) => void;
+}
+
+/** Data goes to `out`; everything that is said about it goes to `err`. */
+export interface Terminal {
+  readonly out: Output;
+  readonly err: Output;
+  /** Whether lines of `err` may be redrawn. */
+  readonly isLive: boolean;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export function openTerminal(
+  stdout: NodeJS.WriteStream,
+  stderr: NodeJS.WriteStream,
+  env: Environment,
+): Terminal {
+  const err = outputTo(stderr, env);
+  return {
+    out: outputTo(stdout, env),
+    err,
+    isLive: err.isTty && env.TERM !== 'dumb' && !isSet(env.CI),
+  };
+}
+
+function outputTo(stream: NodeJS.WriteStream, env: Environment): Output {
+  const isTty = stream.isTTY === true;
+  const isColoured = wantsColour(isTty, env);
+  return {
+    isTty,
+    get columns() {
+      return isTty && stream.columns > 0 ? stream.columns : Number.POSITIVE_INFINITY;
+    },
+    paint: isColoured
+      ? (tone, text) => (text === '' ? '' : styleText(tone, text, { validateStream: false }))
+      : (_, text) => text,
+    write: (text) => {
+      stream.write(text);
+    },
+  };
+}
+
+/** https://no-color.org and https://force-color.org: any value that is not empty. */
+function wantsColour(isTty: boolean, env: Environment): boolean {
+  if (isSet(env.NO_COLOR)) return false;
+  if (isSet(env.FORCE_COLOR)) return env.FORCE_COLOR !== '0';
+  return isTty && env.TERM !== 'dumb';
+}
+
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && value !== '';
+}
+
+// oxlint-disable-next-line no-control-regex -- the sequences that `paint` writes
+const sequence = /\u001b\[[0-9;]*m/g;
+
+/** Columns that a text takes; colours take none. Our texts hold no wide characters but the user's names. */
+export function widthOf(text: string): number {
+  return Array.from(text.replace(sequence, '')).length;
+}
+
+/** The text, cut with an ellipsis when it is wider. Its colours stay whole. */
+export function clip(text: string, columns: number): string {
+  if (widthOf(text) <= columns) return text;
+  let kept = '';
+  let width = 0;
+  let at = 0;
+  for (const match of [...text.matchAll(sequence), undefined]) {
+    for (const character of text.slice(at, match?.index)) {
+      if (width < columns - 1) kept += character;
+      else if (width === columns - 1) kept += '…';
+      width += 1;
+    }
+    kept += match?.[0] ?? '';
+    at = (match?.index ?? 0) + (match?.[0].length ?? 0);
+  }
+  return kept;
+}

@@ -1,0 +1,110 @@
+import type { Command } from 'commander';
+import { Interrupted } from '../command-error.ts';
+import type { Context } from '../context.ts';
+import { readJobDocument } from '../job-document.ts';
+import { type CheckedJob, checkJob, uploadInputs } from '../local-inputs.ts';
+import { cpuText, durationText, plural, sizeText } from '../phrases.ts';
+import { writeFields } from '../table.ts';
+import { watchJob } from '../watch-job.ts';
+import type { Runner } from './verb.ts';
+
+const setHelp = 'replace a value of the file (repeatable), e.g. --set replicas=4';
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+export function addValidate(program: Command, runner: Runner): void {
+  program
+    .command('validate')
+    .description('check a job file without sending it')
+    .argument('<file>', 'job file (YAML or JSON), - for standard input')
+    .option('--set <path=value>', setHelp, collect)
+    .action(runner(validate));
+}
+
+export function addRun(program: Command, runner: Runner): void {
+  program
+    .command('run')
+    .description("upload inputs, submit a job and follow it; ends with the job's own exit code")
+    .argument('<file>', 'job file (YAML or JSON), - for standard input')
+    .option('-d, --detach', 'do not follow; print the job id')
+    .option('--set <path=value>', setHelp, collect)
+    .action(runner(run));
+}
+
+interface FileOptions {
+  readonly set?: readonly string[];
+  readonly detach?: boolean;
+}
+
+async function validate(context: Context, file: string, options: FileOptions): Promise<undefined> {
+  const job = await checkJob(await readJobDocument(file, options.set ?? []), context.signal);
+  if (context.json) {
+    context.writeJson({ valid: true, job: job.file });
+    return;
+  }
+  const { out } = context.terminal;
+  out.write(`${out.paint('green', out.isTty ? '✓ valid' : 'valid')}\n`);
+  writeFields(out, summary(job));
+}
+
+function summary({ spec, inputs }: CheckedJob): readonly (readonly [string, string | undefined])[] {
+  const { resources, price } = spec;
+  const { devices } = resources;
+  const gpu =
+    devices === undefined
+      ? undefined
+      : `${devices.count} × ${devices.models?.join(' or ') ?? devices.vendor ?? 'any'}`;
+  const uploadBytes = inputs.reduce((sum, input) => sum + input.sizeBytes, 0);
+  const artifacts = plural(spec.inputs.length, 'artifact');
+  const ceiling = (nano: bigint | undefined, per: string) =>
+    nano === undefined ? [] : [`${Number(nano) / 1e9} ${price.currency} ${per}`];
+  const ceilings = [
+    ...ceiling(price.maxPerHourNano, 'per task and hour'),
+    ...ceiling(price.maxTotalNano, 'in all'),
+  ];
+  return [
+    ['name', spec.name],
+    ['image', spec.image],
+    ['tasks', String(spec.replicas)],
+    [
+      'each',
+      `${cpuText(resources.cpuMilli)} CPU, ${sizeText(resources.memoryBytes)} memory, ${sizeText(resources.diskBytes)} disk`,
+    ],
+    ['GPU', gpu],
+    [
+      'inputs',
+      spec.inputs.length === 0
+        ? undefined
+        : `${artifacts}${inputs.length > 0 ? `, ${plural(inputs.length, 'local file')} of ${sizeText(uploadBytes)}` : ''}`,
+    ],
+    ['outputs', spec.outputs.length === 0 ? undefined : spec.outputs.map(({ path }) => path).join(', ')],
+    [
+      'timeout',
+      `${durationText(spec.timeoutMs)} an attempt, ${durationText(spec.queueTimeoutMs)} in the queue`,
+    ],
+    ['price', ceilings.length === 0 ? "at most the coordinator's default" : `at most ${ceilings.join(', ')}`],
+  ];
+}
+
+async function run(context: Context, file: string, options: FileOptions): Promise<number> {
+  const checked = await checkJob(await readJobDocument(file, options.set ?? []), context.signal);
+  const client = await context.client();
+  await uploadInputs(context, client, checked.inputs);
+  const job = await client
+    .call('submitJob', { body: checked.file, signal: context.signal })
+    .catch((error: unknown) => {
+      if (error instanceof Interrupted)
+        context.say('Interrupted while submitting: capacloud ps shows whether the job got there.');
+      throw error;
+    });
+  const { out, isLive } = context.terminal;
+  if (context.json) {
+    context.writeJson(options.detach === true ? job : { kind: 'job', job });
+  } else if (options.detach === true || !out.isTty || !isLive) {
+    // For scripts: the id is the data of this command.
+    out.write(`${job.id}\n`);
+  }
+  return options.detach === true ? 0 : watchJob(context, client, job);
+}
