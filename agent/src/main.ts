@@ -115,9 +115,7 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
     clock,
     log,
   });
-  const onSignal = () => stop.abort();
-  process.once('SIGTERM', onSignal);
-  process.once('SIGINT', onSignal);
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
   const probing = machine.run(stop.signal);
   const aborted = new Promise<void>((resolve) =>
     stop.signal.addEventListener('abort', () => resolve(), { once: true }),

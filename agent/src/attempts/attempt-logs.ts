@@ -40,6 +40,13 @@ export class AttemptLogs {
     return (await entry).spool;
   }
 
+  /** Nothing more is written: sends what is left. */
+  async finish(key: AttemptKey): Promise<LogSpool> {
+    const spool = await this.open(key);
+    spool.finish();
+    return spool;
+  }
+
   /** Waits until the coordinator has the whole log, at most until the signal. */
   async flushed(key: AttemptKey, signal: AbortSignal): Promise<void> {
     const entry = await this.#entries.get(attemptKeyText(key));

@@ -249,8 +249,7 @@ export class AttemptWork {
   async #report(record: AttemptRecord, signal: AbortSignal): Promise<void> {
     const { access, journal, logs, node } = this.#parts;
     const { key } = record;
-    const spool = await logs.open(key);
-    spool.finish();
+    const spool = await logs.finish(key);
     if (access.token() !== undefined) {
       await logs.flushed(key, AbortSignal.any([signal, AbortSignal.timeout(logFlushMs)]));
     }
@@ -259,6 +258,8 @@ export class AttemptWork {
     if (current.outcome === undefined) throw new Error('an attempt is not reported without an outcome');
     const log = { ...current.log, sizeBytes: spool.sizeBytes, truncated: spool.truncated };
     const receipt = makeReceipt(node, { ...current, log }, current.outcome);
+    const { reason, message } = receipt;
+    this.#parts.log.info({ attempt: attemptKeyText(key), reason, detail: message }, 'attempt ended');
     this.#move(key, 'cleaning', { log }, [{ kind: 'finished', receipt }]);
   }
 
@@ -276,7 +277,7 @@ export class AttemptWork {
       return this.#move(key, 'settled', { log: { ...record.log, done: true } });
     }
     // Sends what an earlier life of the agent left unsent.
-    if (!record.log.done) (await logs.open(key)).finish();
+    if (!record.log.done) await logs.finish(key);
     this.#move(key, 'settled');
   }
 

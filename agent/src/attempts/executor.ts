@@ -15,7 +15,7 @@ import {
 } from '../core/ports.ts';
 import { reconcile } from '../core/reconcile.ts';
 import type { NodeReport, SessionHost } from '../core/session-port.ts';
-import { type Step, type WorkKind, workKinds } from '../core/step.ts';
+import { type Step, unreachable, type WorkKind, workKinds } from '../core/step.ts';
 import { admit } from './admission.ts';
 import { AttemptWork, type WorkParts } from './attempt-work.ts';
 
@@ -78,7 +78,7 @@ export class Executor implements SessionHost {
     }, leaseCheckMs);
     // The logs of what had been settled; other attempts open theirs when their turn comes.
     for (const { key, phase, log } of this.attempts()) {
-      if (phase === 'settled' && !log.done) this.#track(this.#sendRest(key), key);
+      if (phase === 'settled' && !log.done) this.#track(this.#parts.logs.finish(key), key);
     }
     let failures = 0;
     try {
@@ -162,10 +162,6 @@ export class Executor implements SessionHost {
     });
   }
 
-  async #sendRest(key: AttemptKey): Promise<void> {
-    (await this.#parts.logs.open(key)).finish();
-  }
-
   #leaseLapsed(): boolean {
     return this.#parts.lease.hasLapsed(this.#parts.clock.bootMs());
   }
@@ -238,6 +234,8 @@ export class Executor implements SessionHost {
         journal.forget(step.key);
         this.#track(logs.forget(step.key), step.key);
         break;
+      default:
+        unreachable(step);
     }
   }
 
@@ -252,8 +250,9 @@ export class Executor implements SessionHost {
     );
   }
 
-  #track(work: Promise<void>, key: AttemptKey): void {
-    const tracked = work
+  #track(work: Promise<unknown>, key: AttemptKey): void {
+    const tracked: Promise<void> = work
+      .then(() => {})
       .catch((error: unknown) => {
         if (this.#shutdown.signal.aborted) return;
         this.#parts.log.warn(
@@ -290,7 +289,6 @@ export class Executor implements SessionHost {
       const current = journal.attempt(record.key);
       if (current === undefined) return;
       if (current.phase === 'reporting' || current.phase === 'cleaning' || activity.kind === 'abandon') {
-        // What has its outcome is finished, however long that takes.
         await sleep(1000 + backoffMs(3, 500, 5000, Math.random), undefined, { signal }).catch(() => {});
         return;
       }

@@ -3,7 +3,7 @@ import type { AttemptPhase, AttemptRecord, StopCause } from './attempt-record.ts
 import { isStoppable } from './attempt-record.ts';
 import { occupies, Room } from './policy.ts';
 import { attemptKeyText, type ObservedAttempt } from './ports.ts';
-import type { Step, WorkKind } from './step.ts';
+import { type Step, unreachable, type WorkKind } from './step.ts';
 
 /** What the coordinator wants. */
 export interface Desired {
@@ -74,22 +74,18 @@ function stepsFor(
     return [{ kind: 'cancel', key, cause }, ...endingSteps({ ...view, record: { ...record, stop: cause } })];
   if (record.stop !== undefined && isBeforeReport(record)) return endingSteps(view);
   if (view.active !== undefined) return [];
-  switch (record.phase) {
-    case 'settled':
-      if (seen !== undefined) return [{ kind: 'remove', key }];
-      return record.log.done && !view.unacked ? [{ kind: 'forget', key }] : [];
-    case 'preparing':
-      if (!room.fits(record.assignment)) return [];
-      room.take(record.assignment);
-      return [{ kind: 'prepare', key }];
-    case 'starting':
-      // Killed between the start and the note of it: the container is there already.
-      return [
-        { kind: seen?.container === 'running' || seen?.container === 'exited' ? 'adopt' : 'start', key },
-      ];
-    default:
-      return [{ kind: workOf[record.phase], key }];
+  if (record.phase === 'settled') {
+    if (seen !== undefined) return [{ kind: 'remove', key }];
+    return record.log.done && !view.unacked ? [{ kind: 'forget', key }] : [];
   }
+  if (record.phase === 'preparing') {
+    if (!room.fits(record.assignment)) return [];
+    room.take(record.assignment);
+  }
+  // Killed between the start and the note of it: the container is there already.
+  const isThere = seen?.container === 'running' || seen?.container === 'exited';
+  if (record.phase === 'starting' && isThere) return [{ kind: 'adopt', key }];
+  return [{ kind: workOf[record.phase], key }];
 }
 
 function unwanted(record: AttemptRecord, desired: Desired): StopCause | undefined {
@@ -128,8 +124,4 @@ function endingSteps(view: AttemptView): readonly Step[] {
     default:
       return unreachable(view.active);
   }
-}
-
-function unreachable(kind: never): never {
-  throw new Error(`no such work: ${String(kind)}`);
 }

@@ -25,4 +25,8 @@ export const workKinds = [
   'clean',
 ] as const;
 export type WorkKind = (typeof workKinds)[number];
-export type StepKind = Step['kind'];
+
+/** Where every kind has been handled: a new one without its handler does not compile. */
+export function unreachable(kind: never): never {
+  throw new Error(`nothing handles ${JSON.stringify(kind)}`);
+}

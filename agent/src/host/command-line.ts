@@ -32,6 +32,14 @@ function refused(refusal: Refusal): CommandFailed {
   return new CommandFailed(text, refusal.code === 'config.invalid' ? 2 : 1);
 }
 
+/** Data goes to standard output, everything else to standard error. */
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+function complain(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
 /** resources.cpu → --cpu, ask.cpu_hour → --ask-cpu-hour, state_dir → --state-dir. */
 function flagOf(key: string): string {
   return key.replace(/^resources\./, '').replace(/[._]/g, '-');
@@ -75,17 +83,17 @@ async function status(options: Options): Promise<void> {
       1,
     );
   });
-  console.log(options.json === true ? JSON.stringify(answer) : statusText(answer as AgentStatus));
+  say(options.json === true ? JSON.stringify(answer) : statusText(answer as AgentStatus));
 }
 
 async function doctor(options: Options, parts: CommandParts): Promise<void> {
   const config = await loadConfig(options);
   const findings = await examine({ config, pingEngine: parts.pingEngine(config) });
   if (options.json === true) {
-    console.log(JSON.stringify({ ok: findings.every((finding) => finding.ok), checks: findings }));
+    say(JSON.stringify({ ok: findings.every((finding) => finding.ok), checks: findings }));
   } else {
     for (const { id, ok, is, should, mend } of findings) {
-      console.log(
+      say(
         `${ok ? 'ok  ' : 'FAIL'} ${id}: ${is}${ok ? '' : `\n     should be: ${should}\n     to mend it: ${mend}`}`,
       );
     }
@@ -103,10 +111,8 @@ async function setup(options: Options): Promise<void> {
   });
   if (!done.ok) throw refused(done.refusal);
   const { configFile, keyFile, keyCreated } = done.value;
-  console.log(
-    `configuration ${configFile}\nkey           ${keyFile} (${keyCreated ? 'new' : 'kept as it was'})`,
-  );
-  console.log(
+  say(`configuration ${configFile}\nkey           ${keyFile} (${keyCreated ? 'new' : 'kept as it was'})`);
+  say(
     `next          capacloud-agent doctor --config ${configFile}\n              capacloud-agent run --config ${configFile}`,
   );
 }
@@ -135,7 +141,7 @@ export async function runCommandLine(argv: readonly string[], parts: CommandPart
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
     if (error instanceof CommandFailed) {
-      console.error(`capacloud-agent: ${error.message}`);
+      complain(`capacloud-agent: ${error.message}`);
       process.exitCode = error.exitCode;
     } else if (error instanceof Error && 'exitCode' in error && error.name === 'CommanderError') {
       process.exitCode = error.exitCode === 0 ? 0 : 2;

@@ -92,7 +92,7 @@ class Peer {
   constructor(socket: WebSocket) {
     this.socket = socket;
     socket.on('message', (data) => {
-      const frame = JSON.parse(String(data)) as AgentFrame;
+      const frame = JSON.parse((data as Buffer).toString('utf8')) as AgentFrame;
       if (frame.type === 'hello') this.hello = frame;
       else this.frames.push(frame);
     });
@@ -366,7 +366,7 @@ describe('a session', () => {
     const first = await peer(0);
     await first.welcome();
     await until(() => client.status().state === 'open', 'open');
-    await act(first);
+    await Promise.resolve(act(first));
     await until(() => first.closeCode !== undefined, 'closed');
     expect(first.closeCode).toBe(code);
     await (await peer(1)).welcome();
