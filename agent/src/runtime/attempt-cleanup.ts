@@ -77,8 +77,8 @@ export async function removeAttempt(
 async function removeContainer(docker: Docker, id: string, signal: AbortSignal): Promise<void> {
   try {
     // With v the anonymous volumes go too.
-    await callEngine(signal, deadlines.changeMs, () =>
-      docker.getContainer(id).remove({ force: true, v: true }),
+    await callEngine(signal, deadlines.changeMs, (abortSignal) =>
+      docker.getContainer(id).remove({ force: true, v: true, abortSignal }),
     );
   } catch (error) {
     const status = engineStatus(error);

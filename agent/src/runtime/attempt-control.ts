@@ -7,11 +7,8 @@ import { inspectContainer } from './attempt-inspection.ts';
 import { containerName, keeperName } from './attempt-names.ts';
 import { hasStarted } from './attempt-setup.ts';
 import { callEngine, deadlines, engineMessage, engineStatus } from './engine-call.ts';
-import { holdsProgram, programCandidates } from './start-check.ts';
+import { holdsProgram, isCommandFault, programCandidates } from './start-check.ts';
 
-/** What the engine says when the job's own command is at fault. */
-const commandFault =
-  /executable file not found|no such file or directory|permission denied|is a directory|not a directory|exec format error|unable to find user|chdir to cwd|mkdir .* file exists/i;
 const killWaitMs = 60_000;
 
 /** Starts a container that was never started; one that was is left alone, whatever became of it. */
@@ -42,7 +39,7 @@ export async function startAttempt(
     if (status === undefined) throw error;
     if (status === 304) return accept(undefined);
     const message = engineMessage(error);
-    return failure(commandFault.test(message) ? 'start_failed' : 'agent_failed', message);
+    return failure(isCommandFault(message) ? 'start_failed' : 'agent_failed', message);
   }
 }
 

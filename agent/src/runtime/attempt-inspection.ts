@@ -3,8 +3,10 @@ import type Docker from 'dockerode';
 import type { ContainerInspectInfo } from 'dockerode';
 import type { AttemptKey, ObservedAttempt } from '../core/ports.ts';
 import { containerName, keeperName } from './attempt-names.ts';
+import type { AttemptNotes } from './attempt-notes.ts';
 import { callEngine, deadlines, engineStatus, openEngineStream } from './engine-call.ts';
 import { readEngineEvents } from './engine-events.ts';
+import { searchKernelLog } from './kernel-log.ts';
 
 /** The container as the engine shows it; undefined when there is none of that name. */
 export async function inspectContainer(
@@ -45,13 +47,6 @@ const killedExitCode = 137;
 const lateOomWaitMs = 200;
 const lateOomTries = 5;
 
-export interface InspectionHints {
-  /** The agent itself stopped it, so a signal sent to it means nothing. */
-  readonly stopAsked: boolean;
-  /** The kernel counted a kill for memory. */
-  readonly oomSeen: boolean;
-}
-
 /**
  * What became of one attempt. For an ended container it is told apart whether it ended by itself: the keeper is
  * looked at *after* the exit, over a fresh connection. An engine that is stopping no longer accepts one.
@@ -59,12 +54,12 @@ export interface InspectionHints {
 export async function inspectAttempt(
   docker: Docker,
   key: AttemptKey,
-  hints: () => InspectionHints,
+  notes: AttemptNotes,
   signal: AbortSignal,
 ): Promise<ObservedAttempt> {
   const info = await inspectContainer(docker, containerName(key), signal);
   if (info === undefined) return { key, container: 'absent', oomKilled: false, scratch: false };
-  const base = { key, oomKilled: info.State.OOMKilled || hints().oomSeen, scratch: true };
+  const base = { key, oomKilled: info.State.OOMKilled || notes.evidence.oomKilled, scratch: true };
   const startedAtMs = engineTimeMs(info.State.StartedAt);
   const started = startedAtMs === undefined ? base : { ...base, startedAtMs };
   if (info.State.Dead || info.State.Status === 'removing' || info.State.Status === 'dead')
@@ -86,35 +81,34 @@ export async function inspectAttempt(
       engineLost: true,
       engineError: 'The container engine stopped and took the container along.',
     };
-  return await inspectExit(docker, info, ended, hints, signal);
+  return await inspectExit(docker, info, ended, notes, signal);
 }
 
 async function inspectExit(
   docker: Docker,
   info: ContainerInspectInfo,
   ended: Omit<ObservedAttempt, 'container'>,
-  hints: () => InspectionHints,
+  notes: AttemptNotes,
   signal: AbortSignal,
 ): Promise<ObservedAttempt> {
   const events = await containerEvents(docker, info, signal);
-  if (!hints().stopAsked && events.some((event) => event === 'kill'))
+  if (!notes.stopAsked && events.includes('kill'))
     return {
       ...ended,
       container: 'broken',
       engineLost: true,
       engineError: 'Somebody on the node stopped the container.',
     };
-  let oomKilled = ended.oomKilled || hints().oomSeen || events.includes('oom');
+  const { ExitCode: exitCode } = info.State;
+  if (exitCode !== 0 && !notes.stopAsked) notes.note(await searchKernelLog(info.Id));
+  let oomKilled = ended.oomKilled || notes.evidence.oomKilled || events.includes('oom');
   // The engine may hear of the kill for memory after it heard of the exit.
-  for (
-    let tries = 0;
-    !oomKilled && !hints().stopAsked && info.State.ExitCode === killedExitCode && tries < lateOomTries;
-    tries++
-  ) {
+  const unexplained = exitCode === killedExitCode && !notes.stopAsked;
+  for (let tries = 0; unexplained && !oomKilled && tries < lateOomTries; tries++) {
     await delay(lateOomWaitMs, undefined, { signal });
     oomKilled = (await inspectContainer(docker, info.Id, signal))?.State.OOMKilled === true;
   }
-  return { ...ended, container: 'exited', exitCode: info.State.ExitCode, oomKilled };
+  return { ...ended, container: 'exited', exitCode, oomKilled };
 }
 
 /** Kinds of events (oom, kill) that the engine remembers of this run of the container. They are hints: it keeps 256. */
@@ -123,11 +117,12 @@ async function containerEvents(
   info: ContainerInspectInfo,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const stream = await openEngineStream(signal, deadlines.queryMs, () =>
+  const stream = await openEngineStream(signal, deadlines.queryMs, (abortSignal) =>
     docker.getEvents({
       since: Math.floor(Date.parse(info.State.StartedAt) / 1000),
       until: Date.parse(info.State.FinishedAt) / 1000,
       filters: { container: [info.Id], event: ['oom', 'kill'] },
+      abortSignal,
     }),
   );
   try {

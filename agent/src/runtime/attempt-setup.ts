@@ -14,12 +14,13 @@ import {
   lockedDown,
   maxImageVolumes,
 } from './container-profile.ts';
-import { callEngine, deadlines, engineMessage, engineStatus } from './engine-call.ts';
+import { callEngine, deadlines, engineInfo, engineMessage, engineStatus } from './engine-call.ts';
 import type { ImageStore } from './image-store.ts';
 import { copyInputs, InputMissing } from './input-copy.ts';
 import { ensureKeeperImage, keeperProgram } from './keeper-image.ts';
 import { type MountPlan, planMounts } from './mount-plan.ts';
 import type { ScratchBackend } from './scratch-backend.ts';
+import { isCommandFault } from './start-check.ts';
 
 export interface SetupParts {
   readonly docker: Docker;
@@ -155,7 +156,7 @@ async function makeTask(
   if (image === undefined) return failure('image_pull_failed', 'The image is no longer on the engine.');
   if (image.volumes.length > maxImageVolumes)
     return failure('start_failed', `The image declares more than ${maxImageVolumes} volumes.`);
-  const { NCPU: hostCpus } = await callEngine(signal, deadlines.queryMs, () => parts.docker.info());
+  const { NCPU: hostCpus } = await engineInfo(parts.docker, signal);
   const options = containerOptions({
     assignment,
     owner: parts.owner,
@@ -175,6 +176,7 @@ async function makeTask(
     const status = engineStatus(error);
     if (status === undefined) throw error;
     // 400: the engine does not accept what the job asks, as when there is no command.
-    return failure(status === 400 ? 'start_failed' : 'agent_failed', engineMessage(error));
+    const message = engineMessage(error);
+    return failure(status === 400 || isCommandFault(message) ? 'start_failed' : 'agent_failed', message);
   }
 }

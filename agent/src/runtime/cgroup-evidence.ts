@@ -9,8 +9,13 @@ export interface KernelEvidence {
   readonly oomKilled: boolean;
 }
 
-const noEvidence: KernelEvidence = { pidsExhausted: false, oomKilled: false };
-const filePollMs = 500;
+export const noEvidence: KernelEvidence = { pidsExhausted: false, oomKilled: false };
+
+export function mergeEvidence(a: KernelEvidence, b: KernelEvidence): KernelEvidence {
+  return { pidsExhausted: a.pidsExhausted || b.pidsExhausted, oomKilled: a.oomKilled || b.oomKilled };
+}
+
+const filePollMs = 200;
 const statsPollMs = 2000;
 
 export interface CgroupFiles {
@@ -95,11 +100,7 @@ export class CgroupWatch {
     if (this.#reading || this.#closed) return;
     this.#reading = true;
     try {
-      const seen = await this.#read();
-      this.#evidence = {
-        pidsExhausted: this.#evidence.pidsExhausted || seen.pidsExhausted,
-        oomKilled: this.#evidence.oomKilled || seen.oomKilled,
-      };
+      this.#evidence = mergeEvidence(this.#evidence, await this.#read());
     } catch {
       this.close();
     } finally {

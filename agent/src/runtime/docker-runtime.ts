@@ -19,10 +19,11 @@ import { listAttempts, removeAttempt } from './attempt-cleanup.ts';
 import { startAttempt, stopAttempt, waitForEnd } from './attempt-control.ts';
 import { inspectAttempt, inspectContainer } from './attempt-inspection.ts';
 import { containerName, keeperName, type RuntimeOwner } from './attempt-names.ts';
+import { AttemptNotes } from './attempt-notes.ts';
 import { setUpAttempt } from './attempt-setup.ts';
 import { CgroupWatch } from './cgroup-evidence.ts';
 import type { ContainerPolicy } from './container-profile.ts';
-import { callEngine, connectEngine, deadlines } from './engine-call.ts';
+import { connectEngine, engineInfo } from './engine-call.ts';
 import { ImageStore } from './image-store.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { followLog, LogPositions } from './log-follow.ts';
@@ -41,12 +42,6 @@ export interface DockerRuntimeOptions {
   readonly scratch: 'memory' | 'loop';
   /** Folder of the agent's own for scratch images and log positions. */
   readonly stateDir: string;
-}
-
-/** What is known of an attempt only as long as this process lives. */
-interface AttemptNotes {
-  stopAsked: boolean;
-  watch?: CgroupWatch;
 }
 
 const waitMs = 60_000;
@@ -81,8 +76,8 @@ class DockerRuntime implements Runtime {
   async ping(
     signal: AbortSignal,
   ): Promise<{ readonly version: string; readonly runtimes: readonly string[] }> {
-    const info = await callEngine(signal, deadlines.queryMs, () => this.#docker.info());
-    return { version: String(info.ServerVersion), runtimes: Object.keys(info.Runtimes ?? {}) };
+    const info = await engineInfo(this.#docker, signal);
+    return { version: info.ServerVersion, runtimes: Object.keys(info.Runtimes ?? {}) };
   }
 
   async observe(signal: AbortSignal): Promise<readonly ObservedAttempt[]> {
@@ -137,7 +132,7 @@ class DockerRuntime implements Runtime {
     for (;;) {
       signal.throwIfAborted();
       try {
-        const seen = await this.#inspect(key, signal);
+        const seen = await inspectAttempt(this.#docker, key, this.#noteOf(key), signal);
         if (seen.container === 'absent')
           return { ...seen, engineLost: true, engineError: 'The container engine lost the container.' };
         if (seen.container !== 'running') {
@@ -193,7 +188,7 @@ class DockerRuntime implements Runtime {
   }
 
   pidsExhausted(key: AttemptKey): boolean {
-    return this.#notes.get(attemptKeyText(key))?.watch?.evidence.pidsExhausted === true;
+    return this.#notes.get(attemptKeyText(key))?.evidence.pidsExhausted === true;
   }
 
   async remove(key: AttemptKey, signal: AbortSignal): Promise<void> {
@@ -207,18 +202,18 @@ class DockerRuntime implements Runtime {
 
   #noteOf(key: AttemptKey): AttemptNotes {
     const text = attemptKeyText(key);
-    const notes = this.#notes.get(text) ?? { stopAsked: false };
+    const notes = this.#notes.get(text) ?? new AttemptNotes();
     this.#notes.set(text, notes);
     return notes;
   }
 
   async #inspect(key: AttemptKey, signal: AbortSignal): Promise<ObservedAttempt> {
-    const notes = this.#notes.get(attemptKeyText(key));
-    const hints = () => ({
-      stopAsked: notes?.stopAsked === true,
-      oomSeen: notes?.watch?.evidence.oomKilled === true,
-    });
-    return await inspectAttempt(this.#docker, key, hints, signal);
+    return await inspectAttempt(
+      this.#docker,
+      key,
+      this.#notes.get(attemptKeyText(key)) ?? new AttemptNotes(),
+      signal,
+    );
   }
 
   /** Begins to watch the cgroup of a running container, once. */

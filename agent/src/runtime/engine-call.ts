@@ -28,6 +28,21 @@ export function connectEngine(socketPath: string): Docker {
   return new Docker(options);
 }
 
+export interface EngineInfo {
+  readonly Architecture: string;
+  readonly NCPU: number;
+  readonly ServerVersion: string;
+  readonly Runtimes?: Readonly<Record<string, unknown>>;
+}
+
+/** What the engine says of itself and its host. */
+export async function engineInfo(docker: Docker, signal: AbortSignal): Promise<EngineInfo> {
+  return await callEngine(signal, deadlines.queryMs, (abortSignal) =>
+    // The client takes options here as everywhere; its typings leave them out.
+    (docker as unknown as { info(options: object): Promise<EngineInfo> }).info({ abortSignal }),
+  );
+}
+
 /** The HTTP status that the engine answered with; undefined when it did not answer. */
 export function engineStatus(error: unknown): number | undefined {
   return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number'
@@ -120,20 +135,23 @@ async function* readWithIdleLimit(
   controller: AbortController,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
-  const iterator = stream[Symbol.asyncIterator]();
-  const silence = () => controller.abort(new Error(`nothing came for ${idleMs} ms`));
+  let waiting = true;
+  // The reader may take its time over a chunk; only the engine's silence counts.
+  const timer = setTimeout(() => {
+    if (waiting) controller.abort(new Error(`nothing came for ${idleMs} ms`));
+    else timer.refresh();
+  }, idleMs);
   try {
-    for (;;) {
-      const timer = setTimeout(silence, idleMs);
-      const next = await settleOrAbort(iterator.next(), AbortSignal.any([signal, controller.signal])).finally(
-        () => clearTimeout(timer),
-      );
-      if (next.done === true) return;
-      yield Buffer.isBuffer(next.value) ? next.value : Buffer.from(next.value);
+    for await (const chunk of stream) {
+      waiting = false;
+      yield Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk);
+      waiting = true;
+      timer.refresh();
     }
   } catch (error) {
     throw asEngineError(error, signal);
   } finally {
+    clearTimeout(timer);
     controller.abort();
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
-import { callEngine, deadlines, engineStatus, openEngineStream } from './engine-call.ts';
+import { callEngine, deadlines, engineInfo, engineStatus, openEngineStream } from './engine-call.ts';
 
 export const keeperImage = 'capacloud/keeper:1';
 export const keeperProgram = '/keeper';
@@ -75,7 +75,7 @@ async function keeperArchive(executable: Buffer): Promise<Buffer> {
  * pulled an image of that name; so the content of its only layer is compared.
  */
 export async function ensureKeeperImage(docker: Docker, signal: AbortSignal): Promise<string> {
-  const { Architecture: architecture } = await callEngine(signal, deadlines.queryMs, () => docker.info());
+  const { Architecture: architecture } = await engineInfo(docker, signal);
   const executable = keeperExecutable(architecture);
   if (executable === undefined) throw new Error(`no keeper for the architecture ${architecture}`);
   const archive = await keeperArchive(executable);

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { type AttemptKey, attemptKeyText, EngineUnavailable, type LogChunk } from '../core/ports.ts';
+import { waitForEnd } from './attempt-control.ts';
 import { containerName } from './attempt-names.ts';
-import { callEngine, deadlines, engineStatus, openEngineStream } from './engine-call.ts';
+import { callEngine, deadlines, type EngineStream, engineStatus, openEngineStream } from './engine-call.ts';
 import { LogFrames } from './log-frames.ts';
 import {
   formatLogPosition,
@@ -15,11 +16,10 @@ import {
   sinceOf,
 } from './log-position.ts';
 
-/**
- * A silent stream is opened anew after this time: engines have been seen to stop following at a rotation, and a
- * broken connection may look like silence.
- */
-const silenceMs = 30_000;
+/** A silent stream is opened anew after this time: a broken connection may look like silence. */
+const silenceMs = 60_000;
+/** A stream that says nothing for so long after the container has ended is not waited for: see `closeAfterEnd`. */
+const endSilenceMs = 500;
 const retryMs = 250;
 const saveEveryBytes = 2 ** 20;
 const saveEveryMs = 1000;
@@ -97,7 +97,7 @@ export async function followLog(
     try {
       const state = await containerState(docker, key, signal);
       if (state === 'absent') return;
-      await readOnce(docker, key, cursor, notes, sink, signal);
+      await readOnce(docker, key, cursor, notes, sink, state === 'running', signal);
       if (state === 'ended') return;
     } catch (error) {
       if (!(error instanceof EngineUnavailable)) throw error;
@@ -125,6 +125,7 @@ async function readOnce(
   cursor: LogCursor,
   notes: PositionNotes,
   sink: Sink,
+  running: boolean,
   signal: AbortSignal,
 ): Promise<void> {
   const since = sinceOf(cursor.position());
@@ -134,16 +135,48 @@ async function readOnce(
       .logs({ follow: true, stdout: true, stderr: true, timestamps: true, since, abortSignal }),
   );
   const frames = new LogFrames();
+  const over = new AbortController();
+  let quietSinceMs = performance.now();
+  const quietMs = () => performance.now() - quietSinceMs;
+  const closing = running
+    ? closeAfterEnd(docker, key, stream, quietMs, AbortSignal.any([signal, over.signal]))
+    : undefined;
   try {
     for await (const chunk of stream.chunks) {
+      // A slow sink is no silence of the stream.
+      quietSinceMs = Number.POSITIVE_INFINITY;
       for (const piece of frames.take(chunk)) {
         const bytes = cursor.take(piece.timestamp, piece.bytes);
         if (bytes.length === 0) continue;
         await sink({ stream: piece.stream, bytes });
         await notes.note(cursor, bytes.length);
       }
+      quietSinceMs = performance.now();
     }
   } finally {
     stream.close();
+    over.abort();
+    await closing;
+  }
+}
+
+/**
+ * Engines have been seen not to end a followed log whose container has ended, after a rotation. So the end is
+ * watched for as well; what the stream still owed is read anew afterwards.
+ */
+async function closeAfterEnd(
+  docker: Docker,
+  key: AttemptKey,
+  stream: EngineStream,
+  quietMs: () => number,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    while ((await containerState(docker, key, signal)) === 'running')
+      await waitForEnd(docker, containerName(key), silenceMs, signal);
+    while (quietMs() < endSilenceMs) await delay(endSilenceMs, undefined, { signal });
+    stream.close();
+  } catch {
+    // The stream ended first, or the engine is away and the stream with it.
   }
 }

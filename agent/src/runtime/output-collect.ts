@@ -179,17 +179,19 @@ async function feed(chunks: AsyncIterable<Buffer>, archive: Archive): Promise<vo
       if (archive.destroyed) return;
       if (!archive.write(chunk)) await drained(archive);
     }
-    archive.end();
+    archive.end(undefined);
   } catch (error) {
     archive.destroy(error instanceof Error ? error : new Error(String(error)));
   }
 }
 
 async function drained(archive: Archive): Promise<void> {
-  await new Promise<void>((resolve) => {
-    archive.once('drain', resolve);
-    archive.once('close', resolve);
-  });
+  const over = Promise.withResolvers<void>();
+  archive.once('drain', over.resolve);
+  archive.once('close', over.resolve);
+  await over.promise;
+  archive.off('drain', over.resolve);
+  archive.off('close', over.resolve);
 }
 
 function printable(text: string): string {

@@ -5,6 +5,15 @@ import { callEngine, deadlines, engineStatus } from './engine-call.ts';
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const maxCandidates = 32;
 
+/** What the engine says when the job's own command or folders are at fault. */
+const commandFault =
+  /executable file not found|no such file or directory|permission denied|is a directory|not a directory|exec format error|unable to find user|chdir to cwd/i;
+
+/** Whether the engine's refusal is the job's fault, and not the node's. */
+export function isCommandFault(message: string): boolean {
+  return commandFault.test(message);
+}
+
 /** Where an execvp would look for the program: the path itself, or the name in each folder of PATH. */
 export function programCandidates(
   program: string,
