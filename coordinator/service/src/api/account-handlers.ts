@@ -6,7 +6,7 @@ import type { AccountView } from '@capacloud/protocol/views';
 import type { AccountRow, SystemAccount } from '../ports/read-store.ts';
 import { type KeyCaller, reaches } from './caller.ts';
 import type { ApiDependencies } from './dependencies.ts';
-import type { Handlers } from './handler.ts';
+import type { Call, Handlers } from './handler.ts';
 import type { AsideOf, Idempotency } from './idempotency.ts';
 import { pageOfRows } from './pages.ts';
 import { accountView, ledgerEntryView } from './views.ts';
@@ -39,7 +39,7 @@ export function accountHandlers(
       const answer = await idempotency.once(call.idempotent, 201, (asideOf) =>
         open(deps, call.body.id, call.at, asideOf),
       );
-      return answered(answer, call.setHeader);
+      return answered(answer, call);
     },
     getAccount: async ({ caller, params }) => {
       const row = await findAccount(deps, caller, params.account);
@@ -68,17 +68,17 @@ export function accountHandlers(
           asideOf,
         ),
       );
-      return answered(answer, call.setHeader);
+      return answered(answer, call);
     },
   };
 }
 
 function answered(
   answer: Result<{ readonly body: string; readonly replayed: boolean }>,
-  setHeader: (name: string, value: string) => void,
+  call: Pick<Call<'createAccount'>, 'setHeader'>,
 ): Result<AccountView> {
   if (!answer.ok) return answer;
-  if (answer.value.replayed) setHeader('idempotency-replayed', 'true');
+  if (answer.value.replayed) call.setHeader('idempotency-replayed', 'true');
   return accept(JSON.parse(answer.value.body) as AccountView);
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type JobId, taskIdOf } from '@capacloud/protocol/ids';
 import type { ArtifactView, JobView } from '@capacloud/protocol/views';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { agentToken, startCoordinator, type TestCoordinator } from './testing/test-coordinator.ts';
+import { agentToken, startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';
 
 let coordinator: TestCoordinator;
 let eve: string;

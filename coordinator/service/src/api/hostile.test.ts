@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { routes } from '@capacloud/protocol/routes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startCoordinator, type TestCoordinator } from './testing/test-coordinator.ts';
+import { startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';
 
 let coordinator: TestCoordinator;
 beforeAll(async () => {

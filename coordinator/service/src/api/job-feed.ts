@@ -64,7 +64,13 @@ export function subjectOf(
     case 'attempt.ended':
     case 'attempt.released':
       return { job: jobIdOf(event.task), task: event.task };
-    default:
+    case 'log.opened':
+    case 'ruleset.changed':
+    case 'account.opened':
+    case 'account.credited':
+    case 'node.joined':
+    case 'node.offered':
+    case 'node.status_changed':
       return undefined;
   }
 }

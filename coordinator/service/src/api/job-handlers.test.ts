@@ -8,7 +8,7 @@ import {
   startCoordinator,
   type TestCoordinator,
   testNode,
-} from './testing/test-coordinator.ts';
+} from '../testing/test-coordinator.ts';
 
 let coordinator: TestCoordinator;
 beforeAll(async () => {

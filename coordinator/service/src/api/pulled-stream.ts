@@ -46,9 +46,7 @@ export class PulledStream extends Readable {
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     clearTimeout(this.#stall);
     this.#stop.abort();
-    this.#parts.return().then(
-      () => done(error),
-      () => done(error),
-    );
+    const end = () => done(error);
+    this.#parts.return().then(end, end);
   }
 }

@@ -1,7 +1,7 @@
 import { type JobId, type TaskId, taskIdOf } from '@capacloud/protocol/ids';
 import type { JobView, TaskView } from '@capacloud/protocol/views';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { agentToken, startCoordinator, type TestCoordinator } from './testing/test-coordinator.ts';
+import { agentToken, startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';
 
 let coordinator: TestCoordinator;
 beforeAll(async () => {

@@ -18,14 +18,9 @@ const integerPattern = /^(?:0|-?[1-9][0-9]{0,15})$/;
 
 /** One spelling for each value: no `+1`, `01`, `1e3`, `TRUE` or `yes`. Undefined when it is not of the type. */
 function convert(text: string, type: string | undefined): unknown {
-  switch (type) {
-    case 'integer':
-      return integerPattern.test(text) ? Number(text) : undefined;
-    case 'boolean':
-      return text === 'true' ? true : text === 'false' ? false : undefined;
-    default:
-      return text;
-  }
+  if (type === 'integer') return integerPattern.test(text) ? Number(text) : undefined;
+  if (type === 'boolean') return text === 'true' ? true : text === 'false' ? false : undefined;
+  return text;
 }
 
 /**

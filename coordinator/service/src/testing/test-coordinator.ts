@@ -4,31 +4,31 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from '@capacloud/core/command';
-import { defaultRuleset, type Ruleset } from '@capacloud/core/ruleset';
+import { defaultRuleset } from '@capacloud/core/ruleset';
 import { createState } from '@capacloud/core/state';
 import { sha256Hex } from '@capacloud/protocol/hash';
 import type { AccountId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { OutputFile, Receipt } from '@capacloud/protocol/receipt';
 import type { Offer } from '@capacloud/protocol/resources';
 import { pino } from 'pino';
-import { type ArtifactRoom, openArtifactRoom } from '../../artifacts/artifact-room.ts';
-import { CommandSequencer } from '../../log/command-sequencer.ts';
-import type { PullProgress } from '../../ports/live-activity.ts';
-import type { Outcome } from '../../ports/sequencer.ts';
-import type { AgentIdentity } from '../../ports/session-tokens.ts';
-import { openStore, type Store } from '../../store/store.ts';
-import { openLogKey } from '../../transparency/log-key.ts';
-import { createTransparency } from '../../transparency/log-transparency.ts';
-import { type Api, createApi } from '../api.ts';
-import type { ApiSettings } from '../dependencies.ts';
+import { type Api, createApi } from '../api/api.ts';
+import type { ApiDependencies, ApiSettings } from '../api/dependencies.ts';
+import { type ArtifactRoom, openArtifactRoom } from '../artifacts/artifact-room.ts';
+import { CommandSequencer } from '../log/command-sequencer.ts';
+import type { PullProgress } from '../ports/live-activity.ts';
+import type { Outcome } from '../ports/sequencer.ts';
+import type { AgentIdentity } from '../ports/session-tokens.ts';
+import { openStore, type Store } from '../store/store.ts';
+import { openLogKey } from '../transparency/log-key.ts';
+import { createTransparency } from '../transparency/log-transparency.ts';
 
 export const operatorAccount = 'acc_operator' as AccountId;
 export const consumerAccount = 'acc_ada' as AccountId;
-export const providerAccount = `0x${'11'.repeat(20)}` as AccountId;
+const providerAccount = `0x${'11'.repeat(20)}` as AccountId;
 export const testNode = `node_${'22'.repeat(20)}` as NodeId;
 export const agentToken = 'ccs_agent';
 
-export const testOffer: Offer = {
+const testOffer: Offer = {
   cpuMilli: 8000,
   memoryBytes: 2 ** 34,
   diskBytes: 2 ** 36,
@@ -39,12 +39,9 @@ export const testOffer: Offer = {
   ask: { cpuHourNano: '1000', memoryGibHourNano: '0', diskGibHourNano: '0', deviceHourNano: '0' },
 };
 
-export interface TestOptions {
+interface TestOptions {
   readonly settings?: Partial<ApiSettings>;
-  readonly ruleset?: Partial<Ruleset>;
   readonly accountBytes?: number;
-  readonly totalBytes?: number;
-  readonly dataDir?: string;
 }
 
 const generous = { perSecond: 1_000_000, burst: 1_000_000 };
@@ -80,7 +77,7 @@ export class TestCoordinator {
     options: {
       key?: string | undefined;
       json?: unknown;
-      body?: BodyInit;
+      body?: string | Uint8Array<ArrayBuffer>;
       headers?: Record<string, string>;
     } = {},
   ): Promise<Response> {
@@ -178,12 +175,12 @@ export class TestCoordinator {
     if (!outcome.ok) throw new Error(outcome.refusal.message);
   }
 
-  async close(keepData = false): Promise<void> {
+  async close(): Promise<void> {
     await this.api.app.close();
     await this.sequencer.close();
     await this.room.close();
     await this.store.close();
-    if (!keepData) await rm(this.dataDir, { recursive: true, force: true });
+    await rm(this.dataDir, { recursive: true, force: true });
     const failure = this.failures[0];
     if (failure !== undefined) throw failure;
   }
@@ -194,10 +191,10 @@ function randomBase32(length: number): string {
   return Array.from(randomBytes(length), (byte) => 'abcdefghijklmnopqrstuvwxyz234567'[byte & 31]).join('');
 }
 
+/** A new coordinator with an operator, a consumer with 1,000 CAPA, and a token for the agent of `testNode`. */
 export async function startCoordinator(options: TestOptions = {}): Promise<TestCoordinator> {
-  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'capacloud-api-')));
+  const dataDir = await mkdtemp(join(tmpdir(), 'capacloud-api-'));
   const store = await openStore(dataDir);
-  const isNew = store.log.size() === 0;
   const failures: Error[] = [];
   const sequencer = new CommandSequencer({
     state: createState(),
@@ -207,79 +204,75 @@ export async function startCoordinator(options: TestOptions = {}): Promise<TestC
     now: Date.now,
     onFatal: (error) => failures.push(error),
   });
-  if (!isNew) throw new Error('a test coordinator starts on an empty folder');
   const room = await openArtifactRoom({
     dataDir,
     sequencer,
     log: store.log,
     store: store.reads,
     index: store.artifacts,
-    limits: {
-      maxArtifactBytes: 2 ** 26,
-      accountBytes: options.accountBytes ?? 2 ** 28,
-      totalBytes: options.totalBytes ?? 2 ** 30,
-    },
+    limits: { maxArtifactBytes: 2 ** 26, accountBytes: options.accountBytes ?? 2 ** 28, totalBytes: 2 ** 30 },
     logRetentionMs: 3600_000,
     now: Date.now,
     logger: pino({ level: 'silent' }),
   });
   const tokens = new Map<string, AgentIdentity>();
   const pulls = new Map<TaskId, PullProgress>();
-  const api = createApi(
-    {
-      settings: {
-        name: 'capacloud.test',
-        version: '0.0.0',
-        chainId: 31337,
-        usdPerCapa: '0.10',
-        defaultMaxRateNano: 1_000_000n,
-        maxArtifactBytes: 2 ** 26,
-        corsOrigins: [],
-        trustedProxies: [],
-        rates: { account: generous, address: generous, anonymous: generous },
-        ...options.settings,
-      },
-      sequencer,
-      store: store.reads,
-      artifactIndex: store.artifacts,
-      artifacts: room.artifacts,
-      logs: room.logs,
-      sessions: { resolve: (token) => tokens.get(token) },
-      live: { get: (task) => pulls.get(task) },
-      transparency: createTransparency({
-        origin: 'capacloud.test',
-        signer: openLogKey(dataDir, 'capacloud.test'),
-        log: store.log,
-        readSubtree: store.readSubtree,
-        checkpoints: store.checkpoints,
-        now: Date.now,
-      }),
-      now: Date.now,
-      randomBytes,
-    },
-    pino({ level: 'silent' }),
-  );
+  const deps = apiDependencies({ dataDir, store, sequencer, room, tokens, pulls }, options);
+  const api = createApi(deps, pino({ level: 'silent' }));
   const coordinator = new TestCoordinator({ dataDir, store, sequencer, room, api, tokens, pulls, failures });
-  const at = Date.now();
-  await coordinator.do({
-    type: 'log.open',
-    at,
-    origin: 'capacloud.test',
-    ruleset: { ...defaultRuleset, ...options.ruleset },
-  });
-  await coordinator.do({ type: 'account.open', at, account: operatorAccount });
-  await coordinator.do({ type: 'account.open', at, account: consumerAccount });
-  await coordinator.do({
-    type: 'account.credit',
-    at,
-    account: consumerAccount,
-    amountNano: 10n ** 12n,
-    ref: 'first',
-  });
-  coordinator.operatorKey = await coordinator.addKey(operatorAccount, 'operator');
-  coordinator.consumerKey = await coordinator.addKey(consumerAccount, 'consumer');
-  tokens.set(agentToken, { node: testNode, provider: providerAccount });
+  await addAccounts(coordinator);
   await api.app.listen({ port: 0, host: '127.0.0.1' });
   coordinator.url = `http://127.0.0.1:${(api.app.server.address() as AddressInfo).port}`;
   return coordinator;
+}
+
+function apiDependencies(
+  parts: Pick<TestCoordinator, 'dataDir' | 'store' | 'sequencer' | 'room' | 'tokens' | 'pulls'>,
+  options: TestOptions,
+): ApiDependencies {
+  const { dataDir, store, sequencer, room, tokens, pulls } = parts;
+  const transparency = createTransparency({
+    origin: 'capacloud.test',
+    signer: openLogKey(dataDir, 'capacloud.test'),
+    log: store.log,
+    readSubtree: store.readSubtree,
+    checkpoints: store.checkpoints,
+    now: Date.now,
+  });
+  return {
+    settings: {
+      name: 'capacloud.test',
+      version: '0.0.0',
+      chainId: 31337,
+      usdPerCapa: '0.10',
+      defaultMaxRateNano: 1_000_000n,
+      maxArtifactBytes: 2 ** 26,
+      corsOrigins: [],
+      trustedProxies: [],
+      rates: { account: generous, address: generous, anonymous: generous },
+      ...options.settings,
+    },
+    sequencer,
+    store: store.reads,
+    artifactIndex: store.artifacts,
+    artifacts: room.artifacts,
+    logs: room.logs,
+    sessions: { resolve: (token) => tokens.get(token) },
+    live: { get: (task) => pulls.get(task) },
+    transparency,
+    now: Date.now,
+    randomBytes,
+  };
+}
+
+async function addAccounts(coordinator: TestCoordinator): Promise<void> {
+  const at = Date.now();
+  await coordinator.do({ type: 'log.open', at, origin: 'capacloud.test', ruleset: defaultRuleset });
+  await coordinator.do({ type: 'account.open', at, account: operatorAccount });
+  await coordinator.do({ type: 'account.open', at, account: consumerAccount });
+  const amountNano = 10n ** 12n;
+  await coordinator.do({ type: 'account.credit', at, account: consumerAccount, amountNano, ref: 'first' });
+  coordinator.operatorKey = await coordinator.addKey(operatorAccount, 'operator');
+  coordinator.consumerKey = await coordinator.addKey(consumerAccount, 'consumer');
+  coordinator.tokens.set(agentToken, { node: testNode, provider: providerAccount });
 }

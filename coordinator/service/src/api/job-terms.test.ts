@@ -1,0 +1,71 @@
+import { type JobSpec, parseJobFile } from '@capacloud/protocol/job-spec';
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { priceOf, termsOf } from './job-terms.ts';
+
+function specOf(more: object): JobSpec {
+  const parsed = parseJobFile({
+    version: '1',
+    image: 'busybox',
+    timeout: '1h',
+    stop_grace_period: '10s',
+    ...more,
+  });
+  if (!parsed.ok) throw new Error(parsed.refusal.message);
+  return parsed.value;
+}
+const terms = { usdPerCapa: '0.30', defaultMaxRateNano: 1000n };
+
+it.each([
+  ['nothing', {}, 1000n, 1003n],
+  ['CAPA', { price: { max_per_hour: '0.5', currency: 'CAPA' } }, 500_000_000n, 501_388_889n],
+  ['USD, rounded down', { price: { max_per_hour: '0.10' } }, 333_333_333n, 334_259_259n],
+  ['a total', { price: { max_total: '0.000000900' }, replicas: 3 }, 1000n, 1000n],
+  ['a total beyond the ceiling', { price: { max_total: '1' }, replicas: 3 }, 1000n, 1003n],
+])('prices a job that names %s', (_, more, maxRateNano, holdNano) => {
+  expect(priceOf(specOf(more), terms)).toEqual({ ok: true, value: { maxRateNano, holdNano } });
+});
+
+it.each([
+  [{ price: { max_per_hour: '0.000000001' } }, { ...terms, usdPerCapa: '1000' }, '/price/max_per_hour'],
+  [{ price: { max_total: '0.000000001', currency: 'CAPA' }, replicas: 2 }, terms, '/price/max_total'],
+  [{ price: { max_per_hour: '900000000' }, timeout: '30d' }, terms, '/price/max_per_hour'],
+  [{ price: { max_per_hour: '900000000', currency: 'CAPA' }, timeout: '30d' }, terms, '/timeout'],
+])('refuses %j', (more, priceTerms, pointer) => {
+  const price = priceOf(specOf(more), priceTerms);
+  expect(price.ok ? undefined : price.refusal.problems?.[0]?.pointer).toBe(pointer);
+});
+
+it('never holds less than the dearest attempt costs, nor more than the total', () => {
+  const nano = fc.bigInt({ min: 1n, max: 10n ** 15n });
+  fc.assert(
+    fc.property(
+      nano,
+      fc.integer({ min: 1, max: 100 }),
+      fc.integer({ min: 1, max: 86_400 }),
+      (rate, replicas, s) => {
+        const spec = specOf({ replicas, timeout: `${s}s` });
+        const price = priceOf(spec, { ...terms, defaultMaxRateNano: rate });
+        if (!price.ok) throw new Error(price.refusal.message);
+        const longestMs = BigInt(spec.timeoutMs + spec.stopGraceMs);
+        expect(price.value.holdNano * 3_600_000n).toBeGreaterThanOrEqual(rate * longestMs);
+        expect((price.value.holdNano - 1n) * 3_600_000n).toBeLessThan(rate * longestMs);
+      },
+    ),
+  );
+});
+
+it('hides the spec behind a salt, and knows root', () => {
+  const price = { maxRateNano: 1n, holdNano: 1n };
+  const spec = specOf({ command: ['secret'] });
+  const [one, two] = [termsOf(spec, price, 'a'), termsOf(spec, price, 'b')];
+  expect(one.specText).toBe(two.specText);
+  expect(one.terms.specHash).not.toBe(two.terms.specHash);
+  expect(
+    JSON.stringify(one.terms, (_, value) => (typeof value === 'bigint' ? `${value}` : value)),
+  ).not.toContain('secret');
+  expect(one.terms.needsRoot).toBe(false);
+  for (const user of ['0', '0:0', '1000:0', '00']) {
+    expect(termsOf(specOf({ user }), price, 'a').terms.needsRoot).toBe(true);
+  }
+});
