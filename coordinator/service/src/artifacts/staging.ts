@@ -180,8 +180,8 @@ async function writeAt(file: FileHandle, chunk: Buffer, offset: number): Promise
       written += bytesWritten;
     }
   } catch (error) {
-    // A chunk is there as a whole or not at all.
-    await file.truncate(offset);
+    // A chunk is there as a whole or not at all. Where even cutting off fails, the hash finds it out in the end.
+    await file.truncate(offset).catch(() => undefined);
     throw error;
   }
 }

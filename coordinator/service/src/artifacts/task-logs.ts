@@ -127,7 +127,7 @@ async function writeWhole(file: FileHandle, bytes: Uint8Array, offset: number): 
     while (written < bytes.length)
       written += (await file.write(bytes, written, bytes.length - written, offset + written)).bytesWritten;
   } catch (error) {
-    await file.truncate(offset);
+    await file.truncate(offset).catch(() => undefined);
     throw error;
   }
 }

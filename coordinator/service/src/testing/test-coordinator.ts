@@ -14,7 +14,7 @@ import { pino } from 'pino';
 import { type Api, createApi } from '../api/api.ts';
 import type { ApiDependencies, ApiSettings } from '../api/dependencies.ts';
 import { type ArtifactRoom, openArtifactRoom } from '../artifacts/artifact-room.ts';
-import { CommandSequencer } from '../log/command-sequencer.ts';
+import { CommandSequencer, sequencerLimits } from '../log/command-sequencer.ts';
 import type { PullProgress } from '../ports/live-activity.ts';
 import type { Outcome } from '../ports/sequencer.ts';
 import type { AgentIdentity } from '../ports/session-tokens.ts';
@@ -42,6 +42,8 @@ const testOffer: Offer = {
 interface TestOptions {
   readonly settings?: Partial<ApiSettings>;
   readonly accountBytes?: number;
+  /** Of the sequencer. */
+  readonly waitingCommands?: number;
 }
 
 const generous = { perSecond: 1_000_000, burst: 1_000_000 };
@@ -203,6 +205,10 @@ export async function startCoordinator(options: TestOptions = {}): Promise<TestC
     projection: store.projection,
     now: Date.now,
     onFatal: (error) => failures.push(error),
+    limits: {
+      ...sequencerLimits,
+      waitingCommands: options.waitingCommands ?? sequencerLimits.waitingCommands,
+    },
   });
   const room = await openArtifactRoom({
     dataDir,
