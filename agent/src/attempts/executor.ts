@@ -15,7 +15,7 @@ import {
 } from '../core/ports.ts';
 import { reconcile } from '../core/reconcile.ts';
 import type { NodeReport, SessionHost } from '../core/session-port.ts';
-import { type Step, unreachable, type WorkKind, workKinds } from '../core/step.ts';
+import { isWork, type Step, unreachable, type WorkKind } from '../core/step.ts';
 import { admit } from './admission.ts';
 import { AttemptWork, type WorkParts } from './attempt-work.ts';
 
@@ -35,10 +35,6 @@ interface Activity {
 /** Containers are listed this often; everything that a lost message left behind is found then. */
 const relistMs = 30_000;
 const leaseCheckMs = 500;
-
-function isWork(step: Step): step is Extract<Step, { kind: WorkKind }> {
-  return (workKinds as readonly string[]).includes(step.kind);
-}
 
 /** Brings the containers of this node to what the coordinator wants: reconciles on every wake-up and does the steps. */
 export class Executor implements SessionHost {
@@ -231,8 +227,12 @@ export class Executor implements SessionHost {
         this.#once(this.#stopping, step.key, () => runtime.remove(step.key, signal));
         break;
       case 'forget':
-        journal.forget(step.key);
-        this.#track(logs.forget(step.key), step.key);
+        // The file first: killed in between, the record is still there to do it again.
+        this.#once(this.#stopping, step.key, async () => {
+          await logs.forget(step.key);
+          journal.forget(step.key);
+          this.#wake();
+        });
         break;
       default:
         unreachable(step);

@@ -26,6 +26,10 @@ export const workKinds = [
 ] as const;
 export type WorkKind = (typeof workKinds)[number];
 
+export function isWork(step: Step): step is Extract<Step, { kind: WorkKind }> {
+  return (workKinds as readonly string[]).includes(step.kind);
+}
+
 /** Where every kind has been handled: a new one without its handler does not compile. */
 export function unreachable(kind: never): never {
   throw new Error(`nothing handles ${JSON.stringify(kind)}`);

@@ -33,7 +33,7 @@ import { SessionClient } from './session-client.ts';
 const task = `job_${'a'.repeat(20)}.0` as TaskId;
 const nonce = `0x${'ab'.repeat(32)}`;
 const key = `0x${'42'.repeat(32)}`;
-const pauses = { backoffBaseMs: 5, backoffLimitMs: 20, supersededMs: 400, hopelessMs: 300 };
+const pauses = { backoffBaseMs: 5, backoffLimitMs: 20, supersededMs: 1500, hopelessMs: 300 };
 
 async function until(condition: () => boolean, what: string): Promise<void> {
   for (let tries = 0; tries < 1000; tries++) {
