@@ -150,7 +150,7 @@ test('after a cut the same attempts go on: nothing is lost and nothing is paid t
   const welcome = await agent.connect();
   expect(welcome.desired).toHaveLength(4);
   await until(() => agent.acked === 2, 'what waited in the outbox');
-  for (const assignment of [...agent.held.values()]) agent.finish(assignment);
+  for (const assignment of agent.held.values()) agent.finish(assignment);
   await until(() => agent.acked === 4, 'the rest');
   expect(agent.assigned).toBe(4);
   expect(typesOf(rig, 'attempt.ended')).toBe(4);

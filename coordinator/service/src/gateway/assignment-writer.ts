@@ -49,8 +49,8 @@ export class AssignmentWriter {
     const shared = this.#templates.get(placement.job);
     if (shared === undefined) return undefined;
     const { task, attempt, devices } = placement;
-    const nonce = attemptNonce(this.#secret, task, attempt);
-    const own = `"task":"${task}","attempt":${attempt},"nonce":"${nonce}","taskIndex":${taskIndexOf(task)}`;
+    placement.nonce = attemptNonce(this.#secret, task, attempt);
+    const own = `"task":"${task}","attempt":${attempt},"nonce":"${placement.nonce}","taskIndex":${taskIndexOf(task)}`;
     return `{${own},"devices":${devices.length === 0 ? '[]' : JSON.stringify(devices)},${shared}}`;
   }
 

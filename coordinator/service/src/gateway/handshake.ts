@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { ChallengeFrame, HelloFrame } from '@capacloud/protocol/frames';
 import { protocolVersions, sessionProofMessage } from '@capacloud/protocol/frames';
-import type { Refusal } from '@capacloud/protocol/result';
+import type { Refusal, Result } from '@capacloud/protocol/result';
+import { accept } from '@capacloud/protocol/result';
 import type { Logger } from 'pino';
 import type { Connection } from './connection.ts';
 import type { DelegationVerifier } from './delegation-verifier.ts';
@@ -36,46 +37,48 @@ export async function shakeHands(connection: Connection, deps: HandshakeDeps): P
     chainId: deps.chainId,
     nowMs: deps.now(),
   };
-  const text = await firstText(connection, JSON.stringify(challenge), deps.timeoutMs);
-  if (text === undefined) return undefined;
-  const refused = (refusal: Refusal): undefined => {
-    connection.refuse(refusal);
-    return undefined;
-  };
-  const hello = readHello(text);
-  if (!hello.ok) return refused(hello.refusal);
-  const checked = checkHello(hello.value, challenge, deps.now());
-  if (!checked.ok) return refused(checked.refusal);
-  const refusal = await checkSignatures(hello.value, checked.value, challenge, deps);
-  if (refusal !== undefined) return refused(refusal);
-  return connection.isOpen ? { hello: hello.value, checked: checked.value } : undefined;
+  const proven = await firstText(connection, JSON.stringify(challenge), deps.timeoutMs, (text) => {
+    const hello = readHello(text);
+    if (!hello.ok) return hello;
+    const checked = checkHello(hello.value, challenge, deps.now());
+    return checked.ok ? accept({ hello: hello.value, checked: checked.value }) : checked;
+  });
+  if (proven === undefined) return undefined;
+  const refusal = await checkSignatures(proven, challenge, deps);
+  if (refusal !== undefined) connection.refuse(refusal);
+  return connection.isOpen ? proven : undefined;
 }
 
+/** Read at once: what came in the same packet must not get its word in first. */
 function firstText(
   connection: Connection,
   challenge: string,
   timeoutMs: number,
-): Promise<string | undefined> {
+  read: (text: string) => Result<Proven>,
+): Promise<Proven | undefined> {
   return new Promise((resolve) => {
     const timer = setTimeout(
       () => connection.refuse({ code: 'session.handshake_timeout', message: 'No hello came in time.' }),
       timeoutMs,
     );
-    const settle = (text: string | undefined) => {
+    connection.onEnd = () => {
+      clearTimeout(timer);
+      resolve(undefined);
+    };
+    connection.onText = (text) => {
       clearTimeout(timer);
       connection.onText = () =>
         connection.refuse({ code: 'frame.unexpected', message: 'Nothing may be sent before the welcome.' });
-      resolve(text);
+      const result = read(text);
+      if (result.ok) resolve(result.value);
+      else connection.refuse(result.refusal);
     };
-    connection.onText = settle;
-    connection.onEnd = () => settle(undefined);
     connection.send(challenge);
   });
 }
 
 async function checkSignatures(
-  { delegation, signature, proof }: HelloFrame,
-  { sessionKey }: CheckedHello,
+  { hello: { delegation, signature, proof }, checked: { sessionKey } }: Proven,
   { chainId, nonce }: ChallengeFrame,
   { verifier, logger }: HandshakeDeps,
 ): Promise<Refusal | undefined> {

@@ -18,6 +18,8 @@ export interface Placement {
   /** The node has said something about it: it need not be sent again. */
   isKnown: boolean;
   pull: PullProgress | undefined;
+  /** Empty until it was first sent. */
+  nonce: string;
 }
 
 /** What a group of committed events means for nodes. */
@@ -111,6 +113,7 @@ export class Placements {
       sentAtMs: 0,
       isKnown: false,
       pull: undefined,
+      nonce: '',
     };
     let ofJob = this.#byJob.get(job);
     if (ofJob === undefined) this.#byJob.set(job, (ofJob = new Map()));

@@ -1,4 +1,5 @@
 import type { ReportFrame, ReportItem } from '@capacloud/protocol/frames';
+import type { TaskId } from '@capacloud/protocol/ids';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { Receipt } from '@capacloud/protocol/receipt';
 import type { Refusal } from '@capacloud/protocol/result';
@@ -7,6 +8,7 @@ import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { Outcome, Sequencer } from '../ports/sequencer.ts';
 import { attemptNonce } from './assignment-writer.ts';
 import type { FlushQueue } from './flush-queue.ts';
+import type { Placements } from './placements.ts';
 import type { RefusalCounts } from './refusal-counts.ts';
 import type { Session } from './session.ts';
 import { SignedBatch } from './signed-batch.ts';
@@ -17,6 +19,7 @@ export interface IntakeDeps {
   readonly flushes: FlushQueue;
   readonly counts: RefusalCounts;
   readonly logger: Logger;
+  readonly placements: Placements;
   readonly nonceSecret: string;
   readonly reportsInFlight: number;
   now(): number;
@@ -43,6 +46,8 @@ export class ReportIntake {
   readonly #deps: IntakeDeps;
   readonly #unchecked: ReportFrame[] = [];
   readonly #inFlight: Intake[] = [];
+  /** Frames that were read and not acknowledged. */
+  #undurable = 0;
   #isChecking = false;
   #isPaused = false;
   #lastId = 0;
@@ -67,6 +72,7 @@ export class ReportIntake {
       this.#lastId = id;
     }
     this.#unchecked.push(frame);
+    this.#undurable += 1;
     this.#throttle();
     if (!this.#isChecking) void this.#checkAll();
     return undefined;
@@ -117,7 +123,7 @@ export class ReportIntake {
     const { node, task, attempt, nonce, reason } = receipt;
     const isConsistent =
       node === this.#session.node &&
-      nonce === attemptNonce(this.#deps.nonceSecret, task, attempt) &&
+      nonce === this.#nonceOf(task, attempt) &&
       (reason !== 'completed' || ((receipt.exitCode ?? 0) === 0 && !receipt.oomKilled));
     if (!isConsistent) {
       this.#deps.counts.add('receipt.invalid');
@@ -129,6 +135,14 @@ export class ReportIntake {
       return 'upload_failed';
     }
     return reason;
+  }
+
+  /** Mostly known from sending it; of an attempt that has ended or was sent before a restart it is made again. */
+  #nonceOf(task: TaskId, attempt: number): string {
+    const placement = this.#deps.placements.get(task);
+    return placement?.attempt === attempt && placement.nonce !== ''
+      ? placement.nonce
+      : attemptNonce(this.#deps.nonceSecret, task, attempt);
   }
 
   /** Each output is a whole artifact that this provider brought itself: nobody passes off the file of another. */
@@ -218,6 +232,7 @@ export class ReportIntake {
     while (head !== undefined && head.waiting === 0 && !head.isFailed) {
       this.#session.report = head.lastId;
       this.#inFlight.shift();
+      this.#undurable -= 1;
       head = this.#inFlight[0];
     }
     this.#deps.flushes.add(this.#session);
@@ -225,7 +240,7 @@ export class ReportIntake {
   }
 
   #throttle(): void {
-    const count = this.#unchecked.length + this.#inFlight.length;
+    const count = this.#undurable;
     if (!this.#isPaused && count >= this.#deps.reportsInFlight) {
       this.#isPaused = true;
       this.#session.connection.pause();

@@ -8,7 +8,6 @@ import type { Dispatcher } from './dispatcher.ts';
 import { readSessionFrame } from './frame-reader.ts';
 import type { GatewayLimits } from './gateway-limits.ts';
 import type { Proven } from './handshake.ts';
-import type { Placements } from './placements.ts';
 import { type IntakeDeps, ReportIntake } from './report-intake.ts';
 import { Session } from './session.ts';
 import type { SessionTable } from './session-table.ts';
@@ -21,7 +20,6 @@ const offersBurst = 20;
 export interface DeskDeps extends IntakeDeps {
   readonly sequencer: Sequencer;
   readonly sessions: SessionTable;
-  readonly placements: Placements;
   readonly dispatcher: Dispatcher;
   readonly limits: GatewayLimits;
 }

@@ -1,5 +1,4 @@
 import { hash, type KeyObject } from 'node:crypto';
-import { encodeHex } from '@capacloud/protocol/bytes';
 import { canonicalJson } from '@capacloud/protocol/canonical';
 import type { Hash } from '@capacloud/protocol/hash';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
@@ -18,12 +17,15 @@ interface HashedReceipt {
 /** The receipts of one report frame under their one signature. */
 export class SignedBatch {
   readonly #receipts: readonly HashedReceipt[];
+  readonly #signatureBase64: string;
+  /** The signature as JSON text. */
   readonly #signature: string;
   /** Complete subtrees by level; the leaves are level 0. */
   readonly #levels: readonly (readonly Uint8Array[])[];
 
   constructor(receipts: readonly Receipt[], signature: string) {
-    this.#signature = signature;
+    this.#signatureBase64 = signature;
+    this.#signature = JSON.stringify(signature);
     this.#receipts = receipts.map((receipt) => {
       const text = canonicalJson(receipt);
       return { text, hash: hash('sha256', text, 'buffer') };
@@ -33,19 +35,22 @@ export class SignedBatch {
 
   isSignedBy(sessionKey: KeyObject): Promise<boolean> {
     const root = rootAt(this.#receipts.length, this.#read, sha256);
-    return isSignedBy(sessionKey, receiptBatchMessage(root), this.#signature);
+    return isSignedBy(sessionKey, receiptBatchMessage(root), this.#signatureBase64);
   }
 
   hashOf(index: number): Sha256Hex {
-    return encodeHex(this.#at(index).hash) as Sha256Hex;
+    return this.#at(index).hash.toString('hex') as Sha256Hex;
   }
 
   /** The SignedReceipt as JSON: all that a third party needs. `credentials` are the session's. */
   signedReceipt(index: number, credentials: string): string {
     const { text } = this.#at(index);
     const size = this.#receipts.length;
-    const path = inclusionProof(index, size, this.#read, sha256).map(encodeHex);
-    const batch = JSON.stringify({ index, size, path, signature: this.#signature });
+    let path = '';
+    for (const sibling of inclusionProof(index, size, this.#read, sha256))
+      path += `${path === '' ? '' : ','}"${Buffer.from(sibling.buffer, sibling.byteOffset, sibling.length).toString('hex')}"`;
+    // Written by hand: there is one for each receipt.
+    const batch = `{"index":${index},"size":${size},"path":[${path}],"signature":${this.#signature}}`;
     return `{"receipt":${text},"hash":"${this.hashOf(index)}","batch":${batch},${credentials}}`;
   }
 

@@ -1,0 +1,95 @@
+import { defaultRuleset } from '@capacloud/core/ruleset';
+import type { JobId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';
+import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
+import { expect, test } from 'vitest';
+import { AssignmentWriter, attemptNonce } from './assignment-writer.ts';
+import type { Placement } from './placements.ts';
+
+const sha256 = 'a'.repeat(64) as Sha256Hex;
+function jobOf(number: number): JobId {
+  return jobIdFrom(Uint8Array.from({ length: 20 }, (_, i) => (number >> (5 * i)) & 31));
+}
+function placementOf(job: JobId, index = 0, devices: readonly string[] = []): Placement {
+  return {
+    task: taskIdOf(job, index),
+    job,
+    attempt: 1,
+    node: 'node_x' as NodeId,
+    devices,
+    sentAtMs: 0,
+    isKnown: false,
+    pull: undefined,
+    nonce: '',
+  };
+}
+function writerOf(spec: object, reads: JobId[] = []): AssignmentWriter {
+  const store = {
+    getJobSpec: (job: JobId) => {
+      reads.push(job);
+      return Promise.resolve({ spec: JSON.stringify(spec), salt: '' });
+    },
+  };
+  const row = { sha256, sizeBytes: 7, complete: true, createdAt: 0 };
+  const artifacts = { get: (hash: Sha256Hex) => Promise.resolve(hash === sha256 ? row : undefined) };
+  return new AssignmentWriter(store, artifacts, () => defaultRuleset, 'secret');
+}
+const spec = {
+  image: 'busybox',
+  env: { A: '"1"' },
+  resources: { cpuMilli: 1, memoryBytes: 1, diskBytes: 0, shmBytes: 0 },
+  inputs: [{ sha256, target: '/in/x' }],
+  outputs: [{ path: '/out', maxBytes: 5 }],
+  timeoutMs: 1000,
+  stopGraceMs: 100,
+  replicas: 3,
+};
+
+test('what tasks share is read once a job; the rest is their own', async () => {
+  const reads: JobId[] = [];
+  const writer = writerOf(spec, reads);
+  const job = jobOf(1);
+  const placement = placementOf(job, 2, ['GPU-1']);
+  expect(writer.write(placement)).toBeUndefined();
+  await Promise.all([writer.load(job), writer.load(job)]);
+  expect(reads).toEqual([job]);
+  const assignment: unknown = JSON.parse(writer.write(placement) ?? '');
+  expect(assignment).toMatchObject({
+    task: `${job}.2`,
+    attempt: 1,
+    taskIndex: 2,
+    taskCount: 3,
+    nonce: attemptNonce('secret', placement.task, 1),
+    devices: ['GPU-1'],
+    env: { A: '"1"' },
+    inputs: [{ sha256, sizeBytes: 7, target: '/in/x' }],
+    runTimeoutMs: 1000,
+  });
+  expect(placement.nonce).toBe(attemptNonce('secret', placement.task, 1));
+});
+
+test('a nonce is of one task, one attempt and one secret', () => {
+  const task = taskIdOf(jobOf(1), 1);
+  const nonces = [
+    attemptNonce('s', task, 1),
+    attemptNonce('s', task, 11),
+    attemptNonce('s', taskIdOf(jobOf(1), 11), 1),
+    attemptNonce('t', task, 1),
+  ];
+  expect(new Set(nonces).size).toBe(4);
+});
+
+test('templates are bounded in number and in size; the latest stays', async () => {
+  const writer = writerOf(spec);
+  for (let i = 0; i <= 4096; i++) await writer.load(jobOf(i));
+  expect(writer.write(placementOf(jobOf(0)))).toBeUndefined();
+  expect(writer.write(placementOf(jobOf(1)))).toBeDefined();
+  const large = writerOf({ ...spec, env: { BIG: 'x'.repeat(9 * 2 ** 20) } });
+  for (let i = 0; i < 5; i++) await large.load(jobOf(i));
+  expect([0, 1, 2, 3, 4].map((i) => large.write(placementOf(jobOf(i))) !== undefined)).toEqual([
+    false,
+    false,
+    true,
+    true,
+    true,
+  ]);
+});

@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest';
+import { readHello, readSessionFrame } from './frame-reader.ts';
+
+const load = { cpuMilli: 0, memoryFreeBytes: 0, diskFreeBytes: 0 };
+const heartbeat = { type: 'heartbeat', seq: 1, ack: 0, n: 1, load, pulls: [] };
+
+function codeOf(text: string): string {
+  const read = readSessionFrame(text);
+  return read.ok ? 'ok' : read.refusal.code;
+}
+
+test.each([
+  ['sound', JSON.stringify(heartbeat), 'ok'],
+  ['an unknown field', JSON.stringify({ ...heartbeat, x: 1 }), 'frame.malformed'],
+  [
+    'a prototype as a field',
+    JSON.stringify(heartbeat).replace('{', '{"__proto__":{"n":1},'),
+    'frame.malformed',
+  ],
+  ['a number out of range', JSON.stringify({ ...heartbeat, seq: 2 ** 53 }), 'frame.malformed'],
+  ['infinity', JSON.stringify(heartbeat).replace('"seq":1', '"seq":9e999'), 'frame.malformed'],
+  ['a fraction', JSON.stringify({ ...heartbeat, seq: 1.5 }), 'frame.malformed'],
+  ['not JSON', '{', 'frame.malformed'],
+  ['null', 'null', 'frame.malformed'],
+  ['a list', '[]', 'frame.malformed'],
+  ['no type', '{}', 'frame.malformed'],
+  ['a type of an object’s own', '{"type":"constructor"}', 'frame.malformed'],
+  [
+    'a frame of the coordinator',
+    '{"type":"ack","seq":1,"ack":0,"report":0,"heartbeat":0}',
+    'frame.malformed',
+  ],
+  ['another hello', '{"type":"hello"}', 'frame.unexpected'],
+  ['depth', `${'['.repeat(100_000)}${']'.repeat(100_000)}`, 'frame.malformed'],
+])('%s', (_, text, code) => {
+  expect(codeOf(text)).toBe(code);
+});
+
+test('a small frame is told what is wrong with it, a large one only that it is', () => {
+  const small = readSessionFrame(JSON.stringify({ ...heartbeat, n: 'one' }));
+  expect(small.ok ? '' : small.refusal.message).toContain('heartbeat/n');
+  const large = readSessionFrame(JSON.stringify({ ...heartbeat, x: 'x'.repeat(10_000) }));
+  expect(large.ok ? '' : large.refusal.message).toBe('The heartbeat frame does not have its shape.');
+});
+
+test('a stranger says hello first, in 64 KiB of bytes', () => {
+  const code = (text: string) => {
+    const read = readHello(text);
+    return read.ok ? 'ok' : read.refusal.code;
+  };
+  expect(code(JSON.stringify(heartbeat))).toBe('frame.unexpected');
+  expect(code('{"type":"hello"}')).toBe('frame.malformed');
+  expect(code(`"${'x'.repeat(65_536)}"`)).toBe('frame.too_large');
+  // Fewer characters than the limit, more bytes.
+  expect(code(`"${'é'.repeat(40_000)}"`)).toBe('frame.too_large');
+});
