@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { defaultRuleset } from '@capacloud/core/ruleset';
 import type { ErrorCode } from '@capacloud/protocol/errors';
 import { type JobId, taskIdOf } from '@capacloud/protocol/ids';
-import { type RouteName, routes } from '@capacloud/protocol/routes';
+import type { RouteName, routes } from '@capacloud/protocol/routes';
 import type { JobView } from '@capacloud/protocol/views';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import {

@@ -6,16 +6,12 @@ import type { ArtifactParty } from '../ports/artifact-store.ts';
 import type { JobSpecs } from './job-specs.ts';
 import type { OutputClaims } from './output-claims.ts';
 
-/** Uploads of nodes that are remembered, newest last; beyond them an agent uploads once more than needed. */
-const maxUploads = 100_000;
-
 /** Who may read which artifact. */
 export class ArtifactAccess {
   readonly #index: ArtifactIndex;
   readonly #state: State;
   readonly #specs: JobSpecs;
   readonly #claims: OutputClaims;
-  readonly #uploads = new Set<string>();
 
   constructor(index: ArtifactIndex, state: State, specs: JobSpecs, claims: OutputClaims) {
     this.#index = index;
@@ -29,16 +25,9 @@ export class ArtifactAccess {
     return this.#state.jobs.has(job);
   }
 
-  noteUpload(node: NodeId, sha256: Sha256Hex): void {
-    this.#uploads.add(`${node}/${sha256}`);
-    if (this.#uploads.size <= maxUploads) return;
-    const [oldest] = this.#uploads;
-    if (oldest !== undefined) this.#uploads.delete(oldest);
-  }
-
   async mayRead(by: ArtifactParty, sha256: Sha256Hex): Promise<boolean> {
     if (by.kind === 'node')
-      return this.#uploads.has(`${by.node}/${sha256}`) || this.#isInputOf(by.node, sha256);
+      return (await this.#isInputOf(by.node, sha256)) || this.#refers(by.provider, sha256);
     if (by.operator || (await this.#refers(by.account, sha256))) return true;
     // A task that was just seen to succeed may have outputs whose claim is on its way.
     if (!(await this.#claims.catchUp())) return false;

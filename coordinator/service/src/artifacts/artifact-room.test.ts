@@ -160,6 +160,31 @@ it('collects uploads without a byte for a day and content without a reference, a
   ]);
 });
 
+it('lets a provider refer to what its node brought until a receipt can name it, and a day longer at most', async () => {
+  const disk = plainStore();
+  await disk.restore();
+  const provider = `0x${'11'.repeat(20)}` as AccountId;
+  const node: ArtifactParty = { kind: 'node', node: `node_${'22'.repeat(20)}` as never, provider };
+  const put = async (by: ArtifactParty, text: string): Promise<Sha256Hex> => {
+    const bytes = Buffer.from(text);
+    await disk.announce(by, hashOf(bytes), bytes.length);
+    await disk.append(by, hashOf(bytes), 0, Readable.from([bytes]));
+    return hashOf(bytes);
+  };
+  const own = await put({ kind: 'account', account: provider, operator: false }, 'own');
+  await put(node, 'own');
+  const brought = await put(node, 'brought');
+  const again = await put(node, 'again');
+  expect(await store.artifacts.listRefs(brought, provider)).toHaveLength(1);
+  const signal = new AbortController().signal;
+  clock += dayMs - 1000;
+  await disk.announce(node, again, 5);
+  clock += 2000;
+  expect(await disk.collect(signal)).toEqual({ uploads: 0, artifacts: 1 });
+  expect(await store.artifacts.get(brought)).toBeUndefined();
+  for (const sha256 of [own, again]) expect(await store.artifacts.listRefs(sha256, provider)).toHaveLength(1);
+});
+
 it('drops what it does not know from the staging folder', async () => {
   await room.artifacts.announce(party, hashOf(Buffer.from('x')), 1);
   const stray = join(dataDir, 'artifacts', 'staging', ada, 'stray');

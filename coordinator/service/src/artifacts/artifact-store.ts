@@ -13,6 +13,7 @@ import type {
   ArtifactStore,
 } from '../ports/artifact-store.ts';
 import type { ArtifactAccess } from './artifact-access.ts';
+import { BroughtOutputs } from './brought-outputs.ts';
 import { type StagedUpload, Staging } from './staging.ts';
 
 export interface ArtifactLimits {
@@ -47,6 +48,7 @@ export class DiskArtifactStore implements ArtifactStore {
   readonly #limits: ArtifactLimits;
   readonly #now: () => number;
   readonly #staging: Staging;
+  readonly #brought: BroughtOutputs;
   readonly #appending = new Map<string, Appending>();
 
   constructor(
@@ -62,6 +64,7 @@ export class DiskArtifactStore implements ArtifactStore {
     this.#limits = limits;
     this.#now = now;
     this.#staging = new Staging(join(folder, 'staging'), now);
+    this.#brought = new BroughtOutputs(join(folder, 'brought'));
   }
 
   /** Makes the folders and finds partial uploads of an earlier run. */
@@ -73,12 +76,16 @@ export class DiskArtifactStore implements ArtifactStore {
   async announce(by: ArtifactParty, sha256: Sha256Hex, sizeBytes: number): Promise<Result<ArtifactProgress>> {
     const known = await this.status(by, sha256);
     if (known !== undefined) {
-      return known.sizeBytes === sizeBytes
-        ? accept(known)
-        : refuse(
-            'request.conflict',
-            `This artifact was announced with ${known.sizeBytes} bytes, not ${sizeBytes}.`,
-          );
+      if (known.sizeBytes !== sizeBytes)
+        return refuse(
+          'request.conflict',
+          `This artifact was announced with ${known.sizeBytes} bytes, not ${sizeBytes}.`,
+        );
+      const brought = { provider: accountOf(by), sha256 };
+      // Brought once more: the receipt that names it is on its way.
+      if (by.kind === 'node' && (await this.#brought.has(brought)))
+        await this.#brought.note(brought, this.#now());
+      return accept(known);
     }
     const refusal = await this.#roomRefusal(by, sizeBytes);
     if (refusal !== undefined) return { ok: false, refusal };
@@ -167,6 +174,11 @@ export class DiskArtifactStore implements ArtifactStore {
       if (signal.aborted || this.#appending.has(`${upload.owner}/${upload.sha256}`)) continue;
       await this.#staging.discard(upload);
     }
+    for (const { provider, sha256 } of await this.#brought.before(before, maxCollected)) {
+      if (signal.aborted) break;
+      await this.#index.removeRef({ sha256, account: provider });
+      await this.#brought.forget({ provider, sha256 });
+    }
     let artifacts = 0;
     for (const row of await this.#index.listStale(before, maxCollected)) {
       if (signal.aborted) break;
@@ -224,15 +236,23 @@ export class DiskArtifactStore implements ArtifactStore {
     await this.#staging.moveTo(upload, path);
     const moment = new Date(this.#now());
     await utimes(path, moment, moment);
-    const ref = { sha256, account: by.kind === 'account' ? by.account : by.provider };
-    await this.#index.put(ref, sizeBytes, this.#now());
+    await this.#refer(by, sha256, sizeBytes);
     await this.#index.markComplete(sha256);
-    // What a node brings belongs to the consumer of its task, who claims it when the task has succeeded.
-    if (by.kind === 'node') {
-      this.#access.noteUpload(by.node, sha256);
-      await this.#index.removeRef(ref);
-    }
     return accept({ sha256, sizeBytes, offset: sizeBytes, complete: true });
+  }
+
+  /** What a node brings belongs to the consumer of its task; its provider refers to it until that is settled. */
+  async #refer(by: ArtifactParty, sha256: Sha256Hex, sizeBytes: number): Promise<void> {
+    const account = accountOf(by);
+    const brought = { provider: account, sha256 };
+    if (by.kind === 'account') await this.#brought.forget(brought);
+    else if ((await this.#brought.has(brought)) || !(await this.#ownsPlainly(account, sha256)))
+      await this.#brought.note(brought, this.#now());
+    await this.#index.put({ sha256, account }, sizeBytes, this.#now());
+  }
+
+  async #ownsPlainly(account: AccountId, sha256: Sha256Hex): Promise<boolean> {
+    return (await this.#index.listRefs(sha256, account)).some((ref) => ref.job === undefined);
   }
 
   async #roomRefusal(by: ArtifactParty, sizeBytes: number): Promise<Refusal | undefined> {
@@ -242,8 +262,11 @@ export class DiskArtifactStore implements ArtifactStore {
         code: 'request.too_large',
         message: `An artifact has at most ${formatSize(maxArtifactBytes)}.`,
       };
-    const account: AccountId = by.kind === 'account' ? by.account : by.provider;
-    const usedByAccount = (await this.#index.totalBytes(account)) + this.#staging.reservedBytes(ownerOf(by));
+    // What nodes bring is bounded by the whole alone: it is not their own.
+    const usedByAccount =
+      by.kind === 'node'
+        ? 0
+        : (await this.#index.totalBytes(by.account)) + this.#staging.reservedBytes(by.account);
     if (usedByAccount + sizeBytes > accountBytes)
       return {
         code: 'artifact.quota_exceeded',
@@ -254,6 +277,10 @@ export class DiskArtifactStore implements ArtifactStore {
       return { code: 'artifact.quota_exceeded', message: 'The storage of the coordinator is full.' };
     return undefined;
   }
+}
+
+function accountOf(by: ArtifactParty): AccountId {
+  return by.kind === 'account' ? by.account : by.provider;
 }
 
 function ownerOf(by: ArtifactParty): string {
