@@ -8,7 +8,7 @@ import { printStateHash } from './cli/state-hash.ts';
 import { type Engine, openEngine } from './engine.ts';
 import { replay } from './log/replay.ts';
 import { SnapshotFiles } from './log/snapshot-files.ts';
-import { consumer, jobNamed, temporaryFolder, termsOf } from './log/testing/workload.ts';
+import { consumer, jobNamed, temporaryFolder, termsOf } from './testing/workload.ts';
 
 let folder: ReturnType<typeof temporaryFolder>;
 beforeEach(() => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { temporaryFolder } from '../log/testing/workload.ts';
+import { temporaryFolder } from '../testing/workload.ts';
 
 const main = fileURLToPath(new URL('../main.ts', import.meta.url));
 let folder: ReturnType<typeof temporaryFolder>;

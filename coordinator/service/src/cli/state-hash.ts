@@ -13,7 +13,8 @@ const sha256 = (bytes: Uint8Array): Uint8Array => hash('sha256', bytes, 'buffer'
 
 /** Replays a log that may be in use, and hashes every entry again. Throws DataError when they do not fit the tree. */
 export async function printStateHash(dataDir: string, out: { write(text: string): unknown }): Promise<void> {
-  const { log, readSubtree, close } = openLogForAudit(dataDir);
+  const audit = openLogForAudit(dataDir);
+  const { log, readSubtree } = audit;
   try {
     const frontier = new MerkleFrontier(sha256);
     const hashed: Pick<LogPort, 'read' | 'size'> = {
@@ -30,6 +31,6 @@ export async function printStateHash(dataDir: string, out: { write(text: string)
       throw new DataError('log.damaged', 'The entries of the log do not give the root of its tree.');
     out.write(`${JSON.stringify({ size, root: encodeHex(root), hash: stateHash(state) })}\n`);
   } finally {
-    close();
+    audit.close();
   }
 }

@@ -9,10 +9,10 @@ import type { TaskId } from '@capacloud/protocol/ids';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LogGroup, LogPort } from '../ports/log.ts';
 import type { CommittedEvent } from '../ports/sequencer.ts';
+import { expectProjectionsEqual } from '../testing/compare-projections.ts';
+import { consumer, jobNamed, temporaryFolder, Workload } from '../testing/workload.ts';
 import { sequencerLimits } from './command-sequencer.ts';
 import { replay } from './replay.ts';
-import { expectProjectionsEqual } from './testing/compare-projections.ts';
-import { consumer, jobNamed, temporaryFolder, Workload } from './testing/workload.ts';
 
 let folder: ReturnType<typeof temporaryFolder>;
 beforeEach(() => {
@@ -221,7 +221,7 @@ describe('commit, then speak', () => {
 });
 
 it('loses nothing that was acknowledged when it is killed in the middle of groups', async () => {
-  const script = fileURLToPath(new URL('./testing/kill-victim.ts', import.meta.url));
+  const script = fileURLToPath(new URL('../testing/kill-victim.ts', import.meta.url));
   for (const lines of [5, 40, 90]) {
     const child = spawn(process.execPath, ['--conditions=@capacloud/source', script, folder.path], {
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -17,6 +17,7 @@ export function accountRow(row: StoredAccount): AccountRow {
 
 export interface StoredEntry {
   readonly event: bigint;
+  readonly previous: bigint | null;
   readonly kind: bigint;
   readonly at: bigint;
   readonly delta_nano: bigint;
@@ -25,9 +26,15 @@ export interface StoredEntry {
   readonly job_id: JobId | null;
 }
 
-export const selectEntries = `SELECT l.event, l.kind, l.at, l.delta_nano, l.task, a.id AS account_id, j.id AS job_id
-  FROM ledger_entries l JOIN accounts a ON a.num = l.account LEFT JOIN jobs j ON j.num = l.job
-  WHERE l.account = (SELECT num FROM accounts WHERE id = ?) AND l.event < ? ORDER BY l.event DESC LIMIT ?`;
+/** Walks the chain of an account from the entry of one event. Parameters: account, event, how many. */
+export const selectEntries = `WITH RECURSIVE chain AS (
+    SELECT l.*, 1 AS n FROM ledger_entries l
+    WHERE l.account = (SELECT num FROM accounts WHERE id = ?) AND l.event = ?
+    UNION ALL
+    SELECT l.*, c.n + 1 FROM chain c JOIN ledger_entries l ON l.event = c.previous AND l.account = c.account
+    WHERE c.n < ?)
+  SELECT c.*, a.id AS account_id, j.id AS job_id FROM chain c JOIN accounts a ON a.num = c.account
+  LEFT JOIN jobs j ON j.num = c.job ORDER BY c.event DESC`;
 
 export function entryRow(row: StoredEntry): LedgerEntryRow {
   return {

@@ -59,7 +59,7 @@ function check(database: Database.Database, path: string): void {
 function create(database: Database.Database): void {
   database.transaction(() => {
     database.exec(schema);
-    const addAccount = database.prepare('INSERT INTO accounts VALUES (?, ?, 0, 0)');
+    const addAccount = database.prepare('INSERT INTO accounts VALUES (?, ?, 0, 0, NULL)');
     for (const [index, id] of systemAccounts.entries()) addAccount.run(index + 1, id);
     database.pragma(`application_id = ${applicationId}`);
     database.pragma(`user_version = ${schemaVersion}`);

@@ -2,14 +2,16 @@ import type { LedgerAccount } from '@capacloud/core/ledger/transfers';
 import type { JobId, NodeId } from '@capacloud/protocol/ids';
 import type Database from 'better-sqlite3';
 import { CodeTable, jobStateCodes } from './codes.ts';
-import type { LiveJobEntry, ProjectorSeed } from './projector.ts';
+import type { LiveJobEntry } from './live-jobs.ts';
+import type { ProjectorSeed } from './projector.ts';
 
 /** What the projections were when the last group was written. */
 export function readProjectorSeed(database: Database.Database): ProjectorSeed {
   const accounts = database
-    .prepare<[], { num: bigint; id: LedgerAccount; available_nano: bigint; held_nano: bigint }>(
-      'SELECT num, id, available_nano, held_nano FROM accounts ORDER BY num',
-    )
+    .prepare<
+      [],
+      { num: bigint; id: LedgerAccount; available_nano: bigint; held_nano: bigint; last_entry: bigint | null }
+    >('SELECT num, id, available_nano, held_nano, last_entry FROM accounts ORDER BY num')
     .safeIntegers()
     .all()
     .map((row) => ({
@@ -17,6 +19,7 @@ export function readProjectorSeed(database: Database.Database): ProjectorSeed {
       id: row.id,
       availableNano: row.available_nano,
       heldNano: row.held_nano,
+      lastEntry: row.last_entry === null ? undefined : Number(row.last_entry),
     }));
   const nodes = database
     .prepare<[], { num: number; id: NodeId; joinedAt: number }>(

@@ -1,33 +1,20 @@
 import type { AttemptEnded, Event } from '@capacloud/core/event';
-import type { LedgerAccount, Transfer } from '@capacloud/core/ledger/transfers';
-import { transfersOf } from '@capacloud/core/ledger/transfers';
+import { type Transfer, transfersOf } from '@capacloud/core/ledger/transfers';
 import type { Job, NodeRecord, State, Task } from '@capacloud/core/state';
-import { canonicalJson } from '@capacloud/protocol/canonical';
-import { type JobId, jobIdOf, type NodeId, type TaskId, taskIndexOf } from '@capacloud/protocol/ids';
+import type { JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import type { TaskReason } from '@capacloud/protocol/reasons';
-import { endedTaskStates, type JobStateName } from '@capacloud/protocol/views';
+import { endedTaskStates } from '@capacloud/protocol/views';
 import type { RowBatch } from '../ports/log.ts';
 import type { Projection } from '../ports/projection.ts';
 import type { Aside } from '../ports/sequencer.ts';
-import type { CodeTable } from './codes.ts';
-import { jobStateCodes, nodeStatusCodes, taskStateCodes, transferKindCodes } from './codes.ts';
-import { RowBuffer, type RowShapeName, rowShapeNames } from './row-shapes.ts';
+import { AccountBook, type AccountEntry } from './account-book.ts';
+import { addAside } from './aside-rows.ts';
+import { type CodeTable, taskStateCodes } from './codes.ts';
+import { addJobChange, addNewJob, endedStateOf, type LiveJobEntry, newJobEntry } from './live-jobs.ts';
+import { addNode } from './node-rows.ts';
+import { createRowBuffers, nothing, type RowBuffers } from './row-buffer.ts';
+import { rowShapeNames } from './row-shapes.ts';
 
-/** What the projections know of an account beyond the state; the number is its key in every table. */
-export interface AccountEntry {
-  readonly num: number;
-  readonly id: LedgerAccount;
-  availableNano: bigint;
-  heldNano: bigint;
-}
-export interface LiveJobEntry {
-  readonly num: number;
-  state: JobStateName;
-  active: number;
-  heldNano: bigint;
-  chargedNano: bigint;
-  endedAt: number | undefined;
-}
 /** What a projector starts from: all of it is in the tables. */
 export interface ProjectorSeed {
   readonly accounts: readonly AccountEntry[];
@@ -36,7 +23,6 @@ export interface ProjectorSeed {
   readonly reasons: CodeTable<string>;
 }
 
-const nothing = Number.NaN;
 /** Up to this many tasks a new job's rows are written one by one, because most are about to change in the same group. */
 const spelledOutTasks = 256;
 
@@ -45,12 +31,11 @@ const spelledOutTasks = 256;
  * state, so that a task which changes five times in one group is written once, as it is at the end.
  */
 export class Projector implements Projection {
-  readonly #accounts = new Map<string, AccountEntry>();
+  readonly #accounts: AccountBook;
   readonly #nodes = new Map<NodeId, { readonly num: number; readonly joinedAt: number }>();
   readonly #jobs = new Map<JobId, LiveJobEntry>();
   readonly #reasons: CodeTable<string>;
-  readonly #buffers: { readonly [N in RowShapeName]: RowBuffer };
-  readonly #changedAccounts = new Set<AccountEntry>();
+  readonly #buffers: RowBuffers;
   readonly #changedNodes = new Set<NodeRecord>();
   readonly #newJobs = new Set<Job>();
   /** Whether the job has settled, and so leaves the live entries at the next `take`. */
@@ -59,25 +44,16 @@ export class Projector implements Projection {
 
   constructor(seed: ProjectorSeed) {
     this.#reasons = seed.reasons;
-    for (const account of seed.accounts) this.#accounts.set(account.id, { ...account });
     for (const node of seed.nodes) this.#nodes.set(node.id, node);
     for (const [id, entry] of seed.liveJobs) this.#jobs.set(id, { ...entry });
-    this.#buffers = Object.fromEntries(rowShapeNames.map((name) => [name, new RowBuffer(name)])) as {
-      [N in RowShapeName]: RowBuffer;
-    };
+    this.#buffers = createRowBuffers();
+    this.#accounts = new AccountBook(seed.accounts, this.#buffers);
   }
 
   before(state: State, event: Event, index: number): void {
     switch (event.type) {
       case 'job.submitted':
-        this.#jobs.set(event.job, {
-          num: index,
-          state: 'queued',
-          active: 0,
-          heldNano: 0n,
-          chargedNano: 0n,
-          endedAt: undefined,
-        });
+        this.#jobs.set(event.job, newJobEntry(index));
         break;
       case 'job.cancelled':
         for (const task of record(state.jobs, event.job).tasks) {
@@ -95,10 +71,19 @@ export class Projector implements Projection {
       case 'attempt.ended':
         this.#endAttempt(state, event, index);
         break;
-      default:
+      case 'log.opened':
+      case 'ruleset.changed':
+      case 'account.opened':
+      case 'account.credited':
+      case 'node.joined':
+      case 'node.offered':
+      case 'node.status_changed':
+      case 'attempt.assigned':
+      case 'attempt.progressed':
+      case 'attempt.released':
         break;
     }
-    for (const transfer of transfersOf(state, event)) this.#book(state, transfer, index);
+    for (const transfer of transfersOf(state, event)) this.#book(state, event, transfer, index);
   }
 
   /** The task ends under its attempt, if it has one: the attempt ends with it, whatever the node says later. */
@@ -137,7 +122,7 @@ export class Projector implements Projection {
         task.index,
         attempt,
         this.#nodeNum(task.node),
-        this.#account(task.provider).num,
+        this.#accounts.numOf(task.provider),
         this.#reasons.codeOf(reason),
         result.exitCode ?? nothing,
         result.meteredMs ?? nothing,
@@ -149,34 +134,15 @@ export class Projector implements Projection {
     );
   }
 
-  #book(state: State, transfer: Transfer, index: number): void {
-    const job = transfer.job === undefined ? undefined : this.#jobOf(transfer.job);
+  #book(state: State, event: Event, transfer: Transfer, index: number): void {
     const task = transfer.task === undefined ? nothing : record(state.tasks, transfer.task).index;
-    const kind = transferKindCodes.codeOf(transfer.kind);
-    for (const { account, deltaNano } of transfer.entries) {
-      const entry = this.#account(account);
-      entry.availableNano += deltaNano;
-      this.#changedAccounts.add(entry);
-      this.#buffers.ledgerEntries.add(
-        [entry.num, index, kind, transfer.at, job?.num ?? nothing, task],
-        [deltaNano],
-      );
-      if (account === 'holds' && job !== undefined) job.heldNano += deltaNano;
+    if (transfer.job === undefined) {
+      this.#accounts.book(transfer, index, undefined, task);
+      return;
     }
-    this.#bookHeld(state, transfer);
-  }
-
-  /** What an account has put on hold, for itself and in its jobs. */
-  #bookHeld(state: State, transfer: Transfer): void {
-    const held = transfer.entries.find(({ account }) => account === 'holds');
-    if (held === undefined || transfer.job === undefined) return;
     const consumer =
-      state.jobs.get(transfer.job)?.consumer ??
-      transfer.entries.find(({ account }) => account !== 'holds')?.account;
-    if (consumer === undefined) throw new Error('a hold of nobody');
-    const entry = this.#account(consumer);
-    entry.heldNano += held.deltaNano;
-    this.#changedAccounts.add(entry);
+      event.type === 'job.submitted' ? event.consumer : record(state.jobs, transfer.job).consumer;
+    this.#accounts.book(transfer, index, { entry: this.#jobOf(transfer.job), consumer }, task);
   }
 
   after(state: State, event: Event): void {
@@ -188,7 +154,7 @@ export class Projector implements Projection {
       case 'job.settled':
         break;
       case 'account.opened':
-        this.#changedAccounts.add(this.#account(event.account));
+        this.#accounts.numOf(event.account);
         break;
       case 'node.joined':
         this.#nodes.set(event.node, { num: this.#nodes.size + 1, joinedAt: event.at });
@@ -223,6 +189,7 @@ export class Projector implements Projection {
 
   #openJob(job: Job, at: number): void {
     this.#newJobs.add(job);
+    this.#touchJob(job, at);
     if (job.tasks.length <= spelledOutTasks) {
       for (const task of job.tasks) this.#changedTasks.set(task, at);
     } else {
@@ -259,61 +226,16 @@ export class Projector implements Projection {
     return record(this.#nodes, id).num;
   }
 
-  #account(id: LedgerAccount): AccountEntry {
-    let entry = this.#accounts.get(id);
-    if (entry === undefined) {
-      entry = { num: this.#accounts.size + 1, id, availableNano: 0n, heldNano: 0n };
-      this.#accounts.set(id, entry);
-      this.#changedAccounts.add(entry);
-    }
-    return entry;
-  }
-
   aside(aside: Aside): void {
-    const { jobSpecs, receipts, sessions, apiKeys, apiKeyRevocations, idempotency } = this.#buffers;
-    switch (aside.kind) {
-      case 'job_spec':
-        jobSpecs.add(
-          [this.#jobOf(aside.job).num],
-          [],
-          [aside.spec, aside.salt, aside.name ?? null, aside.image],
-        );
-        break;
-      case 'receipt': {
-        const job = this.#jobOf(jobIdOf(aside.task)).num;
-        receipts.add([job, taskIndexOf(aside.task), aside.attempt], [], [aside.hash, aside.signed]);
-        break;
-      }
-      case 'session':
-        sessions.add([], [], [aside.sessionKey, aside.delegation, aside.signature]);
-        break;
-      case 'api_key':
-        apiKeys.add(
-          [aside.createdAt, aside.expiresAt ?? nothing],
-          [],
-          [aside.hash, aside.id, aside.account, aside.scopes, aside.name],
-        );
-        break;
-      case 'api_key_revoked':
-        apiKeyRevocations.add([aside.at], [], [aside.id]);
-        break;
-      case 'idempotency':
-        idempotency.add(
-          [aside.status, aside.at],
-          [],
-          [aside.account, aside.key, aside.requestHash, aside.body],
-        );
-        break;
-    }
+    addAside(this.#buffers, aside, (job) => this.#jobOf(job).num);
   }
 
   take(): readonly RowBatch[] {
-    this.#writeAccounts();
     this.#writeNodes();
     this.#writeJobs();
     this.#writeTasks();
+    this.#accounts.write();
     for (const [job, settled] of this.#changedJobs) if (settled) this.#jobs.delete(job.id);
-    this.#changedAccounts.clear();
     this.#changedNodes.clear();
     this.#newJobs.clear();
     this.#changedJobs.clear();
@@ -324,67 +246,20 @@ export class Projector implements Projection {
     return batches;
   }
 
-  #writeAccounts(): void {
-    for (const { num, id, availableNano, heldNano } of this.#changedAccounts)
-      this.#buffers.accounts.add([num], [availableNano, heldNano], [id]);
-  }
-
   #writeNodes(): void {
     for (const node of this.#changedNodes) {
       const { num, joinedAt } = record(this.#nodes, node.id);
-      this.#buffers.nodes.add(
-        [
-          num,
-          this.#account(node.provider).num,
-          nodeStatusCodes.codeOf(node.status),
-          node.accepting ? 1 : 0,
-          joinedAt,
-        ],
-        [],
-        [node.id, node.cause, canonicalJson(node.offer)],
-      );
+      addNode(this.#buffers, node, { num, joinedAt, provider: this.#accounts.numOf(node.provider) });
     }
   }
 
   #writeJobs(): void {
-    for (const job of this.#newJobs) {
-      const { terms } = job;
-      this.#buffers.jobs.add(
-        [
-          this.#jobOf(job.id).num,
-          this.#account(job.consumer).num,
-          ...this.#countsOf(job),
-          job.tasks.length,
-          job.submittedAt,
-          this.#changedJobs.get(job) === true ? 1 : 0,
-        ],
-        [terms.maxRateNano, this.#jobOf(job.id).heldNano, this.#jobOf(job.id).chargedNano],
-        [job.id, canonicalJson(terms.resources), terms.specHash],
-      );
-    }
     for (const [job, settled] of this.#changedJobs) {
-      if (this.#newJobs.has(job)) continue;
       const entry = this.#jobOf(job.id);
-      this.#buffers.jobChanges.add(
-        [entry.num, ...this.#countsOf(job), settled ? 1 : 0],
-        [entry.heldNano, entry.chargedNano],
-      );
+      if (this.#newJobs.has(job))
+        addNewJob(this.#buffers, job, entry, this.#accounts.numOf(job.consumer), settled);
+      else addJobChange(this.#buffers, job, entry, settled);
     }
-  }
-
-  /** State, counts in the order of the columns, end. */
-  #countsOf(job: Job): readonly number[] {
-    const { active, state, endedAt } = this.#jobOf(job.id);
-    return [
-      jobStateCodes.codeOf(state),
-      job.live - active,
-      active,
-      job.succeeded,
-      job.failed,
-      job.cancelledTasks,
-      job.expired,
-      endedAt ?? nothing,
-    ];
   }
 
   #writeTasks(): void {
@@ -400,7 +275,7 @@ export class Projector implements Projection {
           this.#reasons.codeOf(task.reason),
           task.attempt,
           placed ? this.#nodeNum(node) : nothing,
-          placed ? this.#account(provider).num : nothing,
+          placed ? this.#accounts.numOf(provider) : nothing,
           placed ? task.assignedAt : nothing,
           placed && task.runningSince !== 0 ? task.runningSince : nothing,
           at,
@@ -415,12 +290,6 @@ interface AttemptResult {
   readonly exitCode?: number | undefined;
   readonly meteredMs?: number;
   readonly chargedNano?: bigint;
-}
-
-function endedStateOf(job: Job): JobStateName {
-  if (job.succeeded === job.tasks.length) return 'succeeded';
-  if (job.failed > 0) return 'failed';
-  return job.expired > 0 ? 'expired' : 'cancelled';
 }
 
 function record<K, V>(map: ReadonlyMap<K, V>, key: K): V {

@@ -1,5 +1,3 @@
-import type { RowBatch } from '../ports/log.ts';
-
 /** n: a number or null; a: a 64-bit amount; t: text or null. */
 export type ColumnKind = 'n' | 'a' | 't';
 
@@ -10,8 +8,16 @@ export interface RowShape {
   readonly tail?: string;
 }
 
-function upsert(table: string, keys: readonly string[], columns: RowShape['columns']): RowShape {
-  const changed = columns.map(([name]) => name).filter((name) => !keys.includes(name));
+/** `fixed` columns never change, and naming them in an update would touch their indexes for nothing. */
+function upsert(
+  table: string,
+  keys: readonly string[],
+  columns: RowShape['columns'],
+  fixed: readonly string[] = [],
+): RowShape {
+  const changed = columns
+    .map(([name]) => name)
+    .filter((name) => !keys.includes(name) && !fixed.includes(name));
   return {
     head: `INSERT INTO ${table} (${columns.map(([name]) => name).join(', ')})`,
     columns,
@@ -30,10 +36,12 @@ export const rowShapes = {
     ['num'],
     [
       ['num', 'n'],
+      ['last_entry', 'n'],
       ['available_nano', 'a'],
       ['held_nano', 'a'],
       ['id', 't'],
     ],
+    ['id'],
   ),
   nodes: upsert(
     'nodes',
@@ -48,6 +56,7 @@ export const rowShapes = {
       ['cause', 't'],
       ['offer', 't'],
     ],
+    ['id', 'joined_at'],
   ),
   jobs: insert('jobs', [
     ['num', 'n'],
@@ -142,8 +151,9 @@ charged_nano = c.charged_nano, settled = c.settled FROM changed c WHERE jobs.num
     ['event', 'n'],
   ]),
   ledgerEntries: insert('ledger_entries', [
-    ['account', 'n'],
     ['event', 'n'],
+    ['account', 'n'],
+    ['previous', 'n'],
     ['kind', 'n'],
     ['at', 'n'],
     ['job', 'n'],
@@ -213,56 +223,4 @@ export const rowShapeNames = Object.keys(rowShapes) as readonly RowShapeName[];
 
 export function isRowShapeName(name: string): name is RowShapeName {
   return Object.hasOwn(rowShapes, name);
-}
-
-const least64 = -(2n ** 63n);
-const most64 = 2n ** 63n - 1n;
-
-/** Collects rows of one shape. Values stand in the order of its columns. */
-export class RowBuffer {
-  readonly name: RowShapeName;
-  #rows = 0;
-  #numbers: number[] = [];
-  #amounts: bigint[] = [];
-  #texts: (string | null)[] = [];
-
-  constructor(name: RowShapeName) {
-    this.name = name;
-  }
-
-  get rows(): number {
-    return this.#rows;
-  }
-
-  /** NaN is null. */
-  add(
-    numbers: readonly number[],
-    amounts: readonly bigint[] = [],
-    texts: readonly (string | null)[] = [],
-  ): void {
-    for (let i = 0; i < numbers.length; i++) this.#numbers.push(numbers[i] as number);
-    for (let i = 0; i < amounts.length; i++) {
-      const amount = amounts[i] as bigint;
-      // A 64-bit array would wrap, and a balance with it.
-      if (amount < least64 || amount > most64) throw new RangeError('an amount does not fit 64 bits');
-      this.#amounts.push(amount);
-    }
-    for (let i = 0; i < texts.length; i++) this.#texts.push(texts[i] as string | null);
-    this.#rows += 1;
-  }
-
-  take(): RowBatch {
-    const batch: RowBatch = {
-      statement: this.name,
-      rows: this.#rows,
-      numbers: Float64Array.from(this.#numbers),
-      amounts: BigInt64Array.from(this.#amounts),
-      texts: this.#texts,
-    };
-    this.#rows = 0;
-    this.#numbers = [];
-    this.#amounts = [];
-    this.#texts = [];
-    return batch;
-  }
 }

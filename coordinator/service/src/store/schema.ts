@@ -47,17 +47,21 @@ CREATE TABLE accounts (
   id TEXT NOT NULL UNIQUE,
   available_nano INTEGER NOT NULL,
   held_nano INTEGER NOT NULL CHECK (held_nano >= 0),
+  last_entry INTEGER,
   CHECK (available_nano >= 0 OR id IN ('emission', 'custody'))
 ) STRICT;
+-- Entries of an account are a chain: accounts.last_entry, then previous. An index by account would dirty a page
+-- for each account of a group, and cost more than everything else that a group writes.
 CREATE TABLE ledger_entries (
-  account INTEGER NOT NULL,
   event INTEGER NOT NULL,
+  account INTEGER NOT NULL,
+  previous INTEGER CHECK (previous < event),
   kind INTEGER NOT NULL,
   at INTEGER NOT NULL,
   delta_nano INTEGER NOT NULL CHECK (delta_nano <> 0),
   job INTEGER,
   task INTEGER,
-  PRIMARY KEY (account, event)
+  PRIMARY KEY (event, account)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE pays (
   job INTEGER NOT NULL,

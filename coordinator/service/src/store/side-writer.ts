@@ -22,8 +22,13 @@ export class SideWriter {
           pruneKeys.run(write.idempotencyBefore);
           pruneCheckpoints.run(write.checkpointsBefore);
           break;
-        default:
+        case 'artifact.put':
+        case 'artifact.complete':
+        case 'artifact.add_ref':
+        case 'artifact.remove_ref':
+        case 'artifact.remove':
           writeArtifact(write);
+          break;
       }
     };
   }

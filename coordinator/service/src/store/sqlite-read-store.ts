@@ -49,7 +49,8 @@ export function createReadStore(database: Database.Database, reasons: CodeTable<
   const one = <R>(sql: string, ...values: unknown[]) => prepared(sql).get(...values) as R | undefined;
   const jobNum = (job: JobId) => one<{ num: bigint }>('SELECT num FROM jobs WHERE id = ?', job)?.num;
   return {
-    ...jobReads(all, one, jobNum, reasons),
+    ...jobReads(all, one),
+    ...taskReads(all, one, jobNum, reasons),
     ...nodeReads(all, one),
     ...ledgerReads(all, one),
     ...keyReads(all, one),
@@ -62,23 +63,7 @@ type One = <R>(sql: string, ...values: unknown[]) => R | undefined;
 type JobNum = (job: JobId) => bigint | undefined;
 type Part<K extends keyof ReadStore> = Pick<ReadStore, K>;
 
-function jobReads(
-  all: All,
-  one: One,
-  jobNum: JobNum,
-  reasons: CodeTable<string>,
-): Part<'listJobs' | 'getJob' | 'listTasks' | 'getTask' | 'listAttempts' | 'getAttempt'> {
-  const attempts = (task: TaskId): readonly AttemptRow[] => {
-    const key = [jobNum(jobIdOf(task)), taskIndexOf(task)];
-    if (key[0] === undefined) return [];
-    return all<StoredAttempt>(
-      `${selectAttempts} ORDER BY each.attempt DESC LIMIT ${maxAttempts}`,
-      ...key,
-      ...key,
-    )
-      .reverse()
-      .map((row) => attemptRow(row, reasons));
-  };
+function jobReads(all: All, one: One): Part<'listJobs' | 'getJob'> {
   return {
     async listJobs(
       account: AccountId,
@@ -105,6 +90,27 @@ function jobReads(
       const row = one<StoredJob>(`${selectJob} WHERE j.id = ?`, job);
       return row === undefined ? undefined : jobRow(row);
     },
+  };
+}
+
+function taskReads(
+  all: All,
+  one: One,
+  jobNum: JobNum,
+  reasons: CodeTable<string>,
+): Part<'listTasks' | 'getTask' | 'listAttempts' | 'getAttempt'> {
+  const attempts = (task: TaskId): readonly AttemptRow[] => {
+    const key = [jobNum(jobIdOf(task)), taskIndexOf(task)];
+    if (key[0] === undefined) return [];
+    return all<StoredAttempt>(
+      `${selectAttempts} ORDER BY each.attempt DESC LIMIT ${maxAttempts}`,
+      ...key,
+      ...key,
+    )
+      .reverse()
+      .map((row) => attemptRow(row, reasons));
+  };
+  return {
     async listTasks(
       job: JobId,
       filter: { readonly state?: TaskStateName },
@@ -181,10 +187,14 @@ function ledgerReads(all: All, one: One): Part<'listAccounts' | 'getAccount' | '
       return row === undefined ? undefined : accountRow(row);
     },
     async listLedgerEntries(account, page: PageRequest) {
-      const before = cursorOf(page, beyond);
-      if (before === undefined) return undefined;
-      const rows = all<StoredEntry>(selectEntries, account, before, rowsToRead(page));
-      return pageOf(rows, page, entryRow, (row) => Number(row.event));
+      const newest = one<{ last_entry: bigint | null }>(
+        'SELECT last_entry FROM accounts WHERE id = ?',
+        account,
+      );
+      const from = cursorOf(page, Number(newest?.last_entry ?? -1));
+      if (from === undefined) return undefined;
+      const rows = all<StoredEntry>(selectEntries, account, from, rowsToRead(page));
+      return pageOf(rows, page, entryRow, (row) => Number(row.previous));
     },
   };
 }

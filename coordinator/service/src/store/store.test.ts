@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { encodeUtf8 } from '@capacloud/protocol/bytes';
+import { encodeHex, encodeUtf8 } from '@capacloud/protocol/bytes';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { leafHash } from '@capacloud/protocol/merkle';
 import { MerkleFrontier } from '@capacloud/protocol/merkle-frontier';
@@ -10,10 +10,11 @@ import { rootAt } from '@capacloud/protocol/merkle-proofs';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { replay } from '../log/replay.ts';
-import { consumer, jobNamed, temporaryFolder, Workload } from '../log/testing/workload.ts';
 import type { RowBatch } from '../ports/log.ts';
+import { consumer, jobNamed, temporaryFolder, Workload } from '../testing/workload.ts';
 import { databasePath } from './open-database.ts';
-import { RowBuffer, type RowShapeName } from './row-shapes.ts';
+import { RowBuffer } from './row-buffer.ts';
+import type { RowShapeName } from './row-shapes.ts';
 import { openStore } from './store.ts';
 
 let folder: ReturnType<typeof temporaryFolder>;
@@ -143,7 +144,7 @@ describe('one transaction a group', () => {
   });
 
   it.each([
-    ['an overdrawn account', () => rows('accounts', [9], [-1n, 0n], ['acc_ada'])],
+    ['an overdrawn account', () => rows('accounts', [9, 0], [-1n, 0n], ['acc_ada'])],
     [
       'a text where a number belongs',
       () => ({ ...rows('pays', [1, 2, 3]), numbers: Float64Array.of(1, 2, 3.5) }),
@@ -177,7 +178,7 @@ describe('one transaction a group', () => {
       work.send({ type: 'account.credit', at: work.at, account: consumer, amountNano, ref });
     await grant(10n ** 18n - 1n, 'second');
     expect((await work.store.reads.getAccount(consumer))?.availableNano).toBe(10n ** 18n - 1n + 10n ** 15n);
-    expect(() => new RowBuffer('accounts').add([1], [2n ** 63n, 0n], ['x'])).toThrow('64 bits');
+    expect(() => new RowBuffer('accounts').add([1, 0], [2n ** 63n, 0n], ['x'])).toThrow('64 bits');
     await work.close();
   });
 });
@@ -215,7 +216,7 @@ it('reads any range of the log, whatever its groups', async () => {
   for (const { index, entry } of all) {
     frontier.append(leafHash(encodeUtf8(entry)));
     if ([1, 2, 255, 256, 257, 511, 512, 513, size].includes(index + 1))
-      expect(rootAt(index + 1, store.readSubtree)).toEqual(frontier.root());
+      expect(encodeHex(rootAt(index + 1, store.readSubtree))).toBe(encodeHex(frontier.root()));
   }
   await store.close();
 });

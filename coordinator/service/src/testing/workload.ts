@@ -7,11 +7,11 @@ import { createState, type State } from '@capacloud/core/state';
 import { sha256Hex } from '@capacloud/protocol/hash';
 import type { AccountId, JobId, NodeId } from '@capacloud/protocol/ids';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
-import type { LogPort } from '../../ports/log.ts';
-import type { CommittedEvent, Outcome } from '../../ports/sequencer.ts';
-import { openStore, type Store } from '../../store/store.ts';
-import { CommandSequencer, type SequencerLimits } from '../command-sequencer.ts';
-import { replay } from '../replay.ts';
+import { CommandSequencer, type SequencerLimits } from '../log/command-sequencer.ts';
+import { replay } from '../log/replay.ts';
+import type { LogPort } from '../ports/log.ts';
+import type { CommittedEvent, Outcome } from '../ports/sequencer.ts';
+import { openStore, type Store } from '../store/store.ts';
 
 export const consumer = 'acc_ada' as AccountId;
 const base32 = 'abcdefghijklmnopqrstuvwxyz234567';

@@ -1,0 +1,37 @@
+import { type JobId, jobIdOf, taskIndexOf } from '@capacloud/protocol/ids';
+import type { Aside } from '../ports/sequencer.ts';
+import { nothing, type RowBuffers } from './row-buffer.ts';
+
+export function addAside(buffers: RowBuffers, aside: Aside, numOf: (job: JobId) => number): void {
+  const { jobSpecs, receipts, sessions, apiKeys, apiKeyRevocations, idempotency } = buffers;
+  switch (aside.kind) {
+    case 'job_spec':
+      jobSpecs.add([numOf(aside.job)], [], [aside.spec, aside.salt, aside.name ?? null, aside.image]);
+      break;
+    case 'receipt': {
+      const job = numOf(jobIdOf(aside.task));
+      receipts.add([job, taskIndexOf(aside.task), aside.attempt], [], [aside.hash, aside.signed]);
+      break;
+    }
+    case 'session':
+      sessions.add([], [], [aside.sessionKey, aside.delegation, aside.signature]);
+      break;
+    case 'api_key':
+      apiKeys.add(
+        [aside.createdAt, aside.expiresAt ?? nothing],
+        [],
+        [aside.hash, aside.id, aside.account, aside.scopes, aside.name],
+      );
+      break;
+    case 'api_key_revoked':
+      apiKeyRevocations.add([aside.at], [], [aside.id]);
+      break;
+    case 'idempotency':
+      idempotency.add(
+        [aside.status, aside.at],
+        [],
+        [aside.account, aside.key, aside.requestHash, aside.body],
+      );
+      break;
+  }
+}
