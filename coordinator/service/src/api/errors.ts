@@ -29,7 +29,6 @@ const codes: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: ['request.malformed', 'The body is not JSON.'],
   FST_ERR_BAD_URL: ['request.malformed', 'The path of the URL is not well-formed.'],
   FST_ERR_MAX_PARAM_LENGTH: ['request.invalid', 'A part of the path is too long.'],
-  FST_ERR_HANDLER_TIMEOUT: ['service.overloaded', 'The answer took too long.'],
   FST_ERR_REOPENED_CLOSE_SERVER: ['service.draining', 'The coordinator is shutting down.'],
   ERR_HTTP_REQUEST_TIMEOUT: ['request.timeout', 'The request did not arrive in time.'],
   HPE_HEADER_OVERFLOW: ['request.too_large', 'The headers are too large.'],

@@ -17,10 +17,6 @@ declare module 'fastify' {
   }
 }
 
-/** How long a handler may take; streams have no such bound, and a submission may wait a minute for its job. */
-const handlerTimeoutMs = 30_000;
-const waitingHandlerTimeoutMs = 90_000;
-
 export interface Registration {
   readonly handlers: Handlers;
   readonly admission: Admission;
@@ -51,14 +47,10 @@ function registerRoute(
   // Handlers<RouteName> has checked that route and handler fit; past this point the types are those of a parsed call.
   const handler = registration.handlers[name] as unknown as AnyHandler;
   const parse = requestParser(route);
-  const isStream =
-    route.response === 'event-stream' || route.response === 'binary' || route.body === 'binary';
   app.route({
     method: route.method === 'GET' && route.response !== 'event-stream' ? ['GET', 'HEAD'] : route.method,
     url: fastifyPath(route.path),
-    ...(isStream
-      ? {}
-      : { handlerTimeout: route.idempotent === true ? waitingHandlerTimeoutMs : handlerTimeoutMs }),
+    // No handlerTimeout: its timer ends with the body, and every wait of a handler has a bound of its own.
     onRequest: async (request, reply) => {
       if (registration.isDraining() && name !== 'getHealth')
         return sendProblem(reply, { code: 'service.draining', message: 'The coordinator is shutting down.' });
