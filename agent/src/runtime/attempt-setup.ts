@@ -58,6 +58,7 @@ export async function setUpAttempt(
   try {
     await makeVolumes(parts, key, plan, user, signal);
     await makeKeeper(parts, key, plan, signal);
+    await parts.scratch.entrust(key, signal);
     for (const mount of plan.inputs) await copyInputs(parts.docker, keeperName(key), mount, inputs, signal);
   } catch (error) {
     if (error instanceof InputMissing) return failure('input_unavailable', error.message);

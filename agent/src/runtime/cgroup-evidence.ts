@@ -32,7 +32,8 @@ export function cgroupFiles(text: string, containerId: string): CgroupFiles | un
   const paths = new Map<string, string>();
   for (const line of text.split('\n')) {
     const [, controllers, ...path] = line.split(':');
-    for (const controller of (controllers ?? '').split(',')) paths.set(controller, path.join(':'));
+    if (controllers === undefined) continue;
+    for (const controller of controllers.split(',')) paths.set(controller, path.join(':'));
   }
   const folder = (controller: string): string | undefined => {
     const first = paths.get(controller);

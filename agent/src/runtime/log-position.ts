@@ -80,8 +80,8 @@ export class LogCursor {
       if (this.#anchor !== '' && timestamp !== this.#anchor) {
         this.#totalBytes += this.#toSkip;
         this.#toSkip = 0;
+        this.#anchor = timestamp;
       }
-      if (this.#anchor === '' || this.#toSkip === 0) this.#anchor = timestamp;
     }
     this.#advance(timestamp, bytes.length);
     const skipped = Math.min(this.#toSkip, bytes.length);

@@ -68,16 +68,14 @@ export function loopScratch(directory: string): ScratchBackend {
       const device = await runCommand('losetup', ['--find', '--show', '--nooverlap', file], signal);
       return { type: 'ext4', device, o: 'nosuid,nodev' };
     },
+    async entrust(key, signal) {
+      // The kernel detaches a device that is in use when its last user goes: so none is left behind by an agent
+      // that never comes back, nor by one whose state folder is deleted.
+      for (const file of await imagesOf(directory, key)) await detach(file, signal);
+    },
     async release(key, signal) {
       for (const file of await imagesOf(directory, key)) {
-        const attached = await runCommand(
-          'losetup',
-          ['--noheadings', '--output', 'NAME', '-j', file],
-          signal,
-        );
-        for (const device of attached.split('\n')) {
-          if (device.trim() !== '') await runCommand('losetup', ['--detach', device.trim()], signal);
-        }
+        await detach(file, signal);
         await rm(file, { force: true });
       }
     },
@@ -86,6 +84,13 @@ export function loopScratch(directory: string): ScratchBackend {
       return keys.filter((key) => key !== undefined);
     },
   };
+}
+
+async function detach(file: string, signal: AbortSignal): Promise<void> {
+  const attached = await runCommand('losetup', ['--noheadings', '--output', 'NAME', '-j', file], signal);
+  for (const device of attached.split('\n').map((line) => line.trim())) {
+    if (device !== '') await runCommand('losetup', ['--detach', device], signal);
+  }
 }
 
 async function listImages(directory: string): Promise<readonly string[]> {

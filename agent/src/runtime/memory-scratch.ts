@@ -15,6 +15,7 @@ export const memoryScratch: ScratchBackend = {
       o: `size=${mount.sizeBytes},nr_inodes=${inodes},uid=${user.uid},gid=${user.gid},mode=0755,nosuid,nodev`,
     };
   },
+  async entrust() {},
   async release() {},
   async leftovers() {
     return [];

@@ -18,9 +18,11 @@ export function readUsage(bytes: Buffer): ScratchUsage {
   let full = false;
   for (let start = 0; start + recordBytes <= bytes.length; start += recordBytes) {
     const word = (index: number) => Number(bytes.readBigUInt64LE(start + index * wordBytes));
-    const [blockBytes, blocks, freeBlocks, files, freeFiles] = [word(1), word(2), word(3), word(5), word(6)];
+    const [blockBytes, blocks, freeBlocks, availableBlocks] = [word(1), word(2), word(3), word(4)];
+    const [files, freeFiles] = [word(5), word(6)];
     usedBytes += (blocks - freeBlocks) * blockBytes;
-    full ||= blocks > 0 && blocks - freeBlocks >= fullShare * blocks;
+    // Of the free blocks a file system may keep some for itself.
+    full ||= blocks > 0 && blocks - availableBlocks >= fullShare * blocks;
     full ||= files > 0 && files - freeFiles >= fullShare * files;
   }
   return { usedBytes, full };

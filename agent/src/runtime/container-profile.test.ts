@@ -1,0 +1,50 @@
+import type { Assignment } from '@capacloud/protocol/frames';
+import { describe, expect, it } from 'vitest';
+import { containerEnv, containerUser } from './container-profile.ts';
+
+function assignment(change: Partial<Assignment>): Assignment {
+  return {
+    task: 'job_aaaaaaaaaaaaaaaaaaaa.0',
+    attempt: 1,
+    env: {},
+    devices: [],
+    taskIndex: 0,
+    taskCount: 1,
+    ...change,
+  } as Assignment;
+}
+const image = { env: ['PATH=/bin', 'LD_PRELOAD=/x.so', 'NVIDIA_REQUIRE_CUDA=cuda>=99'], volumes: [] };
+
+describe('the environment', () => {
+  it('lets neither image nor job choose devices', () => {
+    const env = containerEnv(
+      assignment({ env: { NVIDIA_VISIBLE_DEVICES: 'all', LD_LIBRARY_PATH: '/opt', A: 'b=c' } }),
+      image,
+    );
+    expect(env).toContain('NVIDIA_VISIBLE_DEVICES=void');
+    expect(env).toContain('LD_PRELOAD');
+    expect(env).toContain('NVIDIA_REQUIRE_CUDA');
+    expect(env).toContain('LD_LIBRARY_PATH=/opt');
+    expect(env).toContain('A=b=c');
+    expect(env).not.toContain('PATH=/bin');
+  });
+
+  it('keeps library paths from the hook where devices are given', () => {
+    const env = containerEnv(assignment({ devices: ['GPU-1'], env: { LD_LIBRARY_PATH: '/opt' } }), image);
+    expect(env.some((entry) => entry.startsWith('LD_LIBRARY_PATH'))).toBe(false);
+    expect(env).toContain('NVIDIA_DRIVER_CAPABILITIES=compute,utility');
+    expect(env.some((entry) => entry.startsWith('NVIDIA_VISIBLE_DEVICES'))).toBe(false);
+  });
+});
+
+describe('the user', () => {
+  const policy = (allowRoot: boolean) => ({ allowRoot, pidsLimit: 1 });
+  it('is never root unless allowed, and has a group of its own', () => {
+    expect(containerUser(assignment({}), policy(false))).toEqual({ uid: 65_532, gid: 65_532 });
+    expect(containerUser(assignment({ user: '1000' }), policy(false))).toEqual({ uid: 1000, gid: 1000 });
+    expect(containerUser(assignment({ user: '000:1' }), policy(false))).toBeUndefined();
+    expect(containerUser(assignment({ user: '1:0' }), policy(false))).toBeUndefined();
+    expect(containerUser(assignment({ user: '4294967296' }), policy(true))).toBeUndefined();
+    expect(containerUser(assignment({ user: '0' }), policy(true))).toEqual({ uid: 0, gid: 0 });
+  });
+});
