@@ -31,5 +31,7 @@ export interface ProblemDetails {
   readonly hint: string;
   readonly retryable: boolean;
   readonly request_id: string;
+  /** With artifact.offset_mismatch: where to go on. */
+  readonly offset?: number;
   readonly errors?: readonly { readonly pointer: string; readonly message: string }[];
 }

@@ -48,7 +48,10 @@ it('takes an upload in pieces and gives it back', async () => {
   expect([early.status, await early.json()]).toMatchObject([409, { code: 'artifact.incomplete' }]);
   const wrong = await append(sha256, 100, bytes.slice(100));
   expect(wrong.headers.get('upload-offset')).toBe('400');
-  expect([wrong.status, await wrong.json()]).toMatchObject([409, { code: 'artifact.offset_mismatch' }]);
+  expect([wrong.status, await wrong.json()]).toMatchObject([
+    409,
+    { code: 'artifact.offset_mismatch', offset: 400 },
+  ]);
   expect(await (await append(sha256, 400, bytes.slice(400))).json()).toMatchObject({ complete: true });
   const got = await coordinator.call('GET', `/v1/artifacts/${sha256}`);
   expect(new Uint8Array(await got.arrayBuffer())).toEqual(bytes);

@@ -117,6 +117,10 @@ const problemSchema = {
       description: 'Whether the same request can succeed later without any change.',
     },
     request_id: text,
+    offset: {
+      type: 'integer',
+      description: 'With artifact.offset_mismatch: where to go on. Also the header Upload-Offset.',
+    },
     errors: {
       type: 'array',
       items: {

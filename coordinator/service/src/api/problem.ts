@@ -24,11 +24,15 @@ export function problemDetails(refusal: Refusal, requestId: string): ProblemDeta
 
 export function sendProblem(reply: FastifyReply, refusal: Refusal): FastifyReply {
   const entry = errorCatalogue[refusal.code];
+  // For the one code that tells a place; programs read it where it is easier for them.
+  const offset = reply.getHeader('upload-offset');
+  const details = problemDetails(refusal, reply.request.id);
+  const body = offset === undefined ? details : { ...details, offset: Number(offset) };
   if (entry.http === 401) reply.header('www-authenticate', 'Bearer realm="capacloud"');
   if (entry.retryable && !reply.hasHeader('retry-after')) reply.header('retry-after', `${retryAfterS}`);
   return reply
     .code(entry.http)
     .header('content-type', 'application/problem+json; charset=utf-8')
     .header('request-id', reply.request.id)
-    .send(JSON.stringify(problemDetails(refusal, reply.request.id)));
+    .send(JSON.stringify(body));
 }
