@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { routes } from '@capacloud/protocol/routes';
 import { expect, it } from 'vitest';
-import packageFile from '../../package.json' with { type: 'json' };
 import { openApiDocument } from './openapi.ts';
 
 it('is the document that is committed; `node --import tsx scripts/openapi.ts` writes it anew', async () => {
-  const committed = JSON.parse(await readFile(new URL('../../openapi.json', import.meta.url), 'utf8'));
-  expect(JSON.parse(JSON.stringify(openApiDocument(packageFile.version)))).toEqual(committed);
+  const read = async (name: string) =>
+    JSON.parse(await readFile(new URL(`../../${name}`, import.meta.url), 'utf8')) as Record<string, unknown>;
+  const { version } = await read('package.json');
+  expect(JSON.parse(JSON.stringify(openApiDocument(String(version))))).toEqual(await read('openapi.json'));
 });
 
 it('describes every route once, with the parameters that its path names', () => {
