@@ -30,17 +30,15 @@ class OwnEngine {
     const child = spawn(
       'dockerd',
       [
-        ...['--data-root', join(this.base, 'data'), '--exec-root', join(this.base, 'exec')],
-        ...['--pidfile', join(this.base, 'docker.pid'), '--host', `unix://${this.socketPath}`],
-        ...[
-          '--bridge',
-          'none',
-          '--iptables=false',
-          '--ip6tables=false',
-          '--storage-driver',
-          'overlay2',
-          ...flags,
-        ],
+        `--data-root=${join(this.base, 'data')}`,
+        `--exec-root=${join(this.base, 'exec')}`,
+        `--pidfile=${join(this.base, 'docker.pid')}`,
+        `--host=unix://${this.socketPath}`,
+        '--bridge=none',
+        '--iptables=false',
+        '--ip6tables=false',
+        '--storage-driver=overlay2',
+        ...flags,
       ],
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );

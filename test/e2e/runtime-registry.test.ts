@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { busyboxArchive, importImage } from './engine-images.ts';
-import { openRuntimeRig, type RuntimeRig, readLog, script, until } from './runtime-rig.ts';
+import { openRuntimeRig, type RuntimeRig, readLog, until } from './runtime-rig.ts';
 
 let rig: RuntimeRig;
 let registry: ChildProcess;

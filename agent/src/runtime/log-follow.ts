@@ -6,7 +6,7 @@ import { type AttemptKey, attemptKeyText, EngineUnavailable, type LogChunk } fro
 import { waitForEnd } from './attempt-control.ts';
 import { containerName } from './attempt-names.ts';
 import { callEngine, deadlines, type EngineStream, engineStatus, openEngineStream } from './engine-call.ts';
-import { LogFrames } from './log-frames.ts';
+import { LogFrames, LogInterrupted } from './log-frames.ts';
 import {
   formatLogPosition,
   LogCursor,
@@ -100,7 +100,7 @@ export async function followLog(
       await readOnce(docker, key, cursor, notes, sink, state === 'running', signal);
       if (state === 'ended') return;
     } catch (error) {
-      if (!(error instanceof EngineUnavailable)) throw error;
+      if (!(error instanceof EngineUnavailable || error instanceof LogInterrupted)) throw error;
     }
     cursor.rewind();
     await delay(retryMs, undefined, { signal });

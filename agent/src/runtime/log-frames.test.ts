@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LogFrames } from './log-frames.ts';
+import { LogFrames, LogInterrupted } from './log-frames.ts';
 
 const timestamp = '2026-01-02T03:04:05.000000006Z';
 
@@ -44,6 +44,7 @@ describe('log frames', () => {
 
   it('refuse what is no log of the engine', () => {
     expect(() => new LogFrames().take(frame(7, 'x'))).toThrow('kind 7');
+    expect(() => new LogFrames().take(frame(3, 'rotated'))).toThrow(LogInterrupted);
     expect(() => new LogFrames().take(frame(1, 'x', 'not a time at all, but long enough '))).toThrow(
       'timestamp',
     );

@@ -7,7 +7,13 @@ export interface LogPiece {
   readonly bytes: Buffer;
 }
 
+/** The engine gave up reading its own log, as when it was rotated away under the reader; another try may do. */
+export class LogInterrupted extends Error {
+  override readonly name = 'LogInterrupted';
+}
+
 const headerBytes = 8;
+const errorKind = 3;
 /** `2026-01-02T03:04:05.000000006Z ` */
 const stampBytes = 31;
 const stampPattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z $/;
@@ -47,6 +53,7 @@ export class LogFrames {
   #readHead(buffer: Buffer): number | undefined {
     if (buffer.length < headerBytes) return undefined;
     const kind = buffer.readUInt8(0);
+    if (kind === errorKind) throw new LogInterrupted('the engine could not go on reading its log');
     if (kind !== 1 && kind !== 2) throw new Error(`the engine's log has a frame of kind ${kind}`);
     const length = buffer.readUInt32BE(4);
     if (buffer.length < headerBytes + Math.min(length, stampBytes)) return undefined;

@@ -84,9 +84,17 @@ describe('a log cursor', () => {
     expect(cursor.take(stamp(5000), Buffer.from('twofold')).toString()).toBe('fold');
   });
 
-  it('skips nothing when the engine has dropped what was handed over', () => {
-    const cursor = new LogCursor({ anchor: stamp(0), bytesSinceAnchor: 10, totalBytes: 100 }, 100);
+  it('goes by time when the engine has dropped what it would count', () => {
+    const cursor = new LogCursor(
+      { anchor: stamp(0), bytesSinceAnchor: 10, totalBytes: 100, newest: stamp(20) },
+      100,
+    );
+    expect(cursor.take(stamp(10), Buffer.from('old')).toString()).toBe('');
+    expect(cursor.take(stamp(20), Buffer.from('old')).toString()).toBe('');
     expect(cursor.take(stamp(9000), Buffer.from('new')).toString()).toBe('new');
+    cursor.rewind();
+    expect(cursor.position().anchor).toBe(stamp(9000));
+    expect(cursor.take(stamp(9000), Buffer.from('newer')).toString()).toBe('er');
   });
 
   it('moves its anchor, so that little is read again', () => {
@@ -104,7 +112,7 @@ describe('a position', () => {
   });
 
   it('is refused when it is none', () => {
-    for (const text of ['', '1/2', 'x/1/2', '2026-01-02T03:04:05Z/1/2', '/1/-2'])
+    for (const text of ['', '1/2', 'x/1/2/', '2026-01-02T03:04:05Z/1/2/', '/1/-2/', '/1/2'])
       expect(parseLogPosition(text)).toBeUndefined();
   });
 });

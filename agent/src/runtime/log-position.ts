@@ -10,23 +10,31 @@ export interface LogPosition {
   readonly anchor: string;
   readonly bytesSinceAnchor: number;
   readonly totalBytes: number;
+  /** Time of the newest message handed over; empty before the first. */
+  readonly newest: string;
 }
 
-export const logStart: LogPosition = { anchor: '', bytesSinceAnchor: 0, totalBytes: 0 };
+export const logStart: LogPosition = { anchor: '', bytesSinceAnchor: 0, totalBytes: 0, newest: '' };
 
 const anchorLagNs = 1_000_000_000n;
-const positionPattern = /^(|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z)\/(\d{1,16})\/(\d{1,16})$/;
+const time = '(|\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{9}Z)';
+const positionPattern = new RegExp(`^${time}/(\\d{1,16})/(\\d{1,16})/${time}$`);
 
 /** Text form for the journal. */
 export function formatLogPosition(position: LogPosition): string {
-  return `${position.anchor}/${position.bytesSinceAnchor}/${position.totalBytes}`;
+  return `${position.anchor}/${position.bytesSinceAnchor}/${position.totalBytes}/${position.newest}`;
 }
 
 /** Undefined when it is no position. */
 export function parseLogPosition(text: string): LogPosition | undefined {
   const match = positionPattern.exec(text);
   if (match === null) return undefined;
-  return { anchor: match[1] ?? '', bytesSinceAnchor: Number(match[2]), totalBytes: Number(match[3]) };
+  return {
+    anchor: match[1] ?? '',
+    bytesSinceAnchor: Number(match[2]),
+    totalBytes: Number(match[3]),
+    newest: match[4] ?? '',
+  };
 }
 
 /** Nanoseconds since 1970 of an RFC 3339 time with nine digits. */
@@ -50,6 +58,10 @@ export class LogCursor {
   /** A later anchor, taken as soon as the newest message is far enough ahead of it. */
   #candidate: { anchor: string; bytes: number } | undefined;
   #newest = '';
+  /** Time of the newest message ever handed over. */
+  #deliveredUntil: string;
+  /** Set while messages that cannot be counted any more are passed over by their time. */
+  #skipUntil = '';
   #toSkip = 0;
   #first = true;
 
@@ -58,6 +70,7 @@ export class LogCursor {
     this.#anchor = from.anchor;
     this.#bytesSinceAnchor = from.bytesSinceAnchor;
     this.#totalBytes = from.totalBytes;
+    this.#deliveredUntil = from.newest;
     this.rewind(deliveredBytes);
   }
 
@@ -68,6 +81,7 @@ export class LogCursor {
     this.#bytesSinceAnchor = 0;
     this.#candidate = undefined;
     this.#newest = '';
+    this.#skipUntil = '';
     this.#first = true;
   }
 
@@ -76,12 +90,18 @@ export class LogCursor {
     if (this.#first) {
       this.#first = false;
       // The anchor's own message comes first; when it does not, the engine has rotated it away and all that was
-      // handed over with it.
+      // handed over before it; what is left of the rest is told by its time.
       if (this.#anchor !== '' && timestamp !== this.#anchor) {
         this.#totalBytes += this.#toSkip;
         this.#toSkip = 0;
-        this.#anchor = timestamp;
+        this.#skipUntil = this.#deliveredUntil;
+        if (timestamp > this.#skipUntil) this.#anchor = timestamp;
       }
+    }
+    if (this.#skipUntil !== '') {
+      if (timestamp <= this.#skipUntil) return bytes.subarray(bytes.length);
+      this.#skipUntil = '';
+      this.#anchor = timestamp;
     }
     this.#advance(timestamp, bytes.length);
     const skipped = Math.min(this.#toSkip, bytes.length);
@@ -90,11 +110,17 @@ export class LogCursor {
   }
 
   position(): LogPosition {
-    return { anchor: this.#anchor, bytesSinceAnchor: this.#bytesSinceAnchor, totalBytes: this.#totalBytes };
+    return {
+      anchor: this.#anchor,
+      bytesSinceAnchor: this.#bytesSinceAnchor,
+      totalBytes: this.#totalBytes,
+      newest: this.#deliveredUntil,
+    };
   }
 
   #advance(timestamp: string, length: number): void {
     this.#totalBytes += length;
+    if (timestamp > this.#deliveredUntil) this.#deliveredUntil = timestamp;
     if (timestamp >= this.#anchor) this.#bytesSinceAnchor += length;
     const candidate = this.#candidate;
     if (candidate !== undefined && timestamp >= candidate.anchor) candidate.bytes += length;

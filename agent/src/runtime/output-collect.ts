@@ -195,5 +195,5 @@ async function drained(archive: Archive): Promise<void> {
 }
 
 function printable(text: string): string {
-  return text.replace(/[\0-\x1f\x7f\ufffd]/g, '?');
+  return text.replace(/[\p{Cc}\ufffd]/gu, '?');
 }
