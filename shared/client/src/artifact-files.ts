@@ -139,7 +139,7 @@ async function fetchRest(
   partial: string,
   { onProgress, signal }: TransferOptions,
 ): Promise<void> {
-  let offset = await sizeOf(partial);
+  let offset = Math.max(0, await sizeOf(partial));
   if (offset > artifact.sizeBytes) {
     await rm(partial, { force: true });
     offset = 0;
@@ -185,10 +185,11 @@ function isLocal(error: unknown): boolean {
   );
 }
 
+/** -1 when there is no such file: that is not the same as an empty one. */
 async function sizeOf(path: string): Promise<number> {
   try {
     return (await stat(path)).size;
   } catch {
-    return 0;
+    return -1;
   }
 }

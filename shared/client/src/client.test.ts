@@ -1,9 +1,14 @@
+import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ApiError } from './api-error.ts';
 import { createClient } from './client.ts';
 import { listAll } from './pages.ts';
 import { broken, json, problem, ScriptedServer, text } from './testing/scripted-server.ts';
 import { jobId, jobView } from './testing/views.ts';
+
+function* blanks(): Generator<Buffer> {
+  for (;;) yield Buffer.alloc(2 ** 20, 32);
+}
 
 let server: ScriptedServer;
 beforeEach(async () => {
@@ -104,10 +109,7 @@ describe('call', () => {
   test('refuses an answer without an end', async () => {
     server.on('GET /v1/account', (_, response) => {
       response.writeHead(200, { 'content-type': 'application/json' });
-      const more = () => {
-        if (!response.destroyed) response.write(Buffer.alloc(2 ** 20, 32), more);
-      };
-      more();
+      Readable.from(blanks()).pipe(response);
     });
     const error = await refusalOf(clientOf(1).call('getOwnAccount', {}));
     expect(error.message).toContain('the answer is too large');
