@@ -91,7 +91,7 @@ export const packageRules: readonly PackageRule[] = [
     pure: [],
     rooms: ['log', 'store', 'gateway', 'api', 'artifacts', 'settlement', 'transparency', 'telemetry'],
     shared: ['ports', 'config'],
-    composers: ['cli'],
+    composers: ['cli', 'testing'],
   },
   {
     folder: 'coordinator/dashboard',

@@ -16,7 +16,7 @@ import { makeOffer } from './hardware/offer.ts';
 import { runCommandLine } from './host/command-line.ts';
 import type { AgentConfig } from './host/config.ts';
 import { readKeyFile } from './host/key-file.ts';
-import { ServiceManager } from './host/service-manager.ts';
+import { ServiceNotifier } from './host/service-notifier.ts';
 import { serveStatus } from './host/status-socket.ts';
 import type { AgentStatus } from './host/status-text.ts';
 import { systemClock } from './host/system-clock.ts';
@@ -102,7 +102,7 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
   );
   const lease = restoreLease(journal, clock);
   const stop = new AbortController();
-  const service = new ServiceManager(process.env, log);
+  const service = new ServiceNotifier(process.env, log);
   const machine = new Machine(config.stateDir, log, () => session.notify());
   const { coordinator: url, coordinatorName } = config;
   const session: SessionClient = new SessionClient({

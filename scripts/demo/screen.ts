@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import type { TaskStateName, TaskView } from '@capacloud/protocol/views';
 
 /** Where the demo writes: a live board on a terminal, plain lines elsewhere (CI, pipes, NO_COLOR honoured). */
@@ -152,7 +153,7 @@ export function table(
   rows: readonly (readonly string[])[],
   paint: Paint,
 ): string[] {
-  const width = (text: string) => text.replace(/\u001b\[[0-9;]*m/g, '').length;
+  const width = (text: string) => stripVTControlCharacters(text).length;
   const widths = header.map((cell, column) =>
     Math.max(width(cell), ...rows.map((row) => width(row[column] ?? ''))),
   );

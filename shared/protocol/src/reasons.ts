@@ -171,7 +171,7 @@ export const coordinatorReasons = {
     'The task is tried on another node.',
   ),
   node_drained: reason('none', 'The node is going away.', 'The task is tried on another node.'),
-  cancelled: reason('none', 'The job was cancelled.', ''),
+  cancelled: reason('none', 'The job was cancelled.', 'Submit it again if it is still wanted.'),
   receipt_invalid: reason(
     'provider',
     'The receipt does not match the attempt.',

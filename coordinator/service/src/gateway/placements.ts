@@ -96,7 +96,14 @@ export class Placements {
         case 'node.status_changed':
           listener.nodeChanged(event.node, event.to);
           break;
-        default:
+        case 'account.credited':
+        case 'account.opened':
+        case 'attempt.released':
+        case 'job.submitted':
+        case 'log.opened':
+        case 'node.joined':
+        case 'node.offered':
+        case 'ruleset.changed':
           break;
       }
     }

@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
  * Tells systemd how the service is (sd_notify(3)). Node has no datagram Unix sockets, so systemd's own program
  * sends the message; the unit says NotifyAccess=all for that. Without NOTIFY_SOCKET it does nothing.
  */
-export class ServiceManager {
+export class ServiceNotifier {
   readonly #env: Readonly<Record<string, string | undefined>>;
   readonly #log: Logger;
   #watchdog: NodeJS.Timeout | undefined;
