@@ -1,0 +1,204 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { taskIdOf } from '@capacloud/protocol/ids';
+import type { TaskView } from '@capacloud/protocol/views';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { LocalAgent } from '../../scripts/network/local-network.ts';
+import { waitUntil } from '../../scripts/network/managed-process.ts';
+import { eventsOf, HeartbeatWatch, type NetworkRig, openNetworkRig } from './network-rig.ts';
+import { OwnEngine } from './own-engine.ts';
+
+const mebibyte = 2 ** 20;
+const leaseMs = 60_000;
+/** The agent beats three times in this. */
+const unknownAfterMs = 9000;
+const hasEngine = process.env['CAPACLOUD_DOCKER_SOCKET'] !== undefined;
+
+let rig: NetworkRig;
+let agent: LocalAgent;
+let watch: HeartbeatWatch;
+
+async function open(socketPath?: string): Promise<void> {
+  rig = await openNetworkRig({
+    rules: { unknown_after_ms: unknownAfterMs, lease_ms: leaseMs },
+    ...(socketPath === undefined ? {} : { socketPath }),
+  });
+  agent = await rig.addAgent('agent');
+  watch = new HeartbeatWatch(agent, leaseMs);
+}
+
+/** Whatever the containers did, the coordinator heard the node in time. */
+async function close(): Promise<void> {
+  await watch.stop();
+  const events = await rig.events();
+  await rig.close();
+  expect(watch.samples).toBeGreaterThan(10);
+  expect(watch.longestSilenceMs).toBeLessThan(2 * unknownAfterMs);
+  const causes = eventsOf(events, 'node.status_changed').map(({ to, cause }) => [to, cause]);
+  expect(causes.filter(([to]) => to === 'unknown' || to === 'lost')).toEqual([]);
+}
+
+/** The end of the only task of a job, as the REST API shows it, its words included. */
+async function endOf(script: string, change = {}): Promise<TaskView> {
+  const job = await rig.submit(script, change);
+  const [task] = await rig.ended(job.id);
+  if (task === undefined) throw new Error('a job without tasks');
+  expect(task.message).not.toBe('');
+  expect(task.hint).not.toBe('');
+  const attempts = await rig.attempts(task.id);
+  expect(attempts.at(-1)?.reason).toBe(task.reason);
+  return task;
+}
+
+/** Until the node holds nothing: the container is gone and its resources are free. */
+async function untilClean(): Promise<void> {
+  await waitUntil('the node to be clean', async () => (await rig.containers()).length === 0, {
+    timeoutMs: 60_000,
+  });
+  await waitUntil('the node to be free', async () => (await rig.nodes())[0]?.used.slots === 0, {
+    timeoutMs: 60_000,
+  });
+}
+
+describe.skipIf(!hasEngine)('a hostile container', () => {
+  beforeAll(() => open());
+  afterAll(() => close());
+
+  it('whose child was killed for memory, and which exits with 0, has not succeeded', async () => {
+    const hog = 'sh -c "x=aaaaaaaaaaaaaaaa; while true; do x=\\$x\\$x; done"; echo survived; exit 0';
+    const task = await endOf(hog);
+    expect(task).toMatchObject({ state: 'failed', reason: 'oom_killed', exit_code: 0, charged_nano: '0' });
+    expect(await rig.logText(task.id, 1)).toContain('survived');
+  });
+
+  it('that forks without end hits its own limit and nothing else', async () => {
+    const bomb = 'while :; do sleep 600 & done';
+    const task = await endOf(bomb, { resources: { cpu: 1, memory: '768Mi', disk: '8Mi' } });
+    expect(task).toMatchObject({ state: 'failed', reason: 'pids_exhausted' });
+    await untilClean();
+  });
+
+  it('that fills its disk sees a full disk', async () => {
+    const task = await endOf('dd if=/dev/zero of=/out/big.bin bs=64k; exit 4', {
+      outputs: [{ path: '/out/big.bin' }],
+    });
+    expect(task).toMatchObject({ state: 'failed', reason: 'disk_full', exit_code: 4 });
+    expect(await rig.logText(task.id, 1)).toContain('No space left on device');
+  });
+
+  it('that fills every other place where it may write harms only itself', async () => {
+    const places = 'for p in / /tmp /dev/shm /run /var; do dd if=/dev/zero of=$p/big bs=64k; done; exit 5';
+    const task = await endOf(places, {
+      resources: { cpu: 0.25, memory: '128Mi', disk: '8Mi', shm_size: '1Mi' },
+    });
+    expect(task.state).toBe('failed');
+    expect(['exit_nonzero', 'oom_killed']).toContain(task.reason);
+    await untilClean();
+  });
+
+  it('that writes a gigabyte of log leaves 16 MiB of it, marked as cut', async () => {
+    const line = 'x'.repeat(8191);
+    const { DockerRootDir: root } = (await rig.docker.info()) as { DockerRootDir: string };
+    const job = await rig.submit(`yes ${line} | head -c 1073741824; exit 6`, {
+      resources: { cpu: 1, memory: '32Mi', disk: '8Mi' },
+    });
+    let peakBytes = 0;
+    const ended = rig.ended(job.id);
+    const sampler = new AbortController();
+    const sampling = (async () => {
+      while (!sampler.signal.aborted) {
+        for (const { Id: id } of await rig.containers())
+          peakBytes = Math.max(peakBytes, await bytesUnder(join(root, 'containers', id)));
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+    })();
+    const [task] = await ended;
+    sampler.abort();
+    await sampling;
+    if (task === undefined) throw new Error('a job without tasks');
+    expect(task).toMatchObject({ state: 'failed', reason: 'exit_nonzero', exit_code: 6 });
+    expect(task.hint).not.toBe('');
+    // The engine keeps a few files of bounded size, the agent what it sends.
+    expect(peakBytes).toBeLessThan(128 * mebibyte);
+    expect(await bytesUnder(agent.stateDir)).toBeLessThan(64 * mebibyte);
+    const log = await waitUntil(
+      'the whole log',
+      async () => {
+        const text = await rig.logText(task.id, 1);
+        return text.endsWith('the rest was dropped]\n') ? text : undefined;
+      },
+      { timeoutMs: 60_000, intervalMs: 500 },
+    );
+    expect(log.startsWith(line)).toBe(true);
+    expect(log.length).toBeGreaterThan(16 * mebibyte);
+    expect(log.length).toBeLessThan(16 * mebibyte + 256);
+    const { receipt } = await rig.client.call('getReceipt', { params: { task: task.id, attempt: 1 } });
+    expect(receipt.log).toEqual({ sizeBytes: log.length, truncated: true });
+  });
+
+  it('that ignores TERM is killed when its time is over', async () => {
+    const task = await endOf('trap "" TERM; while true; do sleep 1; done', {
+      timeout: '3s',
+      stop_grace_period: '1s',
+    });
+    expect(task).toMatchObject({ state: 'failed', reason: 'run_timeout' });
+    await untilClean();
+  });
+
+  it('that ignores TERM is killed when its job is cancelled', async () => {
+    const job = await rig.submit('trap "" TERM; while true; do sleep 1; done', { stop_grace_period: '1s' });
+    await rig.reached(job.id, 'running');
+    const cancelled = await rig.client.call('cancelJob', { params: { job: job.id } });
+    expect(cancelled.state).toBe('cancelled');
+    const [task] = await rig.ended(job.id);
+    expect(task).toMatchObject({ state: 'cancelled', reason: 'cancelled', charged_nano: '0' });
+    expect(task?.message).not.toBe('');
+    expect(task?.hint).not.toBe('');
+    await untilClean();
+  });
+});
+
+describe.skipIf(!hasEngine)('a container whose engine is stopped', () => {
+  let engine: OwnEngine;
+  beforeAll(async () => {
+    engine = await OwnEngine.start();
+    await open(engine.socketPath);
+  });
+  afterAll(async () => {
+    await close();
+    await engine.close();
+  });
+
+  it('and which obeys TERM with exit 0 has not succeeded: it is tried again', async () => {
+    const obedient = 'trap "exit 0" TERM; echo ready; while true; do sleep 0.1; done';
+    const final = await rig.submit(obedient, { retry: { provider_lost: 0 } });
+    const patient = await rig.submit(
+      `if [ $CAPACLOUD_ATTEMPT -gt 1 ]; then echo again; exit 0; fi; ${obedient}`,
+      { retry: { provider_lost: 1, backoff: { initial: '1s', max: '1s' } } },
+    );
+    await rig.reached(final.id, 'running');
+    await rig.reached(patient.id, 'running');
+    await engine.end('SIGTERM');
+    await waitUntil('the node to take no new work', async () => !(await rig.nodes())[0]?.accepting, {
+      timeoutMs: 60_000,
+    });
+    await engine.start();
+    const [lost] = await rig.ended(final.id);
+    expect(lost).toMatchObject({ state: 'failed', reason: 'engine_lost', charged_nano: '0' });
+    expect(lost?.hint).not.toBe('');
+    const [again] = await rig.ended(patient.id);
+    expect(again).toMatchObject({ state: 'succeeded', reason: 'completed', attempts: 2 });
+    const attempts = await rig.attempts(taskIdOf(patient.id, 0));
+    expect(attempts.map(({ reason }) => reason)).toEqual(['engine_lost', 'completed']);
+  });
+});
+
+async function bytesUnder(folder: string): Promise<number> {
+  let bytes = 0;
+  const entries = await readdir(folder, { recursive: true }).catch(() => []);
+  for (const entry of entries) {
+    const found = await stat(join(folder, entry)).catch(() => undefined);
+    if (found?.isFile() === true) bytes += found.size;
+  }
+  return bytes;
+}
