@@ -35,6 +35,8 @@ export interface LocalCoordinator {
   ): Promise<{ readonly client: Client; readonly secret: string }>;
 }
 
+/** A configuration file may not refer to itself, and need not. */
+const noAliases = { aliasDuplicateObjects: false };
 const readyTimeoutMs = 60_000;
 
 /** A real coordinator as a process of its own, from the build, on a free port of the loopback interface. */
@@ -46,7 +48,10 @@ export async function createCoordinator(options: CoordinatorOptions): Promise<Lo
   const configFile = join(options.dir, 'coordinator.yaml');
   await writeFile(
     configFile,
-    stringify({ name: options.name, data_dir: dataDir, listen: `127.0.0.1:${port}`, ...options.settings }),
+    stringify(
+      { name: options.name, data_dir: dataDir, listen: `127.0.0.1:${port}`, ...options.settings },
+      noAliases,
+    ),
   );
   const process_ = new ManagedProcess({
     name: 'coordinator',
@@ -121,14 +126,17 @@ export async function createAgent(options: AgentOptions): Promise<LocalAgent> {
   const keyFile = join(home, 'node.key');
   await writeFile(
     configFile,
-    stringify({
-      coordinator: options.coordinatorUrl.replace(/^http/, 'ws'),
-      coordinator_name: options.coordinatorName,
-      state_dir: stateDir,
-      key_file: keyFile,
-      docker_socket: options.dockerSocket,
-      ...options.settings,
-    }),
+    stringify(
+      {
+        coordinator: options.coordinatorUrl.replace(/^http/, 'ws'),
+        coordinator_name: options.coordinatorName,
+        state_dir: stateDir,
+        key_file: keyFile,
+        docker_socket: options.dockerSocket,
+        ...options.settings,
+      },
+      noAliases,
+    ),
   );
   const process_ = new ManagedProcess({
     name: options.name,

@@ -70,7 +70,7 @@ export const lifecycle: Benchmark = {
       }
     } finally {
       fleet?.kill('SIGKILL');
-      await coordinator?.process.kill();
+      await coordinator?.process.stop();
       await rm(dir, { recursive: true, force: true });
     }
     return {
