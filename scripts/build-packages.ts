@@ -1,4 +1,4 @@
-import { runCommand } from './check-command.ts';
+import { runCommand } from './command.ts';
 import { repositoryRoot } from './network/local-network.ts';
 
 /** Compiles what the demo, the benchmarks and the real tests start as processes; quick when nothing changed. */

@@ -1,4 +1,4 @@
-import type { CommandResult } from './check-command.ts';
+import type { CommandResult } from './command.ts';
 import { runStep, type StepName, type StepOptions, stepFor, stepNames } from './check-steps.ts';
 
 type Request =

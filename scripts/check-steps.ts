@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type CommandResult, runCommand } from './check-command.ts';
+import { type CommandResult, runCommand } from './command.ts';
 
 export const stepNames = ['format', 'lint', 'types', 'unused', 'unit', 'arch'] as const;
 export type StepName = (typeof stepNames)[number];

@@ -4,7 +4,7 @@
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runCommand } from './check-command.ts';
+import { runCommand } from './command.ts';
 import { lintConfig } from './check-lint-config.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));

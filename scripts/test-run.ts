@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { runCommand } from './check-command.ts';
+import { runCommand } from './command.ts';
 import { runNamedStep } from './check-run.ts';
 import { stepNames, vitestCommand } from './check-steps.ts';
 import { type DockerEngine, ensureDockerEngine } from './engine/docker-engine.ts';

@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { runCommand } from '../check-command.ts';
+import { runCommand } from '../command.ts';
 import { EngineError } from './engine-error.ts';
 
 /** What a package is for: to run a Docker engine of our own, or for the tests themselves. */
@@ -24,6 +24,12 @@ const systemPackages: readonly SystemPackage[] = [
     purpose: 'tests',
     command: 'busybox',
     why: 'makes the test images, as nothing is pulled',
+  },
+  {
+    name: 'docker-compose',
+    purpose: 'tests',
+    command: 'docker-compose',
+    why: 'starts the images as compose.yaml says',
   },
   { name: 'e2fsprogs', purpose: 'tests', command: 'mkfs.ext4', why: 'makes small disks that fill up' },
 ];

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { access, constants, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
-import { runCommand } from './command.ts';
+import { requireCommand } from '../command.ts';
 import { downloadDebianPackages } from './debian-packages.ts';
 import { connectEngine, findImage, loadRootfs, recipeLabel, registryHas } from './engine.ts';
 import { type RootfsEntry, writeRootfsTar } from './rootfs-tar.ts';
@@ -109,7 +109,7 @@ async function isOurs(docker: Docker, image: string): Promise<boolean> {
 async function downloadNpm(folder: string, signal: AbortSignal): Promise<string> {
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'package.json'), '{"private":true}\n');
-  await runCommand({
+  await requireCommand({
     argv: [
       'npm',
       'install',

@@ -1,6 +1,6 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CommandError, runCommand } from './command.ts';
+import { CommandError, requireCommand } from '../command.ts';
 
 const hint =
   'this needs a Debian or Ubuntu machine with apt-get and a reachable package mirror; elsewhere, let the Docker engine reach a registry instead';
@@ -31,7 +31,7 @@ export async function downloadDebianPackages(request: PackageRequest): Promise<s
     const lists = join(cacheDir, 'lists');
     await mkdir(join(lists, 'partial'), { recursive: true });
     const options = ['-o', `Dir::State::lists=${lists}`];
-    await runCommand({
+    await requireCommand({
       argv: ['apt-get', ...aptOptions(cacheDir), ...options, 'update'],
       hint,
       signal: request.signal,
@@ -47,7 +47,7 @@ export async function downloadDebianPackages(request: PackageRequest): Promise<s
 
 async function downloadWith(request: PackageRequest, archives: string, options: string[]): Promise<void> {
   const { packages, cacheDir, signal } = request;
-  await runCommand({
+  await requireCommand({
     argv: [
       'apt-get',
       ...aptOptions(cacheDir),

@@ -2,7 +2,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { extract, type Header, type Pack, pack } from 'tar-stream';
-import { runCommand } from './command.ts';
+import { requireCommand } from '../command.ts';
 
 type EntryHeader = Partial<Header> & Pick<Header, 'name'>;
 
@@ -65,7 +65,7 @@ async function addPackage(
   deb: string,
   { skip, seen, signal }: { skip: (path: string) => boolean; seen: Set<string>; signal: AbortSignal },
 ): Promise<void> {
-  await runCommand({
+  await requireCommand({
     argv: ['dpkg-deb', '--fsys-tarfile', deb],
     hint: 'delete the folder .cache and try again; dpkg-deb comes with Debian and Ubuntu',
     signal,
