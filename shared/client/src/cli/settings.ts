@@ -89,6 +89,7 @@ function broken(path: string): CommandError {
   });
 }
 
-function nonEmpty(text: string | undefined): string | undefined {
+/** An empty variable is as good as none. */
+export function nonEmpty(text: string | undefined): string | undefined {
   return text === '' ? undefined : text;
 }

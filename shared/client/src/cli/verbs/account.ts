@@ -5,7 +5,7 @@ import { createClient } from '../../client.ts';
 import { usageError } from '../command-error.ts';
 import type { Context } from '../context.ts';
 import { agoText, capaColumn, capaText } from '../phrases.ts';
-import { checkKey, checkUrl, settingsFile, storeSettings } from '../settings.ts';
+import { checkKey, checkUrl, nonEmpty, settingsFile, storeSettings } from '../settings.ts';
 import { writeFields, writeTable } from '../table.ts';
 import { parseLimit } from './jobs.ts';
 import type { Runner } from './verb.ts';
@@ -50,11 +50,13 @@ export function addBalance(program: Command, runner: Runner): void {
 }
 
 async function login(context: Context): Promise<undefined> {
-  const given = context.flags.url ?? context.env.CAPACLOUD_URL;
-  if (given === undefined || given === '')
+  const given = context.flags.url ?? nonEmpty(context.env.CAPACLOUD_URL);
+  if (given === undefined)
     throw usageError('login needs an address.', 'capacloud login --url https://capacloud.example');
   const url = checkUrl(given);
-  const key = checkKey(context.flags.key ?? context.env.CAPACLOUD_API_KEY ?? (await askForKey(context)));
+  const key = checkKey(
+    context.flags.key ?? nonEmpty(context.env.CAPACLOUD_API_KEY) ?? (await askForKey(context)),
+  );
   const client = createClient({ baseUrl: url, apiKey: key });
   const account = await client.call('getOwnAccount', { signal: context.signal });
   const path = settingsFile(context.env);

@@ -1,0 +1,332 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { events, json, problem, ScriptedServer, text } from '../testing/scripted-server.ts';
+import { endedJob, failedTask, jobId, jobView, nodeId, taskIdAt, taskView } from '../testing/views.ts';
+
+const main = fileURLToPath(new URL('main.ts', import.meta.url));
+const key = `cck_${'a'.repeat(40)}`;
+let server: ScriptedServer;
+let folder: string;
+beforeEach(async () => {
+  server = await ScriptedServer.start();
+  folder = await mkdtemp(join(tmpdir(), 'capacloud-cli-'));
+});
+afterEach(async () => {
+  await server.stop();
+  await rm(folder, { recursive: true });
+});
+
+interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+interface Setting {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string;
+  /** Sent SIGINT once this appears on stderr or stdout. */
+  readonly interruptAt?: string;
+}
+
+function capacloud(args: readonly string[], { env, stdin = '', interruptAt }: Setting = {}): Promise<Ended> {
+  const child = spawn(
+    process.execPath,
+    ['--import', 'tsx', '--conditions=@capacloud/source', main, ...args],
+    {
+      env: {
+        PATH: process.env.PATH,
+        HOME: folder,
+        CAPACLOUD_URL: server.url,
+        CAPACLOUD_API_KEY: key,
+        ...env,
+      },
+    },
+  );
+  child.stdin.end(stdin);
+  const texts = { out: '', err: '' };
+  const take = (which: 'out' | 'err') => (chunk: Buffer) => {
+    texts[which] += chunk.toString();
+    if (interruptAt !== undefined && texts[which].includes(interruptAt)) child.kill('SIGINT');
+  };
+  child.stdout.on('data', take('out'));
+  child.stderr.on('data', take('err'));
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, ...texts })));
+}
+
+const feed = `GET /v1/jobs/${jobId}/events`;
+const tasks = `GET /v1/jobs/${jobId}/tasks`;
+
+async function jobFile(content: string): Promise<string> {
+  const path = join(folder, 'job.yaml');
+  await writeFile(path, content);
+  return path;
+}
+
+describe('exit status', () => {
+  const waitFor = (state: 'succeeded' | 'failed' | 'cancelled' | 'expired', exitCode?: number) => {
+    server
+      .on(`GET /v1/jobs/${jobId}`, json({ ...jobView(), spec: {} }))
+      .on(feed, events([{ event: 'job', data: endedJob(state) }]))
+      .on(tasks, json({ items: [failedTask(1, exitCode)] }));
+    return capacloud(['wait', jobId]);
+  };
+  test.each([
+    [0, 'a job that succeeded', () => waitFor('succeeded')],
+    [7, 'the first task that failed', () => waitFor('failed', 7)],
+    [1, 'a failure with exit code 0', () => waitFor('failed', 0)],
+    [125, 'a failure without an exit code', () => waitFor('failed')],
+    [125, 'a cancelled job', () => waitFor('cancelled')],
+    [125, 'an expired job', () => waitFor('expired')],
+    [2, 'no verb', () => capacloud([])],
+    [2, 'an unknown verb', () => capacloud(['rnu'])],
+    [2, 'an unknown option', () => capacloud(['ps', '--colour'])],
+    [2, 'something that is no id', () => capacloud(['wait', 'job_1'])],
+    [2, 'a job file that is not there', () => capacloud(['run', '/nowhere/job.yaml'])],
+    [2, 'no coordinator', () => capacloud(['ps'], { env: { CAPACLOUD_URL: '' } })],
+    [2, 'no address', () => capacloud(['ps', '--url', 'ftp://x'])],
+    [4, 'no key', () => capacloud(['ps'], { env: { CAPACLOUD_API_KEY: '' } })],
+    [0, 'help', () => capacloud(['--help'])],
+    [0, 'the version', () => capacloud(['--version'])],
+    [
+      4,
+      'a key that is not good',
+      () => {
+        server.on('GET /v1/jobs', problem('auth.invalid'));
+        return capacloud(['ps']);
+      },
+    ],
+    [125, 'an unknown job', () => capacloud(['status', jobId])],
+    [125, 'nobody there', () => capacloud(['nodes', '--url', 'http://127.0.0.1:1'])],
+  ] as const)('%i: %s', async (code, _, run) => {
+    const ended = await run();
+    expect(ended, ended.err).toMatchObject({ code });
+  });
+});
+
+describe('run', () => {
+  const hash = createHash('sha256').update('scene').digest('hex');
+  const file = 'version: "1"\nimage: x\ninputs:\n  - { source: ./scene.pov, target: /in/scene.pov }\n';
+  beforeEach(async () => {
+    await writeFile(join(folder, 'scene.pov'), 'scene');
+    server
+      .on('POST /v1/artifacts', json({ sha256: hash, size_bytes: 5, offset: 0, complete: false }))
+      .on(`PATCH /v1/artifacts/${hash}`, json({ sha256: hash, size_bytes: 5, offset: 5, complete: true }))
+      .on('POST /v1/jobs', json(jobView(), 201))
+      .on(tasks, json({ items: [failedTask(1, 3)] }));
+  });
+
+  test('uploads inputs, submits, follows, and says what failed', async () => {
+    server.on(
+      feed,
+      events([
+        { event: 'task', data: taskView(0, { state: 'running', attempts: 1, node: nodeId }) },
+        { event: 'task', data: failedTask(1, 3) },
+        { event: 'job', data: endedJob('failed') },
+      ]),
+    );
+    const ended = await capacloud(['run', await jobFile(file), '--set', 'replicas=2']);
+    expect(server.requests(`PATCH /v1/artifacts/${hash}`)[0]?.body.toString()).toBe('scene');
+    expect(JSON.parse(server.requests('POST /v1/jobs')[0]?.body.toString() ?? '')).toEqual({
+      version: '1',
+      image: 'x',
+      replicas: 2,
+      inputs: [{ source: `artifact:${hash}`, target: '/in/scene.pov' }],
+    });
+    expect(ended.out).toBe(`${jobId}\n`);
+    expect(ended.err.replace(/[0-9.]+ s\)/, 'TIME)').split('\n')).toEqual([
+      'uploaded ./scene.pov (5 B, TIME)',
+      `task 0 running on ${nodeId}`,
+      'task 1 failed with exit code 3: The container exited with a code other than 0.',
+      'render failed: 1 of 2 tasks failed, 1m 12s, 0.0123 CAPA',
+      '  task 1 failed with exit code 3: The container exited with a code other than 0.',
+      `    Read the log: capacloud logs ${taskIdAt(1)}.`,
+      '',
+    ]);
+    expect(ended.code).toBe(3);
+  });
+
+  test('--detach prints the id and goes', async () => {
+    const ended = await capacloud(['run', '--detach', await jobFile(file)]);
+    expect(ended).toMatchObject({ code: 0, out: `${jobId}\n` });
+    expect(server.requests(feed)).toEqual([]);
+  });
+
+  test('Ctrl-C detaches and says how to come back', async () => {
+    server.on(feed, events([{ event: 'task', data: taskView(0, { state: 'running' }) }], 'silence'));
+    const ended = await capacloud(['run', await jobFile(file)], { interruptAt: 'task 0 running' });
+    expect(ended.code).toBe(130);
+    expect(ended.err).toContain(`capacloud wait ${jobId}`);
+    expect(ended.err).toContain(`capacloud cancel ${jobId}`);
+  });
+
+  test('--json streams every change as a line', async () => {
+    server.on(feed, events([{ event: 'job', data: endedJob('succeeded') }]));
+    const ended = await capacloud(['run', '--json', await jobFile(file)]);
+    const lines = ended.out.trimEnd().split('\n');
+    expect(lines.map((line) => (JSON.parse(line) as { job: { state: string } }).job.state)).toEqual([
+      'queued',
+      'succeeded',
+    ]);
+  });
+
+  test('points at what is wrong in the file, and sends nothing', async () => {
+    const ended = await capacloud(['run', await jobFile('version: "1"\nimage: x\nreplicas: 0\n')]);
+    expect(ended.err).toContain('error: The job file is not valid. (job.invalid)\n');
+    expect(ended.err).toContain('job.yaml:3:11 /replicas must be >= 1');
+    expect(ended.code).toBe(2);
+    expect(server.seen).toEqual([]);
+  });
+
+  test('shows the refusal of the coordinator with its hint', async () => {
+    server.on('POST /v1/jobs', problem('ledger.insufficient_funds'));
+    const ended = await capacloud(['run', await jobFile(file)]);
+    expect(ended.err).toContain('error: Not enough CAPA! (ledger.insufficient_funds)\nhint: Add funds');
+    expect(ended.code).toBe(125);
+  });
+});
+
+describe('validate', () => {
+  test.each([
+    ['a file', 'version: "1"\nimage: x\n', 0, 'valid'],
+    ['JSON', '{"version":"1","image":"x"}', 0, 'valid'],
+    [
+      'a missing input',
+      'version: "1"\nimage: x\ninputs: [{source: a, target: /in/a}]',
+      2,
+      'a does not exist',
+    ],
+    ['an unsupported field', 'version: "1"\nimage: x\nports: [80]', 2, '(job.unsupported)'],
+    ['broken YAML', 'version: "1\n', 2, 'standard input:2:1: '],
+    [
+      'many aliases',
+      `a: &a [${'x,'.repeat(99)}]\nb: &b [${'*a,'.repeat(99)}]\nc: [${'*b,'.repeat(99)}]`,
+      2,
+      'alias',
+    ],
+  ])('%s', async (_, content, code, said) => {
+    const ended = await capacloud(['validate', '-'], { stdin: content });
+    expect(ended.code, ended.err).toBe(code);
+    expect(ended.out + ended.err).toContain(said);
+    expect(server.seen).toEqual([]);
+  });
+});
+
+describe('get', () => {
+  const hash = createHash('sha256').update('tile').digest('hex');
+  const withOutput = (path: string) =>
+    taskView(0, { state: 'succeeded', outputs: [{ path, sha256: hash, sizeBytes: 4 }] } as never);
+
+  test('downloads outputs into a folder for each task', async () => {
+    server
+      .on(tasks, json({ items: [withOutput('/out/a/tile.png')] }))
+      .on(`GET /v1/artifacts/${hash}`, text('tile'));
+    const ended = await capacloud(['get', jobId, join(folder, 'here')]);
+    const path = join(folder, 'here/0/out/a/tile.png');
+    expect(ended, ended.err).toMatchObject({ code: 0, out: `${path}\n` });
+    expect(await readFile(path, 'utf8')).toBe('tile');
+  });
+
+  test.each(['/out/../../../x', '/..', '/', '/out/a\\b', '/out/\0'])('refuses the path %j', async (path) => {
+    server.on(tasks, json({ items: [withOutput(path)] }));
+    const ended = await capacloud(['get', jobId, join(folder, 'here')]);
+    expect(ended.code).toBe(125);
+    expect(ended.err).toContain('(receipt.invalid)');
+    expect(await readdir(folder)).not.toContain('here');
+  });
+});
+
+describe('logs', () => {
+  const running = [0, 1].map((index) => taskView(index, { state: 'running', attempts: 1 }));
+  const logOf = (index: number) => `GET /v1/tasks/${taskIdAt(index)}/attempts/1/log`;
+
+  test('writes the log of a task as it is', async () => {
+    server.on(`GET /v1/tasks/${taskIdAt(0)}`, json(running[0])).on(logOf(0), text('Grüße\nund'));
+    expect(await capacloud(['logs', taskIdAt(0)])).toMatchObject({ code: 0, out: 'Grüße\nund', err: '' });
+  });
+
+  test('follows all tasks of a job and says whose line it is', async () => {
+    server
+      .on(`GET /v1/jobs/${jobId}`, json({ ...jobView(), spec: {} }))
+      .on(
+        feed,
+        events([
+          ...running.map((data) => ({ event: 'task', data })),
+          { event: 'job', data: endedJob('succeeded') },
+        ]),
+      );
+    for (const index of [0, 1])
+      server.on(
+        logOf(index),
+        events([
+          { event: 'log', data: `a${index}\nb` },
+          { event: 'end', data: {} },
+        ]),
+      );
+    const ended = await capacloud(['logs', '-f', jobId]);
+    expect(ended.code, ended.err).toBe(0);
+    expect(ended.out.split('\n').sort()).toEqual(['', '   0 │ a0', '   0 │ b', '   1 │ a1', '   1 │ b']);
+  });
+});
+
+describe('login', () => {
+  const account = { id: 'acc_ada', available_nano: '2500000000', held_nano: '0', scopes: ['consumer'] };
+
+  test('keeps address and key for the owner alone, and sends the key nowhere else', async () => {
+    server.on('GET /v1/account', json(account));
+    const none = { CAPACLOUD_URL: '', CAPACLOUD_API_KEY: '', XDG_CONFIG_HOME: join(folder, 'xdg') };
+    const login = await capacloud(['login', '--url', server.url], { env: none, stdin: `${key}\n` });
+    expect(login.code, login.err).toBe(0);
+    const path = join(folder, 'xdg/capacloud/config.json');
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    const balance = await capacloud(['balance'], { env: none });
+    expect(balance.out).toBe('available  2.5 CAPA\nheld       0.0 CAPA\n');
+    const elsewhere = await ScriptedServer.start();
+    const ended = await capacloud(['whoami', '--url', elsewhere.url], { env: none });
+    await elsewhere.stop();
+    expect(ended.code).toBe(4);
+    expect(elsewhere.seen).toEqual([]);
+  });
+
+  test('keeps nothing that does not work', async () => {
+    server.on('GET /v1/account', problem('auth.invalid'));
+    expect(await capacloud(['login'])).toMatchObject({ code: 4 });
+    expect(await readdir(folder)).toEqual([]);
+  });
+});
+
+test("a stranger's text cannot steer the terminal", async () => {
+  server.on(`GET /v1/jobs/${jobId}`, json({ ...jobView({ image: 'a\u001b[2Jb\u202e' }), spec: {} }));
+  server.on(tasks, json({ items: [] }));
+  const { out } = await capacloud(['status', jobId], { env: { FORCE_COLOR: '1' } });
+  expect(out).toContain('a�[2Jb�');
+});
+
+test.each(['bash', 'zsh', 'fish'])('completion for %s knows the verbs', async (shell) => {
+  const { out, code } = await capacloud(['completion', shell]);
+  expect(code).toBe(0);
+  for (const verb of ['run', 'validate', 'ps', 'status', 'logs', 'wait', 'cancel', 'get', 'login', 'nodes'])
+    expect(out).toMatch(new RegExp(`\\b${verb}\\b`));
+});
+
+test('a pipe that is closed early is no error', async () => {
+  server.on('GET /v1/jobs', json({ items: Array.from({ length: 100 }, () => jobView()) }));
+  const child = spawn(
+    'bash',
+    [
+      '-c',
+      `set -o pipefail; ${process.execPath} --import tsx --conditions=@capacloud/source ${main} ps -n 9999 | head -1`,
+    ],
+    { env: { PATH: process.env.PATH, HOME: folder, CAPACLOUD_URL: server.url, CAPACLOUD_API_KEY: key } },
+  );
+  let out = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    out += chunk.toString();
+  });
+  expect(await new Promise((resolve) => child.on('close', resolve))).toBe(0);
+  expect(out).toMatch(/^JOB/);
+});
