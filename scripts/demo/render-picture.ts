@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { uploadArtifact } from '@capacloud/client/artifact-files';
 import { followJob } from '@capacloud/client/follow';
 import type { NodeId } from '@capacloud/protocol/ids';
-import { formatNano, formatSize } from '@capacloud/protocol/units';
+import { formatNano } from '@capacloud/protocol/units';
 import type { JobView, TaskView } from '@capacloud/protocol/views';
 import { computeAddress } from 'ethers';
 import { sceneFile } from './demo-places.ts';
@@ -40,7 +40,7 @@ export async function renderPicture({
     'Upload',
     () => uploadArtifact(client, sceneFile, { signal }),
     (artifact) =>
-      `Uploaded the scene: ${formatSize(artifact.size_bytes)}, sha256 ${artifact.sha256.slice(0, 16)}…`,
+      `Uploaded the scene: ${(artifact.size_bytes / 1024).toFixed(1)} KiB, sha256 ${artifact.sha256.slice(0, 16)}…`,
   );
   const started = performance.now();
   const submitted = await screen.step(
@@ -118,7 +118,7 @@ async function killOne(
     await process.kill();
     agents.set(node, { ...agent, alive: false });
     screen.line(
-      `${screen.paint.bad('✖')} kill -9 ${agent.name} (process ${pid}); tasks ${lost.map((task) => task.index).join(', ')} ran there`,
+      `${screen.paint.bad('✖')} kill -9 ${agent.name} (process ${pid}); ${lost.length === 1 ? 'task' : 'tasks'} ${lost.map((task) => task.index).join(' and ')} ran there`,
     );
     return agent.name;
   }

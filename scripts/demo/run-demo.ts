@@ -111,7 +111,7 @@ async function startNetwork(options: DemoOptions, engine: DockerEngine): Promise
             coordinatorUrl: coordinator.url,
             coordinatorName: demoName,
             dockerSocket: engine.socketPath,
-            settings: { resources: share, ask: askOf(index) },
+            settings: { resources: share.settings, ask: askOf(index) },
           });
           agent.start();
           agents.push(agent);
@@ -120,7 +120,7 @@ async function startNetwork(options: DemoOptions, engine: DockerEngine): Promise
         await waitForNodes(coordinator.operator, agentNames.length, { signal });
       },
       () =>
-        `Agents ${agentNames.join(', ')}: ${share.cpu} of a processor's ${availableParallelism()} and ${share.slots} slots each`,
+        `Agents ${agentNames.join(', ')}, each with ${(share.cpuMilli / 1000).toFixed(2)} of ${availableParallelism()} processors and 2 slots`,
     );
     const { client, secret } = await coordinator.openAccount(consumer, grantNano);
     return { coordinator, agents, client, secret };
@@ -136,12 +136,8 @@ const demoRules = { rules: { lease_ms: 8000, unknown_after_ms: 4000, lost_margin
 /** A third of the machine for each agent, in two slots. */
 function shareOfMachine() {
   const cpuMilli = Math.floor((availableParallelism() * 1000) / agentNames.length);
-  return {
-    cpu: `${cpuMilli}m`,
-    memory: `${Math.max(512, Math.floor(freemem() / 2 ** 20 / 4))}Mi`,
-    disk: '1Gi',
-    slots: 2,
-  };
+  const memoryMib = Math.max(768, Math.floor(freemem() / 2 ** 20 / 4));
+  return { cpuMilli, settings: { cpu: `${cpuMilli}m`, memory: `${memoryMib}Mi`, disk: '1Gi', slots: 2 } };
 }
 
 /** Prices that differ, so that placement has something to choose. */

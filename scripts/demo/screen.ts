@@ -97,8 +97,10 @@ export function createScreen(out: NodeJS.WriteStream, env: NodeJS.ProcessEnv): S
     board(board) {
       const lines = live ? drawBoard(board, paint) : [summary(board, paint)];
       const text = lines.join('\n');
-      if (text === last) return;
-      last = text;
+      // Without a terminal each line stays, so one for each finished task is enough.
+      const key = live ? text : text.slice(0, text.indexOf(','));
+      if (key === last) return;
+      last = key;
       if (live) erase();
       write(text);
       if (live) drawn = lines.length;

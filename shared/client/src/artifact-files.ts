@@ -6,6 +6,7 @@ import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { apiLimits } from '@capacloud/protocol/routes';
 import type { ArtifactView } from '@capacloud/protocol/views';
 import { ApiError } from './api-error.ts';
+import { readBody } from './body.ts';
 import type { Client } from './client.ts';
 import { pause } from './pause.ts';
 
@@ -158,7 +159,7 @@ async function fetchRest(
       await file.truncate(0);
       offset = 0;
     }
-    for await (const chunk of response.body ?? []) {
+    for await (const chunk of readBody(response.body, signal)) {
       offset += chunk.length;
       if (offset > artifact.sizeBytes) {
         await file.truncate(0);

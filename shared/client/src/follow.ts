@@ -2,6 +2,7 @@ import type { JobId, TaskId } from '@capacloud/protocol/ids';
 import type { JobView, TaskView } from '@capacloud/protocol/views';
 import { endedJobStates } from '@capacloud/protocol/views';
 import { ApiError } from './api-error.ts';
+import { readBody } from './body.ts';
 import type { CallOptions, Client } from './client.ts';
 import { pause } from './pause.ts';
 import { parseEvents, type ServerEvent } from './sse.ts';
@@ -71,13 +72,12 @@ async function* follow<N extends 'followJob' | 'followLog'>(
   let lastId: string | undefined;
   for (let fruitless = 0; ; fruitless++) {
     signal?.throwIfAborted();
-    const silence = new Silence(silenceMs);
+    const silence = new Silence(silenceMs, signal);
     let failure: unknown;
     try {
       const headers: Record<string, string> = { accept: 'text/event-stream' };
       if (lastId !== undefined) headers['last-event-id'] = lastId;
-      const stop = signal === undefined ? silence.signal : AbortSignal.any([signal, silence.signal]);
-      const response = await client.open(name, { ...call, headers, signal: stop });
+      const response = await client.open(name, { ...call, headers, signal: silence.signal });
       for await (const event of parseEvents(silence.watch(response.body))) {
         if (event.id !== undefined) lastId = event.id;
         fruitless = 0;
@@ -99,14 +99,19 @@ async function* follow<N extends 'followJob' | 'followLog'>(
   }
 }
 
-/** Aborts when nothing, not even a heartbeat, came for a while: a peer that vanished says nothing. */
+/** Aborts when the caller does, and when nothing, not even a heartbeat, came for a while: a peer that vanished says nothing. */
 class Silence {
   readonly #abort = new AbortController();
   readonly #limitMs: number;
+  readonly #outer: AbortSignal | undefined;
+  readonly #onOuter = () => this.#abort.abort(this.#outer?.reason);
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(limitMs: number) {
+  constructor(limitMs: number, outer: AbortSignal | undefined) {
     this.#limitMs = limitMs;
+    this.#outer = outer;
+    if (outer?.aborted === true) this.#onOuter();
+    outer?.addEventListener('abort', this.#onOuter, { once: true });
     this.#restart();
   }
 
@@ -115,7 +120,7 @@ class Silence {
   }
 
   async *watch(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
-    for await (const chunk of body ?? []) {
+    for await (const chunk of readBody(body, this.signal)) {
       // Its consumer may take long over a chunk; that is no silence.
       clearTimeout(this.#timer);
       yield chunk;
@@ -125,6 +130,7 @@ class Silence {
 
   end(): void {
     clearTimeout(this.#timer);
+    this.#outer?.removeEventListener('abort', this.#onOuter);
     // Frees the connection when the consumer stopped early.
     this.#abort.abort();
   }

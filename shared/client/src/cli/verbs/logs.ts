@@ -1,6 +1,7 @@
 import { type JobId, jobIdOf, type TaskId, taskIndexOf } from '@capacloud/protocol/ids';
 import { endedTaskStates, type TaskView } from '@capacloud/protocol/views';
 import { type Command, InvalidArgumentError } from 'commander';
+import { readBody } from '../../body.ts';
 import type { Client } from '../../client.ts';
 import { followJob, followLog } from '../../follow.ts';
 import { listAll } from '../../pages.ts';
@@ -86,7 +87,8 @@ async function printLog(
   });
   const sink = sinkOf(task.id, attempt);
   const decoder = new TextDecoder();
-  for await (const chunk of response.body ?? []) sink.write(decoder.decode(chunk, { stream: true }));
+  for await (const chunk of readBody(response.body, context.signal))
+    sink.write(decoder.decode(chunk, { stream: true }));
   sink.end();
 }
 
