@@ -69,7 +69,7 @@ export class ScriptedServer {
     this.seen.push(seen);
     const replies = this.#replies.get(`${seen.method} ${seen.path}`) ?? [];
     const reply = replies.length > 1 ? replies.shift() : replies[0];
-    if (reply === undefined) problem('request.not_found')(seen, response);
+    if (reply === undefined) await problem('request.not_found')(seen, response);
     else await reply(seen, response);
   }
 }
