@@ -231,6 +231,23 @@ it('lets a node read the inputs of its attempts only, and the consumer read the 
   expect((await coordinator.call('GET', `/v1/artifacts/${input}`, { key: agentToken })).status).toBe(404);
 });
 
+it('lets a node bring an input of its task as an output too', async () => {
+  const bytes = some(70);
+  const input = await upload(bytes);
+  const response = await coordinator.call('POST', '/v1/jobs', {
+    json: { version: '1', image: 'busybox', inputs: [{ source: `artifact:${input}`, target: '/in/data' }] },
+    headers: { 'idempotency-key': 'copied' },
+  });
+  const { id } = (await response.json()) as JobView;
+  const task = taskIdOf(id as JobId, 0);
+  await expect.poll(async () => (await coordinator.store.reads.getTask(task))?.state).toBe('assigned');
+  const before = await coordinator.store.artifacts.listRefs(input as never);
+  expect(await (await announce(bytes, agentToken)).json()).toMatchObject({ complete: true });
+  // Without a reference of its provider the receipt would be refused.
+  expect(await coordinator.store.artifacts.listRefs(input as never)).toHaveLength(before.length + 1);
+  await coordinator.finish(task, 1, {});
+});
+
 it('leaves nothing half-written behind', async () => {
   const content = await readdir(join(coordinator.dataDir, 'artifacts', 'content'), { recursive: true });
   const files = content.filter((name) => /[0-9a-f]{64}$/.test(name));

@@ -81,10 +81,8 @@ export class DiskArtifactStore implements ArtifactStore {
           'request.conflict',
           `This artifact was announced with ${known.sizeBytes} bytes, not ${sizeBytes}.`,
         );
-      const brought = { provider: accountOf(by), sha256 };
-      // Brought once more: the receipt that names it is on its way.
-      if (by.kind === 'node' && (await this.#brought.has(brought)))
-        await this.#brought.note(brought, this.#now());
+      // Brought before, or an input of the task that is an output as well: the receipt that names it is on its way.
+      if (by.kind === 'node' && known.complete) await this.#refer(by, sha256, sizeBytes);
       return accept(known);
     }
     const refusal = await this.#roomRefusal(by, sizeBytes);
