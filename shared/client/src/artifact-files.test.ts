@@ -57,6 +57,13 @@ describe('uploadArtifact', () => {
     expect(seen).toEqual([0, 1000, apiLimits.artifactChunkBytes, size]);
   });
 
+  test('announces again what is there and was never checked', async () => {
+    const unchecked = json({ sha256, size_bytes: size, offset: size, complete: false });
+    server.on('POST /v1/artifacts', unchecked, unchecked, view(size));
+    expect(await uploadArtifact(clientOf(), path, fast)).toMatchObject({ complete: true });
+    expect(server.seen).toHaveLength(3);
+  });
+
   test('sends nothing that is there already', async () => {
     server.on('POST /v1/artifacts', view(size));
     await uploadArtifact(clientOf(), path);

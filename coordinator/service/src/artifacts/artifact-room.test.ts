@@ -109,6 +109,29 @@ it('finds out after a restart that the bytes were others', async () => {
   expect(await room.artifacts.status(party, sha256)).toBeUndefined();
 });
 
+it.each([
+  ['completes', 'every byte of it', { ok: true, value: { complete: true } }],
+  ['starts over with', 'not what it was', { ok: true, value: { offset: 0, complete: false } }],
+])(
+  '%s an upload whose last byte came before a restart, when it is announced again',
+  async (_, staged, answer) => {
+    const bytes = Buffer.from('every byte of it'.slice(0, staged.length));
+    const sha256 = hashOf(bytes);
+    await room.artifacts.announce(party, sha256, bytes.length);
+    await room.close();
+    // As a kill leaves it: all is written and nothing is checked.
+    await writeFile(join(dataDir, 'artifacts', 'staging', ada, `${sha256}.${bytes.length}`), staged);
+    room = await openRoom();
+    expect(await room.artifacts.status(party, sha256)).toMatchObject({
+      offset: bytes.length,
+      complete: false,
+    });
+    const answers = await Promise.all([1, 2].map(() => room.artifacts.announce(party, sha256, bytes.length)));
+    expect(answers).toContainEqual(expect.objectContaining({ ok: true }));
+    expect(await room.artifacts.announce(party, sha256, bytes.length)).toMatchObject(answer);
+  },
+);
+
 it('keeps everything together under the cap of the store', async () => {
   const large = hashOf(Buffer.from('large'));
   expect(await room.artifacts.announce(party, large, 900)).toMatchObject({ ok: true });

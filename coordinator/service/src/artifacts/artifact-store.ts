@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { mkdir, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { AccountId, Sha256Hex } from '@capacloud/protocol/ids';
 import { accept, type Refusal, type Result, refuse } from '@capacloud/protocol/result';
 import { formatSize } from '@capacloud/protocol/units';
@@ -14,7 +14,7 @@ import type {
 } from '../ports/artifact-store.ts';
 import type { ArtifactAccess } from './artifact-access.ts';
 import { BroughtOutputs } from './brought-outputs.ts';
-import { type StagedUpload, Staging } from './staging.ts';
+import { isDiskFull, progressOf, type StagedUpload, Staging } from './staging.ts';
 
 export interface ArtifactLimits {
   /** Of one artifact. */
@@ -81,6 +81,8 @@ export class DiskArtifactStore implements ArtifactStore {
           'request.conflict',
           `This artifact was announced with ${known.sizeBytes} bytes, not ${sizeBytes}.`,
         );
+      if (known.offset === sizeBytes && !known.complete && !this.#appending.has(`${ownerOf(by)}/${sha256}`))
+        return this.#completeStranded(by, sha256, sizeBytes);
       // Brought before, or an input of the task that is an output as well: the receipt that names it is on its way.
       if (by.kind === 'node' && known.complete) await this.#refer(by, sha256, sizeBytes);
       return accept(known);
@@ -217,9 +219,21 @@ export class DiskArtifactStore implements ArtifactStore {
       if (upload.offset < upload.sizeBytes) return accept(progressOf(upload));
       return await this.#complete(by, upload);
     } catch (error) {
-      if (isFull(error)) return refuse('artifact.quota_exceeded', 'The disk of the coordinator is full.');
+      if (isDiskFull(error)) return refuse('artifact.quota_exceeded', 'The disk of the coordinator is full.');
       throw error;
     }
+  }
+
+  /** The process ended between the last byte of an upload and its check, and no chunk is left that would bring it about. */
+  async #completeStranded(
+    by: ArtifactParty,
+    sha256: Sha256Hex,
+    sizeBytes: number,
+  ): Promise<Result<ArtifactProgress>> {
+    const completed = await this.append(by, sha256, sizeBytes, Readable.from([]));
+    if (completed.ok || completed.refusal.code !== 'artifact.hash_mismatch') return completed;
+    // They were other bytes, and are gone: the upload starts over.
+    return this.announce(by, sha256, sizeBytes);
   }
 
   async #complete(by: ArtifactParty, upload: StagedUpload): Promise<Result<ArtifactProgress>> {
@@ -283,14 +297,4 @@ function accountOf(by: ArtifactParty): AccountId {
 
 function ownerOf(by: ArtifactParty): string {
   return by.kind === 'account' ? by.account : by.node;
-}
-
-function progressOf(upload: StagedUpload): ArtifactProgress {
-  const { sha256, sizeBytes, offset } = upload;
-  return { sha256, sizeBytes, offset, complete: false };
-}
-
-function isFull(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return code === 'ENOSPC' || code === 'EDQUOT';
 }

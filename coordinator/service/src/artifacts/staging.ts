@@ -4,6 +4,7 @@ import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { isSha256, type Sha256Hex } from '@capacloud/protocol/ids';
+import type { ArtifactProgress } from '../ports/artifact-store.ts';
 
 /** One upload that is not complete. The file's length is the durable offset. */
 export interface StagedUpload {
@@ -166,6 +167,16 @@ export class Staging {
     if (rest > 0) this.#bytesByOwner.set(upload.owner, rest);
     else this.#bytesByOwner.delete(upload.owner);
   }
+}
+
+export function progressOf(upload: StagedUpload): ArtifactProgress {
+  const { sha256, sizeBytes, offset } = upload;
+  return { sha256, sizeBytes, offset, complete: false };
+}
+
+export function isDiskFull(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
 function keyOf(upload: StagedUpload): string {
