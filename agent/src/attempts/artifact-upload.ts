@@ -1,10 +1,13 @@
 import { open } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { backoffMs } from '../core/backoff.ts';
 import type { CollectedFile } from '../core/ports.ts';
 import { type CoordinatorHttp, TransferRefused } from './coordinator-http.ts';
 
 const chunkBytes = 4 * 1024 * 1024;
 /** Disagreements about the offset in a row before the upload is given up. */
-const maxMismatches = 5;
+const maxMismatches = 8;
+const maxMismatchPauseMs = 5000;
 
 function readOffset(
   answer: Readonly<Record<string, unknown>>,
@@ -61,7 +64,8 @@ export async function uploadFile(
           mismatches > maxMismatches
         )
           throw error;
-        // A chunk whose answer was lost, or another agent with the same bytes: ask how far it has come.
+        // A chunk whose answer was lost, or another task with the same bytes: give it time, and ask how far it has come.
+        await sleep(backoffMs(mismatches, 200, maxMismatchPauseMs, Math.random), undefined, { signal });
         ({ offset, complete } = readOffset(await http.call(announce, signal), file.sizeBytes));
       }
     }
