@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { backoffMs } from './backoff.ts';
+import { backoffMs, leaseLimitMs } from './backoff.ts';
 import { Lease } from './lease.ts';
 
 test('without a lease nothing lapses, and a remembered one lapses in its time', () => {
@@ -38,4 +38,13 @@ test('backoff is jittered over the whole range, grows and is bounded', () => {
   expect(backoffMs(0, 500, 30_000, () => 0)).toBe(0);
   expect(backoffMs(3, 500, 30_000, () => 0.5)).toBe(2000);
   expect(backoffMs(1_000_000, 500, 30_000, () => 0.999999)).toBeLessThanOrEqual(30_000);
+});
+
+test('a node that holds work tries again several times before its lease lapses', () => {
+  expect(leaseLimitMs(30_000, undefined)).toBe(30_000);
+  expect(leaseLimitMs(30_000, 60_000)).toBe(10_000);
+  expect(leaseLimitMs(5_000, 60_000)).toBe(5_000);
+  expect(leaseLimitMs(30_000, 100)).toBe(1000);
+  // Nothing is left to save.
+  expect(leaseLimitMs(30_000, 0)).toBe(30_000);
 });

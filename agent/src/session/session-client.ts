@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCatalogue } from '@capacloud/protocol/errors';
 import type { Logger } from 'pino';
-import { backoffMs } from '../core/backoff.ts';
+import { backoffMs, leaseLimitMs } from '../core/backoff.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Journal } from '../core/journal-port.ts';
 import type { Lease } from '../core/lease.ts';
@@ -123,13 +123,21 @@ export class SessionClient implements CoordinatorAccess {
     return end;
   }
 
+  /** Undefined when no work depends on it. */
+  #leaseLeftMs(): number | undefined {
+    const { journal, lease, clock } = this.#options;
+    if (lease.untilMs === undefined || journal.attempts().length === 0) return undefined;
+    return lease.untilMs - clock.bootMs();
+  }
+
   /** Logs the end and gives the pause before the next try. */
   #pauseAfter(end: ConnectionEnd, failures: number): number {
     const { log } = this.#options;
     const { backoffBaseMs, backoffLimitMs, supersededMs, hopelessMs } = this.#pauses;
     const { coordinator } = this.#status;
     const base = coordinator === undefined ? {} : { coordinator };
-    const pauseMs = backoffMs(failures, backoffBaseMs, backoffLimitMs, Math.random);
+    const limitMs = leaseLimitMs(backoffLimitMs, this.#leaseLeftMs());
+    const pauseMs = backoffMs(failures, backoffBaseMs, limitMs, Math.random);
     if (end.kind === 'lost') {
       this.#status = { ...base, state: 'waiting', lastError: end.message };
       log.warn({ reason: end.message, pauseMs }, 'session lost');
