@@ -45,6 +45,8 @@ export interface NetworkRig {
   /** Of a consumer with tokens. */
   readonly client: Client;
   readonly secret: string;
+  /** Starts an agent and does not wait for it. */
+  startAgent(name: string, settings?: Readonly<Record<string, unknown>>): Promise<LocalAgent>;
   /** Starts an agent and waits until its node is ready. */
   addAgent(name: string, settings?: Readonly<Record<string, unknown>>): Promise<LocalAgent>;
   /** The node of an agent. */
@@ -63,6 +65,8 @@ export interface NetworkRig {
   logText(task: TaskId, attempt: number): Promise<string>;
   /** The public log, from its start. */
   events(): Promise<readonly Event[]>;
+  /** Lets a container of `untilTold` go on. */
+  tell(task: TaskId, attempt: number): Promise<void>;
   /** Runs the command line with the consumer's key. */
   capacloud(...args: readonly string[]): Promise<CommandResult>;
   /** Containers of this network, running or not. */
@@ -101,7 +105,7 @@ export async function openNetworkRig(options: NetworkRigOptions = {}): Promise<N
     account,
     client,
     secret,
-    async addAgent(agentName, settings = {}) {
+    async startAgent(agentName, settings = {}) {
       const agent = await createAgent({
         dir,
         name: agentName,
@@ -116,6 +120,10 @@ export async function openNetworkRig(options: NetworkRigOptions = {}): Promise<N
       });
       agents.push(agent);
       agent.start();
+      return agent;
+    },
+    async addAgent(agentName, settings) {
+      const agent = await rig.startAgent(agentName, settings);
       const node = await rig.nodeOf(agent);
       await waitUntil(
         `the node of ${agentName} to be ready`,
@@ -167,6 +175,11 @@ export async function openNetworkRig(options: NetworkRigOptions = {}): Promise<N
       return await response.text();
     },
     events: () => readEvents(client),
+    async tell(task, attempt) {
+      const container = docker.getContainer(`cc-${task}-${attempt}`);
+      const exec = await container.exec({ Cmd: ['/bin/touch', '/tmp/go'], User: '65532:65532' });
+      await exec.start({ Detach: true });
+    },
     async capacloud(...args) {
       const env = {
         ...process.env,
@@ -208,6 +221,9 @@ export async function runCommand(
   const [code] = (await once(child, 'close')) as [number | null];
   return { code, stdout, stderr };
 }
+
+/** A line of a script that waits until the test tells it to go on. */
+export const untilTold = 'while [ ! -e /tmp/go ]; do sleep 0.1; done';
 
 /** A job file for a shell script. */
 export function jobOf(image: string, script: string, change: JobChange = {}): object {
