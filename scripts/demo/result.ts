@@ -7,6 +7,7 @@ import { formatNano } from '@capacloud/protocol/units';
 import type { AttemptView, TaskView } from '@capacloud/protocol/views';
 import { verifyTypedData } from 'ethers';
 import { assemblePicture } from '../images/assemble-picture.ts';
+import { auditLog } from './audit-log.ts';
 import { demoDir, demoName, pictureFile } from './demo-places.ts';
 import type { Rendering } from './render-picture.ts';
 import type { DemoNetwork } from './run-demo.ts';
@@ -43,7 +44,13 @@ export async function presentResult(context: Context): Promise<void> {
     screen.line(line);
   screen.line('');
   await showBalances(context);
-  await checkReplay(context);
+  screen.line('');
+  await screen.step(
+    'Audit',
+    () => auditLog(network.client, network.coordinator.operator, network.firstHead),
+    ({ events, stateHash }) =>
+      `Audited the log from outside: ${events} signed events replay to the state ${stateHash.slice(0, 16)}…`,
+  );
   screen.line('');
   screen.line(`${screen.paint.bold('The picture:')} ${pictureFile}`);
   screen.line(
@@ -124,13 +131,4 @@ async function showBalances({ network, rendering, screen }: Context): Promise<vo
   const sum = items.reduce((total, { available_nano }) => total + BigInt(available_nano), 0n);
   if (sum !== 0n) throw new Error(`the balances sum to ${sum} nano-CAPA, not to zero`);
   screen.line(`    ${screen.paint.good('✔')} they sum to zero`);
-}
-
-/** The coordinator's word against its log: what a replay from empty comes to. */
-async function checkReplay({ network, screen }: Context): Promise<void> {
-  const live = await network.coordinator.operator.call('getStateHash', {});
-  const checkpoint = await network.client.call('getCheckpoint', {});
-  screen.line(
-    `    ${screen.paint.good('✔')} state ${live.hash.slice(0, 16)} after ${live.size} events; signed checkpoint of ${String(checkpoint).split('\n')[1]} events`,
-  );
 }

@@ -1,6 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { availableParallelism, freemem } from 'node:os';
 import type { Client } from '@capacloud/client/client';
+import type { Checkpoint } from '@capacloud/protocol/checkpoint';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { buildPackages } from '../build-packages.ts';
 import { type DockerEngine, ensureDockerEngine } from '../engine/docker-engine.ts';
@@ -12,6 +13,7 @@ import {
   type LocalCoordinator,
   waitForNodes,
 } from '../network/local-network.ts';
+import { openHead } from './audit-log.ts';
 import { demoDir, demoName, imageCacheDir, keptFile } from './demo-places.ts';
 import { removeLeftovers } from './engine-leftovers.ts';
 import { endKeptProcesses, noteProcesses } from './kept-processes.ts';
@@ -36,6 +38,8 @@ export interface DemoNetwork {
   readonly agents: readonly LocalAgent[];
   readonly client: Client;
   readonly secret: string;
+  /** The signed head of the log before any work. */
+  readonly firstHead: Checkpoint;
 }
 
 export async function runDemo(options: DemoOptions): Promise<void> {
@@ -123,7 +127,7 @@ async function startNetwork(options: DemoOptions, engine: DockerEngine): Promise
         `Agents ${agentNames.join(', ')}, each with ${(share.cpuMilli / 1000).toFixed(2)} of ${availableParallelism()} processors and 2 slots`,
     );
     const { client, secret } = await coordinator.openAccount(consumer, grantNano);
-    return { coordinator, agents, client, secret };
+    return { coordinator, agents, client, secret, firstHead: await openHead(client) };
   } catch (error) {
     await coordinator.process.stop();
     throw error;

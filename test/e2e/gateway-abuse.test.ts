@@ -544,7 +544,8 @@ test('all the while one session worked on, and nothing is left behind', async ()
   stopWork();
   const total = [...sent.values()].reduce((sum, each) => sum + each, 0);
   console.log(`${total} bad frames, by kind and answer:`);
-  for (const [answer, times] of [...answers].sort(([a], [b]) => (a < b ? -1 : 1))) console.log(`${String(times).padStart(6)}  ${answer}`);
+  for (const [answer, times] of [...answers].sort(([a], [b]) => (a < b ? -1 : 1)))
+    console.log(`${String(times).padStart(6)}  ${answer}`);
   console.log('refusals counted by the gateway:', Object.fromEntries(rig.gateway.refusals));
   expect(total).toBeGreaterThanOrEqual(10_000);
   await until(() => honest.acked === submitted, 'the last of its work');

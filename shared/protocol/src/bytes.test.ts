@@ -4,11 +4,8 @@ import { describe, expect, it } from 'vitest';
 import {
   concatBytes,
   decodeBase64,
-  decodeBase64Url,
   decodeHex,
-  decodeUtf8,
   encodeBase64,
-  encodeBase64Url,
   encodeHex,
   encodeUtf8,
   equalBytes,
@@ -35,23 +32,12 @@ describe('encodings agree with Node and read back', () => {
     );
   });
 
-  it('base64url', () => {
-    fc.assert(
-      fc.property(bytes, (value) => {
-        expect(encodeBase64Url(value)).toBe(Buffer.from(value).toString('base64url'));
-        expect(decodeBase64Url(encodeBase64Url(value))).toEqual(value);
-      }),
-    );
-  });
-
   it('UTF-8', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         expect(Buffer.from(encodeUtf8(text)).toString('utf8')).toBe(text);
-        expect(decodeUtf8(encodeUtf8(text))).toBe(text);
       }),
     );
-    expect(decodeUtf8(encodeUtf8('\ufeffx'))).toBe('\ufeffx');
   });
 });
 
@@ -67,10 +53,6 @@ describe('strictness', () => {
     },
   );
 
-  it.each(['A', 'AB', 'AAB', 'AA==', 'AA+/', 'AAA ', 'AAAAA'])('base64url refuses %j', (text) => {
-    expect(decodeBase64Url(text)).toBeUndefined();
-  });
-
   it('a decoded base64 text is the only spelling of its bytes', () => {
     fc.assert(
       fc.property(
@@ -83,9 +65,7 @@ describe('strictness', () => {
     );
   });
 
-  it('UTF-8 refuses malformed bytes and lone surrogates', () => {
-    for (const value of [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xe2, 0x82]])
-      expect(decodeUtf8(Uint8Array.from(value))).toBeUndefined();
+  it('UTF-8 refuses lone surrogates', () => {
     expect(() => encodeUtf8('a\ud800')).toThrow(RangeError);
   });
 });

@@ -1,4 +1,4 @@
-// The encoders of the web platform exist in every runtime we support, but the `es2024` library alone does not
+// The encoder of the web platform exists in every runtime we support, but the `es2024` library alone does not
 // declare them; naming their shape here keeps Node's and the DOM's types out of this package.
 declare const TextEncoder: new () => { encode(text: string): Uint8Array };
 declare const TextDecoder: new (
@@ -7,21 +7,11 @@ declare const TextDecoder: new (
 ) => { decode(bytes: Uint8Array): string };
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** UTF-8. Throws RangeError for a lone surrogate: it has no UTF-8 form, and replacing it would make two texts one. */
 export function encodeUtf8(text: string): Uint8Array {
   if (!text.isWellFormed()) throw new RangeError('text with a lone surrogate has no UTF-8 form');
   return encoder.encode(text);
-}
-
-/** Undefined when the bytes are not well-formed UTF-8. A byte order mark is kept as a character. */
-export function decodeUtf8(bytes: Uint8Array): string | undefined {
-  try {
-    return decoder.decode(bytes);
-  } catch {
-    return undefined;
-  }
 }
 
 const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
@@ -55,7 +45,6 @@ export function decodeHex(text: string): Uint8Array | undefined {
 
 const shared = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 const standardAlphabet = `${shared}+/`;
-const urlAlphabet = `${shared}-_`;
 
 function valuesOf(alphabet: string): Int8Array {
   const values = new Int8Array(128).fill(-1);
@@ -63,7 +52,6 @@ function valuesOf(alphabet: string): Int8Array {
   return values;
 }
 const standardValues = valuesOf(standardAlphabet);
-const urlValues = valuesOf(urlAlphabet);
 
 function encode64(bytes: Uint8Array, alphabet: string): string {
   let text = '';
@@ -114,16 +102,6 @@ export function decodeBase64(text: string): Uint8Array | undefined {
   if (text.length % 4 !== 0) return undefined;
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
   return decode64(text, text.length - padding, standardValues);
-}
-
-/** RFC 4648 section 5, without padding. */
-export function encodeBase64Url(bytes: Uint8Array): string {
-  return encode64(bytes, urlAlphabet);
-}
-
-/** Canonical base64url without padding; undefined otherwise. */
-export function decodeBase64Url(text: string): Uint8Array | undefined {
-  return decode64(text, text.length, urlValues);
 }
 
 export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {

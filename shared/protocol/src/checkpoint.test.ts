@@ -5,19 +5,19 @@ import {
   verify as verifyNative,
 } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { decodeBase64Url, encodeBase64, encodeBase64Url } from './bytes.ts';
+import { encodeBase64 } from './bytes.ts';
 import { formatCheckpoint, openCheckpoint, parseCheckpoint, signCheckpoint } from './checkpoint.ts';
 import { sha256 } from './hash.ts';
 import { type NoteSigner, signNote, type VerifySignature } from './signed-note.ts';
 
 const verify: VerifySignature = (publicKey, message, signature) => {
-  const jwk = { kty: 'OKP', crv: 'Ed25519', x: encodeBase64Url(publicKey) };
+  const jwk = { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(publicKey).toString('base64url') };
   return verifyNative(null, message, createPublicKey({ key: jwk, format: 'jwk' }), signature);
 };
 
 function newSigner(name: string): NoteSigner {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
-  const raw = decodeBase64Url(publicKey.export({ format: 'jwk' }).x ?? '') ?? new Uint8Array(0);
+  const raw = new Uint8Array(Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url'));
   return { name, publicKey: raw, sign: (message) => new Uint8Array(signNative(null, message, privateKey)) };
 }
 

@@ -146,14 +146,6 @@ export type StopFrame = Static<typeof StopFrameSchema>;
 export type AckFrame = Static<typeof AckFrameSchema>;
 export type RefusalFrame = Static<typeof RefusalFrameSchema>;
 
-export const CoordinatorFrameSchema = Type.Union([
-  ChallengeFrameSchema,
-  WelcomeFrameSchema,
-  AssignFrameSchema,
-  StopFrameSchema,
-  AckFrameSchema,
-  RefusalFrameSchema,
-]);
 export type CoordinatorFrame =
   | ChallengeFrame
   | WelcomeFrame
@@ -256,12 +248,6 @@ export const OfferFrameSchema = Type.Object(
 );
 export type OfferFrame = Static<typeof OfferFrameSchema>;
 
-export const AgentFrameSchema = Type.Union([
-  HelloFrameSchema,
-  ReportFrameSchema,
-  HeartbeatFrameSchema,
-  OfferFrameSchema,
-]);
 export type AgentFrame = HelloFrame | ReportFrame | HeartbeatFrame | OfferFrame;
 
 /** The text that the session key signs to prove that it is there, now. */

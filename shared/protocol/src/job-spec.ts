@@ -53,7 +53,6 @@ export interface PriceCeiling {
   readonly maxTotalNano?: bigint;
 }
 
-export const defaultUser = '65532:65532';
 const checkJobFile = Compile(JobFileSchema);
 
 /** Any value (parsed YAML or JSON) → a job spec, or every problem that it has with a pointer to each. */

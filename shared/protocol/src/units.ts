@@ -109,28 +109,6 @@ export function formatSize(bytes: number): string {
   return best;
 }
 
-/**
- * `1d2h3m4s` without its zero parts, `0s` for nothing. `parseDuration` reads whole seconds back; a rest below
- * a second is written as `ms`, for people only.
- */
-export function formatDuration(durationMs: number): string {
-  assertWhole(durationMs, 'a duration');
-  let text = '';
-  let rest = durationMs;
-  for (const [unit, size] of [
-    ['d', 86_400_000],
-    ['h', 3_600_000],
-    ['m', 60_000],
-    ['s', 1000],
-    ['ms', 1],
-  ] as const) {
-    const count = Math.floor(rest / size);
-    rest -= count * size;
-    if (count > 0) text += `${count}${unit}`;
-  }
-  return text === '' ? '0s' : text;
-}
-
 /** Nano-CAPA as a decimal amount of CAPA without trailing zeros (`0.8`). A balance may be negative. */
 export function formatNano(amountNano: bigint): string {
   const magnitude = amountNano < 0n ? -amountNano : amountNano;
