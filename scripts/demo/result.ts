@@ -108,12 +108,18 @@ function taskTable({ rendering, screen }: Context, attempts: readonly (readonly 
       agent === undefined ? '?' : paint.agent(agent.colour, agent.name),
       String(task.attempts),
       last?.metered_ms === undefined ? '' : seconds(last.metered_ms).padStart(7),
-      `${formatNano(BigInt(task.charged_nano))} CAPA`,
+      `${capa(task.charged_nano)} CAPA`,
       (last?.receipt ?? '').slice(0, 16),
       earlier.length === 0 ? '' : paint.bad(earlier.join(', ')),
     ];
   });
   return table(['task', 'node', 'attempts', '   ran', 'charged', 'receipt', 'lost on the way'], rows, paint);
+}
+
+/** All nine decimals, so that the points stand in one column. */
+function capa(amountNano: string): string {
+  const [whole = '', decimals = ''] = formatNano(BigInt(amountNano)).split('.');
+  return `${whole}.${decimals.padEnd(9, '0')}`;
 }
 
 async function showBalances({ network, rendering, screen }: Context): Promise<void> {
@@ -125,7 +131,7 @@ async function showBalances({ network, rendering, screen }: Context): Promise<vo
     .filter(({ available_nano, held_nano }) => available_nano !== '0' || held_nano !== '0')
     .map(({ id, available_nano }) => [
       names.has(id) ? `${names.get(id)} ${screen.paint.dim(`${id.slice(0, 10)}…`)}` : id,
-      formatNano(BigInt(available_nano)).padStart(15),
+      capa(available_nano).padStart(15),
     ]);
   for (const line of table(['account', '   balance CAPA'], rows, screen.paint)) screen.line(line);
   const sum = items.reduce((total, { available_nano }) => total + BigInt(available_nano), 0n);
