@@ -163,7 +163,11 @@ describe.skipIf(!hasEngine)('who may speak for a node', () => {
     expect(second.stderr).toContain(agent.stateDir);
     const coordinator = await runCommand([
       coordinatorMain,
-      ...['serve', '--config', join(rig.dir, 'coordinator.yaml'), '--listen', '127.0.0.1:0'],
+      'serve',
+      '--config',
+      join(rig.dir, 'coordinator.yaml'),
+      '--listen',
+      '127.0.0.1:0',
     ]);
     expect(coordinator.code).not.toBe(0);
     expect(coordinator.stderr).toContain('log.in_use');
