@@ -1,84 +1,17 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
-import Docker from 'dockerode';
 import { afterEach, describe, expect, it } from 'vitest';
-import { openRuntimeRig, type RuntimeRig, readLog, script, until } from './runtime-rig.ts';
-
-/** An engine of the test's own, which it may stop and kill. */
-class OwnEngine {
-  readonly base: string;
-  readonly socketPath: string;
-  #process: ChildProcess | undefined;
-
-  constructor(base: string) {
-    this.base = base;
-    this.socketPath = join(base, 'docker.sock');
-  }
-
-  /** Tries again: on a busy machine its containerd may not be ready in the time that it allows. */
-  async start(...flags: string[]): Promise<void> {
-    for (let tries = 0; tries < 5; tries++) if (await this.#startOnce(flags)) return;
-    throw new Error('the engine of the test did not start');
-  }
-
-  async #startOnce(flags: readonly string[]): Promise<boolean> {
-    const log = createWriteStream(join(this.base, 'dockerd.log'), { flags: 'a' });
-    const child = spawn(
-      'dockerd',
-      [
-        `--data-root=${join(this.base, 'data')}`,
-        `--exec-root=${join(this.base, 'exec')}`,
-        `--pidfile=${join(this.base, 'docker.pid')}`,
-        `--host=unix://${this.socketPath}`,
-        '--bridge=none',
-        '--iptables=false',
-        '--ip6tables=false',
-        '--storage-driver=overlay2',
-        ...flags,
-      ],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    );
-    this.#process = child;
-    child.stdout?.pipe(log);
-    child.stderr?.pipe(log);
-    const docker = new Docker({ socketPath: this.socketPath });
-    let listens = false;
-    await until(async () => {
-      listens = await docker.ping().then(
-        () => true,
-        () => false,
-      );
-      return listens || child.exitCode !== null;
-    });
-    return listens;
-  }
-
-  async end(signal: NodeJS.Signals): Promise<void> {
-    const child = this.#process;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = new Promise((resolve) => child.once('exit', resolve));
-    child.kill(signal);
-    await gone;
-  }
-}
+import { OwnEngine } from './own-engine.ts';
+import { openRuntimeRig, type RuntimeRig, readLog, script } from './runtime-rig.ts';
 
 let engine: OwnEngine;
 let rig: RuntimeRig;
 async function open(...flags: string[]): Promise<void> {
-  engine = new OwnEngine(await mkdtemp(join(tmpdir(), 'cc-engine-')));
-  await engine.start(...flags);
+  engine = await OwnEngine.start(...flags);
   rig = await openRuntimeRig({ socketPath: engine.socketPath });
 }
 afterEach(async () => {
   await rig.close();
-  await engine.end('SIGTERM');
-  // An engine with live-restore leaves its mounts behind.
-  spawnSync('umount', ['--recursive', '--lazy', join(engine.base, 'data')]);
-  await rm(engine.base, { recursive: true, force: true });
+  await engine.close();
 });
 
 const obeysTerm = script('trap "exit 0" TERM; echo ready; while true; do sleep 0.1; done');
