@@ -21,7 +21,7 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
   const queued = job.tasks.filter((task) => task.state === 'queued').length;
   if (queued === 0) return undefined;
   if (job.ready === 0) {
-    return { reason: 'backing_off', message: `${queued} tasks wait before their next attempt.` };
+    return { reason: 'backing_off', message: `${waits(queued)} for the next attempt.` };
   }
   let connected = 0;
   let feasible = 0;
@@ -51,6 +51,10 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
   }
   return {
     reason: 'no_capacity',
-    message: `${affordable} of ${connected} connected nodes could run a task at this price; ${job.ready} tasks wait until one is free.`,
+    message: `${affordable} of ${connected} connected nodes could run a task at this price; ${waits(job.ready)} until one is free.`,
   };
+}
+
+function waits(tasks: number): string {
+  return tasks === 1 ? '1 task waits' : `${tasks} tasks wait`;
 }
