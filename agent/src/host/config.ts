@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AddressSchema } from '@capacloud/protocol/ids';
+import { nearest } from '@capacloud/protocol/nearest';
 import { AskSchema } from '@capacloud/protocol/resources';
 import { type Problem, type Result, refuse } from '@capacloud/protocol/result';
 import { schemaProblems } from '@capacloud/protocol/schema';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { parse as parseYaml } from 'yaml';
-import { nearest } from './nearest.ts';
 import { type RawValue, type Setting, settings } from './setting.ts';
 
 const closed = { additionalProperties: false } as const;

@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
 import { defaultRuleset, type Ruleset } from '@capacloud/core/ruleset';
+import { nearest } from '@capacloud/protocol/nearest';
 import type { Problem, Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { schemaProblems } from '@capacloud/protocol/schema';
@@ -14,7 +15,6 @@ import {
   knownKeys,
   rulesetKeys,
 } from './config-file.ts';
-import { nearest } from './nearest.ts';
 
 export interface Config {
   readonly name: string;
