@@ -1,6 +1,6 @@
 import type { NodeRecord, State } from '@capacloud/core/state';
 import { isTaskId } from '@capacloud/protocol/ids';
-import { taskReasons } from '@capacloud/protocol/reasons';
+import { type ReasonEntry, taskReasons } from '@capacloud/protocol/reasons';
 import type { OutputFile } from '@capacloud/protocol/receipt';
 import type { Offer } from '@capacloud/protocol/resources';
 import type {
@@ -55,6 +55,13 @@ export interface TaskParticulars {
 
 const endedStates: readonly TaskView['state'][] = ['succeeded', 'failed', 'cancelled', 'expired'];
 
+/** The catalogue speaks of the next try; after the last one there is none. */
+const lastTryHint = 'No try is left: submit the job again later, or raise retry.provider_lost.';
+
+function isProviders(fault: ReasonEntry['fault']): boolean {
+  return fault === 'provider' || fault === 'platform';
+}
+
 export function taskView(row: TaskRow, more: TaskParticulars): TaskView {
   const reason = more.waiting?.reason ?? row.reason;
   const entry = taskReasons[reason];
@@ -66,7 +73,7 @@ export function taskView(row: TaskRow, more: TaskParticulars): TaskView {
     state: row.state,
     reason,
     message: more.waiting?.message ?? more.receiptMessage ?? entry.sentence,
-    hint: entry.hint,
+    hint: row.state === 'failed' && isProviders(entry.fault) ? lastTryHint : entry.hint,
     will_retry: !endedStates.includes(row.state),
     attempts: row.attempts,
     ...(row.node === undefined ? {} : { node: row.node }),
