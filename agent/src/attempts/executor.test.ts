@@ -523,6 +523,16 @@ describe('the executor', () => {
     expect(await finished(1)).toMatchObject({ reason: 'completed' });
   });
 
+  test('just started, it takes what it is sent before the engine has answered', async () => {
+    await end();
+    begin();
+    expect(life.executor.engineReachable).toBe(false);
+    life.executor.onDesired([]);
+    life.executor.onAssign([assignment(1)]);
+    await running(1);
+    expect(receipts()).toEqual([]);
+  });
+
   test('a repeated assignment changes nothing; what has no slot waits for one', async () => {
     await ready();
     life.executor.onAssign([assignment(1), assignment(2), assignment(3)]);

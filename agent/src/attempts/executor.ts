@@ -47,7 +47,8 @@ export class Executor implements SessionHost {
   readonly #shutdown = new AbortController();
   #desired: Set<string> | undefined;
   #paused = false;
-  #engineReachable = false;
+  /** Undefined until it was asked: an agent that has just started again must not refuse what it is sent meanwhile. */
+  #engineReachable: boolean | undefined;
   #wakePending = false;
   #observed: readonly ObservedAttempt[] | undefined;
 
@@ -60,7 +61,7 @@ export class Executor implements SessionHost {
   }
 
   get engineReachable(): boolean {
-    return this.#engineReachable;
+    return this.#engineReachable === true;
   }
 
   attempts(): readonly AttemptRecord[] {
@@ -151,7 +152,7 @@ export class Executor implements SessionHost {
     const { journal } = this.#parts;
     return closedReason({
       paused: this.#paused,
-      engineReachable: this.#engineReachable,
+      engineReachable: this.#engineReachable !== false,
       heldAttempts: journal.attempts().length,
       outboxItems: journal.outboxSize(),
       outboxLimit,
@@ -171,7 +172,7 @@ export class Executor implements SessionHost {
       if (!wasReachable) log.info('the container engine answers');
     } catch (error) {
       this.#engineReachable = false;
-      if (!signal.aborted && !(error instanceof EngineUnavailable && !wasReachable)) {
+      if (!signal.aborted && !(error instanceof EngineUnavailable && wasReachable === false)) {
         log.error({ err: error }, 'the container engine cannot be reached');
       }
     }
