@@ -12,6 +12,8 @@ export interface SystemPackage {
   readonly purpose: Purpose;
   /** The command that shows that it is there, wherever it came from. */
   readonly command: string;
+  /** Where else the command may be than where commands are. */
+  readonly folders?: readonly string[];
   readonly why: string;
 }
 
@@ -29,6 +31,10 @@ const systemPackages: readonly SystemPackage[] = [
     name: 'docker-compose',
     purpose: 'tests',
     command: 'docker-compose',
+    // Docker's own packages have it as a plugin.
+    folders: ['/usr/libexec', '/usr/lib', '/usr/local/libexec', '/usr/local/lib'].map(
+      (folder) => `${folder}/docker/cli-plugins`,
+    ),
     why: 'starts the images as compose.yaml says',
   },
   { name: 'e2fsprogs', purpose: 'tests', command: 'mkfs.ext4', why: 'makes small disks that fill up' },
@@ -52,9 +58,10 @@ function isExecutable(file: string): boolean {
 }
 
 export function missingPackages(purpose: Purpose): readonly SystemPackage[] {
-  return systemPackages.filter(
-    (entry) => entry.purpose === purpose && findCommand(entry.command) === undefined,
-  );
+  return systemPackages.filter((entry) => {
+    const path = [process.env.PATH ?? '', ...(entry.folders ?? [])].join(delimiter);
+    return entry.purpose === purpose && findCommand(entry.command, path) === undefined;
+  });
 }
 
 /** Installs with apt-get, saying so first. Throws EngineError where that cannot be done. */

@@ -22,9 +22,9 @@ export async function findCompose(): Promise<Argv | undefined> {
   return undefined;
 }
 
-/** Whether the npm registry answers: our images are built from packages in it. */
-export async function registryAnswers(): Promise<boolean> {
-  return await succeeds(['npm', 'ping']);
+/** Whether there is a program to build images with, and the npm registry, whose packages they are made of, answers. */
+export async function canBuildImages(): Promise<boolean> {
+  return (await succeeds(['docker', '--version'])) && (await succeeds(['npm', 'ping']));
 }
 
 async function succeeds([program, ...args]: Argv): Promise<boolean> {

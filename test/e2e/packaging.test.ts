@@ -8,13 +8,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildPackages } from '../../scripts/build-packages.ts';
 import { buildServiceImage } from '../../scripts/images/service-image.ts';
 import { repositoryRoot, waitForNodes } from '../../scripts/network/local-network.ts';
-import { ComposeProject, findCompose, registryAnswers, type Service } from './compose-project.ts';
+import { ComposeProject, canBuildImages, findCompose, type Service } from './compose-project.ts';
 import { ensureBusyboxImage } from './engine-images.ts';
 import { jobOf, readEntries, runCommand } from './network-rig.ts';
 
 const socketPath = process.env['CAPACLOUD_DOCKER_SOCKET'];
 const compose = socketPath === undefined ? undefined : await findCompose();
-const canBuild = compose !== undefined && (await registryAnswers());
+const canBuild = compose !== undefined && (await canBuildImages());
 const cliMain = join(repositoryRoot, 'shared', 'client', 'dist', 'cli', 'main.js');
 const services = ['coordinator', 'agent'] as const;
 const account = 'acc_tester' as AccountId;
