@@ -245,10 +245,8 @@ export class Executor implements SessionHost {
     const text = attemptKeyText(key);
     if (busy.has(text)) return;
     busy.add(text);
-    this.#track(
-      work().finally(() => busy.delete(text)),
-      key,
-    );
+    const done = work().finally(() => busy.delete(text));
+    this.#track(done, key);
   }
 
   #track(work: Promise<unknown>, key: AttemptKey): void {
