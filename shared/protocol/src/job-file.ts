@@ -169,7 +169,8 @@ export const JobFileSchema = Type.Object(
             path: Type.String({
               pattern: '^/',
               maxLength: 1024,
-              description: 'A folder (/out), or a file in one (/out/result.json).',
+              description:
+                'A folder (/out), or a file in one (/out/result.json): a last part with a dot names a file.',
             }),
             max_size: Type.Optional(Size),
           },
