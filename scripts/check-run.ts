@@ -1,5 +1,5 @@
-import type { CommandResult } from './command.ts';
 import { runStep, type StepName, type StepOptions, stepFor, stepNames } from './check-steps.ts';
+import type { CommandResult } from './command.ts';
 
 type Request =
   | { readonly names: readonly StepName[]; readonly paths: readonly string[] }

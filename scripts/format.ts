@@ -4,8 +4,8 @@
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runCommand } from './command.ts';
 import { lintConfig } from './check-lint-config.ts';
+import { runCommand } from './command.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const interruption = new AbortController();

@@ -1,8 +1,8 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { runCommand } from './command.ts';
 import { runNamedStep } from './check-run.ts';
 import { stepNames, vitestCommand } from './check-steps.ts';
+import { runCommand } from './command.ts';
 import { type DockerEngine, ensureDockerEngine } from './engine/docker-engine.ts';
 import { EngineError } from './engine/engine-error.ts';
 import { installPackages, missingPackages } from './engine/system-packages.ts';

@@ -36,7 +36,8 @@ export async function writeRootfsTar({ debs, exclude, entries, file, signal }: R
   filled.catch((error: unknown) =>
     archive.destroy(error instanceof Error ? error : new Error(String(error))),
   );
-  // The first to fail says why: a destroyed archive fails the write as well.
+  // The first to fail says why: a destroyed archive fails the write as well, at which nobody looks then.
+  written.catch(() => undefined);
   await filled;
   await written;
 }
