@@ -16,7 +16,7 @@ import { measureSqliteLifecycle } from './sqlite-lifecycle.ts';
 
 const agents = 1000;
 const batch = 100;
-const jobsInFlight = 60;
+const jobsInFlight = 200;
 const fleetFile = fileURLToPath(new URL('agent-fleet.ts', import.meta.url));
 
 /**

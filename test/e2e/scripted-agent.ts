@@ -331,19 +331,20 @@ export class ScriptedAgent {
     this.#schedule();
   }
 
-  /** All that one turn brought goes out in one frame under one signature. */
+  /**
+   * What came while the last report was unacknowledged goes out in one frame under one signature, as Nagle's
+   * algorithm does it: at once when idle, in batches under load.
+   */
   #schedule(): void {
-    if (this.#isScheduled || this.#outSent === this.#outbox.length) return;
+    if (this.#isScheduled || this.#outSent > 0 || this.#outbox.length === 0) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
       if (!this.isConnected) return;
-      while (this.#outSent < this.#outbox.length) {
-        const items = this.#outbox.slice(this.#outSent, this.#outSent + wireLimits.itemsPerReport);
-        this.#outSent += items.length;
-        const signature = signItems(items, this.#key);
-        this.#send('report', { items, ...(signature === undefined ? {} : { signature }) });
-      }
+      const items = this.#outbox.slice(0, wireLimits.itemsPerReport);
+      this.#outSent = items.length;
+      const signature = signItems(items, this.#key);
+      this.#send('report', { items, ...(signature === undefined ? {} : { signature }) });
     });
   }
 
@@ -360,6 +361,7 @@ export class ScriptedAgent {
     if (done === 0) return;
     this.#outbox = this.#outbox.slice(done);
     this.#outSent = Math.max(0, this.#outSent - done);
+    this.#schedule();
     this.acked += finished;
     if (finished > 0) this.#options.onAcked?.(finished);
   }

@@ -187,9 +187,13 @@ async function waitForEnd(
   const until = deps.now() + waitMs;
   try {
     for (;;) {
-      const row = await deps.store.getJob(job);
       const leftMs = until - deps.now();
-      if (row?.endedAt !== undefined || leftMs <= 0 || signal.aborted) return row;
+      // Every change of a task rings; only the last one is worth a look into the store.
+      const isLive = (deps.sequencer.state.jobs.get(job)?.live ?? 0) > 0;
+      if (!isLive || leftMs <= 0 || signal.aborted) {
+        const row = await deps.store.getJob(job);
+        if (row?.endedAt !== undefined || leftMs <= 0 || signal.aborted) return row;
+      }
       await bell.wait(leftMs, signal);
     }
   } finally {

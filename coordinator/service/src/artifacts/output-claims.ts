@@ -10,6 +10,8 @@ import type { JobSpecs } from './job-specs.ts';
 
 const batchEntries = 1000;
 /** The cursor is written once in so many events: after a crash at most these are looked at again. */
+/** Successes kept in memory until they are claimed. */
+const maxHeard = 10_000;
 const cursorStep = 10_000;
 
 /**
@@ -28,6 +30,10 @@ export class OutputClaims {
   #target = 0;
   #written = 0;
   #running: Promise<void> | undefined;
+  /** Successes that were heard of and not claimed yet, complete for the events of `#heardFrom` to `#heardTo`. */
+  #heard: { readonly index: number; readonly event: EventOf<'attempt.ended'> }[] = [];
+  #heardFrom = 0;
+  #heardTo = 0;
 
   constructor(parts: {
     readonly path: string;
@@ -52,22 +58,32 @@ export class OutputClaims {
     this.#next = Number.isSafeInteger(cursor) && cursor >= 0 && cursor <= this.#log.size() ? cursor : 0;
     this.#written = this.#next;
     this.#target = Math.max(this.#target, this.#log.size());
+    this.#listenFrom(this.#target);
     this.#started = true;
     await this.catchUp();
   }
 
-  /** For the sequencer's listener: cheap while no job with outputs succeeds. */
+  /** For the sequencer's listener. What it hears need not be read from the log again. */
   onCommitted(events: readonly CommittedEvent[]): void {
     const first = events[0];
     const last = events.at(-1);
     if (first === undefined || last === undefined) return;
-    const isNext = this.#started && this.#running === undefined && this.#next === first.index;
     this.#target = last.index + 1;
-    if (isNext && !events.some(({ event }) => this.#mayClaim(event))) {
-      this.#next = this.#target;
-      return;
+    if (!this.#started) return;
+    if (this.#next === first.index) this.#listenFrom(first.index);
+    if (this.#heardTo === first.index && this.#heard.length < maxHeard) {
+      for (const { index, event } of events) if (this.#mayClaim(event)) this.#heard.push({ index, event });
+      this.#heardTo = this.#target;
     }
-    if (this.#started) this.catchUp().catch(this.#onFailure);
+    if (this.#running === undefined && this.#heard.length === 0 && this.#next >= this.#heardFrom)
+      this.#next = this.#heardTo;
+    if (this.#next < this.#target) this.catchUp().catch(this.#onFailure);
+  }
+
+  #listenFrom(index: number): void {
+    this.#heard = [];
+    this.#heardFrom = index;
+    this.#heardTo = index;
   }
 
   /** Resolves when everything committed before the call is claimed; false when there was nothing to wait for. */
@@ -98,17 +114,30 @@ export class OutputClaims {
 
   async #run(): Promise<void> {
     while (this.#next < this.#target) {
-      const entries = await this.#log.read(this.#next, batchEntries);
-      if (entries.length === 0) throw new Error(`the log does not give event ${this.#next}`);
-      for (const { index, entry } of entries) {
-        // Parsing is what costs; most entries are something else.
-        if (entry.includes('"succeeded"')) {
-          const event = JSON.parse(entry) as Event;
-          if (this.#mayClaim(event)) await this.#claim(event);
-        }
-        this.#next = index + 1;
-      }
+      if (this.#next >= this.#heardFrom && this.#next < this.#heardTo) await this.#claimHeard();
+      else await this.#claimRead();
       if (this.#next - this.#written >= cursorStep) await this.#writeCursor();
+    }
+  }
+
+  async #claimHeard(): Promise<void> {
+    const one = this.#heard.shift();
+    if (one !== undefined) await this.#claim(one.event);
+    this.#next = one === undefined ? this.#heardTo : one.index + 1;
+  }
+
+  /** After a start, and where more came than is kept in memory. */
+  async #claimRead(): Promise<void> {
+    const entries = await this.#log.read(this.#next, batchEntries);
+    if (entries.length === 0) throw new Error(`the log does not give event ${this.#next}`);
+    for (const { index, entry } of entries) {
+      // Parsing is what costs; most entries are something else.
+      if (entry.includes('"succeeded"')) {
+        const event = JSON.parse(entry) as Event;
+        if (this.#mayClaim(event)) await this.#claim(event);
+      }
+      this.#next = index + 1;
+      if (this.#next === this.#heardFrom && this.#heardTo > this.#heardFrom) return;
     }
   }
 
