@@ -50,7 +50,8 @@ export const lifecycle: Benchmark = {
       await once(fleet, 'message', { signal });
       await waitForNodes(coordinator.operator, 500, { signal });
       const { client } = await coordinator.openAccount('acc_bench' as AccountId, 10n ** 18n);
-      await submitTasks(client, 20 * batch);
+      // Until the compilers have settled.
+      await submitTasks(client, 200 * batch);
       log(`${agents} agents connected; ${rounds} rounds of ${tasksPerRound} tasks`);
       for (let round = 1; round <= rounds; round++) {
         limits.push(measureSqliteLifecycle(dir, batch, quick ? 1000 : 3000));
