@@ -48,7 +48,14 @@ class Book {
         this.openHoldsNano -= leftNano;
         return this.#move('holds', job.terms.consumer, leftNano);
       }
-      default:
+      case 'account.opened':
+      case 'attempt.progressed':
+      case 'attempt.released':
+      case 'job.settled':
+      case 'log.opened':
+      case 'node.offered':
+      case 'node.status_changed':
+      case 'ruleset.changed':
         return undefined;
     }
   }

@@ -58,6 +58,7 @@ function actOf({ env, attempt }: Assignment): Act {
       return attempt === 1
         ? { stages: ['pulling'], reason: 'image_pull_failed' }
         : { stages, reason: 'completed', exitCode: 0, ranMs: 700 };
+    case undefined:
     default:
       return { stages, reason: 'completed', exitCode: 0, ranMs: 1500 };
   }

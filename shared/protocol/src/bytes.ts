@@ -1,10 +1,6 @@
 // The encoder of the web platform exists in every runtime we support, but the `es2024` library alone does not
 // declare them; naming their shape here keeps Node's and the DOM's types out of this package.
 declare const TextEncoder: new () => { encode(text: string): Uint8Array };
-declare const TextDecoder: new (
-  label: string,
-  options: { fatal: boolean; ignoreBOM: boolean },
-) => { decode(bytes: Uint8Array): string };
 
 const encoder = new TextEncoder();
 

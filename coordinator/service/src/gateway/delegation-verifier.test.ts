@@ -39,7 +39,9 @@ test('a wallet’s own signature is valid on its chain, and nothing else is', as
 test('the queue is bounded, and its threads take their questions with them when they end', async () => {
   const verifier = new DelegationVerifier(1, 2);
   const { delegation, signature } = await signed();
-  const waiting = [0, 1].map(async () => verifier.verify(7, delegation, signature)?.catch((error: Error) => error));
+  const waiting = [0, 1].map(async () =>
+    verifier.verify(7, delegation, signature)?.catch((error: Error) => error),
+  );
   expect(verifier.verify(7, delegation, signature)).toBeUndefined();
   await verifier.close();
   for (const answer of await Promise.all(waiting)) expect(answer).toBeInstanceOf(Error);
