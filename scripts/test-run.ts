@@ -12,6 +12,8 @@ export interface TestRun {
   readonly root: string;
   /** Arguments passed on to every vitest run. */
   readonly filters: readonly string[];
+  /** The container images too: minutes more. */
+  readonly withPackaging: boolean;
   /** Under continuous integration whatever is missing fails the run; elsewhere the tests that need it are skipped. */
   readonly strict: boolean;
   readonly write: (text: string) => void;
@@ -60,9 +62,13 @@ async function runRealTests(run: TestRun, reportDir: string): Promise<Totals> {
   try {
     const env =
       found === undefined ? process.env : { ...process.env, CAPACLOUD_DOCKER_SOCKET: found.socketPath };
-    const [command, ...args] = vitestCommand('real', reportDir, run.filters);
-    const result = await runCommand(command, args, { cwd: run.root, env, output: 'inherit' }, run.signal);
-    return readTotals(join(reportDir, 'real.json'), result.exitCode);
+    let totals = noTests;
+    for (const project of run.withPackaging ? ['real', 'packaging'] : ['real']) {
+      const [command, ...args] = vitestCommand(project, reportDir, run.filters);
+      const result = await runCommand(command, args, { cwd: run.root, env, output: 'inherit' }, run.signal);
+      totals = addTotals(totals, readTotals(join(reportDir, `${project}.json`), result.exitCode));
+    }
+    return totals;
   } finally {
     await found?.stop();
   }

@@ -1,6 +1,6 @@
 // What `npm test` runs: the checks, a Docker engine where none is running, and the tests on real parts.
 //
-//   npm test -- [filters and options for vitest…]
+//   npm test -- [--all] [filters and options for vitest…]
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { totalsLine } from './test-report.ts';
@@ -14,7 +14,8 @@ const write = (text: string): void => void process.stdout.write(text);
 try {
   const totals = await runAllTests({
     root,
-    filters: process.argv.slice(2),
+    filters: process.argv.slice(2).filter((argument) => argument !== '--all'),
+    withPackaging: process.argv.includes('--all'),
     strict: process.env.CI === 'true',
     write,
     signal: interruption.signal,

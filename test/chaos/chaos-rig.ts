@@ -25,7 +25,7 @@ const allEndedMs = 150_000;
 const quietLifeMs = 3000;
 const minKills = 10;
 const maxKills = 20;
-const killingMs = 35_000;
+const killingMs = 20_000;
 
 export interface ChaosOptions {
   readonly dockerSocket: string;

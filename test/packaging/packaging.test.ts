@@ -8,9 +8,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildPackages } from '../../scripts/build-packages.ts';
 import { buildServiceImage } from '../../scripts/images/service-image.ts';
 import { repositoryRoot, waitForNodes } from '../../scripts/network/local-network.ts';
+import { ensureBusyboxImage } from '../e2e/engine-images.ts';
+import { jobOf, readEntries, runCommand } from '../e2e/network-rig.ts';
 import { ComposeProject, canBuildImages, findCompose, type Service } from './compose-project.ts';
-import { ensureBusyboxImage } from './engine-images.ts';
-import { jobOf, readEntries, runCommand } from './network-rig.ts';
 
 const socketPath = process.env['CAPACLOUD_DOCKER_SOCKET'];
 const compose = socketPath === undefined ? undefined : await findCompose();
