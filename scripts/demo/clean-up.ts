@@ -4,6 +4,7 @@ import { ensureDockerEngine } from '../engine/docker-engine.ts';
 import { demoDir, demoName, imageCacheDir, keptFile } from './demo-places.ts';
 import { removeLeftovers } from './engine-leftovers.ts';
 import { endKeptProcesses } from './kept-processes.ts';
+import { freeLoopDevices } from './loop-devices.ts';
 import type { Screen } from './screen.ts';
 
 const images = ['capacloud/render:1', 'capacloud/keeper:1'];
@@ -34,6 +35,7 @@ export async function cleanUp(screen: Screen, signal: AbortSignal): Promise<void
   await screen.step(
     'Files',
     async () => {
+      await freeLoopDevices(demoDir);
       await rm(demoDir, { recursive: true, force: true });
       await rm(imageCacheDir, { recursive: true, force: true });
     },

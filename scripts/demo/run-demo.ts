@@ -1,5 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { availableParallelism, freemem } from 'node:os';
+import { relative } from 'node:path';
 import type { Client } from '@capacloud/client/client';
 import type { Checkpoint } from '@capacloud/protocol/checkpoint';
 import type { AccountId } from '@capacloud/protocol/ids';
@@ -11,12 +12,14 @@ import {
   createCoordinator,
   type LocalAgent,
   type LocalCoordinator,
+  repositoryRoot,
   waitForNodes,
 } from '../network/local-network.ts';
 import { openHead } from './audit-log.ts';
 import { demoDir, demoName, imageCacheDir, keptFile } from './demo-places.ts';
 import { removeLeftovers } from './engine-leftovers.ts';
 import { endKeptProcesses, noteProcesses } from './kept-processes.ts';
+import { freeLoopDevices } from './loop-devices.ts';
 import { renderPicture } from './render-picture.ts';
 import { presentResult } from './result.ts';
 import type { Screen } from './screen.ts';
@@ -159,6 +162,7 @@ async function stopEverything(network: DemoNetwork | undefined, engine: DockerEn
   await network?.coordinator.process.stop();
   await endKeptProcesses(keptFile);
   await removeLeftovers(engine.socketPath, demoName).catch(() => undefined);
+  await freeLoopDevices(demoDir);
   await engine.stop();
 }
 
@@ -175,6 +179,7 @@ async function keepRunning(network: DemoNetwork, engine: DockerEngine, screen: S
   screen.line(screen.paint.bold('The network keeps running. Try:'));
   screen.line(`    export CAPACLOUD_URL=${network.coordinator.url}`);
   screen.line(`    export CAPACLOUD_API_KEY=${network.secret}`);
-  screen.line('    node shared/client/dist/cli/main.js ps');
+  // The pinned Node: the machine's own may be too old.
+  screen.line(`    ${relative(repositoryRoot, process.execPath)} shared/client/dist/cli/main.js ps`);
   screen.line(`    ${screen.paint.dim('npm run demo -- --clean ends it')}`);
 }
