@@ -16,17 +16,17 @@ import type { NodeId, TaskId } from '@capacloud/protocol/ids';
 import type { Receipt } from '@capacloud/protocol/receipt';
 import { Compile } from 'typebox/compile';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type GatewayRig, rigChainId, startGatewayRig, until } from './gateway-rig.ts';
-import { type Ending, RawPeer } from './raw-peer.ts';
 import {
   createHello,
   createIdentity,
   createSessionKey,
   type Identity,
   plainOffer,
-  ScriptedAgent,
   signItems,
-} from './scripted-agent.ts';
+} from './agent-keys.ts';
+import { type GatewayRig, rigChainId, startGatewayRig, until } from './gateway-rig.ts';
+import { type Ending, RawPeer } from './raw-peer.ts';
+import { ScriptedAgent } from './scripted-agent.ts';
 
 /** Same seed, same frames: a failure is replayed by running the test again. */
 const seed = 20_260_726;

@@ -15,6 +15,7 @@ import {
 import { verifyTypedData } from 'ethers';
 import { Compile } from 'typebox/compile';
 import { afterEach, expect, test } from 'vitest';
+import { createIdentity } from './agent-keys.ts';
 import {
   type GatewayRig,
   type GatewayRigOptions,
@@ -23,7 +24,7 @@ import {
   until,
 } from './gateway-rig.ts';
 import { RawPeer } from './raw-peer.ts';
-import { createIdentity, ScriptedAgent, type ScriptedAgentOptions } from './scripted-agent.ts';
+import { ScriptedAgent, type ScriptedAgentOptions } from './scripted-agent.ts';
 
 const stops: (() => void | Promise<void>)[] = [];
 

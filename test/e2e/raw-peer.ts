@@ -1,7 +1,7 @@
 import type { ChallengeFrame, CoordinatorFrame, HelloFrame, WelcomeFrame } from '@capacloud/protocol/frames';
 import { sessionPath } from '@capacloud/protocol/frames';
 import { WebSocket } from 'ws';
-import { createHello, createSessionKey, type Identity, type SessionKey } from './scripted-agent.ts';
+import { createHello, createSessionKey, type Identity, type SessionKey } from './agent-keys.ts';
 
 export interface Ending {
   /** WebSocket close code; 0 where there never was a WebSocket. */

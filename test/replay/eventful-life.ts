@@ -8,7 +8,8 @@ import type { AccountId, JobId, NodeId } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
 import { createCoordinator, type LocalCoordinator } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { type Act, plainOffer, ScriptedAgent } from '../e2e/scripted-agent.ts';
+import { plainOffer } from '../e2e/agent-keys.ts';
+import { type Act, ScriptedAgent } from '../e2e/scripted-agent.ts';
 
 /** Every kind of event there is; one that is added does not compile before it is here. */
 const known: Readonly<Record<EventType, true>> = {

@@ -1,7 +1,8 @@
 import type { AttemptRef, AttemptStage } from '@capacloud/protocol/frames';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
-import type { Offer, Resources } from '@capacloud/protocol/resources';
+import type { Offer } from '@capacloud/protocol/resources';
+import type { PublicTerms } from './event.ts';
 import type { Ruleset } from './ruleset.ts';
 
 /** Every command carries the time (Unix milliseconds, coordinator's clock): the core has no clock of its own. */
@@ -29,25 +30,10 @@ export interface CreditAccount extends Timed {
   readonly ref: string;
 }
 
-/** The public part of a job: what the log may show. */
-export interface JobTerms {
-  readonly specHash: Sha256Hex;
-  readonly tasks: number;
-  readonly resources: Resources;
-  readonly needsRoot: boolean;
-  readonly providers: readonly AccountId[];
-  readonly excludeProviders: readonly AccountId[];
+/** The public part of a job, with its amounts as numbers. */
+export interface JobTerms extends PublicTerms {
   readonly maxRateNano: bigint;
   readonly holdNano: bigint;
-  readonly queueTimeoutMs: number;
-  readonly runTimeoutMs: number;
-  readonly stopGraceMs: number;
-  readonly maxAttempts: number;
-  readonly retryOn: readonly ('error' | 'timeout' | 'oom')[];
-  readonly retryExitCodes: readonly number[];
-  readonly backoffInitialMs: number;
-  readonly backoffMaxMs: number;
-  readonly providerLost: number;
 }
 export interface SubmitJob extends Timed {
   readonly type: 'job.submit';

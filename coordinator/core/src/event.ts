@@ -62,20 +62,14 @@ export interface NodeStatusChanged extends Stamped {
 }
 
 // ——— jobs
-export interface JobSubmitted extends Stamped {
-  readonly type: 'job.submitted';
-  readonly job: JobId;
-  readonly consumer: AccountId;
+/** What the log shows of a job. */
+export interface PublicTerms {
   readonly specHash: Sha256Hex;
   readonly tasks: number;
   readonly resources: Resources;
   readonly needsRoot: boolean;
   readonly providers: readonly AccountId[];
   readonly excludeProviders: readonly AccountId[];
-  /** Ceiling of what one task may cost an hour. */
-  readonly maxRateNano: string;
-  /** Held for each task until it ends. */
-  readonly holdNano: string;
   readonly queueTimeoutMs: number;
   readonly runTimeoutMs: number;
   readonly stopGraceMs: number;
@@ -85,6 +79,15 @@ export interface JobSubmitted extends Stamped {
   readonly backoffInitialMs: number;
   readonly backoffMaxMs: number;
   readonly providerLost: number;
+}
+export interface JobSubmitted extends Stamped, PublicTerms {
+  readonly type: 'job.submitted';
+  readonly job: JobId;
+  readonly consumer: AccountId;
+  /** Ceiling of what one task may cost an hour. */
+  readonly maxRateNano: string;
+  /** Held for each task until it ends. */
+  readonly holdNano: string;
 }
 export interface JobCancelled extends Stamped {
   readonly type: 'job.cancelled';
