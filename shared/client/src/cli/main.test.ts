@@ -49,9 +49,12 @@ function capacloud(args: readonly string[], { env, stdin = '', interruptAt }: Se
   );
   child.stdin.end(stdin);
   const texts = { out: '', err: '' };
+  let interrupted = false;
   const take = (which: 'out' | 'err') => (chunk: Buffer) => {
     texts[which] += chunk.toString();
-    if (interruptAt !== undefined && texts[which].includes(interruptAt)) child.kill('SIGINT');
+    if (interrupted || interruptAt === undefined || !texts[which].includes(interruptAt)) return;
+    // Once: a second one may reach the process when it has put its handlers away already.
+    interrupted = child.kill('SIGINT');
   };
   child.stdout.on('data', take('out'));
   child.stderr.on('data', take('err'));
