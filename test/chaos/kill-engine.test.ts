@@ -1,11 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeAll, expect, it } from 'vitest';
 import { buildPackages } from '../../scripts/build-packages.ts';
+import { OwnEngine } from '../e2e/own-engine.ts';
 import { type ChaosRig, openChaosRig } from './chaos-rig.ts';
-import { OwnEngine } from './own-engine.ts';
 import { tell } from './tell.ts';
 
 const canRunEngine =
@@ -26,8 +23,7 @@ afterEach(async () => {
 it.skipIf(!canRunEngine)(
   'blames nobody but the provider, and pays for nothing that was lost, while the engine loses its power again and again',
   async () => {
-    engine = new OwnEngine(await mkdtemp(join(tmpdir(), 'cc-power-')));
-    await engine.start();
+    engine = await OwnEngine.start();
     rig = await openChaosRig({ dockerSocket: engine.socketPath, scratch: ['memory'] });
     const own = engine;
     const kills = await rig.killRepeatedly(30, async () => {

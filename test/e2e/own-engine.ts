@@ -1,79 +1,189 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import Docker from 'dockerode';
+import { ManagedProcess, waitUntil } from '../../scripts/network/managed-process.ts';
+
+const startTimeoutMs = 60_000;
+const endTimeoutMs = 30_000;
+const prefix = 'cc-engine-';
 
 /**
- * A container engine that a test may stop and kill. It has a network namespace of its own, because an engine
- * without a bridge deletes the machine's docker0.
+ * A container engine of the test's own, on a machine of its own: PID, mount and network namespaces whose first process
+ * only waits. So the daemon may be stopped, frozen and killed alone, with containers that live on; and the power may be
+ * cut, when the kernel takes daemon, shims and containers at once. Its mounts go with the machine, and the network
+ * namespace is a must: an engine without a bridge deletes the docker0 that it sees.
  */
 export class OwnEngine {
   readonly socketPath: string;
-  readonly #base: string;
-  #child: ChildProcess | undefined;
+  readonly docker: Docker;
+  /** A short path: that of a unix socket has 107 characters at most. */
+  readonly dir: string;
+  readonly #cgroup: string;
+  readonly #machine: ManagedProcess;
+  #daemon: ManagedProcess | undefined;
 
-  private constructor(base: string) {
-    this.#base = base;
-    this.socketPath = join(base, 'docker.sock');
+  private constructor(dir: string) {
+    this.dir = dir;
+    this.#cgroup = basename(dir);
+    this.socketPath = join(dir, 'docker.sock');
+    this.docker = new Docker({ socketPath: this.socketPath });
+    this.#machine = new ManagedProcess({
+      name: 'machine',
+      command: 'unshare',
+      // The shell waits for its one child, and reaps whatever else ends meanwhile.
+      args: [
+        ...['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
+        ...['sh', '-c', 'sleep infinity & wait'],
+      ],
+      logFile: join(dir, 'machine.log'),
+    });
+  }
+
+  /** A machine with nothing on it yet: its folder is there, so that `dataDir` can be made something special. */
+  static async create(): Promise<OwnEngine> {
+    return new OwnEngine(await mkdtemp(join(tmpdir(), prefix)));
   }
 
   static async start(...flags: string[]): Promise<OwnEngine> {
-    const engine = new OwnEngine(await mkdtemp(join(tmpdir(), 'cc-engine-')));
+    const engine = await OwnEngine.create();
     await engine.start(...flags);
     return engine;
   }
 
+  get dataDir(): string {
+    return join(this.dir, 'data');
+  }
+
+  get logFile(): string {
+    return join(this.dir, 'dockerd.log');
+  }
+
   /** Starts it (again). On a busy machine its containerd may not be ready in the time that it allows: it tries again. */
   async start(...flags: string[]): Promise<void> {
-    for (let tries = 0; tries < 5; tries++) if (await this.#startOnce(flags)) return;
-    const log = await readFile(join(this.#base, 'dockerd.log'), 'utf8');
-    throw new Error(`the engine of the test did not start: ${log.slice(-2000)}`);
+    const daemon = this.#makeDaemon(await this.#startMachine(), flags);
+    this.#daemon = daemon;
+    daemon.start();
+    await waitUntil(
+      'the engine of the test to answer',
+      async () => {
+        if (!daemon.running) daemon.start();
+        return await this.#answers();
+      },
+      { timeoutMs: startTimeoutMs, intervalMs: 100 },
+    ).catch(async (cause: Error) => {
+      const log = await readFile(this.logFile, 'utf8').catch(() => '');
+      throw new Error(`${cause.message}: ${log.slice(-2000)}`, { cause });
+    });
   }
 
   /** Ends the daemon; what becomes of its containers depends on the signal and its flags. */
-  async end(signal: NodeJS.Signals): Promise<void> {
-    const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, 'exit');
-    child.kill(signal);
-    await exited;
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    await this.signal(signal);
+    await waitUntil('the engine to end', () => this.#daemon?.running !== true, {
+      timeoutMs: endTimeoutMs,
+      intervalMs: 20,
+    });
+  }
+
+  /** Sends the daemon a signal, also to suspend it. */
+  async signal(signal: NodeJS.Signals): Promise<void> {
+    const daemon = this.#daemon;
+    if (daemon?.running !== true || daemon.pid === undefined) return;
+    const pid = await childOf(daemon.pid);
+    if (pid === undefined) return;
+    process.kill(pid, signal);
+    // nsenter(1) stops when its child is stopped, and has to hear of the end, too.
+    if (signal === 'SIGCONT') daemon.signal(signal);
+  }
+
+  /** Resolves when every process of the machine is gone. */
+  async cutPower(): Promise<void> {
+    const { pid } = this.#machine;
+    if (pid === undefined || !this.#machine.running) return;
+    const first = await childOf(pid);
+    // The parent waits for it, and the kernel lets it go only after all others of its namespace.
+    if (first !== undefined) process.kill(first, 'SIGKILL');
+    this.#daemon?.signal('SIGCONT');
+    const isUp = () => this.#machine.running || this.#daemon?.running === true;
+    await waitUntil('the machine to die', () => !isUp(), { timeoutMs: endTimeoutMs, intervalMs: 20 });
   }
 
   async close(): Promise<void> {
-    await this.end('SIGTERM');
-    // An engine with live-restore leaves its mounts behind.
-    spawnSync('umount', ['--recursive', '--lazy', join(this.#base, 'data')]);
-    await rm(this.#base, { recursive: true, force: true });
+    await this.cutPower();
+    await removeCgroups(this.#cgroup);
+    await rm(this.dir, { recursive: true, force: true });
   }
 
-  async #startOnce(flags: readonly string[]): Promise<boolean> {
-    const log = openSync(join(this.#base, 'dockerd.log'), 'a');
-    const folders = [
-      `--data-root=${join(this.#base, 'data')}`,
-      `--exec-root=${join(this.#base, 'exec')}`,
-      `--pidfile=${join(this.#base, 'docker.pid')}`,
-      `--host=unix://${this.socketPath}`,
-    ];
-    const network = ['--bridge=none', '--iptables=false', '--ip6tables=false'];
-    // unshare(1) turns into dockerd, so that signals reach it.
-    const child = spawn(
-      'unshare',
-      ['--net', 'dockerd', ...folders, ...network, '--storage-driver=overlay2', ...flags],
-      { stdio: ['ignore', log, log] },
+  /** The first process of the machine, which is started unless it runs. */
+  async #startMachine(): Promise<number> {
+    if (!this.#machine.running) await this.#boot();
+    return await waitUntil(
+      'the machine to be up',
+      async () => {
+        if (!this.#machine.running) throw new Error(`no machine: ${await this.#machine.tail()}`);
+        return await childOf(this.#machine.pid ?? 0);
+      },
+      { timeoutMs: startTimeoutMs, intervalMs: 20 },
     );
-    closeSync(log);
-    this.#child = child;
-    const docker = new Docker({ socketPath: this.socketPath });
-    for (;;) {
-      const answers = await docker.ping().then(
-        () => true,
-        () => false,
-      );
-      if (answers || child.exitCode !== null || child.signalCode !== null) return answers;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
   }
+
+  async #boot(): Promise<void> {
+    // What a machine keeps in memory is gone when it comes up again: sockets, pid files, the state of runc.
+    await rm(join(this.dir, 'run'), { recursive: true, force: true });
+    await rm(this.socketPath, { force: true });
+    await mkdir(join(this.dir, 'run'), { recursive: true });
+    this.#machine.start();
+  }
+
+  #makeDaemon(first: number, flags: readonly string[]): ManagedProcess {
+    const dockerd = [
+      'dockerd',
+      `--data-root=${this.dataDir}`,
+      `--exec-root=${join(this.dir, 'run', 'exec')}`,
+      `--pidfile=${join(this.dir, 'run', 'docker.pid')}`,
+      `--host=unix://${this.socketPath}`,
+      `--cgroup-parent=/${this.#cgroup}`,
+      ...['--storage-driver=overlay2', '--bridge=none', '--iptables=false', '--ip6tables=false'],
+      ...flags,
+    ];
+    return new ManagedProcess({
+      name: 'dockerd',
+      command: 'nsenter',
+      args: ['--target', String(first), '--net', '--mount', '--pid', ...dockerd],
+      logFile: this.logFile,
+    });
+  }
+
+  #answers(): Promise<boolean> {
+    return this.docker.ping().then(
+      () => true,
+      () => false,
+    );
+  }
+}
+
+/** The first child of a process, if it has one. */
+async function childOf(pid: number): Promise<number | undefined> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  const first = Number(children.trim().split(' ')[0]);
+  return first > 0 ? first : undefined;
+}
+
+/** Empty groups that a cut left behind, in each hierarchy (version 1) or the one there is (version 2). */
+async function removeCgroups(name: string): Promise<void> {
+  const root = '/sys/fs/cgroup';
+  const hierarchies = await readdir(root, { withFileTypes: true });
+  const folders = [
+    root,
+    ...hierarchies.filter((each) => each.isDirectory()).map((each) => join(root, each.name)),
+  ];
+  for (const folder of folders) await removeGroup(join(folder, name));
+}
+
+async function removeGroup(path: string): Promise<void> {
+  const below = await readdir(path, { withFileTypes: true }).catch(() => []);
+  for (const each of below) if (each.isDirectory()) await removeGroup(join(path, each.name));
+  // Another hierarchy's link to the same folder, or none: either way there is nothing left to remove.
+  await rmdir(path).catch(() => undefined);
 }
