@@ -10,7 +10,7 @@ import { Executor } from './attempts/executor.ts';
 import { InputCache } from './attempts/input-cache.ts';
 import type { Clock } from './core/clock.ts';
 import type { Journal } from './core/journal-port.ts';
-import { Lease } from './core/lease.ts';
+import { type Lease, restoreLease } from './core/lease.ts';
 import { Machine } from './hardware/machine.ts';
 import { makeOffer } from './hardware/offer.ts';
 import { runCommandLine } from './host/command-line.ts';
@@ -45,16 +45,6 @@ class StartRefused extends Error {
 /** What keeps the attempts of one coordinator apart: known also while it cannot be reached. */
 function coordinatorKey(config: AgentConfig): string {
   return config.coordinatorName ?? new URL(config.coordinator).host;
-}
-
-/**
- * The lease from before a restart. After a reboot nothing is known of how long the machine was away, so a node
- * that held work has none until the coordinator grants a new one.
- */
-function restoreLease(journal: Journal, clock: Clock): Lease {
-  const note = journal.lease();
-  if (note !== undefined && note.bootId === clock.bootId) return new Lease(note.untilBootMs);
-  return new Lease(journal.attempts().length === 0 ? undefined : 0);
 }
 
 async function openEngine(config: AgentConfig, identity: NodeIdentity) {

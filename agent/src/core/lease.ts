@@ -1,3 +1,16 @@
+import type { Clock } from './clock.ts';
+import type { Journal } from './journal-port.ts';
+
+/**
+ * The lease from before a restart. After a reboot nothing is known of how long the machine was away, so a node
+ * that held work has none until the coordinator grants a new one.
+ */
+export function restoreLease(journal: Pick<Journal, 'lease' | 'attempts'>, clock: Clock): Lease {
+  const note = journal.lease();
+  if (note !== undefined && note.bootId === clock.bootId) return new Lease(note.untilBootMs);
+  return new Lease(journal.attempts().length === 0 ? undefined : 0);
+}
+
 /**
  * The node's lease, on a clock that never jumps. The coordinator counts from when it received a heartbeat, the
  * agent from when it sent it, so the agent always lets go first.

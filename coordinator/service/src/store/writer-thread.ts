@@ -1,61 +1,11 @@
-import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { DataError } from './data-error.ts';
-import { GroupWriter } from './group-writer.ts';
-import { MerkleReader } from './merkle-reader.ts';
-import { openForWriting } from './open-database.ts';
-import { SideWriter } from './side-writer.ts';
-import type { WriteRequest, WriterReply } from './write-message.ts';
-
-/** The one connection that writes. It lives in a thread so that waiting for the disk never blocks the event loop. */
-function serve(port: MessagePort, path: string): void {
-  const reply = (message: WriterReply) => {
-    port.postMessage(message);
-  };
-  const database = openForWriting(path);
-  const merkle = new MerkleReader(database);
-  const groups = new GroupWriter(database, merkle.frontier());
-  const sides = new SideWriter(database);
-  // Each start takes the lease: whoever wrote before is deposed.
-  const epoch = database
-    .prepare<[], number>('UPDATE lease SET epoch = epoch + 1 RETURNING epoch')
-    .pluck()
-    .get();
-  if (epoch === undefined) throw new DataError('log.damaged', `${path} has no lease.`);
-
-  const run = ({ write, fencingEpoch }: WriteRequest) => {
-    if (write.kind === 'group') {
-      groups.write(write.group, fencingEpoch);
-      return;
-    }
-    database.transaction(() => {
-      groups.assertLeader(fencingEpoch);
-      sides.write(write);
-    })();
-  };
-
-  port.on('message', (request: WriteRequest | 'close') => {
-    if (request === 'close') {
-      database.close();
-      port.close();
-      return;
-    }
-    try {
-      run(request);
-      reply({ kind: 'done', id: request.id });
-    } catch (error) {
-      reply({
-        kind: 'failed',
-        id: request.id,
-        message: error instanceof Error ? error.message : String(error),
-      });
-    }
-  });
-  reply({ kind: 'ready', epoch, size: merkle.size() });
-}
+import type { WriterReply } from './write-message.ts';
+import { serveWrites } from './writer-service.ts';
 
 if (parentPort === null) throw new Error('the writer runs in a worker thread');
 try {
-  serve(parentPort, (workerData as { readonly path: string }).path);
+  serveWrites(parentPort, (workerData as { readonly path: string }).path);
 } catch (error) {
   if (!(error instanceof DataError)) throw error;
   parentPort.postMessage({ kind: 'refused', code: error.code, message: error.message } satisfies WriterReply);
