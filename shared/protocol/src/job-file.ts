@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { accountIdPattern, Sha256Schema } from './ids.ts';
+import { variableNamePattern } from './job-env.ts';
 
 const closed = { additionalProperties: false } as const;
 const Size = Type.String({
@@ -55,7 +56,7 @@ const Gpu = Type.Object(
 
 /**
  * The job file, version 1. Flat, in words people know, closed except for `x-` keys. Fields of the design that
- * nothing acts on yet are not here: `unsupportedFields` names them and they are refused, never ignored.
+ * nothing acts on yet are not here: job-unsupported.ts names them and they are refused, never ignored.
  */
 export const JobFileSchema = Type.Object(
   {
@@ -63,7 +64,8 @@ export const JobFileSchema = Type.Object(
     version: Type.Literal('1'),
     name: Type.Optional(Ident),
     labels: Type.Optional(
-      Type.Record(Type.String({ minLength: 1, maxLength: 63 }), Type.String({ maxLength: 256 }), {
+      Type.Record(Type.String({ pattern: '^.{1,63}$' }), Type.String({ maxLength: 256 }), {
+        ...closed,
         maxProperties: 64,
       }),
     ),
@@ -88,9 +90,9 @@ export const JobFileSchema = Type.Object(
     ),
     env: Type.Optional(
       Type.Record(
-        Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$', maxLength: 256 }),
+        Type.String({ pattern: variableNamePattern }),
         Type.Union([Type.String({ maxLength: 32_768 }), Type.Number(), Type.Boolean()]),
-        { maxProperties: 256 },
+        { ...closed, maxProperties: 256 },
       ),
     ),
     resources: Type.Optional(
@@ -246,40 +248,3 @@ export const JobFileSchema = Type.Object(
   },
 );
 export type JobFile = Static<typeof JobFileSchema>;
-
-/** Fields that the job language has and nothing acts on yet. `*` stands for any list index. */
-export const unsupportedFields: readonly string[] = [
-  '/secrets',
-  '/registry_auth',
-  '/gang',
-  '/checkpoint',
-  '/ports',
-  '/healthcheck',
-  '/retention',
-  '/notify',
-  '/placement/regions',
-  '/placement/min_reliability',
-  '/placement/constraints',
-  '/resources/gpu/vram_total',
-  '/resources/gpu/interconnect',
-  '/inputs/*/secret',
-  '/outputs/*/destination',
-  '/outputs/*/secret',
-  '/network/allow',
-  '/verification/replication',
-  '/verification/quorum',
-  '/verification/sample_rate',
-  '/verification/compare',
-  '/verification/tolerance',
-  '/verification/outputs',
-];
-
-/** Values that the job language has and nothing acts on yet. */
-export const unsupportedValues: readonly { readonly pointer: string; readonly values: readonly unknown[] }[] =
-  [
-    { pointer: '/type', values: ['service'] },
-    { pointer: '/network/mode', values: ['egress', 'full'] },
-    { pointer: '/verification/policy', values: ['attest', 'spot_check', 'redundant'] },
-    { pointer: '/inputs/*/read_only', values: [false] },
-    { pointer: '/retry/on/*', values: ['verification_failed'] },
-  ];

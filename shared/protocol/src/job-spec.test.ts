@@ -156,4 +156,24 @@ describe('parseJobFile', () => {
   ])('refuses %j without throwing', (input) => {
     expect(codeOf(input)).toBe('job.invalid');
   });
+
+  it('refuses variables that the agent would drop or overwrite, and says where they stand', () => {
+    const env = { NVIDIA_VISIBLE_DEVICES: 'all', CAPACLOUD_ATTEMPT: 7, LD_LIBRARY_PATH: '/opt', A: 'b' };
+    const dropped = ['/env/NVIDIA_VISIBLE_DEVICES', '/env/CAPACLOUD_ATTEMPT'];
+    expect(Object.keys(problemsOf({ ...minimal, env }))).toEqual(dropped);
+    const withDevices = { ...minimal, env, resources: { gpu: 1 } };
+    expect(Object.keys(problemsOf(withDevices))).toEqual([...dropped, '/env/LD_LIBRARY_PATH']);
+    expect(codeOf({ ...minimal, env: { LD_LIBRARY_PATH: '/opt' } })).toBe('ok');
+  });
+
+  it.each([
+    ['a variable name with a space', { env: { 'A B': 'x' } }, '/env/A B'],
+    ['a value that cannot become text', { env: { 'a-b': { toString: 1 } } }, '/env/a-b'],
+    ['a label that is no text', { labels: { 'a\nb': 7 } }, '/labels/a\nb'],
+    ['a label without a name', { labels: { '': 'x' } }, '/labels/'],
+    ['NUL in the command', { command: ['echo', 'a\0b'] }, '/command'],
+    ['NUL in a variable', { env: { A: '\0' } }, '/env'],
+  ])('refuses %s', (_, change, pointer) => {
+    expect(Object.keys(problemsOf({ ...minimal, ...change }))).toEqual([pointer]);
+  });
 });

@@ -1,11 +1,13 @@
 import { Compile } from 'typebox/compile';
 import type { AccountId, Sha256Hex } from './ids.ts';
 import { isSha256 } from './ids.ts';
+import { checkProcessText, checkVariables } from './job-env.ts';
 import type { JobFile } from './job-file.ts';
-import { JobFileSchema, unsupportedFields, unsupportedValues } from './job-file.ts';
+import { JobFileSchema } from './job-file.ts';
 import { checkMounts } from './job-mounts.ts';
+import { findUnsupported } from './job-unsupported.ts';
 import type { DeviceRequest, Resources } from './resources.ts';
-import { normaliseModel } from './resources.ts';
+import { maxSizeBytes, normaliseModel } from './resources.ts';
 import type { Problem, Result } from './result.ts';
 import { accept, refuse } from './result.ts';
 import { schemaProblems } from './schema.ts';
@@ -86,8 +88,8 @@ class UnitReader {
   }
   size(pointer: string, text: string): number {
     const bytes = parseSize(text);
-    if (bytes === undefined)
-      this.problem(pointer, 'must be a whole number of bytes, for example 512Mi or 16Gi');
+    if (bytes === undefined || bytes > maxSizeBytes)
+      this.problem(pointer, 'must be a whole number of bytes up to 1024Ti, for example 512Mi or 16Gi');
     return bytes ?? 1;
   }
   duration(pointer: string, text: string): number {
@@ -117,6 +119,11 @@ function specFromFile(file: JobFile): Result<JobSpec> {
         : read.size(`/outputs/${index}/max_size`, output.max_size),
   }));
   read.problems.push(...checkMounts(inputs, outputs));
+  const { env = {}, entrypoint, command, working_dir } = file;
+  read.problems.push(
+    ...checkVariables(Object.keys(env), resources.devices !== undefined),
+    ...checkProcessText({ env, entrypoint, command, working_dir }),
+  );
   const spec: JobSpec = {
     ...(file.name === undefined ? {} : { name: file.name }),
     labels: file.labels ?? {},
@@ -125,7 +132,7 @@ function specFromFile(file: JobFile): Result<JobSpec> {
     ...(file.command === undefined ? {} : { command: argv(file.command) }),
     ...(file.working_dir === undefined ? {} : { workingDir: file.working_dir }),
     ...(file.user === undefined ? {} : { user: file.user }),
-    env: Object.fromEntries(Object.entries(file.env ?? {}).map(([key, value]) => [key, String(value)])),
+    env: Object.fromEntries(Object.entries(env).map(([key, value]) => [key, String(value)])),
     resources,
     providers: (file.placement?.providers ?? []) as AccountId[],
     excludeProviders: (file.placement?.exclude_providers ?? []) as AccountId[],
@@ -189,6 +196,7 @@ function readPrice(price: NonNullable<JobFile['price']>, read: UnitReader): Pric
   };
 }
 
+const maxDevices = 64;
 const maxDurationMs = 30 * 24 * 3600 * 1000;
 
 /** A string is a shell line, a list is run as it is. */
@@ -221,14 +229,17 @@ function readGpu(gpu: GpuField, read: UnitReader): DeviceRequest | undefined {
   if (typeof gpu === 'string') {
     const [model = '', countText] = gpu.split(':');
     // "2" written as text is a count, as in Compose files.
-    if (countText === undefined && /^[0-9]+$/.test(model))
-      return Number(model) === 0 ? undefined : { count: Number(model) };
-    return { count: Math.max(1, Number(countText ?? 1)), models: [normaliseModel(model)] };
+    const isCount = countText === undefined && /^[0-9]+$/.test(model);
+    const count = Number(isCount ? model : (countText ?? 1));
+    if (isCount && count === 0) return undefined;
+    if (count < 1 || count > maxDevices)
+      read.problem('/resources/gpu', `must ask for 1 to ${maxDevices} devices`);
+    return isCount ? { count } : { count, models: readModels([model], '/resources/gpu', read) };
   }
   const models =
     gpu.model === undefined
       ? undefined
-      : (typeof gpu.model === 'string' ? [gpu.model] : gpu.model).map(normaliseModel);
+      : readModels(typeof gpu.model === 'string' ? [gpu.model] : gpu.model, '/resources/gpu/model', read);
   return {
     count: gpu.count ?? 1,
     ...(gpu.vendor === undefined ? {} : { vendor: gpu.vendor }),
@@ -239,53 +250,9 @@ function readGpu(gpu: GpuField, read: UnitReader): DeviceRequest | undefined {
   };
 }
 
-const notYet = 'is not supported yet: nothing would act on it';
-
-function findUnsupported(input: unknown): Problem[] {
-  const problems: Problem[] = [];
-  for (const pattern of unsupportedFields)
-    visit(input, pattern.split('/').slice(1), '', (pointer) => problems.push({ pointer, message: notYet }));
-  for (const { pointer: pattern, values } of unsupportedValues) {
-    visit(input, pattern.split('/').slice(1), '', (pointer, value) => {
-      if (values.includes(value)) problems.push({ pointer, message: `${JSON.stringify(value)} ${notYet}` });
-    });
-  }
-  if (Array.isArray(property(property(input, 'resources'), 'gpu')))
-    problems.push({ pointer: '/resources/gpu', message: `a list of alternatives ${notYet}` });
-  const inputs = property(input, 'inputs');
-  if (Array.isArray(inputs)) {
-    inputs.slice(0, 64).forEach((item, index) => {
-      const source = property(item, 'source');
-      const scheme =
-        typeof source === 'string' ? /^(https|s3|hf|git\+https|ipfs|data):/.exec(source)?.[1] : undefined;
-      if (scheme !== undefined)
-        problems.push({ pointer: `/inputs/${index}/source`, message: `${scheme}: ${notYet}` });
-    });
-  }
-  return problems;
-}
-
-function property(value: unknown, key: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
-    ? (value as Record<string, unknown>)[key]
-    : undefined;
-}
-
-function visit(
-  value: unknown,
-  path: readonly string[],
-  pointer: string,
-  found: (pointer: string, value: unknown) => void,
-): void {
-  const [key, ...rest] = path;
-  if (key === undefined) {
-    if (value !== undefined) found(pointer, value);
-    return;
-  }
-  if (key === '*') {
-    if (Array.isArray(value))
-      value.slice(0, 64).forEach((item, index) => visit(item, rest, `${pointer}/${index}`, found));
-    return;
-  }
-  visit(property(value, key), rest, `${pointer}/${key}`, found);
+/** Names as nodes report them. A vendor or a brand alone is no model: nothing would be left of it. */
+function readModels(names: readonly string[], pointer: string, read: UnitReader): string[] {
+  const models = names.map(normaliseModel);
+  if (models.includes('')) read.problem(pointer, 'must name a model, for example rtx-4090');
+  return models;
 }

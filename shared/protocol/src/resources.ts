@@ -1,7 +1,8 @@
 import Type, { type Static } from 'typebox';
 
 const count = (maximum: number) => Type.Integer({ minimum: 0, maximum });
-const maxBytes = 2 ** 50;
+/** Largest amount of memory or disk that is spoken of: 1 PiB. */
+export const maxSizeBytes = 2 ** 50;
 
 /** Canonical decimal string of nano-CAPA, 0 to 10^18. */
 export const NanoSchema = Type.String({
@@ -16,7 +17,7 @@ export const DeviceSchema = Type.Object(
     id: Type.String({ minLength: 1, maxLength: 96, pattern: '^[A-Za-z0-9._:/-]+$' }),
     vendor: Type.Union([Type.Literal('nvidia'), Type.Literal('amd'), Type.Literal('intel')]),
     model: Type.String({ minLength: 1, maxLength: 96, description: 'Normalised: rtx-4090, a100-sxm4-80gb.' }),
-    memoryBytes: count(maxBytes),
+    memoryBytes: count(maxSizeBytes),
     computeCapability: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$' })),
     cuda: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$' })),
     health: Type.Union([Type.Literal('healthy'), Type.Literal('suspect'), Type.Literal('quarantined')]),
@@ -45,8 +46,8 @@ export type Ask = Static<typeof AskSchema>;
 export const OfferSchema = Type.Object(
   {
     cpuMilli: count(4_096_000),
-    memoryBytes: count(maxBytes),
-    diskBytes: count(maxBytes),
+    memoryBytes: count(maxSizeBytes),
+    diskBytes: count(maxSizeBytes),
     slots: Type.Integer({ minimum: 1, maximum: 1024, description: 'Containers at once.' }),
     devices: Type.Array(DeviceSchema, { maxItems: 64 }),
     arch: Type.String({ pattern: '^[a-z0-9_]{1,16}$', description: 'amd64, arm64.' }),
@@ -65,7 +66,7 @@ export const DeviceRequestSchema = Type.Object(
     models: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 96 }), { minItems: 1, maxItems: 16 }),
     ),
-    memoryBytes: Type.Optional(count(maxBytes)),
+    memoryBytes: Type.Optional(count(maxSizeBytes)),
     computeCapability: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$' })),
     cuda: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}(\\.[0-9]{1,2})?$' })),
   },
@@ -77,9 +78,9 @@ export type DeviceRequest = Static<typeof DeviceRequestSchema>;
 export const ResourcesSchema = Type.Object(
   {
     cpuMilli: Type.Integer({ minimum: 1, maximum: 4_096_000 }),
-    memoryBytes: Type.Integer({ minimum: 1, maximum: maxBytes }),
-    diskBytes: count(maxBytes),
-    shmBytes: count(maxBytes),
+    memoryBytes: Type.Integer({ minimum: 1, maximum: maxSizeBytes }),
+    diskBytes: count(maxSizeBytes),
+    shmBytes: count(maxSizeBytes),
     devices: Type.Optional(DeviceRequestSchema),
   },
   { additionalProperties: false },

@@ -54,3 +54,48 @@ test('a stranger says hello first, in 64 KiB of bytes', () => {
   // Fewer characters than the limit, more bytes.
   expect(code(`"${'é'.repeat(40_000)}"`)).toBe('frame.too_large');
 });
+
+test('text that is not Unicode can be neither hashed nor logged, so it is refused', () => {
+  const receipt = {
+    version: 1,
+    node: `node_${'1'.repeat(40)}`,
+    task: `job_${'a'.repeat(20)}.0`,
+    attempt: 1,
+    nonce: '0'.repeat(32),
+    reason: 'completed',
+    oomKilled: false,
+    outputs: [],
+    log: { sizeBytes: 0, truncated: false },
+  };
+  const report = (message: string) =>
+    JSON.stringify({
+      type: 'report',
+      seq: 1,
+      ack: 0,
+      items: [{ kind: 'finished', id: 1, receipt: { ...receipt, message } }],
+    });
+  expect(codeOf(report('\ud83d\udca5'))).toBe('ok');
+  expect(codeOf(report('\n'))).toBe('ok');
+  expect(codeOf(report('\ud800'))).toBe('receipt.invalid');
+  const ask = { cpuHourNano: '0', memoryGibHourNano: '0', diskGibHourNano: '0', deviceHourNano: '0' };
+  const device = { id: 'GPU-1', vendor: 'nvidia', memoryBytes: 1, health: 'healthy' };
+  const offer = (model: string) =>
+    JSON.stringify({
+      type: 'offer',
+      seq: 1,
+      ack: 0,
+      accepting: true,
+      offer: {
+        cpuMilli: 1,
+        memoryBytes: 1,
+        diskBytes: 1,
+        slots: 1,
+        devices: [{ ...device, model }],
+        arch: 'amd64',
+        allowRoot: false,
+        ask,
+      },
+    });
+  expect(codeOf(offer('rtx-4090'))).toBe('ok');
+  expect(codeOf(offer('\udfff'))).toBe('frame.malformed');
+});

@@ -35,6 +35,21 @@ function parse(text: string): Result<Record<string, unknown>> {
   return accept(value as Record<string, unknown>);
 }
 
+/**
+ * JSON can spell text that is not Unicode ("\\ud800"). It has no UTF-8 form, so it can be neither hashed nor logged;
+ * what holds it is refused at the door. Only a frame with an escape is looked through: honest ones rarely have any.
+ */
+function isUnicode(text: string, value: unknown): boolean {
+  return !text.includes('\\u') || isWellFormed(value);
+}
+
+function isWellFormed(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed();
+  if (typeof value !== 'object' || value === null) return true;
+  // The shape was checked, so it is as shallow as its schema, and its keys are known.
+  return Object.values(value).every(isWellFormed);
+}
+
 function malformed(type: FrameType, value: unknown, text: string): Result<never> {
   if (text.length > explainedTextLength)
     return refuse('frame.malformed', `The ${type} frame does not have its shape.`);
@@ -44,6 +59,8 @@ function malformed(type: FrameType, value: unknown, text: string): Result<never>
   const message = first === undefined ? 'does not have the expected shape' : first.message;
   return refuse('frame.malformed', `${what} ${message}.`.slice(0, 1000), { problems });
 }
+
+const notUnicode = 'holds text that is not valid Unicode (a lone surrogate).';
 
 /** First frame of a peer whom nobody knows yet. */
 export function readHello(text: string): Result<HelloFrame> {
@@ -58,6 +75,7 @@ export function readHello(text: string): Result<HelloFrame> {
   if (type === 'report' || type === 'heartbeat' || type === 'offer')
     return refuse('frame.unexpected', 'The first frame of an agent is hello.');
   if (!checks.hello.Check(parsed.value)) return malformed('hello', parsed.value, text);
+  if (!isUnicode(text, parsed.value)) return refuse('frame.malformed', `The hello frame ${notUnicode}`);
   return accept(parsed.value as HelloFrame);
 }
 
@@ -70,5 +88,10 @@ export function readSessionFrame(text: string): Result<SessionFrame> {
   if (type !== 'report' && type !== 'heartbeat' && type !== 'offer')
     return refuse('frame.malformed', 'The frame is of no known type.');
   if (!checks[type].Check(parsed.value)) return malformed(type, parsed.value, text);
+  if (!isUnicode(text, parsed.value)) {
+    // In a report only a receipt has text that is free.
+    if (type === 'report') return refuse('receipt.invalid', `A receipt ${notUnicode}`);
+    return refuse('frame.malformed', `The ${type} frame ${notUnicode}`);
+  }
   return accept(parsed.value as unknown as SessionFrame);
 }

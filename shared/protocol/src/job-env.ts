@@ -1,0 +1,46 @@
+import type { Problem } from './result.ts';
+
+/** A record's pattern tells which keys its schema is about; the record must be closed to refuse the others. */
+export const variableNamePattern = '^[A-Za-z_][A-Za-z0-9_]{0,255}$';
+
+const ownVariables = new Set([
+  'CAPACLOUD_TASK_INDEX',
+  'CAPACLOUD_TASK_COUNT',
+  'CAPACLOUD_TASK_ID',
+  'CAPACLOUD_ATTEMPT',
+]);
+
+/**
+ * Variables that a job may not set, because the agent would drop or overwrite them: better refused at submission than
+ * missing on a stranger's machine.
+ */
+export function checkVariables(names: readonly string[], hasDevices: boolean): readonly Problem[] {
+  return names.flatMap((name) => {
+    const message = reservedFor(name, hasDevices);
+    return message === undefined ? [] : [{ pointer: `/env/${name}`, message }];
+  });
+}
+
+function reservedFor(name: string, hasDevices: boolean): string | undefined {
+  if (ownVariables.has(name)) return 'is set by the agent for each attempt; choose another name';
+  if (name.startsWith('NVIDIA_'))
+    return 'is set by the agent alone; ask for devices with resources.gpu instead';
+  // The vendor's hook would run with them on the host (CVE-2025-23266).
+  if (hasDevices && name.startsWith('LD_'))
+    return 'may not be set for a job with devices; set it in the command instead, for example with env';
+  return undefined;
+}
+
+/** What starts a process cannot hold a NUL: the kernel would end the text there. */
+export function checkProcessText(texts: Readonly<Record<string, unknown>>): readonly Problem[] {
+  return Object.entries(texts).flatMap(([field, value]) =>
+    hasNul(value)
+      ? [{ pointer: `/${field}`, message: 'holds a NUL character, which no process can be given' }]
+      : [],
+  );
+}
+
+function hasNul(value: unknown): boolean {
+  if (typeof value === 'string') return value.includes('\0');
+  return typeof value === 'object' && value !== null && Object.values(value).some(hasNul);
+}
