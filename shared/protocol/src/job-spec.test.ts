@@ -176,4 +176,13 @@ describe('parseJobFile', () => {
   ])('refuses %s', (_, change, pointer) => {
     expect(Object.keys(problemsOf({ ...minimal, ...change }))).toEqual([pointer]);
   });
+
+  it('refuses a job that would not fit into the frame of its assignment', () => {
+    const variables = (count: number, text: string) =>
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [`V${index}`, text.repeat(30_000)]));
+    expect(codeOf({ ...minimal, env: variables(7, 'x') })).toBe('ok');
+    expect(codeOf({ ...minimal, env: variables(8, 'x') })).toBe('job.invalid');
+    // Written as six characters each.
+    expect(codeOf({ ...minimal, env: variables(2, '\u0001') })).toBe('job.invalid');
+  });
 });

@@ -1,4 +1,7 @@
 import { Compile } from 'typebox/compile';
+import { encodeUtf8 } from './bytes.ts';
+import { canonicalJson } from './canonical.ts';
+import { wireLimits } from './frames.ts';
 import type { AccountId, Sha256Hex } from './ids.ts';
 import { isSha256 } from './ids.ts';
 import { checkProcessText, checkVariables } from './job-env.ts';
@@ -147,6 +150,11 @@ function specFromFile(file: JobFile): Result<JobSpec> {
   };
   // JSON can spell text that is not Unicode ("\ud800"); it has no UTF-8 form, so it can be neither hashed nor sent.
   if (!isWellFormed(spec)) read.problem('', 'holds text that is not valid Unicode (a lone surrogate)');
+  else if (!fitsFrame(spec))
+    read.problem(
+      '',
+      `is larger than the ${maxSpecBytes} bytes that fit into an assignment; use an input file`,
+    );
   return read.problems.length > 0
     ? refuse('job.invalid', summary(read.problems), { problems: read.problems })
     : accept(spec);
@@ -156,6 +164,28 @@ function isWellFormed(value: unknown): boolean {
   if (typeof value === 'string') return value.isWellFormed();
   if (typeof value !== 'object' || value === null) return true;
   return Object.entries(value).every(([key, item]) => key.isWellFormed() && isWellFormed(item));
+}
+
+/** An assignment travels in one frame with its envelope; one that does not fit would end every session it is sent over. */
+const maxSpecBytes = wireLimits.frameBytes - 32 * 1024;
+
+function fitsFrame(spec: JobSpec): boolean {
+  return (
+    textLength(spec) * mostBytesPerUnit <= maxSpecBytes ||
+    encodeUtf8(canonicalJson(spec)).length <= maxSpecBytes
+  );
+}
+
+/** A control character is written as \u0001. */
+const mostBytesPerUnit = 6;
+
+/** UTF-16 code units of everything that is said, numbers and punctuation counted amply. */
+function textLength(value: unknown): number {
+  if (typeof value === 'string') return value.length + 4;
+  if (typeof value !== 'object' || value === null) return 20;
+  let length = 2;
+  for (const [key, item] of Object.entries(value)) length += key.length + 4 + textLength(item);
+  return length;
 }
 
 function readInputs(inputs: NonNullable<JobFile['inputs']>, read: UnitReader): JobSpec['inputs'] {
