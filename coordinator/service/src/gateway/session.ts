@@ -10,7 +10,7 @@ import type { GatewayLimits } from './gateway-limits.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /** Below the frame limit of the peer, with room for the envelope. */
-const assignFrameLength = wireLimits.frameBytes - 4096;
+const assignFrameBytes = wireLimits.frameBytes - 4096;
 const stopsPerFrame = 1024;
 
 /** One authenticated connection of a node: the numbers of its frames both ways, and what waits to be sent. */
@@ -121,16 +121,20 @@ export class Session {
     const assignments = this.#assignments;
     this.#assignments = [];
     let text = '';
+    let bytes = 0;
     let count = 0;
     for (const json of assignments) {
+      const more = Buffer.byteLength(json) + 1;
       if (
         count === wireLimits.assignmentsPerFrame ||
-        (count > 0 && text.length + json.length > assignFrameLength)
+        (count > 0 && bytes + more > assignFrameBytes)
       ) {
         this.#send('assign', `"assignments":[${text}]`);
         text = '';
+        bytes = 0;
         count = 0;
       }
+      bytes += more;
       text += count === 0 ? json : `,${json}`;
       count += 1;
     }
