@@ -125,10 +125,7 @@ export class Session {
     let count = 0;
     for (const json of assignments) {
       const more = Buffer.byteLength(json) + 1;
-      if (
-        count === wireLimits.assignmentsPerFrame ||
-        (count > 0 && bytes + more > assignFrameBytes)
-      ) {
+      if (count === wireLimits.assignmentsPerFrame || (count > 0 && bytes + more > assignFrameBytes)) {
         this.#send('assign', `"assignments":[${text}]`);
         text = '';
         bytes = 0;
