@@ -83,6 +83,17 @@ export async function createHello(
   };
 }
 
+/** The hello of a session that goes on with the delegation of an earlier one. */
+export function resumingHello(
+  challenge: ChallengeFrame,
+  earlier: HelloFrame,
+  key: SessionKey,
+  extra: Partial<HelloFrame> = {},
+): HelloFrame {
+  const proof = sign(null, Buffer.from(sessionProofMessage(challenge.nonce)), key.privateKey);
+  return { ...earlier, protocols: [2, 1], proof: proof.toString('base64'), ...extra };
+}
+
 /** One signature over the receipts among the items, as a report frame carries it. */
 export function signItems(items: readonly ReportItem[], key: SessionKey): string | undefined {
   const hashes: Uint8Array[] = [];

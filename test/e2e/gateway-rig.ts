@@ -12,7 +12,7 @@ import type { JobTerms } from '@capacloud/core/command';
 import { defaultRuleset, type Ruleset } from '@capacloud/core/ruleset';
 import { createState } from '@capacloud/core/state';
 import { sha256Hex } from '@capacloud/protocol/hash';
-import type { AccountId, JobId, Sha256Hex } from '@capacloud/protocol/ids';
+import type { AccountId, JobId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';
 import { jobIdFrom } from '@capacloud/protocol/ids';
 import { pino } from 'pino';
 
@@ -73,12 +73,14 @@ export async function startGatewayRig(options: GatewayRigOptions = {}): Promise<
   const asides: Aside[] = [];
   const events: CommittedEvent[] = [];
   const specs = new Map<JobId, string>();
+  const sessions = new Map<NodeId, Extract<Aside, { kind: 'session' }>>();
   const artifacts: GatewayRig['artifacts'] = new Map();
   const projection: Projection = {
     before() {},
     after() {},
     aside(aside) {
       if (aside.kind === 'job_spec') specs.set(aside.job, aside.spec);
+      if (aside.kind === 'session') sessions.set(aside.node, aside);
       if (options.keeps !== false) asides.push(aside);
     },
     take: () => [],
@@ -117,6 +119,7 @@ export async function startGatewayRig(options: GatewayRigOptions = {}): Promise<
         const spec = specs.get(job);
         return Promise.resolve(spec === undefined ? undefined : { spec, salt: '' });
       },
+      getNodeSession: (node) => Promise.resolve(sessions.get(node)),
     },
     artifacts: {
       get: (sha256) => Promise.resolve(artifacts.get(sha256)),

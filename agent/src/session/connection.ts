@@ -13,7 +13,7 @@ import type { Journal } from '../core/journal-port.ts';
 import type { Lease } from '../core/lease.ts';
 import type { SessionHost } from '../core/session-port.ts';
 import { readFrame } from './frame-reader.ts';
-import type { NodeIdentity } from './identity.ts';
+import type { Greeter, Greeting } from './greeter.ts';
 import { OpenSession } from './open-session.ts';
 
 /** How a connection ended. `good`: the coordinator acknowledged something, so the next try need not wait long. */
@@ -30,7 +30,7 @@ export type ConnectionEnd =
 export interface ConnectionOptions {
   readonly url: string;
   readonly agentVersion: string;
-  readonly identity: NodeIdentity;
+  readonly greeter: Greeter;
   /** The only coordinator name that is accepted; undefined when none is known yet. */
   readonly expectedName: string | undefined;
   readonly journal: Journal;
@@ -58,7 +58,7 @@ class Connection {
   #challenge: ChallengeFrame | undefined;
   #helloSentAtMs = 0;
   #helloNode = '';
-  #greeting: Awaited<ReturnType<NodeIdentity['delegate']>> | undefined;
+  #greeting: Greeting | undefined;
   #session: OpenSession | undefined;
 
   constructor(options: ConnectionOptions, resolve: (end: ConnectionEnd) => void) {
@@ -153,13 +153,14 @@ class Connection {
       });
     } else if (frame.type === 'welcome' && this.#challenge !== undefined && this.#greeting !== undefined) {
       if (!protocolVersions.includes(frame.protocol)) return this.#refuseProtocol();
-      const { journal, lease, clock, host, log } = this.#options;
-      const { key, lifetimeMs } = this.#greeting;
+      const { journal, lease, clock, host, log, greeter } = this.#options;
+      const { key, untilMs } = this.#greeting;
+      greeter.keep(this.#greeting);
       const send = (text: string) => this.#socket.send(text);
       this.#session = new OpenSession({
         welcome: frame,
         key,
-        lifetimeMs,
+        keyUntilMs: untilMs,
         helloSentAtMs: this.#helloSentAtMs,
         helloNode: this.#helloNode,
         journal,
@@ -186,7 +187,7 @@ class Connection {
   }
 
   async #greet(challenge: ChallengeFrame): Promise<void> {
-    const { identity, expectedName, host, clock, agentVersion, log } = this.#options;
+    const { greeter, expectedName, host, clock, agentVersion, log } = this.#options;
     if (chooseProtocol(protocolVersions, challenge.protocols) === undefined) return this.#refuseProtocol();
     if (expectedName !== undefined && expectedName !== challenge.coordinator) {
       // A delegation to another name could be carried there and used by whoever asked for it.
@@ -197,7 +198,7 @@ class Connection {
     }
     const skewMs = Math.abs(clock.nowMs() - challenge.nowMs);
     if (skewMs > 60_000) log.warn({ skewMs }, "this machine's clock and the coordinator's differ");
-    const greeting = await identity.delegate(challenge);
+    const greeting = await greeter.greet(challenge);
     if (this.#end !== undefined || this.#socket.readyState !== WebSocket.OPEN) return;
     this.#greeting = greeting;
     this.#helloSentAtMs = clock.bootMs();

@@ -18,7 +18,15 @@ const nativeSha256: Hash = (bytes) => createHash('sha256').update(bytes).digest(
 /** A minute less than allowed, so that rounding never refuses it. */
 const delegationLifetimeS = maxDelegationLifetimeS - 60;
 
-/** The node's wallet: it signs once a session, and says who the node is. */
+/** A session key and the wallet's word for it. */
+export interface Delegated {
+  readonly key: SessionKey;
+  readonly delegation: Delegation;
+  readonly signature: string;
+  readonly lifetimeMs: number;
+}
+
+/** The node's wallet: it signs session keys, and says who the node is. */
 export class NodeIdentity {
   readonly address: Address;
   readonly node: NodeId;
@@ -37,12 +45,7 @@ export class NodeIdentity {
    * A fresh session key and the wallet's word for it. It expires by the coordinator's clock, so that a wrong
    * clock on this machine does not lock the owner out.
    */
-  async delegate(challenge: ChallengeFrame): Promise<{
-    readonly key: SessionKey;
-    readonly delegation: Delegation;
-    readonly signature: string;
-    readonly lifetimeMs: number;
-  }> {
+  async delegate(challenge: ChallengeFrame): Promise<Delegated> {
     const key = new SessionKey();
     const delegation: Delegation = {
       node: this.address,
@@ -58,7 +61,7 @@ export class NodeIdentity {
   }
 }
 
-/** The Ed25519 key of one session; it never leaves memory. */
+/** An Ed25519 key for one session and those that resume it; it never leaves memory. */
 export class SessionKey {
   /** 0x and the raw key's 64 hex digits. */
   readonly publicKey: string;

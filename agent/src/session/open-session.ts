@@ -13,13 +13,15 @@ import type { Clock } from '../core/clock.ts';
 import type { Journal } from '../core/journal-port.ts';
 import type { Lease } from '../core/lease.ts';
 import type { SessionHost } from '../core/session-port.ts';
+import { renewBeforeMs } from './greeter.ts';
 import type { SessionKey } from './identity.ts';
 import { takeBatch } from './report-batch.ts';
 
 interface SessionParts {
   readonly welcome: WelcomeFrame;
   readonly key: SessionKey;
-  readonly lifetimeMs: number;
+  /** When the key's delegation ends, by the clock that counts since boot. */
+  readonly keyUntilMs: number;
   readonly helloSentAtMs: number;
   /** JSON of what the hello said of the node: it may have changed since. */
   readonly helloNode: string;
@@ -45,8 +47,6 @@ const reportPauseMs = 10;
 const maxBufferedBytes = 4 * 1024 * 1024;
 /** Heartbeats without any word from the coordinator before the connection counts as dead. */
 const silentHeartbeats = 4;
-/** The session key's delegation is renewed, by a new session, this long before it ends. */
-const renewBeforeMs = 3_600_000;
 
 /** A session between welcome and end: numbers, heartbeats, lease and the outbox's drain. */
 export class OpenSession {
@@ -73,7 +73,7 @@ export class OpenSession {
     this.token = parts.welcome.token;
     this.id = parts.welcome.session;
     this.#heardAtMs = parts.clock.bootMs();
-    this.#renewAtMs = parts.helloSentAtMs + parts.lifetimeMs - renewBeforeMs;
+    this.#renewAtMs = parts.keyUntilMs - renewBeforeMs;
     this.#lastNode = parts.helloNode;
   }
 

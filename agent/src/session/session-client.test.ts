@@ -275,6 +275,49 @@ describe('a session', () => {
     await until(() => journal.outboxSize() === 0, 'all acknowledged');
   });
 
+  test('resumes with the key of its last session until that is refused or too old', async () => {
+    onPeer = (found) => found.challenge({ protocols: [2, 1], nonce: `0x${`${peers.length}`.repeat(64)}` });
+    connect();
+    const keyOf = async (index: number) => {
+      const found = await peer(index);
+      await until(() => found.hello !== undefined, 'hello');
+      const { delegation, proof } = found.hello as HelloFrame;
+      const x = Buffer.from(delegation.sessionKey.slice(2), 'hex').toString('base64url');
+      const sessionKey = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+      const message = Buffer.from(sessionProofMessage(`0x${`${index + 1}`.repeat(64)}`));
+      expect(verify(null, message, sessionKey, Buffer.from(proof, 'base64'))).toBe(true);
+      return delegation.sessionKey;
+    };
+    const leave = async (index: number) => {
+      await peers[index]?.welcome();
+      await until(() => client.status().state === 'open', 'open');
+      peers[index]?.socket.terminate();
+    };
+    const first = await keyOf(0);
+    await leave(0);
+    expect(await keyOf(1)).toBe(first);
+    // Not welcomed, and told why: the next hello brings a new key.
+    peers[1]?.send({ type: 'refusal', code: 'session.resumption_refused', message: 'no', hint: 'no' });
+    peers[1]?.socket.close(4412);
+    const second = await keyOf(2);
+    expect(second).not.toBe(first);
+    // A restart says nothing about the key.
+    await peers[2]?.welcome();
+    await until(() => client.status().state === 'open', 'open');
+    peers[2]?.send({ type: 'refusal', code: 'session.draining', message: 'no', hint: 'no' });
+    peers[2]?.socket.close(1012);
+    expect(await keyOf(3)).toBe(second);
+    await peers[3]?.welcome();
+    await until(() => client.status().state === 'open', 'open');
+    bootMs += 23 * 3_600_000;
+    expect(await keyOf(4)).not.toBe(second);
+    // One of an older release knows nothing of resuming.
+    onPeer = (found) => found.challenge({ nonce: `0x${`${peers.length}`.repeat(64)}` });
+    const third = await keyOf(4);
+    await leave(4);
+    expect(await keyOf(5)).not.toBe(third);
+  });
+
   test('an acknowledgement of more than was sent erases nothing that was not', async () => {
     connect();
     const first = await peer(0);

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errorCatalogue } from '@capacloud/protocol/errors';
+import { type ErrorCode, errorCatalogue } from '@capacloud/protocol/errors';
 import type { Logger } from 'pino';
 import { backoffMs, leaseLimitMs } from '../core/backoff.ts';
 import type { Clock } from '../core/clock.ts';
@@ -7,6 +7,7 @@ import type { Journal } from '../core/journal-port.ts';
 import type { Lease } from '../core/lease.ts';
 import type { CoordinatorAccess, SessionHost, SessionStatus } from '../core/session-port.ts';
 import { type ConnectionEnd, connect } from './connection.ts';
+import { Greeter } from './greeter.ts';
 import type { NodeIdentity } from './identity.ts';
 import type { OpenSession } from './open-session.ts';
 
@@ -40,11 +41,21 @@ export interface SessionClientOptions {
   readonly pauses?: SessionPauses;
 }
 
+/** Refusals that say nothing about the session key. */
+const resumesAfter: ReadonlySet<ErrorCode> = new Set([
+  'session.draining',
+  'session.idle',
+  'session.backlog',
+  'session.handshake_timeout',
+  'service.overloaded',
+]);
+
 /** Keeps a session with the coordinator for as long as it runs: outbound only, for ever, with backoff. */
 export class SessionClient implements CoordinatorAccess {
   readonly baseUrl: string;
   readonly #options: SessionClientOptions;
   readonly #pauses: SessionPauses;
+  readonly #greeter: Greeter;
   #session: OpenSession | undefined;
   #status: SessionStatus = { state: 'idle' };
   #opened = Promise.withResolvers<void>();
@@ -52,6 +63,7 @@ export class SessionClient implements CoordinatorAccess {
   constructor(options: SessionClientOptions) {
     this.#options = options;
     this.#pauses = options.pauses ?? defaultPauses;
+    this.#greeter = new Greeter(options.identity, options.clock);
     const url = new URL(options.url);
     this.baseUrl = `${url.protocol === 'wss:' ? 'https:' : 'http:'}//${url.host}`;
   }
@@ -87,6 +99,8 @@ export class SessionClient implements CoordinatorAccess {
     while (!signal.aborted) {
       this.#status = { ...this.#status, state: 'connecting' };
       const end = await this.#connectOnce(host, signal);
+      // Whatever it was that the coordinator did not like, a new key cannot make it worse.
+      if (end.kind === 'refused' && !resumesAfter.has(end.code)) this.#greeter.forget();
       if (signal.aborted) break;
       failures = end.good ? 0 : failures + 1;
       const pauseMs = this.#pauseAfter(end, failures);
@@ -101,6 +115,7 @@ export class SessionClient implements CoordinatorAccess {
     const end = await connect(
       {
         ...this.#options,
+        greeter: this.#greeter,
         expectedName,
         host,
         onOpen: (session, coordinator) => {

@@ -73,7 +73,7 @@ describe('ids', () => {
 
 const hello = {
   type: 'hello',
-  protocols: [1],
+  protocols: [2, 1],
   agentVersion: '0.1.0',
   delegation: {
     node: `0x${'1'.repeat(40)}`,

@@ -6,7 +6,7 @@ const Bytes32 = Type.String({ pattern: '^0x[0-9a-f]{64}$', maxLength: 66 });
 
 /**
  * What a node's wallet key signs once a session (EIP-712): "until `expiresAt` this Ed25519 key speaks for me
- * to that coordinator". Bound to the coordinator's fresh nonce, so it cannot be replayed, and to its name and
+ * to that coordinator". Bound to the coordinator's fresh nonce, so it is taken up once, and to its name and
  * chain, so it cannot be used elsewhere.
  */
 export const DelegationSchema = Type.Object(
@@ -37,5 +37,8 @@ export function delegationDomain(chainId: number) {
   return { name: 'CapaCloud', version: '1', chainId };
 }
 
-/** A session key may not outlive this: the agent signs a new delegation at each connection. */
+/**
+ * A session key may not outlive this. Within it, sessions may be resumed: the coordinator has recorded the wallet's word,
+ * and each connection proves anew that the peer holds the session key. A newer delegation of the node ends that.
+ */
 export const maxDelegationLifetimeS = 24 * 3600;

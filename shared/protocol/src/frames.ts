@@ -2,11 +2,16 @@ import Type, { type Static } from 'typebox';
 import { DelegationSchema } from './delegation.ts';
 import type { ErrorCode } from './errors.ts';
 import { Sha256Schema, TaskIdSchema } from './ids.ts';
+import { variableNamePattern } from './job-env.ts';
 import { AttemptNumberSchema, NonceSchema, ReceiptSchema } from './receipt.ts';
 import { OfferSchema, ResourcesSchema } from './resources.ts';
 
-/** Protocol versions that this release speaks, best first. */
-export const protocolVersions: readonly number[] = [1];
+/**
+ * Protocol versions that this release speaks, best first. From `resumptionProtocol` on, a hello may bring the
+ * delegation of the node's last session instead of a new one.
+ */
+export const protocolVersions: readonly number[] = [2, 1];
+export const resumptionProtocol = 2;
 /** WebSocket path of the gateway. */
 export const sessionPath = '/v1/session';
 
@@ -47,8 +52,9 @@ export const AssignmentSchema = Type.Object(
     workingDir: Type.Optional(Type.String({ maxLength: 1024 })),
     user: Type.Optional(Type.String({ pattern: '^[0-9]{1,10}(:[0-9]{1,10})?$', maxLength: 21 })),
     env: Type.Record(
-      Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$', maxLength: 256 }),
+      Type.String({ pattern: variableNamePattern }),
       Type.String({ maxLength: 32_768 }),
+      closed,
     ),
     resources: ResourcesSchema,
     /** Ids of the devices that this attempt may use. */
@@ -156,7 +162,11 @@ export type CoordinatorFrame =
 
 // ——— agent → coordinator
 
-/** Answer to the challenge. `signature` is the wallet's over the delegation; `proof` the session key's over the nonce. */
+/**
+ * Answer to the challenge. `signature` is the wallet's over the delegation; `proof` the session key's over the
+ * challenge's nonce. The delegation names that nonce too, or it is the newest that the coordinator took of this
+ * node: then the session resumes, and the wallet need not sign again.
+ */
 export const HelloFrameSchema = Type.Object(
   {
     type: Type.Literal('hello'),

@@ -165,7 +165,11 @@ it('serves the log, its head and its proofs', async () => {
 
 it('says who it is', async () => {
   const info = await coordinator.call('GET', '/v1/info', { key: '' });
-  expect(await info.json()).toMatchObject({ name: 'capacloud.test', protocols: [1], fee_basis_points: 300 });
+  expect(await info.json()).toMatchObject({
+    name: 'capacloud.test',
+    protocols: [2, 1],
+    fee_basis_points: 300,
+  });
   expect(await (await coordinator.call('GET', '/readyz', { key: '' })).json()).toEqual({ status: 'ready' });
   const schema = await coordinator.call('GET', '/v1/schemas/job-1.json', { key: '' });
   expect(await schema.json()).toMatchObject({ title: 'CapaCloud job' });

@@ -22,13 +22,14 @@ import { defaultGatewayLimits, type GatewayLimits } from './gateway-limits.ts';
 import { type HandshakeDeps, shakeHands } from './handshake.ts';
 import { Placements } from './placements.ts';
 import { RefusalCounts } from './refusal-counts.ts';
+import { Resumption } from './resumption.ts';
 import { SessionDesk } from './session-desk.ts';
 import { SessionTable } from './session-table.ts';
 
 export interface GatewayDeps {
   /** Its state holds nothing yet that is not durable. */
   readonly sequencer: Sequencer;
-  readonly store: Pick<ReadStore, 'getJobSpec'>;
+  readonly store: Pick<ReadStore, 'getJobSpec' | 'getNodeSession'>;
   readonly artifacts: Pick<ArtifactIndex, 'get' | 'listRefs'>;
   readonly logger: Logger;
   readonly coordinator: string;
@@ -75,6 +76,7 @@ export class Gateway {
       chainId: deps.chainId,
       timeoutMs: limits.handshakeTimeoutMs,
       verifier: this.#verifier,
+      resumption: new Resumption(deps.store, this.#sessions),
       logger,
       now,
     };

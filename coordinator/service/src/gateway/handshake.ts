@@ -9,12 +9,14 @@ import type { DelegationVerifier } from './delegation-verifier.ts';
 import { isSignedBy } from './ed25519.ts';
 import { readHello } from './frame-reader.ts';
 import { type CheckedHello, checkHello } from './hello-check.ts';
+import type { Resumption } from './resumption.ts';
 
 export interface HandshakeDeps {
   readonly coordinator: string;
   readonly chainId: number;
   readonly timeoutMs: number;
   readonly verifier: DelegationVerifier;
+  readonly resumption: Resumption;
   readonly logger: Logger;
   now(): number;
 }
@@ -78,9 +80,9 @@ function firstText(
 }
 
 async function checkSignatures(
-  { hello: { delegation, signature, proof }, checked: { sessionKey } }: Proven,
+  { hello: { delegation, signature, proof }, checked: { sessionKey, resumes } }: Proven,
   { chainId, nonce }: ChallengeFrame,
-  { verifier, logger }: HandshakeDeps,
+  { verifier, resumption, logger }: HandshakeDeps,
 ): Promise<Refusal | undefined> {
   // The cheap one first.
   if (!(await isSignedBy(sessionKey, Buffer.from(sessionProofMessage(nonce)), proof)))
@@ -89,6 +91,7 @@ async function checkSignatures(
       message: 'The proof is not the session key’s over the nonce.',
       hint: 'Sign "capacloud/session/1", a line feed and the nonce with the delegated key.',
     };
+  if (resumes) return resumption.check(delegation, signature);
   const verdict = verifier.verify(chainId, delegation, signature);
   if (verdict === undefined)
     return { code: 'service.overloaded', message: 'Too many agents connect at once.' };

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { maxDelegationLifetimeS } from '@capacloud/protocol/delegation';
 import type { ChallengeFrame, HelloFrame } from '@capacloud/protocol/frames';
-import { chooseProtocol } from '@capacloud/protocol/frames';
+import { chooseProtocol, resumptionProtocol } from '@capacloud/protocol/frames';
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { importSessionKey } from './ed25519.ts';
@@ -12,6 +12,8 @@ const clockSkewS = 300;
 export interface CheckedHello {
   readonly protocol: number;
   readonly sessionKey: KeyObject;
+  /** It brings a delegation of an earlier connection, which has to be the node's newest. */
+  readonly resumes: boolean;
 }
 
 /** Everything about a hello but its two signatures, which cost more and are checked in threads. */
@@ -33,7 +35,8 @@ export function checkHello(
       'The delegation is for another coordinator.',
       `The coordinator's name is ${challenge.coordinator}.`,
     );
-  if (delegation.nonce !== challenge.nonce)
+  const resumes = delegation.nonce !== challenge.nonce;
+  if (resumes && protocol < resumptionProtocol)
     return invalid('The delegation does not answer this challenge.', 'Sign the nonce of this connection.');
   const nowS = Math.floor(nowMs / 1000);
   if (delegation.expiresAt <= nowS)
@@ -45,5 +48,5 @@ export function checkHello(
     );
   const sessionKey = importSessionKey(delegation.sessionKey);
   if (sessionKey === undefined) return invalid('The session key is no Ed25519 key.', 'Make a new one.');
-  return accept({ protocol, sessionKey });
+  return accept({ protocol, sessionKey, resumes });
 }

@@ -65,14 +65,18 @@ export class SessionDesk {
         accepting,
         held: attempts,
       },
-      () => [
-        {
-          kind: 'session',
-          sessionKey: delegation.sessionKey,
-          delegation: JSON.stringify(delegation),
-          signature,
-        },
-      ],
+      // What is resumed was written when it was taken.
+      () =>
+        checked.resumes
+          ? []
+          : [
+              {
+                kind: 'session',
+                node: session.node,
+                delegation: JSON.stringify(delegation),
+                signature,
+              },
+            ],
     );
     if (!outcome.ok) connection.refuse(outcome.refusal);
     else if (connection.isOpen) this.#welcome(session, { hello, checked });

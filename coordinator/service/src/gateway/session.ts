@@ -22,6 +22,8 @@ export class Session {
   readonly sessionKey: KeyObject;
   /** `"delegation":…,"delegationSignature":…` of every receipt that this session signs. */
   readonly credentials: string;
+  /** Of the wallet; it names the delegation that the session was opened with. */
+  readonly delegationSignature: string;
   readonly connection: Connection;
   readonly #limits: GatewayLimits;
   readonly #bucket: TokenBucket;
@@ -55,6 +57,7 @@ export class Session {
     this.provider = hello.delegation.provider as AccountId;
     this.sessionKey = sessionKey;
     this.credentials = `"delegation":${JSON.stringify(hello.delegation)},"delegationSignature":"${hello.signature}"`;
+    this.delegationSignature = hello.signature;
     this.connection = connection;
     this.#limits = limits;
     this.#bucket = new TokenBucket(limits.framesPerSecond, limits.framesBurst, nowMs);

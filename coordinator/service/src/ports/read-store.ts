@@ -149,7 +149,8 @@ export interface ReadStore {
     task: TaskId,
     attempt: number,
   ): Promise<{ readonly hash: Sha256Hex; readonly signed: string } | undefined>;
-  getSession(sessionKey: string): Promise<SessionRow | undefined>;
+  /** The delegation that the node opened its last session with. */
+  getNodeSession(node: NodeId): Promise<SessionRow | undefined>;
   /** In the order of joining. */
   listNodes(page: PageRequest): Paged<NodeRow>;
   getNode(node: NodeId): Promise<NodeRow | undefined>;

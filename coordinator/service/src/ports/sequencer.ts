@@ -1,7 +1,7 @@
 import type { Command } from '@capacloud/core/command';
 import type { Event } from '@capacloud/core/event';
 import type { State } from '@capacloud/core/state';
-import type { AccountId, JobId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { Refusal } from '@capacloud/protocol/result';
 
 /**
@@ -27,7 +27,8 @@ export type Aside =
     }
   | {
       readonly kind: 'session';
-      readonly sessionKey: string;
+      /** Its newest from now on. */
+      readonly node: NodeId;
       readonly delegation: string;
       readonly signature: string;
     }

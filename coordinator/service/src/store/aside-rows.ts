@@ -14,7 +14,7 @@ export function addAside(buffers: RowBuffers, aside: Aside, numOf: (job: JobId) 
       break;
     }
     case 'session':
-      sessions.add([], [], [aside.sessionKey, aside.delegation, aside.signature]);
+      sessions.add([], [], [aside.node, aside.delegation, aside.signature]);
       break;
     case 'api_key':
       apiKeys.add(

@@ -179,10 +179,10 @@ charged_nano = c.charged_nano, settled = c.settled FROM changed c WHERE jobs.num
     ],
   ),
   sessions: upsert(
-    'sessions',
-    ['session_key'],
+    'node_sessions',
+    ['node'],
     [
-      ['session_key', 't'],
+      ['node', 't'],
       ['delegation', 't'],
       ['signature', 't'],
     ],

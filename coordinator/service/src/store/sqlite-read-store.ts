@@ -228,7 +228,7 @@ function keyReads(all: All, one: One): Part<'getApiKey' | 'listApiKeys' | 'getId
   };
 }
 
-function privateReads(one: One, jobNum: JobNum): Part<'getJobSpec' | 'getReceipt' | 'getSession'> {
+function privateReads(one: One, jobNum: JobNum): Part<'getJobSpec' | 'getReceipt' | 'getNodeSession'> {
   return {
     async getJobSpec(job: JobId) {
       const sql = 'SELECT spec, salt FROM job_specs WHERE job = (SELECT num FROM jobs WHERE id = ?)';
@@ -242,9 +242,9 @@ function privateReads(one: One, jobNum: JobNum): Part<'getJobSpec' | 'getReceipt
         attempt,
       );
     },
-    async getSession(sessionKey: string) {
-      const sql = 'SELECT delegation, signature FROM sessions WHERE session_key = ?';
-      return one<{ delegation: string; signature: string }>(sql, sessionKey);
+    async getNodeSession(node: NodeId) {
+      const sql = 'SELECT delegation, signature FROM node_sessions WHERE node = ?';
+      return one<{ delegation: string; signature: string }>(sql, node);
     },
   };
 }

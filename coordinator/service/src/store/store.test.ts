@@ -78,10 +78,10 @@ describe('a data folder that cannot be used', () => {
 
   it('is refused when a newer release wrote it', async () => {
     await filled();
-    tamper('PRAGMA user_version = 2');
+    tamper('PRAGMA user_version = 99');
     await expect(openStore(folder.path)).rejects.toMatchObject({
       code: 'log.foreign',
-      message: expect.stringContaining('format 2'),
+      message: expect.stringContaining('format 99'),
     });
   });
 

@@ -16,6 +16,13 @@ export const sessionErrors = {
     'The session delegation is not valid',
     'Check the clock, the chain id and the coordinator name of the agent.',
   ),
+  'session.resumption_refused': entry(
+    409,
+    4412,
+    true,
+    'The session cannot be resumed',
+    'Connect again with a new delegation; the agent does so by itself.',
+  ),
   'session.handshake_timeout': entry(
     408,
     4408,
