@@ -1,0 +1,213 @@
+import { ClientBook } from './client-book.ts';
+import { type AttemptEnded, type Entry, parseEntry, type RulesEntry, type Ruleset } from './entry.ts';
+import { LimboWatch } from './limbo-watch.ts';
+import { LineHashes } from './line-hashes.ts';
+import { MoneyBook } from './money-book.ts';
+import { NodeBook } from './node-book.ts';
+import type { AuditTerms, Observation } from './observation.ts';
+import { check, fail } from './observation.ts';
+import { checkReceipt } from './receipt-rules.ts';
+import { RunBook } from './run-book.ts';
+import { SpeechBook } from './speech-book.ts';
+import { compareTables } from './table-rules.ts';
+import { TaskBook } from './task-book.ts';
+import { isEnd } from './task-facts.ts';
+
+export { AuditFailure, type AuditTerms, type Observation, type TableDump } from './observation.ts';
+
+const sweepMs = 1000;
+
+/**
+ * A second bookkeeping, of the log's entries, of what is said and heard, and of what containers really do. It shares no
+ * code with what it watches and throws an AuditFailure at the first thing that cannot be.
+ */
+export class Auditor {
+  readonly #terms: AuditTerms;
+  readonly #lines = new LineHashes();
+  readonly #money = new MoneyBook();
+  readonly #nodes = new NodeBook();
+  readonly #tasks: TaskBook;
+  readonly #speech: SpeechBook;
+  readonly #clients: ClientBook;
+  readonly #runs: RunBook;
+  readonly #limbo: LimboWatch;
+  readonly #uploads = new Set<string>();
+  /** Attempts whose program is known to have failed, and those known to have succeeded. */
+  readonly #ran = new Map<string, boolean>();
+  readonly #outcomes = { succeeded: 0, failed: 0, cancelled: 0, expired: 0 };
+  #rules: Ruleset | undefined;
+  #lastAt = 0;
+  #nowMs = 0;
+  #sweptMs = 0;
+  #observed = 0;
+
+  constructor(terms: AuditTerms) {
+    this.#terms = terms;
+    this.#tasks = new TaskBook(this.#money, this.#nodes);
+    this.#speech = new SpeechBook(this.#tasks, this.#nodes);
+    this.#clients = new ClientBook(this.#tasks);
+    this.#runs = new RunBook(this.#tasks, terms);
+    this.#limbo = new LimboWatch(this.#tasks, this.#nodes, terms);
+  }
+
+  observe(seen: Observation): void {
+    this.#observed += 1;
+    switch (seen.kind) {
+      case 'time':
+        return this.#pass(seen.atMs);
+      case 'committed':
+        this.#lines.append(seen.first, seen.lines);
+        for (const line of seen.lines) this.#take(parseEntry(line));
+        return;
+      case 'log':
+        return this.#lines.compare(seen.first, seen.lines);
+      case 'said':
+        if (seen.to === 'client') this.#clients.tell(seen.frame, this.#lines.size);
+        else this.#speech.say(seen.node, seen.session, seen.frame, this.#ruleset().leaseMs);
+        return;
+      case 'heard':
+        return this.#speech.hear(seen.node, seen.session, seen.frame, seen.genuine !== false, this.#nowMs);
+      case 'uploaded':
+        this.#uploads.add(`${seen.provider} ${seen.sha256} ${seen.sizeBytes}`);
+        return;
+      case 'container':
+        return this.#runs.observe(seen);
+      case 'lease':
+        return this.#runs.lease(seen);
+      case 'hands':
+        return this.#runs.hands(seen, this.#nowMs);
+      case 'ran':
+        this.#ran.set(`${seen.task}/${seen.attempt}/${seen.node}`, seen.succeeded);
+        return;
+      case 'stopped':
+        return this.#limbo.stop();
+      case 'restarted':
+        this.#limbo.start(this.#nowMs);
+        this.#lines.checkSize(seen.size);
+        this.#lines.checkDigest(seen.size, seen.stateHash);
+        if (seen.tables !== undefined) compareTables(seen.tables, this.#money, this.#tasks);
+        return;
+      case 'digest':
+        return this.#lines.checkDigest(seen.size, seen.stateHash);
+      case 'tables':
+        return compareTables(seen.tables, this.#money, this.#tasks);
+      case 'healed':
+        return this.#pass(seen.atMs);
+    }
+  }
+
+  /** After all has healed and had its time: nothing may be left open. */
+  finish(): void {
+    for (const [id, { state }] of this.#tasks.live)
+      check(isEnd(state), 'settled.tasks', () => `${id} is still ${state}`);
+    for (const id of this.#tasks.jobs.keys()) fail('settled.tasks', `${id} is not settled`);
+    for (const { id, holds } of this.#nodes.all.values())
+      check(holds.size === 0, 'settled.tasks', () => `${id} still holds ${[...holds.keys()].join()}`);
+    const open = this.#money.openHolds;
+    check(open === 0, 'settled.holds', () => `${open} holds are open`);
+    this.#runs.checkNoneLeft();
+    if (this.#terms.clientsPersist) this.#clients.checkClaims();
+  }
+
+  summary(): Record<string, number> {
+    return {
+      observations: this.#observed,
+      entries: this.#lines.size,
+      jobs: this.#tasks.consumers.size,
+      pays: this.#money.paid.size,
+      ...this.#outcomes,
+    };
+  }
+
+  #pass(atMs: number): void {
+    this.#nowMs = atMs;
+    if (atMs - this.#sweptMs < sweepMs) return;
+    this.#sweptMs = atMs;
+    this.#runs.sweep(atMs);
+    if (this.#rules !== undefined) this.#limbo.sweep(this.#rules, atMs);
+  }
+
+  #ruleset(): Ruleset {
+    return this.#rules ?? fail('log.shape', 'the log does not begin with its opening');
+  }
+
+  #take(entry: Entry): void {
+    check(
+      entry.at >= this.#lastAt,
+      'log.order',
+      () => `${entry.type} at ${entry.at} follows ${this.#lastAt}`,
+    );
+    this.#lastAt = entry.at;
+    if (entry.type === 'log.opened')
+      check(this.#rules === undefined, 'log.shape', () => 'the log is opened twice');
+    if (entry.type === 'log.opened' || entry.type === 'ruleset.changed') {
+      this.#rules = entry.ruleset;
+      return;
+    }
+    this.#book(entry, this.#ruleset());
+  }
+
+  #book(entry: Exclude<Entry, RulesEntry>, rules: Ruleset): void {
+    const { at } = entry;
+    const nowMs = this.#nowMs;
+    switch (entry.type) {
+      case 'account.opened':
+        return this.#money.open(entry.account);
+      case 'account.credited':
+        return this.#money.grant(entry.account, BigInt(entry.amountNano), entry.ref);
+      case 'node.joined':
+        return this.#nodes.join(entry.node, entry.provider, at, nowMs);
+      case 'node.offered':
+        check(
+          this.#money.has(entry.provider),
+          'log.shape',
+          () => `${entry.node}: no account ${entry.provider}`,
+        );
+        return this.#nodes.offer(entry.node, entry.provider, entry.offer, entry.accepting, at);
+      case 'node.status_changed':
+        return this.#nodes.changeStatus(entry, rules, nowMs);
+      case 'job.submitted':
+        return this.#tasks.submit(entry, at, rules, nowMs);
+      case 'job.cancelled':
+        return this.#tasks.cancel(entry.job, nowMs);
+      case 'task.ended':
+        return this.#tasks.endWithoutAttempt(entry.task, entry.outcome, entry.reason, at, nowMs);
+      case 'job.settled':
+        this.#tasks.settle(entry);
+        this.#speech.forget(entry.job);
+        for (const state of ['succeeded', 'failed', 'cancelled', 'expired'] as const)
+          this.#outcomes[state] += entry[state];
+        return;
+      case 'attempt.assigned':
+        return this.#tasks.assign(entry, nowMs);
+      case 'attempt.progressed':
+        this.#tasks.progress(entry.task, entry.attempt, entry.stage, at, nowMs).wordAt = at;
+        return;
+      case 'attempt.ended':
+        return this.#end(entry, rules, nowMs);
+      case 'attempt.released':
+        return this.#tasks.release(entry.task, entry.attempt, entry.node);
+      default:
+        fail('log.shape', `an entry of no known type: ${JSON.stringify(entry)}`);
+    }
+  }
+
+  #end(entry: AttemptEnded, rules: Ruleset, nowMs: number): void {
+    const { task, kind } = this.#tasks.endAttempt(entry, rules, nowMs);
+    const key = `${task.id}/${entry.attempt}`;
+    if (kind === 'receipt') {
+      const node = task.nodes.at(-1) ?? '';
+      const wasUploaded = (sha256: string, sizeBytes: number): boolean =>
+        this.#uploads.has(`${task.provider} ${sha256} ${sizeBytes}`);
+      checkReceipt(entry, task, node, {
+        heard: this.#speech.receiptsFor(task.id, entry.attempt),
+        nonce: this.#speech.nonceOf(task.id, entry.attempt),
+        wasUploaded,
+      });
+      const truth = this.#ran.get(`${key}/${node}`);
+      const isFalse = entry.then.kind === 'succeeded' && truth === false;
+      check(!isFalse, 'money.paid-unearned', () => `${key} is paid and its program failed`);
+    }
+    this.#ran.delete(key);
+  }
+}

@@ -1,0 +1,22 @@
+import type { Device, DeviceRequest } from './entry.ts';
+
+function versionAtLeast(have: string | undefined, wanted: string): boolean {
+  if (have === undefined) return false;
+  const [major = 0, minor = 0] = have.split('.').map(Number);
+  const [wantedMajor = 0, wantedMinor = 0] = wanted.split('.').map(Number);
+  return major === wantedMajor ? minor >= wantedMinor : major > wantedMajor;
+}
+
+/** Whether a device is what was asked for: healthy, and no less than each wish. */
+export function isWhatWasAsked(device: Device, wish: DeviceRequest): boolean {
+  const models = wish.models ?? [];
+  return (
+    device.health === 'healthy' &&
+    (wish.vendor === undefined || wish.vendor === device.vendor) &&
+    (models.length === 0 || models.some((model) => `${device.model}-`.startsWith(`${model}-`))) &&
+    device.memoryBytes >= (wish.memoryBytes ?? 0) &&
+    (wish.computeCapability === undefined ||
+      versionAtLeast(device.computeCapability, wish.computeCapability)) &&
+    (wish.cuda === undefined || versionAtLeast(device.cuda, wish.cuda))
+  );
+}

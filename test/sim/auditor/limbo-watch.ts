@@ -1,0 +1,63 @@
+import type { Ruleset } from './entry.ts';
+import type { NodeBook } from './node-book.ts';
+import type { AuditTerms } from './observation.ts';
+import { check } from './observation.ts';
+import type { TaskBook } from './task-book.ts';
+import { isActive, isEnd, stageLimitMs } from './task-facts.ts';
+
+/** While the coordinator runs, everything that is not over moves on within its time. */
+export class LimboWatch {
+  readonly #tasks: TaskBook;
+  readonly #nodes: NodeBook;
+  readonly #slackMs: number;
+  /** Since when the coordinator runs without a break. */
+  #upSinceMs: number | undefined = 0;
+
+  constructor(tasks: TaskBook, nodes: NodeBook, { slackMs }: AuditTerms) {
+    this.#tasks = tasks;
+    this.#nodes = nodes;
+    this.#slackMs = slackMs;
+  }
+
+  start(nowMs: number): void {
+    this.#upSinceMs = nowMs;
+  }
+
+  stop(): void {
+    this.#upSinceMs = undefined;
+  }
+
+  sweep(rules: Ruleset, nowMs: number): void {
+    const upSinceMs = this.#upSinceMs;
+    if (upSinceMs === undefined) return;
+    const waited = (sinceMs: number): number => nowMs - Math.max(sinceMs, upSinceMs);
+    for (const task of this.#tasks.live.values()) {
+      const { id, state, attempt, changedMs, job } = task;
+      if (isEnd(state)) continue;
+      if (isActive(state)) {
+        const limitMs = stageLimitMs(task, rules) + this.#slackMs;
+        check(
+          waited(changedMs) <= limitMs,
+          'task.limbo',
+          () => `${id}/${attempt} is ${state} for ${waited(changedMs)} ms`,
+        );
+      } else if (attempt === 0) {
+        const limitMs = job.terms.queueTimeoutMs + this.#slackMs;
+        check(
+          waited(job.submittedMs) <= limitMs,
+          'task.limbo',
+          () => `${id} waits for ${waited(job.submittedMs)} ms`,
+        );
+      }
+    }
+    const silenceMs = rules.leaseMs + rules.lostMarginMs + this.#slackMs;
+    for (const { id, status, heardMs } of this.#nodes.all.values()) {
+      const isOut = status === 'lost' || status === 'gone';
+      check(
+        isOut || waited(heardMs) <= silenceMs,
+        'node.lost-late',
+        () => `${id} is ${status} and silent for ${waited(heardMs)} ms`,
+      );
+    }
+  }
+}

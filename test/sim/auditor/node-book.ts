@@ -1,0 +1,167 @@
+import { isWhatWasAsked } from './device-match.ts';
+import type { AttemptAssigned, JobTerms, Offer, Ruleset, StatusChanged } from './entry.ts';
+import { priceAnHour } from './money-book.ts';
+import { check, fail } from './observation.ts';
+
+/** From the design: joining → ready ⇄ cordoned → draining → gone, with unknown (silent) before lost; who is lost or gone may return. */
+const moves: Readonly<Record<string, readonly string[]>> = {
+  joining: ['ready', 'cordoned'],
+  ready: ['cordoned', 'draining', 'unknown'],
+  cordoned: ['ready', 'draining', 'unknown'],
+  draining: ['gone', 'unknown'],
+  unknown: ['ready', 'cordoned', 'draining', 'lost'],
+  lost: ['ready', 'cordoned', 'draining', 'gone'],
+  gone: ['ready', 'cordoned'],
+};
+/** The operator's wish may change while the node stays where it is. */
+const wishes = ['operator_cordoned', 'operator_uncordoned', 'operator_drained'];
+
+interface Holding {
+  readonly attempt: number;
+  readonly terms: JobTerms;
+  readonly devices: readonly string[];
+}
+
+export interface NodeFacts {
+  readonly id: string;
+  provider: string;
+  status: string;
+  offer: Offer | undefined;
+  accepting: boolean;
+  /** What it was given and has not let go of, by task. */
+  readonly holds: Map<string, Holding>;
+  /** The log's own time of the last entry that a word of the node led to. */
+  wordAt: number;
+  /** True time until which acknowledgements that were sent let its agent run what it has. */
+  leaseUntilMs: number;
+  /** True time at which any frame of it was last read. */
+  heardMs: number;
+}
+
+/** Nodes, and what each has been given. */
+export class NodeBook {
+  readonly all = new Map<string, NodeFacts>();
+
+  get(id: string): NodeFacts {
+    return this.all.get(id) ?? fail('log.shape', `there is no node ${id}`);
+  }
+
+  join(id: string, provider: string, at: number, nowMs: number): void {
+    check(!this.all.has(id), 'node.state', () => `${id} joins twice`);
+    this.all.set(id, {
+      id,
+      provider,
+      status: 'joining',
+      offer: undefined,
+      accepting: false,
+      holds: new Map(),
+      wordAt: at,
+      leaseUntilMs: 0,
+      heardMs: nowMs,
+    });
+  }
+
+  offer(id: string, provider: string, offer: Offer, accepting: boolean, at: number): void {
+    const node = this.get(id);
+    node.provider = provider;
+    node.offer = offer;
+    node.accepting = accepting;
+    node.wordAt = at;
+  }
+
+  changeStatus(event: StatusChanged, rules: Ruleset, nowMs: number): void {
+    const node = this.get(event.node);
+    const { to, cause, at } = event;
+    const stays = to === node.status && (wishes.includes(cause) || cause.startsWith('owner_'));
+    const allowed = stays || (moves[node.status]?.includes(to) ?? false);
+    check(allowed, 'node.state', () => `${node.id} goes from ${node.status} to ${to} (${cause})`);
+    if (to === 'lost' || to === 'gone')
+      check(node.holds.size === 0, 'node.occupied', () => `${node.id} is ${to} and holds attempts`);
+    if (to === 'lost') this.#checkLost(node, at, rules, nowMs);
+    if (to === 'unknown' && cause === 'silent')
+      check(at - node.wordAt >= rules.unknownAfterMs, 'node.lost-early', () => `${node.id} spoke just now`);
+    if (to === 'ready')
+      check(node.accepting, 'node.state', () => `${node.id} is ready and its owner takes no work`);
+    node.status = to;
+    if (cause === 'connected' || cause.startsWith('owner_')) node.wordAt = at;
+  }
+
+  /** Its attempts are given away now, so nothing may let the agent run them any more. */
+  #checkLost(node: NodeFacts, at: number, rules: Ruleset, nowMs: number): void {
+    const silentMs = at - node.wordAt;
+    check(
+      silentMs >= rules.leaseMs + rules.lostMarginMs,
+      'node.lost-early',
+      () => `${node.id} is lost after a silence of ${silentMs} ms by the log`,
+    );
+    check(
+      nowMs >= node.leaseUntilMs,
+      'node.lost-early',
+      () => `${node.id} is lost ${node.leaseUntilMs - nowMs} ms before the lease that was acknowledged ends`,
+    );
+  }
+
+  /** The node is given an attempt: it must be willing, fit, and have room beside all that it holds. */
+  assign(event: AttemptAssigned, terms: JobTerms): NodeFacts {
+    const node = this.get(event.node);
+    const { offer, holds } = node;
+    const what = `${event.task}/${event.attempt} on ${node.id}`;
+    if (offer === undefined) return fail('capacity.terms', `${what}: it offers nothing`);
+    check(node.status === 'ready' && node.accepting, 'node.state', () => `${what}: it is ${node.status}`);
+    check(!holds.has(event.task), 'capacity.room', () => `${what}: it holds another attempt of the task`);
+    this.#checkWishes(node, offer, event, terms);
+    holds.set(event.task, { attempt: event.attempt, terms, devices: event.devices });
+    const sum = { slots: 0, cpu: 0, memory: 0, disk: 0 };
+    for (const { terms: each } of holds.values()) {
+      sum.slots += 1;
+      sum.cpu += each.resources.cpuMilli;
+      sum.memory += each.resources.memoryBytes;
+      sum.disk += each.resources.diskBytes;
+    }
+    const fits =
+      sum.slots <= offer.slots &&
+      sum.cpu <= offer.cpuMilli &&
+      sum.memory <= offer.memoryBytes &&
+      sum.disk <= offer.diskBytes;
+    check(fits, 'capacity.room', () => `${what}: ${JSON.stringify(sum)} of ${JSON.stringify(offer)}`);
+    return node;
+  }
+
+  #checkWishes(node: NodeFacts, offer: Offer, event: AttemptAssigned, terms: JobTerms): void {
+    const what = `${event.task}/${event.attempt} on ${node.id}`;
+    const { providers, excludeProviders, needsRoot } = terms;
+    const { devices: wish } = terms.resources;
+    const isWelcome =
+      (providers.length === 0 || providers.includes(node.provider)) &&
+      !excludeProviders.includes(node.provider) &&
+      (offer.allowRoot || !needsRoot);
+    check(isWelcome, 'capacity.terms', () => `${what}: against the wishes of consumer or owner`);
+    const rate = priceAnHour(offer, terms.resources);
+    check(`${rate}` === event.rateNano, 'money.price', () => `${what} at ${event.rateNano}, asked ${rate}`);
+    check(rate <= BigInt(terms.maxRateNano), 'capacity.terms', () => `${what}: above the ceiling`);
+    const given = event.devices;
+    const count = new Set(given).size;
+    check(
+      count === given.length && count === (wish?.count ?? 0),
+      'capacity.device',
+      () => `${what}: given ${given.join()}, asked for ${wish?.count ?? 0}`,
+    );
+    for (const id of given) {
+      const device = offer.devices.find((each) => each.id === id);
+      const good = device !== undefined && wish !== undefined && isWhatWasAsked(device, wish);
+      check(good, 'capacity.device', () => `${what}: ${id} is not what was asked for`);
+      for (const [task, other] of node.holds)
+        check(!other.devices.includes(id), 'capacity.device', () => `${what}: ${id} is held by ${task}`);
+    }
+  }
+
+  release(id: string, task: string, attempt: number): void {
+    const node = this.get(id);
+    check(
+      node.holds.get(task)?.attempt === attempt,
+      'node.occupied',
+      () => `${id} lets go of ${task}/${attempt}, which it does not hold`,
+    );
+    node.holds.delete(task);
+  }
+}

@@ -1,0 +1,51 @@
+import type { AttemptEnded } from './entry.ts';
+import { check, fail } from './observation.ts';
+import type { HeardReceipt } from './speech-book.ts';
+import type { TaskFacts } from './task-facts.ts';
+
+interface Evidence {
+  readonly heard: readonly HeardReceipt[];
+  /** That was told with the assignment. */
+  readonly nonce: string | undefined;
+  readonly wasUploaded: (sha256: string, sizeBytes: number) => boolean;
+}
+
+/** Reasons that the entry may give for a receipt as it was heard. */
+function fitting(receipt: HeardReceipt, node: string, evidence: Evidence): readonly string[] {
+  const { exitCode = 0, nonce, oomKilled, outputs, reason, saysNode } = receipt;
+  const holds =
+    saysNode === node &&
+    nonce === evidence.nonce &&
+    (reason !== 'completed' || (exitCode === 0 && !oomKilled));
+  if (!holds) return ['agent_failed'];
+  if (reason !== 'completed' || outputs.length === 0) return [reason];
+  const hasAll = outputs.every(({ sha256, sizeBytes }) => evidence.wasUploaded(sha256, sizeBytes));
+  // What is missing when the receipt is judged may have come when its entry is durable.
+  return hasAll ? [reason, 'upload_failed'] : ['upload_failed'];
+}
+
+/** An attempt ends by a receipt that its own node sent, for the reason that it gives or because it does not hold. */
+export function checkReceipt(entry: AttemptEnded, task: TaskFacts, node: string, evidence: Evidence): void {
+  const what = `${entry.task}/${entry.attempt} ended as ${entry.reason}`;
+  const own = evidence.heard.filter((receipt) => receipt.node === node);
+  const receipt = own.find((each) => fitting(each, node, evidence).includes(entry.reason));
+  if (receipt === undefined)
+    return fail(
+      'receipt.source',
+      `${what}; ${node} sent ${JSON.stringify(own)}, nonce ${evidence.nonce ?? 'none'}`,
+    );
+  check(
+    receipt.exitCode === entry.exitCode,
+    'receipt.source',
+    () => `${what} with ${entry.exitCode ?? 'no'} exit code`,
+  );
+  if (entry.then.kind !== 'succeeded') return;
+  const { runTimeoutMs, stopGraceMs } = task.job.terms;
+  const since = task.runningAt > 0 && task.runningAt < entry.at ? task.runningAt : task.assignedAt;
+  const { meteredMs } = entry.then;
+  const isDue = own.some(
+    ({ claimedMs }) =>
+      meteredMs === Math.max(0, Math.min(claimedMs, entry.at - since, runTimeoutMs + stopGraceMs)),
+  );
+  check(isDue, 'money.price', () => `${what} and is metered ${meteredMs} ms`);
+}

@@ -1,0 +1,74 @@
+import type { AttemptEnded, JobTerms } from './entry.ts';
+import { check } from './observation.ts';
+
+/** Whose fault each reason is, from the contract of reasons; what is not here ends no attempt. */
+const faults: Readonly<Record<string, 'nobody' | 'consumer' | 'provider'>> = {
+  completed: 'nobody',
+  stopped: 'nobody',
+  exit_nonzero: 'consumer',
+  oom_killed: 'consumer',
+  pids_exhausted: 'consumer',
+  disk_full: 'consumer',
+  run_timeout: 'consumer',
+  output_missing: 'consumer',
+  output_too_large: 'consumer',
+  output_invalid: 'consumer',
+  image_not_found: 'consumer',
+  start_failed: 'consumer',
+  image_pull_failed: 'provider',
+  pull_timeout: 'provider',
+  input_unavailable: 'provider',
+  start_timeout: 'provider',
+  upload_failed: 'provider',
+  engine_lost: 'provider',
+  lease_lapsed: 'provider',
+  refused: 'provider',
+  agent_failed: 'provider',
+  node_lost: 'provider',
+  assignment_timeout: 'provider',
+  upload_timeout: 'provider',
+};
+const names: Readonly<Record<string, string>> = { run_timeout: 'timeout', oom_killed: 'oom' };
+const neverRetried = ['image_not_found'];
+const mostAttempts = 10_000;
+
+export interface Tries {
+  /** Attempts so far that ended so and were tried again. */
+  own: number;
+  provider: number;
+  free: number;
+}
+
+/** What must follow an attempt that failed: `own`, `provider` or `free` when it is tried again, and `none` when that was all. */
+function dueRetry(terms: JobTerms, tries: Tries, event: AttemptEnded): 'own' | 'provider' | 'free' | 'none' {
+  if (event.attempt >= mostAttempts) return 'none';
+  const fault = faults[event.reason];
+  if (fault === 'provider') return tries.provider < terms.providerLost ? 'provider' : 'none';
+  if (fault !== 'consumer') return 'free';
+  if (tries.own + 1 >= terms.maxAttempts || neverRetried.includes(event.reason)) return 'none';
+  if (!terms.retryOn.includes(names[event.reason] ?? 'error')) return 'none';
+  const codes = terms.retryExitCodes;
+  const isCovered =
+    event.reason !== 'exit_nonzero' || codes.length === 0 || codes.includes(event.exitCode ?? -1);
+  return isCovered ? 'own' : 'none';
+}
+
+/** The task was tried again when its budgets allow it and only then, after a pause between half and all of what is due. */
+export function checkRetry(terms: JobTerms, tries: Tries, event: AttemptEnded): void {
+  const { then } = event;
+  const what = `${event.task}/${event.attempt} ended as ${event.reason}`;
+  check(Object.hasOwn(faults, event.reason), 'task.retry', () => `${what}, which ends no attempt`);
+  if (then.kind === 'succeeded') return;
+  const due = dueRetry(terms, tries, event);
+  const done = then.kind === 'requeued' ? then.budget : 'none';
+  check(done === due, 'task.retry', () => `${what} and costs ${done}; due is ${due}`);
+  if (then.kind !== 'requeued' || due === 'none') return;
+  tries[due] += 1;
+  const full = Math.min(terms.backoffMaxMs, terms.backoffInitialMs * 2 ** Math.min(30, tries[due] - 1));
+  const pauseMs = then.notBefore - event.at;
+  check(
+    pauseMs >= Math.ceil(full / 2) - 1 && pauseMs <= full,
+    'task.retry',
+    () => `${what} and pauses ${pauseMs} of ${full} ms`,
+  );
+}

@@ -1,0 +1,153 @@
+import type { AuditTerms, Observation } from './observation.ts';
+import { check, fail } from './observation.ts';
+import type { TaskBook } from './task-book.ts';
+
+type Container = Extract<Observation, { kind: 'container' }>;
+
+interface Running {
+  readonly task: string;
+  readonly attempt: number;
+  readonly machine: Machine;
+  readonly devices: readonly string[];
+  readonly sinceMs: number;
+  /** Longest that its job lets it run, its grace included. */
+  readonly limitMs: number;
+  readonly graceMs: number;
+}
+
+interface Machine {
+  readonly name: string;
+  readonly running: Map<string, Running>;
+  /** What was told of its leases: of single attempts, or of all ('/0'). */
+  readonly leases: Map<string, number>;
+  isFree: boolean;
+  freeSinceMs: number;
+}
+
+/** What containers really do, whatever the log says of it. */
+export class RunBook {
+  readonly #tasks: TaskBook;
+  readonly #terms: AuditTerms;
+  readonly #machines = new Map<string, Machine>();
+  readonly #byTask = new Map<string, Set<Running>>();
+
+  constructor(tasks: TaskBook, terms: AuditTerms) {
+    this.#tasks = tasks;
+    this.#terms = terms;
+  }
+
+  get running(): number {
+    let count = 0;
+    for (const { size } of this.#byTask.values()) count += size;
+    return count;
+  }
+
+  observe(change: Container): void {
+    const machine = this.#machine(change.node, change.instance);
+    if (change.change === 'started') this.#start(machine, change);
+    else this.#end(machine, change);
+  }
+
+  lease({ node, instance, task, attempt, untilMs }: Extract<Observation, { kind: 'lease' }>): void {
+    this.#machine(node, instance).leases.set(`${task}/${attempt}`, untilMs);
+  }
+
+  hands({ node, instance, free }: Extract<Observation, { kind: 'hands' }>, nowMs: number): void {
+    const machine = this.#machine(node, instance);
+    if (free && !machine.isFree) machine.freeSinceMs = nowMs;
+    machine.isFree = free;
+  }
+
+  #start(machine: Machine, { task, attempt, node, devices, atMs }: Container): void {
+    const what = `${task}/${attempt} on ${machine.name}`;
+    const facts = this.#tasks.find(task);
+    if (facts?.nodes[attempt - 1] !== node)
+      return fail('run.unassigned', `${what} runs, and the log does not give it there`);
+    check(!machine.running.has(`${task}/${attempt}`), 'run.twice', () => `${what} runs in two containers`);
+    for (const other of machine.running.values())
+      for (const device of devices)
+        check(
+          !other.devices.includes(device),
+          'run.device',
+          () => `${what} and ${other.task} both use ${device}`,
+        );
+    for (const other of this.#byTask.get(task) ?? []) this.#checkTwo(other, attempt, atMs);
+    const terms = 'job' in facts ? facts.job.terms : undefined;
+    const graceMs = terms?.stopGraceMs ?? 0;
+    const limitMs = (terms?.runTimeoutMs ?? 0) + graceMs;
+    const running = { task, attempt, machine, devices, sinceMs: atMs, limitMs, graceMs };
+    machine.running.set(`${task}/${attempt}`, running);
+    const ofTask = this.#byTask.get(task) ?? new Set<Running>();
+    this.#byTask.set(task, ofTask.add(running));
+  }
+
+  /**
+   * A task runs twice at once only where its older attempt was given up while its node was still heard: by a clock of
+   * the coordinator, by the node's own word, or by a cancel. Never because the node was thought to be lost.
+   */
+  #checkTwo(older: Running, attempt: number, nowMs: number): void {
+    if (older.attempt === attempt) return;
+    const first = Math.min(older.attempt, attempt);
+    const wasLost = this.#tasks.find(older.task)?.ends[first - 1] === 'lost';
+    const untilMs = this.#leaseOf(older);
+    const isLeased = untilMs !== undefined && untilMs > nowMs;
+    check(
+      !(wasLost && isLeased),
+      'run.twice',
+      () => `${older.task}/${attempt} starts while ${older.attempt} has its lease`,
+    );
+  }
+
+  #leaseOf({ task, attempt, machine }: Running): number | undefined {
+    return machine.leases.get(`${task}/${attempt}`) ?? machine.leases.get('/0');
+  }
+
+  #end(machine: Machine, { task, attempt }: Container): void {
+    const running = machine.running.get(`${task}/${attempt}`);
+    if (running === undefined) return;
+    machine.running.delete(`${task}/${attempt}`);
+    const ofTask = this.#byTask.get(task);
+    ofTask?.delete(running);
+    if (ofTask?.size === 0) this.#byTask.delete(task);
+  }
+
+  /** Nothing runs beyond its lease or its clock while its agent can act. */
+  sweep(nowMs: number): void {
+    for (const machine of this.#machines.values()) {
+      if (!machine.isFree) continue;
+      for (const running of machine.running.values()) {
+        const allowedMs = this.#terms.overrunMs + running.graceMs;
+        if (nowMs - machine.freeSinceMs <= allowedMs) continue;
+        const what = `${running.task}/${running.attempt} on ${machine.name}`;
+        const untilMs = this.#leaseOf(running) ?? Number.POSITIVE_INFINITY;
+        check(
+          nowMs <= untilMs + allowedMs,
+          'run.lease',
+          () => `${what} runs ${nowMs - untilMs} ms after its lease`,
+        );
+        const ranMs = nowMs - running.sinceMs;
+        check(
+          ranMs <= running.limitMs + allowedMs,
+          'run.clock',
+          () => `${what} has run ${ranMs} of ${running.limitMs} ms`,
+        );
+      }
+    }
+  }
+
+  checkNoneLeft(): void {
+    for (const { name, running } of this.#machines.values())
+      for (const { task, attempt } of running.values())
+        fail('settled.containers', `${task}/${attempt} still runs on ${name}`);
+  }
+
+  #machine(node: string, instance: number): Machine {
+    const name = `${node}#${instance}`;
+    let machine = this.#machines.get(name);
+    if (machine === undefined) {
+      machine = { name, running: new Map(), leases: new Map(), isFree: true, freeSinceMs: 0 };
+      this.#machines.set(name, machine);
+    }
+    return machine;
+  }
+}

@@ -1,0 +1,255 @@
+import { jobOf, parseFrame } from './entry.ts';
+import type { NodeBook } from './node-book.ts';
+import { check, fail } from './observation.ts';
+import type { TaskBook } from './task-book.ts';
+import { stages } from './task-facts.ts';
+
+interface Report {
+  readonly id: number;
+  readonly task: string;
+  readonly attempt: number;
+  /** Empty for a receipt. */
+  readonly stage: string;
+}
+
+/** A receipt as it came in. */
+export interface HeardReceipt {
+  /** Of the session. */
+  readonly node: string;
+  /** Whose receipt it says that it is. */
+  readonly saysNode: string;
+  readonly nonce: string;
+  readonly reason: string;
+  readonly exitCode: number | undefined;
+  readonly oomKilled: boolean;
+  readonly claimedMs: number;
+  readonly outputs: readonly { readonly sha256: string; readonly sizeBytes: number }[];
+}
+
+interface SessionFacts {
+  readonly node: string;
+  readonly reports: Report[];
+  readonly heartbeats: Map<number, number>;
+  helloMs: number | undefined;
+  ackedHeartbeat: number;
+  ackedReport: number;
+}
+
+type Ref = { readonly task: string; readonly attempt: number };
+type Item = Ref & {
+  readonly kind: string;
+  readonly id: number;
+  readonly stage?: string;
+  readonly receipt?: Wire;
+};
+interface Wire {
+  readonly node: string;
+  readonly task: string;
+  readonly attempt: number;
+  readonly nonce: string;
+  readonly reason: string;
+  readonly exitCode?: number;
+  readonly oomKilled: boolean;
+  readonly startedAt?: number;
+  readonly finishedAt?: number;
+  readonly outputs: HeardReceipt['outputs'];
+}
+
+/** What was said to the coordinator and by it. Everything that it says must rest on what is durable. */
+export class SpeechBook {
+  readonly #tasks: TaskBook;
+  readonly #nodes: NodeBook;
+  readonly #sessions = new Map<string, SessionFacts>();
+  /** Receipts and nonces by job, then by attempt; they go with the job. */
+  readonly #receipts = new Map<string, Map<string, HeardReceipt[]>>();
+  readonly #nonces = new Map<string, Map<string, string>>();
+
+  constructor(tasks: TaskBook, nodes: NodeBook) {
+    this.#tasks = tasks;
+    this.#nodes = nodes;
+  }
+
+  hear(node: string, session: string, value: unknown, genuine: boolean, nowMs: number): void {
+    const frame = parseFrame(value);
+    if (frame === undefined) return;
+    const facts = this.#session(node, session);
+    const known = this.#nodes.all.get(node);
+    if (known !== undefined) known.heardMs = nowMs;
+    if (frame['type'] === 'hello') facts.helloMs = nowMs;
+    if (frame['type'] === 'heartbeat') facts.heartbeats.set(Number(frame['n']), nowMs);
+    if (frame['type'] !== 'report' || !Array.isArray(frame['items'])) return;
+    for (const item of frame['items'] as readonly Item[]) this.#hearItem(node, facts, item, genuine);
+  }
+
+  #hearItem(node: string, facts: SessionFacts, item: Item, genuine: boolean): void {
+    if (item.kind === 'progress') {
+      const { id, task, attempt, stage = '' } = item;
+      facts.reports.push({ id, task, attempt, stage });
+      return;
+    }
+    const { receipt } = item;
+    if (receipt === undefined) return;
+    const { task, attempt, startedAt, finishedAt } = receipt;
+    facts.reports.push({ id: item.id, task, attempt, stage: '' });
+    if (!genuine || !this.#tasks.jobs.has(jobOf(task))) return;
+    const ofJob = this.#receipts.get(jobOf(task)) ?? new Map<string, HeardReceipt[]>();
+    this.#receipts.set(jobOf(task), ofJob);
+    const list = ofJob.get(`${task}/${attempt}`) ?? [];
+    ofJob.set(`${task}/${attempt}`, list);
+    const ran = startedAt === undefined || finishedAt === undefined ? 0 : finishedAt - startedAt;
+    list.push({
+      node,
+      saysNode: receipt.node,
+      nonce: receipt.nonce,
+      reason: receipt.reason,
+      exitCode: receipt.exitCode,
+      oomKilled: receipt.oomKilled,
+      claimedMs: Math.max(0, ran),
+      outputs: receipt.outputs,
+    });
+  }
+
+  receiptsFor(task: string, attempt: number): readonly HeardReceipt[] {
+    return this.#receipts.get(jobOf(task))?.get(`${task}/${attempt}`) ?? [];
+  }
+
+  /** The secret that was told with the assignment; undefined when it was never told. */
+  nonceOf(task: string, attempt: number): string | undefined {
+    return this.#nonces.get(jobOf(task))?.get(`${task}/${attempt}`);
+  }
+
+  forget(job: string): void {
+    this.#receipts.delete(job);
+    this.#nonces.delete(job);
+  }
+
+  say(node: string, session: string, value: unknown, leaseMs: number): void {
+    const frame = parseFrame(value);
+    if (frame === undefined) return;
+    const facts = this.#session(node, session);
+    switch (frame['type']) {
+      case 'welcome':
+        this.#sayWelcome(node, session, facts, frame);
+        break;
+      case 'assign':
+        for (const each of frame['assignments'] as readonly (Ref & { readonly nonce: string })[])
+          this.#sayAssignment(node, each);
+        break;
+      case 'stop':
+        for (const { task, attempt } of frame['attempts'] as readonly Ref[])
+          check(
+            !this.#tasks.isCurrent(task, attempt, node),
+            'said.stop',
+            () => `${node} is told to stop ${task}/${attempt}, which the log wants there`,
+          );
+        break;
+      case 'ack':
+        this.#sayAck(node, facts, Number(frame['report']), Number(frame['heartbeat']), leaseMs);
+        break;
+    }
+  }
+
+  #sayWelcome(
+    node: string,
+    session: string,
+    facts: SessionFacts,
+    frame: Readonly<Record<string, unknown>>,
+  ): void {
+    // It takes the place of every older session of the node.
+    for (const [name, other] of this.#sessions)
+      if (other.node === node && name !== session) this.#sessions.delete(name);
+    const known = this.#nodes.all.get(node);
+    const isThere = known !== undefined && ['ready', 'cordoned', 'draining', 'gone'].includes(known.status);
+    check(isThere, 'said.welcome', () => `${node} is welcomed and is ${known?.status ?? 'not in the log'}`);
+    const told = new Set<string>();
+    for (const { task, attempt } of frame['desired'] as readonly Ref[]) {
+      told.add(task);
+      const isWanted = this.#tasks.isCurrent(task, attempt, node);
+      check(isWanted, 'said.welcome', () => `${task}/${attempt} is not to run on ${node}`);
+    }
+    for (const task of known?.holds.keys() ?? []) {
+      const attempt = known?.holds.get(task)?.attempt ?? 0;
+      const isLeftOut = this.#tasks.isCurrent(task, attempt, node) && !told.has(task);
+      check(!isLeftOut, 'said.welcome', () => `${node} is not told that it should run ${task}/${attempt}`);
+    }
+    if (known !== undefined && facts.helloMs !== undefined)
+      known.leaseUntilMs = Math.max(known.leaseUntilMs, facts.helloMs + Number(frame['leaseMs']));
+  }
+
+  #sayAssignment(node: string, { task, attempt, nonce }: Ref & { readonly nonce: string }): void {
+    const where = this.#tasks.find(task)?.nodes[attempt - 1];
+    check(
+      where === node,
+      'said.assignment',
+      () => `${node} is sent ${task}/${attempt}, which the log does not give it`,
+    );
+    const ofJob = this.#nonces.get(jobOf(task)) ?? new Map<string, string>();
+    const known = ofJob.get(`${task}/${attempt}`);
+    check(
+      known === undefined || known === nonce,
+      'said.assignment',
+      () => `${task}/${attempt} has two nonces`,
+    );
+    if (this.#tasks.jobs.has(jobOf(task)))
+      this.#nonces.set(jobOf(task), ofJob.set(`${task}/${attempt}`, nonce));
+  }
+
+  /** Reports up to `report` are durable, or what they say no longer matters; leases run from when the heartbeat came. */
+  #sayAck(node: string, facts: SessionFacts, report: number, heartbeat: number, leaseMs: number): void {
+    if (heartbeat !== facts.ackedHeartbeat) {
+      const heardMs = facts.heartbeats.get(heartbeat);
+      if (heardMs === undefined)
+        return fail('said.acknowledgement', `${node}: heartbeat ${heartbeat} never came`);
+      for (const n of facts.heartbeats.keys()) if (n <= heartbeat) facts.heartbeats.delete(n);
+      facts.ackedHeartbeat = heartbeat;
+      const known = this.#nodes.get(node);
+      known.leaseUntilMs = Math.max(known.leaseUntilMs, heardMs + leaseMs);
+    }
+    if (report === facts.ackedReport) return;
+    let newest = facts.ackedReport;
+    for (let next = facts.reports[0]; next !== undefined && next.id <= report; next = facts.reports[0]) {
+      facts.reports.shift();
+      newest = Math.max(newest, next.id);
+      this.#checkDurable(node, next);
+    }
+    check(newest === report, 'said.acknowledgement', () => `${node}: report ${report} never came`);
+    facts.ackedReport = report;
+  }
+
+  #checkDurable(node: string, { task, attempt, stage }: Report): void {
+    const what = `${task}/${attempt} ${stage === '' ? 'finished' : stage} on ${node}`;
+    const isCurrent = this.#tasks.isCurrent(task, attempt, node);
+    if (stage === '') {
+      const isHeld = this.#nodes.all.get(node)?.holds.get(task)?.attempt === attempt;
+      check(
+        !isCurrent && !isHeld,
+        'said.acknowledgement',
+        () => `${what} is acknowledged and not in the log`,
+      );
+      return;
+    }
+    const known = stages.findIndex((each) => each === this.#tasks.live.get(task)?.state);
+    const told = stages.findIndex((each) => each === stage);
+    check(
+      !isCurrent || known >= told,
+      'said.acknowledgement',
+      () => `${what} is acknowledged and not in the log`,
+    );
+  }
+
+  #session(node: string, name: string): SessionFacts {
+    let facts = this.#sessions.get(name);
+    if (facts === undefined) {
+      facts = {
+        node,
+        reports: [],
+        heartbeats: new Map(),
+        helloMs: undefined,
+        ackedHeartbeat: 0,
+        ackedReport: 0,
+      };
+      this.#sessions.set(name, facts);
+    }
+    return facts;
+  }
+}

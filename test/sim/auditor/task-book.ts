@@ -1,0 +1,266 @@
+import type { AttemptAssigned, AttemptEnded, JobSettled, JobTerms, Ruleset } from './entry.ts';
+import type { MoneyBook } from './money-book.ts';
+import { priceOfRun } from './money-book.ts';
+import type { NodeBook, NodeFacts } from './node-book.ts';
+import { check, fail } from './observation.ts';
+import { checkRetry } from './retry-rules.ts';
+import {
+  type EndKind,
+  isActive,
+  isEnd,
+  type JobFacts,
+  type PastTask,
+  stageClocks,
+  stageLimitMs,
+  stages,
+  type TaskFacts,
+  waitingTask,
+} from './task-facts.ts';
+
+/** Jobs, tasks and attempts as the log tells them. */
+export class TaskBook {
+  readonly live = new Map<string, TaskFacts>();
+  readonly jobs = new Map<string, JobFacts>();
+  /** Consumer of every job there ever was. */
+  readonly consumers = new Map<string, string>();
+  readonly past = new Map<string, PastTask>();
+  readonly #money: MoneyBook;
+  readonly #nodes: NodeBook;
+
+  constructor(money: MoneyBook, nodes: NodeBook) {
+    this.#money = money;
+    this.#nodes = nodes;
+  }
+
+  /** Live or settled; undefined when the log has no such task. */
+  find(task: string): TaskFacts | PastTask | undefined {
+    return this.live.get(task) ?? this.past.get(task);
+  }
+
+  isCurrent(task: string, attempt: number, node: string): boolean {
+    const facts = this.live.get(task);
+    return facts?.attempt === attempt && isActive(facts.state) && facts.nodes.at(-1) === node;
+  }
+
+  submit(terms: JobTerms, at: number, rules: Ruleset, nowMs: number): void {
+    const { job: id, consumer, tasks: count } = terms;
+    check(!this.consumers.has(id), 'job.state', () => `${id} is submitted twice`);
+    check(count >= 1 && count <= rules.maxTasksPerJob, 'job.state', () => `${id} has ${count} tasks`);
+    const tasks: TaskFacts[] = [];
+    const job: JobFacts = { terms, submittedAt: at, submittedMs: nowMs, tasks, isCancelled: false };
+    for (let index = 0; index < count; index++) {
+      const task = waitingTask(job, index, nowMs);
+      tasks.push(task);
+      this.live.set(task.id, task);
+    }
+    this.jobs.set(id, job);
+    this.consumers.set(id, consumer);
+    this.#money.hold(
+      consumer,
+      tasks.map((task) => task.id),
+      BigInt(terms.holdNano),
+    );
+    let liveTasks = 0;
+    for (const task of this.live.values())
+      if (task.job.terms.consumer === consumer && !isEnd(task.state)) liveTasks += 1;
+    check(
+      liveTasks <= rules.maxLiveTasksPerAccount,
+      'job.state',
+      () => `${consumer} has ${liveTasks} live tasks`,
+    );
+  }
+
+  cancel(id: string, nowMs: number): void {
+    const job = this.#job(id);
+    check(
+      job.tasks.some(({ state }) => !isEnd(state)),
+      'job.state',
+      () => `${id} is cancelled with nothing live`,
+    );
+    job.isCancelled = true;
+    for (const task of job.tasks) {
+      if (isEnd(task.state)) continue;
+      if (isActive(task.state)) task.ends.push('cancelled');
+      this.#end(task, 'cancelled', nowMs);
+      this.#money.release(task.id);
+    }
+  }
+
+  endWithoutAttempt(id: string, outcome: string, reason: string, at: number, nowMs: number): void {
+    const task = this.get(id);
+    const { terms, submittedAt } = task.job;
+    const isDue = task.state === 'queued' && task.attempt === 0 && at >= submittedAt + terms.queueTimeoutMs;
+    check(
+      outcome === 'expired' && reason === 'queue_timeout' && isDue,
+      'task.state',
+      () => `${id}, ${task.state} after ${task.attempt} attempts, is ${outcome} (${reason})`,
+    );
+    this.#end(task, 'expired', nowMs);
+    this.#money.release(id);
+  }
+
+  settle(event: JobSettled): void {
+    const job = this.#job(event.job);
+    for (const state of ['succeeded', 'failed', 'cancelled', 'expired'] as const) {
+      const count = job.tasks.filter((task) => task.state === state).length;
+      check(
+        count === event[state],
+        'job.state',
+        () => `${event.job} is settled with ${event[state]} ${state}`,
+      );
+    }
+    for (const task of job.tasks) {
+      check(isEnd(task.state), 'job.state', () => `${event.job} is settled and ${task.id} is ${task.state}`);
+      for (const node of task.nodes)
+        check(
+          !this.#nodes.get(node).holds.has(task.id),
+          'job.state',
+          () => `${event.job} is settled and ${node} holds ${task.id}`,
+        );
+      this.live.delete(task.id);
+      this.past.set(task.id, { state: task.state, nodes: task.nodes, ends: task.ends });
+    }
+    this.jobs.delete(event.job);
+  }
+
+  assign(event: AttemptAssigned, nowMs: number): void {
+    const task = this.get(event.task);
+    const what = `${task.id}/${event.attempt}`;
+    check(task.state === 'queued', 'task.state', () => `${what} is assigned while it is ${task.state}`);
+    check(event.attempt === task.attempt + 1, 'task.number', () => `${what} follows ${task.attempt}`);
+    check(event.at >= task.notBefore, 'task.clock', () => `${what} is assigned before its pause is over`);
+    if (event.attempt === 1) {
+      const { submittedAt, terms } = task.job;
+      const isLate = event.at >= submittedAt + terms.queueTimeoutMs;
+      check(!isLate, 'task.clock', () => `${what} is assigned after its time to wait was over`);
+    }
+    const node = this.#nodes.assign(event, task.job.terms);
+    task.state = 'assigned';
+    task.attempt = event.attempt;
+    task.nodes.push(node.id);
+    task.provider = node.provider;
+    task.rate = BigInt(event.rateNano);
+    task.assignedAt = event.at;
+    task.stageAt = event.at;
+    task.runningAt = 0;
+    task.changedMs = nowMs;
+  }
+
+  progress(id: string, attempt: number, stage: string, at: number, nowMs: number): NodeFacts {
+    const task = this.#current(id, attempt);
+    const to = stages.findIndex((each) => each === stage);
+    const from = stages.findIndex((each) => each === task.state);
+    check(to > from, 'task.state', () => `${id}/${attempt} goes from ${task.state} to ${stage}`);
+    task.state = stage;
+    task.stageAt = at;
+    if (stage === 'running') task.runningAt = at;
+    task.changedMs = nowMs;
+    return this.#nodes.get(task.nodes.at(-1) ?? '');
+  }
+
+  endAttempt(event: AttemptEnded, rules: Ruleset, nowMs: number): { task: TaskFacts; kind: EndKind } {
+    const task = this.#current(event.task, event.attempt);
+    const node = this.#nodes.get(task.nodes.at(-1) ?? '');
+    const kind = this.#kindOf(event, task, node, rules);
+    task.ends.push(kind);
+    if (event.released) this.#nodes.release(node.id, task.id, event.attempt);
+    const { then } = event;
+    checkRetry(task.job.terms, task.tries, event);
+    if (then.kind === 'succeeded') {
+      this.#checkPrice(event, task, rules);
+      this.#end(task, 'succeeded', nowMs);
+      this.#money.pay(task.id, task.provider, BigInt(then.payNano), BigInt(then.feeNano));
+    } else if (then.kind === 'failed') {
+      this.#end(task, 'failed', nowMs);
+      this.#money.release(task.id);
+    } else {
+      task.state = 'queued';
+      task.notBefore = then.notBefore;
+      task.changedMs = nowMs;
+    }
+    return { task, kind };
+  }
+
+  #kindOf(event: AttemptEnded, task: TaskFacts, node: NodeFacts, rules: Ruleset): EndKind {
+    const { at, reason, receipt, released, then } = event;
+    const what = `${task.id}/${event.attempt}`;
+    const isPaid = then.kind === 'succeeded';
+    check(
+      isPaid === (reason === 'completed'),
+      'money.paid-unearned',
+      () => `${what} is ${then.kind}: ${reason}`,
+    );
+    if (receipt !== undefined) {
+      check(released, 'node.occupied', () => `${what} ended by its node, and it is thought to hold it still`);
+      node.wordAt = at;
+      return 'receipt';
+    }
+    check(!isPaid, 'money.paid-unearned', () => `${what} succeeded without a receipt`);
+    if (reason === 'node_lost') {
+      check(
+        released && at - node.wordAt >= rules.leaseMs + rules.lostMarginMs,
+        'node.lost-early',
+        () => `${what} is given up after ${at - node.wordAt} ms of silence`,
+      );
+      return 'lost';
+    }
+    if (reason === 'agent_failed') {
+      check(released && task.state !== 'assigned', 'task.state', () => `${what} is forgotten`);
+      return 'forgotten';
+    }
+    const dueMs = stageLimitMs(task, rules);
+    const isDue = stageClocks[task.state] === reason && !released && at >= task.stageAt + dueMs;
+    check(
+      isDue,
+      'task.clock',
+      () => `${what}, ${task.state}, ends as ${reason} after ${at - task.stageAt} ms`,
+    );
+    return 'clock';
+  }
+
+  #checkPrice({ at, task: id, then }: AttemptEnded, task: TaskFacts, rules: Ruleset): void {
+    if (then.kind !== 'succeeded') return;
+    const { holdNano, runTimeoutMs, stopGraceMs } = task.job.terms;
+    const since = task.runningAt > 0 && task.runningAt < at ? task.runningAt : task.assignedAt;
+    const mostMs = Math.max(0, Math.min(at - since, runTimeoutMs + stopGraceMs));
+    check(
+      then.meteredMs >= 0 && then.meteredMs <= mostMs,
+      'money.price',
+      () => `${id} is metered ${then.meteredMs} of ${mostMs} ms`,
+    );
+    const due = priceOfRun(task.rate, then.meteredMs, BigInt(holdNano), rules.feeBasisPoints);
+    const told = [then.chargeNano, then.payNano, then.feeNano].join();
+    const expected = [due.charge, due.pay, due.fee].join();
+    check(told === expected, 'money.price', () => `${id} costs ${told}, due is ${expected}`);
+  }
+
+  release(id: string, attempt: number, node: string): void {
+    check(
+      !this.isCurrent(id, attempt, node),
+      'task.state',
+      () => `${id}/${attempt} is let go of before it ended`,
+    );
+    this.#nodes.release(node, id, attempt);
+  }
+
+  get(id: string): TaskFacts {
+    return this.live.get(id) ?? fail('log.shape', `there is no live task ${id}`);
+  }
+
+  #job(id: string): JobFacts {
+    return this.jobs.get(id) ?? fail('log.shape', `there is no live job ${id}`);
+  }
+
+  #current(id: string, attempt: number): TaskFacts {
+    const task = this.get(id);
+    const isIt = task.attempt === attempt && isActive(task.state);
+    check(isIt, 'task.number', () => `${id}/${attempt} is told of; it is ${task.state} in ${task.attempt}`);
+    return task;
+  }
+
+  #end(task: TaskFacts, state: string, nowMs: number): void {
+    check(!isEnd(task.state), 'task.state', () => `${task.id} goes from ${task.state} to ${state}`);
+    task.state = state;
+    task.changedMs = nowMs;
+  }
+}

@@ -1,0 +1,94 @@
+import type { JobTerms, Ruleset } from './entry.ts';
+import type { Tries } from './retry-rules.ts';
+
+/** Stages of an attempt in their order; a report may pass over some and never goes back. */
+export const stages = ['assigned', 'pulling', 'starting', 'running', 'uploading'] as const;
+export const stageClocks: Readonly<Record<string, string>> = {
+  assigned: 'assignment_timeout',
+  pulling: 'pull_timeout',
+  starting: 'start_timeout',
+  running: 'run_timeout',
+  uploading: 'upload_timeout',
+};
+
+/** How an attempt came to its end: by the node's receipt, by a clock of the coordinator, or by the silence or the forgetting of its node. */
+export type EndKind = 'receipt' | 'clock' | 'lost' | 'forgotten' | 'cancelled';
+
+export interface JobFacts {
+  readonly terms: JobTerms;
+  readonly submittedAt: number;
+  /** True time. */
+  readonly submittedMs: number;
+  readonly tasks: readonly TaskFacts[];
+  isCancelled: boolean;
+}
+
+export interface TaskFacts {
+  readonly id: string;
+  readonly job: JobFacts;
+  state: string;
+  attempt: number;
+  /** Where each attempt went (from the first), and how each ended. */
+  readonly nodes: string[];
+  readonly ends: EndKind[];
+  provider: string;
+  rate: bigint;
+  assignedAt: number;
+  runningAt: number;
+  stageAt: number;
+  notBefore: number;
+  readonly tries: Tries;
+  /** True time of its last change. */
+  changedMs: number;
+}
+
+/** What stays of a task when its job is settled. */
+export interface PastTask {
+  readonly state: string;
+  readonly nodes: readonly string[];
+  readonly ends: readonly EndKind[];
+}
+
+/** A task that waits for its first attempt. */
+export function waitingTask(job: JobFacts, index: number, nowMs: number): TaskFacts {
+  return {
+    id: `${job.terms.job}.${index}`,
+    job,
+    state: 'queued',
+    attempt: 0,
+    nodes: [],
+    ends: [],
+    provider: '',
+    rate: 0n,
+    assignedAt: 0,
+    runningAt: 0,
+    stageAt: job.submittedAt,
+    notBefore: 0,
+    tries: { own: 0, provider: 0, free: 0 },
+    changedMs: nowMs,
+  };
+}
+
+export function isEnd(state: string): boolean {
+  return state === 'succeeded' || state === 'failed' || state === 'cancelled' || state === 'expired';
+}
+
+export function isActive(state: string): boolean {
+  return stages.some((stage) => stage === state);
+}
+
+/** How long an attempt may stay in its stage. */
+export function stageLimitMs({ state, job: { terms } }: TaskFacts, rules: Ruleset): number {
+  switch (state) {
+    case 'assigned':
+      return rules.assignTimeoutMs;
+    case 'pulling':
+      return rules.pullTimeoutMs;
+    case 'starting':
+      return rules.startTimeoutMs;
+    case 'running':
+      return terms.runTimeoutMs + terms.stopGraceMs + rules.runMarginMs;
+    default:
+      return rules.uploadTimeoutMs;
+  }
+}
