@@ -122,11 +122,12 @@ export interface JobSettled {
   readonly expired: number;
 }
 
-export interface RulesEntry {
-  readonly type: 'log.opened' | 'ruleset.changed';
+interface Ruled<T extends string> {
+  readonly type: T;
   readonly at: number;
   readonly ruleset: Ruleset;
 }
+export type RulesEntry = Ruled<'log.opened'> | Ruled<'ruleset.changed'>;
 export type Entry =
   | RulesEntry
   | { readonly type: 'account.opened'; readonly at: number; readonly account: string }
