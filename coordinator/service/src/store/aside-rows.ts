@@ -3,16 +3,23 @@ import type { Aside } from '../ports/sequencer.ts';
 import { nothing, type RowBuffers } from './row-buffer.ts';
 
 export function addAside(buffers: RowBuffers, aside: Aside, numOf: (job: JobId) => number): void {
-  const { jobSpecs, receipts, sessions, apiKeys, apiKeyRevocations, idempotency } = buffers;
+  const { jobSpecs, receipts, delegations, sessions, apiKeys, apiKeyRevocations, idempotency } = buffers;
   switch (aside.kind) {
     case 'job_spec':
       jobSpecs.add([numOf(aside.job)], [], [aside.spec, aside.salt, aside.name ?? null, aside.image]);
       break;
     case 'receipt': {
       const job = numOf(jobIdOf(aside.task));
-      receipts.add([job, taskIndexOf(aside.task), aside.attempt], [], [aside.hash, aside.signed]);
+      receipts.add(
+        [job, taskIndexOf(aside.task), aside.attempt, aside.position, aside.size],
+        [],
+        [aside.delegation, aside.receipt, aside.path, aside.signature],
+      );
       break;
     }
+    case 'delegation':
+      delegations.add([], [], [aside.digest, aside.delegation, aside.signature]);
+      break;
     case 'session':
       sessions.add([], [], [aside.node, aside.delegation, aside.signature]);
       break;

@@ -110,7 +110,8 @@ export interface StoredAttempt {
   readonly ended_at: bigint | null;
   readonly rate_nano: bigint;
   readonly charged_nano: bigint;
-  readonly receipt: Sha256Hex | null;
+  /** Canonical JSON. */
+  readonly receipt: string | null;
 }
 
 /** Those that have ended, and the live one out of its task. Parameters: job number and index, twice. */
@@ -121,7 +122,7 @@ export const selectAttempts = `WITH each AS (
     SELECT t.job, t.task, t.attempt, t.node, t.provider, t.reason, t.state, NULL, NULL, t.assigned_at, t.running_at,
       NULL, t.rate_nano, 0 FROM tasks t WHERE t.job = ? AND t.task = ? AND t.node IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM attempts a WHERE a.job = t.job AND a.task = t.task AND a.attempt = t.attempt))
-  SELECT each.*, j.id AS job_id, n.id AS node_id, p.id AS provider_id, r.hash AS receipt FROM each
+  SELECT each.*, j.id AS job_id, n.id AS node_id, p.id AS provider_id, r.receipt FROM each
   JOIN jobs j ON j.num = each.job JOIN nodes n ON n.num = each.node JOIN accounts p ON p.num = each.provider
   LEFT JOIN receipts r ON r.job = each.job AND r.task = each.task AND r.attempt = each.attempt`;
 
@@ -134,7 +135,7 @@ export function attemptRow(row: StoredAttempt, reasons: CodeTable<string>): Atte
     state: row.state === null ? 'ended' : liveState(taskStateCodes.nameOf(Number(row.state))),
     reason: reasons.nameOf(Number(row.reason)) as TaskReason,
     ...(row.exit_code === null ? {} : { exitCode: Number(row.exit_code) }),
-    ...(row.receipt === null ? {} : { receipt: row.receipt }),
+    ...(row.receipt === null ? {} : { receipt: receiptHash(row.receipt) }),
     rateNano: row.rate_nano,
     chargedNano: row.charged_nano,
     ...(row.metered_ms === null ? {} : { meteredMs: Number(row.metered_ms) }),

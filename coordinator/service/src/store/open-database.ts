@@ -4,7 +4,8 @@ import { reasonNames, type TaskReason, taskReasons } from '@capacloud/protocol/r
 import Database from 'better-sqlite3';
 import { systemAccounts } from './codes.ts';
 import { DataError } from './data-error.ts';
-import { applicationId, schema, schemaVersion } from './schema.ts';
+import { migrate, schemaVersion } from './migrations.ts';
+import { applicationId, firstSchema } from './schema.ts';
 
 export function databasePath(dataDir: string): string {
   return join(dataDir, 'coordinator.db');
@@ -22,15 +23,18 @@ export function openForWriting(path: string): Database.Database {
   const database = guard(path, () => new Database(path));
   guard(path, () => {
     const isNew = database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
-    if (!isNew) check(database, path);
+    const from = isNew ? 0 : formatOf(database, path);
     // better-sqlite3 builds SQLite so that WAL means synchronous=NORMAL; a commit must survive a power cut.
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL');
     database.pragma('foreign_keys = ON');
     database.pragma(`wal_autocheckpoint = ${autocheckpointFrames}`);
     database.pragma(`journal_size_limit = ${walBytes}`);
-    if (isNew) create(database);
-    addReasons(database);
+    database.transaction(() => {
+      if (from === 0) create(database);
+      if (from < schemaVersion) migrate(database, Math.max(1, from));
+      addReasons(database);
+    })();
   });
   return database;
 }
@@ -40,30 +44,29 @@ export function openForReading(path: string): Database.Database {
   if (!existsSync(path)) throw new DataError('log.foreign', `There is no log at ${path}.`);
   const database = guard(path, () => new Database(path, { readonly: true, fileMustExist: true }));
   guard(path, () => {
-    check(database, path);
+    formatOf(database, path);
   });
   return database;
 }
 
-function check(database: Database.Database, path: string): void {
+/** Its format, which is one that this release knows. The log has been the same in all. */
+function formatOf(database: Database.Database, path: string): number {
   if (database.pragma('application_id', { simple: true }) !== applicationId)
     throw new DataError('log.foreign', `${path} was not written by a CapaCloud coordinator.`);
-  const version = database.pragma('user_version', { simple: true });
-  if (version !== schemaVersion)
+  const version = Number(database.pragma('user_version', { simple: true }));
+  if (version < 1 || version > schemaVersion)
     throw new DataError(
       'log.foreign',
-      `${path} has format ${String(version)}; this release reads format ${schemaVersion}.`,
+      `${path} has format ${version}; this release reads formats 1 to ${schemaVersion}. Use the release that wrote it, or restore a backup from before.`,
     );
+  return version;
 }
 
 function create(database: Database.Database): void {
-  database.transaction(() => {
-    database.exec(schema);
-    const addAccount = database.prepare('INSERT INTO accounts VALUES (?, ?, 0, 0, NULL)');
-    for (const [index, id] of systemAccounts.entries()) addAccount.run(index + 1, id);
-    database.pragma(`application_id = ${applicationId}`);
-    database.pragma(`user_version = ${schemaVersion}`);
-  })();
+  database.exec(firstSchema);
+  const addAccount = database.prepare('INSERT INTO accounts VALUES (?, ?, 0, 0, NULL)');
+  for (const [index, id] of systemAccounts.entries()) addAccount.run(index + 1, id);
+  database.pragma(`application_id = ${applicationId}`);
 }
 
 /** A newer release may know more reasons; codes that are stored stay as they are. */
@@ -71,10 +74,8 @@ function addReasons(database: Database.Database): void {
   const next = database.prepare<[], number>('SELECT coalesce(max(code) + 1, 0) FROM reasons').pluck();
   const has = database.prepare<[string], number>('SELECT 1 FROM reasons WHERE name = ?').pluck();
   const add = database.prepare('INSERT INTO reasons VALUES (?, ?)');
-  database.transaction(() => {
-    for (const name of reasonNames<TaskReason>(taskReasons))
-      if (has.get(name) === undefined) add.run(next.get(), name);
-  })();
+  for (const name of reasonNames<TaskReason>(taskReasons))
+    if (has.get(name) === undefined) add.run(next.get(), name);
 }
 
 function guard<T>(path: string, open: () => T): T {

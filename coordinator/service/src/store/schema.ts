@@ -1,9 +1,9 @@
 /** `application_id` of our database files: "CAPA". */
 export const applicationId = 0x43_41_50_41;
-/** `user_version`. A release opens files up to its own version and refuses newer ones. */
-export const schemaVersion = 1;
 
 /**
+ * The tables of format 1; later formats are made of it by migrations.ts, and it is never edited.
+ *
  * Jobs are keyed by the index of their first event, accounts and nodes by order of appearance, so a replay gives the same
  * keys. Amounts are nano-CAPA, times Unix milliseconds. Codes of states stand in codes.ts, of reasons in the
  * table `reasons`.
@@ -12,7 +12,7 @@ export const schemaVersion = 1;
  * canonical JSON, a line each; `hashes` their RFC 6962 leaf hashes. `merkle_nodes` holds the complete
  * subtrees of 256^level leaves (levels 1 and up): what a tile of the level above is made of.
  */
-export const schema = `
+export const firstSchema = `
 CREATE TABLE lease (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   epoch INTEGER NOT NULL CHECK (epoch >= 0)

@@ -40,7 +40,9 @@ export class SideWriter {
 }
 
 function artifactWriter(database: Database.Database): (write: ArtifactWrite) => void {
-  const put = database.prepare('INSERT OR IGNORE INTO artifacts VALUES (?, ?, 0, ?)');
+  const put = database.prepare(
+    'INSERT OR IGNORE INTO artifacts (sha256, size_bytes, complete, created_at) VALUES (?, ?, 0, ?)',
+  );
   const complete = database.prepare('UPDATE artifacts SET complete = 1 WHERE sha256 = ?');
   const addRef = database.prepare(
     'INSERT OR IGNORE INTO artifact_refs SELECT sha256, ?, ? FROM artifacts WHERE sha256 = ?',

@@ -39,17 +39,12 @@ export function createArtifactIndex(
   const refs = database.prepare<[string, string | null, string | null], StoredRef>(
     `SELECT * FROM artifact_refs WHERE sha256 = ? AND (? IS NULL OR account = ?) LIMIT ${maxRefs}`,
   );
-  const totalOf = database
-    .prepare<[string], number>(
-      `SELECT coalesce(sum(size_bytes), 0) FROM artifacts
-       WHERE sha256 IN (SELECT sha256 FROM artifact_refs WHERE account = ?)`,
-    )
+  const usage = database
+    .prepare<[string], number>('SELECT bytes FROM artifact_usage WHERE account = ?')
     .pluck();
-  const total = database.prepare<[], number>('SELECT coalesce(sum(size_bytes), 0) FROM artifacts').pluck();
+  // As the index artifacts_stale says it, or it would not be used.
   const stale = database.prepare<[number, number], StoredArtifact>(
-    `SELECT * FROM artifacts a WHERE created_at < ?
-       AND (complete = 0 OR NOT EXISTS (SELECT 1 FROM artifact_refs r WHERE r.sha256 = a.sha256))
-     ORDER BY created_at LIMIT ?`,
+    'SELECT * FROM artifacts WHERE created_at < ? AND (complete = 0 OR refs = 0) ORDER BY created_at LIMIT ?',
   );
   const get = (sha256: Sha256Hex) => {
     const row = one.get(sha256);
@@ -68,8 +63,7 @@ export function createArtifactIndex(
     removeRef: (ref) => write({ kind: 'artifact.remove_ref', ref }),
     listRefs: (sha256, account) =>
       Promise.resolve(refs.all(sha256, account ?? null, account ?? null).map(refRow)),
-    totalBytes: (account) =>
-      Promise.resolve((account === undefined ? total.get() : totalOf.get(account)) ?? 0),
+    totalBytes: (account) => Promise.resolve(usage.get(account ?? '') ?? 0),
     listStale: (before, limit) => Promise.resolve(stale.all(before, limit).map(artifactRow)),
     remove: (sha256) => write({ kind: 'artifact.remove', sha256 }),
   };

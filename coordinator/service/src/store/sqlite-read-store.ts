@@ -235,12 +235,9 @@ function privateReads(one: One, jobNum: JobNum): Part<'getJobSpec' | 'getReceipt
       return one<{ spec: string; salt: string }>(sql, job);
     },
     async getReceipt(task: TaskId, attempt: number) {
-      return one<{ hash: Sha256Hex; signed: string }>(
-        'SELECT hash, signed FROM receipts WHERE job = ? AND task = ? AND attempt = ?',
-        jobNum(jobIdOf(task)) ?? -1,
-        taskIndexOf(task),
-        attempt,
-      );
+      const job = jobNum(jobIdOf(task)) ?? -1;
+      const row = one<StoredReceipt>(selectReceipt, job, taskIndexOf(task), attempt);
+      return row && { hash: receiptHash(row.receipt), signed: signedReceipt(row) };
     },
     async getNodeSession(node: NodeId) {
       const sql = 'SELECT delegation, signature FROM node_sessions WHERE node = ?';

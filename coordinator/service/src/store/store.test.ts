@@ -3,7 +3,7 @@ import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { encodeHex, encodeUtf8 } from '@capacloud/protocol/bytes';
-import type { Sha256Hex } from '@capacloud/protocol/ids';
+import type { AccountId, Sha256Hex } from '@capacloud/protocol/ids';
 import { leafHash } from '@capacloud/protocol/merkle';
 import { MerkleFrontier } from '@capacloud/protocol/merkle-frontier';
 import { rootAt } from '@capacloud/protocol/merkle-proofs';
@@ -303,6 +303,38 @@ it('keeps artifact metadata and its references', async () => {
   await artifacts.remove(sha256);
   await artifacts.addRef(ref);
   expect([await artifacts.get(sha256), await artifacts.listRefs(sha256)]).toEqual([undefined, []]);
+  await store.close();
+});
+
+it('counts what an account and all together have stored as artifacts and their references come and go', async () => {
+  const store = await openStore(folder.path);
+  const { artifacts } = store;
+  const other = 'acc_eve' as AccountId;
+  const [first, second] = ['ab', 'cd'].map((byte) => byte.repeat(32) as Sha256Hex) as [Sha256Hex, Sha256Hex];
+  const bytes = async () => [
+    await artifacts.totalBytes(consumer),
+    await artifacts.totalBytes(other),
+    await artifacts.totalBytes(),
+  ];
+  await artifacts.put({ sha256: first, account: consumer }, 10, 1);
+  await artifacts.put({ sha256: first, account: consumer, job: jobNamed(1) }, 10, 1);
+  await artifacts.put({ sha256: first, account: other }, 10, 1);
+  await artifacts.put({ sha256: second, account: other }, 7, 2);
+  expect(await bytes()).toEqual([10, 17, 17]);
+  await artifacts.addRef({ sha256: first, account: consumer });
+  await artifacts.removeRef({ sha256: first, account: consumer });
+  expect(await bytes()).toEqual([10, 17, 17]);
+  await artifacts.removeRef({ sha256: first, account: consumer, job: jobNamed(1) });
+  await artifacts.removeRef({ sha256: first, account: consumer });
+  expect(await bytes()).toEqual([0, 17, 17]);
+  // Its last reference goes with it.
+  await artifacts.remove(first);
+  expect(await bytes()).toEqual([0, 7, 7]);
+  await artifacts.markComplete(second);
+  expect(await artifacts.listStale(9, 9)).toEqual([]);
+  await artifacts.removeRef({ sha256: second, account: other });
+  expect(await artifacts.listStale(9, 9)).toMatchObject([{ sha256: second }]);
+  expect(await bytes()).toEqual([0, 0, 7]);
   await store.close();
 });
 
