@@ -107,6 +107,13 @@ function notRooms(rooms: readonly string[]): Pattern {
   };
 }
 
+/** The second set of books, over simulated runs: what it shared with the first it could not find wrong. */
+const independentFolder = 'test/sim/auditor';
+const independent: Pattern = {
+  group: ['**', '!./**', '!vitest'],
+  message: `${independentFolder} may import its own files only: it checks all others.`,
+};
+
 function importsOf(rule: PackageRule, room: string | undefined, inTest: boolean): readonly Pattern[] {
   const isPure = rule.pure === 'all' || (room !== undefined && rule.pure.includes(room));
   const external = isPure && rule.pure !== 'all' ? ['typebox'] : rule.external;
@@ -149,6 +156,7 @@ export function lintConfig(): Readonly<Record<string, unknown>> {
       files: ['scripts/**', 'test/**', '**/src/main.ts', '**/src/cli.ts', '**/src/cli/**'],
       rules: { 'no-console': 'off' },
     },
+    { files: [`${independentFolder}/**`], rules: restrictImports([independent]) },
     { files: ['vitest.config.ts', '**/vite.config.ts'], rules: { 'import/no-default-export': 'off' } },
   ];
   return {

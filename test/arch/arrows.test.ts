@@ -78,6 +78,12 @@ const forbiddenOutside: readonly Plant[] = [
   { path: 'agent/src/session/sees-barrel.ts', specifier: '@capacloud/protocol' },
   { path: 'agent/src/session/test-sees-core.test.ts', specifier: '@capacloud/core/thing' },
   { path: 'coordinator/service/src/api/test-sees-agent.test.ts', specifier: '@capacloud/agent/thing' },
+  ...[
+    '@capacloud/core/event',
+    '@capacloud/coordinator/engine',
+    '@capacloud/agent/main',
+    '../world/thing.ts',
+  ].map((specifier, i) => ({ path: `test/sim/auditor/sees-what-it-audits-${i}.ts`, specifier })),
 ];
 const allowedOutside: readonly Plant[] = [
   { path: 'shared/protocol/src/may-see-typebox.ts', specifier: 'typebox' },
@@ -85,6 +91,7 @@ const allowedOutside: readonly Plant[] = [
   { path: 'agent/src/session/may-see-node.ts', specifier: 'node:fs' },
   { path: 'agent/src/session/may-see-journal.test.ts', specifier: '../journal/thing.ts' },
   { path: 'test/e2e/may-see-agent.ts', specifier: '@capacloud/agent/thing' },
+  { path: 'test/sim/auditor/may-see-own.ts', specifier: './own.ts' },
   { path: 'scripts/may-see-core.ts', specifier: '@capacloud/core/thing' },
 ];
 

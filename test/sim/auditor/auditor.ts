@@ -13,8 +13,6 @@ import { compareTables } from './table-rules.ts';
 import { TaskBook } from './task-book.ts';
 import { isEnd } from './task-facts.ts';
 
-export { AuditFailure, type AuditTerms, type Observation, type TableDump } from './observation.ts';
-
 const sweepMs = 1000;
 
 /**
