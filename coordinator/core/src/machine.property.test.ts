@@ -9,6 +9,7 @@ import { apply, decide } from './machine.ts';
 import { desiredAttempts } from './node/desired.ts';
 import { decodeState, encodeState, stateHash } from './snapshot.ts';
 import { createState, type State } from './state.ts';
+import { StateCapture } from './state-capture.ts';
 import { consumer, nodeId, provider } from './testing/harness.ts';
 import { Dice, other, randomOffer, ruleset } from './testing/random-commands.ts';
 
@@ -25,6 +26,54 @@ function replayInto(state: State, event: Event): void {
   checkInvariants(state);
   for (const task of captured) expect(state.tasks.get(task as TaskId)?.hold).toBe('captured');
 }
+
+/** A capture that is written a little at a time while the state moves on, and what it must come to. */
+class SlowCapture {
+  readonly #expected: string;
+  readonly #pieces: Generator<string, void, undefined>;
+  #text = '';
+
+  constructor(state: State, itemsPerPiece: number) {
+    this.#expected = encodeState(state);
+    this.#pieces = new StateCapture(state).pieces(itemsPerPiece);
+  }
+
+  /** False once it is written, and was right. */
+  write(pieces: number): boolean {
+    for (let i = 0; i < pieces; i++) {
+      const { value, done } = this.#pieces.next();
+      if (done === true) {
+        expect(this.#text).toBe(this.#expected);
+        return false;
+      }
+      this.#text += value;
+    }
+    return true;
+  }
+}
+
+it('is captured as it was, however much it changes while it is written', () => {
+  let outlived = 0;
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 2 ** 31 - 1 }), (seed) => {
+      const dice = new Dice(seed ^ 0x5eed);
+      let captures: SlowCapture[] = [];
+      let opened = 0;
+      const { state } = simulate(seed, 260, (now) => {
+        captures = captures.filter((capture) => capture.write(dice.pick([0, 1, 2, 8])));
+        if (dice.chance(5)) {
+          captures.push(new SlowCapture(now, dice.pick([1, 2, 7])));
+          opened += 1;
+        }
+      });
+      outlived += opened - captures.length;
+      for (const capture of captures) expect(capture.write(Number.POSITIVE_INFINITY)).toBe(false);
+      expect(state.captures.size).toBe(0);
+    }),
+    { numRuns: 30 },
+  );
+  expect(outlived).toBeGreaterThan(30);
+}, 60_000);
 
 function settleAll(state: State, from: number, log: Event[]): void {
   let at = from;
@@ -44,7 +93,11 @@ function settleAll(state: State, from: number, log: Event[]): void {
   run({ type: 'tick', at, heard: new Map() });
 }
 
-function simulate(seed: number, commands: number): { log: Event[]; state: State } {
+function simulate(
+  seed: number,
+  commands: number,
+  onEvent: (state: State) => void = () => {},
+): { log: Event[]; state: State } {
   const dice = new Dice(seed);
   const state = createState();
   const log: Event[] = [];
@@ -84,6 +137,7 @@ function simulate(seed: number, commands: number): { log: Event[]; state: State 
     for (const event of result.value) {
       replayInto(state, event);
       log.push(event);
+      onEvent(state);
     }
     // What follows from the events of a decision is decided with them.
     for (const job of state.jobs.values()) expect(job.live + job.occupied).toBeGreaterThan(0);

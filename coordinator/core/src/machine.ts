@@ -64,6 +64,7 @@ export function decide(state: State, command: Command): Result<readonly Event[]>
  * (a damaged log) it throws InvariantError.
  */
 export function apply(state: State, event: Event): void {
+  if (state.captures.size > 0) for (const capture of state.captures) capture.keep(event);
   endBackoffs(state, event.at);
   const transfers = transfersOf(state, event);
   if (transfers.length > 0) applyTransfers(state, transfers);

@@ -1,6 +1,5 @@
-import { canonicalJson } from '@capacloud/protocol/canonical';
 import { sha256Hex } from '@capacloud/protocol/hash';
-import type { Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { invariant, mustGet } from './assert.ts';
 import { newJob, queueDeadline } from './job/job-events.ts';
 import { addReady, isReady } from './job/queue.ts';
@@ -8,85 +7,19 @@ import { setStageClock } from './job/stage-clock.ts';
 import { isActive } from './job/task-states.ts';
 import { recount, restore } from './node/capacity.ts';
 import { newNode } from './node/node-events.ts';
-import type { Account, HouseBalances, Job, NodeRecord, Occupancy, State, Task } from './state.ts';
+import { isUntouched, type JobText, type NodeText, type Snapshot } from './snapshot-text.ts';
+import type { Job, State, Task } from './state.ts';
 import { createState } from './state.ts';
-
-/** Amounts are decimal strings; a task as its job made it is left out; what is derived is not here. */
-interface Snapshot {
-  readonly accounts: readonly AccountText[];
-  readonly house: Readonly<Record<keyof HouseBalances, string>>;
-  readonly jobSeq: number;
-  readonly jobs: readonly JobText[];
-  readonly nodes: readonly NodeText[];
-  readonly origin: string;
-  readonly ruleset: State['ruleset'];
-  readonly version: 1;
-}
-interface AccountText {
-  readonly availableNano: string;
-  readonly credits: readonly (readonly [ref: string, amountNano: string])[];
-  readonly id: Account['id'];
-}
-type OccupancyText = readonly [task: TaskId, job: Job['id'], attempt: number, devices: readonly string[]];
-type NodeText = Pick<
-  NodeRecord,
-  'accepting' | 'cause' | 'directive' | 'heardAt' | 'id' | 'offer' | 'provider' | 'status' | 'statusSince'
-> & { readonly occupied: readonly OccupancyText[] };
-
-const taskFields = [
-  'assignedAt',
-  'attempt',
-  'avoid',
-  'devices',
-  'freeRequeues',
-  'hold',
-  'index',
-  'node',
-  'notBefore',
-  'ownErrors',
-  'provider',
-  'providerLosses',
-  'reason',
-  'runningSince',
-  'stageSince',
-  'state',
-] as const;
-type TaskText = Pick<Task, (typeof taskFields)[number]> & { readonly rateNano: string };
-interface JobText {
-  readonly cancelled: boolean;
-  readonly consumer: Job['consumer'];
-  readonly id: Job['id'];
-  readonly seq: number;
-  readonly submittedAt: number;
-  readonly tasks: readonly TaskText[];
-  readonly terms: Omit<Job['terms'], 'holdNano' | 'maxRateNano'> & {
-    readonly holdNano: string;
-    readonly maxRateNano: string;
-  };
-}
+import { StateCapture } from './state-capture.ts';
 
 /**
  * The canonical text of everything that the log means: equal logs give equal texts. Lists stand in the order of
  * the log (joined, opened, submitted), because decisions follow it.
  */
 export function encodeState(state: State): string {
-  const { house, jobSeq, origin, ruleset } = state;
-  return canonicalJson({
-    accounts: Array.from(state.accounts.values(), encodeAccount),
-    house: {
-      custody: `${house.custody}`,
-      emission: `${house.emission}`,
-      fees: `${house.fees}`,
-      holds: `${house.holds}`,
-      penalties: `${house.penalties}`,
-    },
-    jobSeq,
-    jobs: Array.from(state.jobs.values(), encodeJob),
-    nodes: Array.from(state.nodes.values(), encodeNode),
-    origin,
-    ruleset,
-    version: 1,
-  } satisfies Snapshot);
+  let text = '';
+  for (const piece of new StateCapture(state).pieces(Number.POSITIVE_INFINITY)) text += piece;
+  return text;
 }
 
 export function stateHash(state: State): Sha256Hex {
@@ -111,45 +44,6 @@ export function decodeState(text: string): State {
   for (const job of snapshot.jobs) decodeJob(state, job);
   for (const node of snapshot.nodes) decodeNode(state, node);
   return state;
-}
-
-function encodeAccount({ availableNano, credits, id }: Account): AccountText {
-  const grants = Array.from(credits, ([ref, amountNano]) => [ref, `${amountNano}`] as const);
-  return { availableNano: `${availableNano}`, credits: grants, id };
-}
-
-function encodeNode(node: NodeRecord): NodeText {
-  const { accepting, cause, directive, heardAt, id, offer, provider, status, statusSince } = node;
-  // In the order of assignment: decisions that walk a node's attempts follow it.
-  const occupied = Array.from(
-    node.occupied.values(),
-    ({ attempt, devices, job, task }: Occupancy): OccupancyText => [task, job, attempt, devices],
-  );
-  return { accepting, cause, directive, heardAt, id, occupied, offer, provider, status, statusSince };
-}
-
-function isUntouched(task: Task): boolean {
-  return task.state === 'queued' && task.attempt === 0;
-}
-
-function encodeJob({ cancelled, consumer, id, seq, submittedAt, tasks, terms }: Job): JobText {
-  const { holdNano, maxRateNano, ...rest } = terms;
-  return {
-    cancelled,
-    consumer,
-    id,
-    seq,
-    submittedAt,
-    tasks: tasks.filter((task) => !isUntouched(task)).map(encodeTask),
-    terms: { ...rest, holdNano: `${holdNano}`, maxRateNano: `${maxRateNano}` },
-  };
-}
-
-function encodeTask(task: Task): TaskText {
-  const text: Partial<Record<keyof Task, unknown>> = {};
-  for (const field of taskFields) text[field] = task[field];
-  text.rateNano = `${task.rateNano}`;
-  return text as TaskText;
 }
 
 function decodeJob(state: State, text: JobText): void {

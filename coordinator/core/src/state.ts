@@ -4,7 +4,7 @@ import type { Offer } from '@capacloud/protocol/resources';
 import type { Clocked } from './clock-wheel.ts';
 import { ClockWheel } from './clock-wheel.ts';
 import type { JobTerms } from './command.ts';
-import type { NodeStatus } from './event.ts';
+import type { Event, NodeStatus } from './event.ts';
 import type { TaskState } from './job/task-states.ts';
 import type { HoldState } from './ledger/hold-states.ts';
 import { defaultRuleset, type Ruleset } from './ruleset.ts';
@@ -172,6 +172,8 @@ export interface State {
    * Neither is in a snapshot: after a restart the queue is simply looked at from its head.
    */
   readonly schedule: { changed: boolean; resumeFrom: number };
+  /** Those that write the state as it was down, and are shown each event before it happens. */
+  readonly captures: Set<{ keep(event: Event): void }>;
 }
 
 export function createState(): State {
@@ -192,5 +194,6 @@ export function createState(): State {
     backoffs: new ClockWheel(),
     queueClocks: new ClockWheel(),
     schedule: { changed: false, resumeFrom: 0 },
+    captures: new Set(),
   };
 }

@@ -1,0 +1,115 @@
+import type { Account, HouseBalances, Job, NodeRecord, Occupancy, State, Task } from './state.ts';
+
+/** What a snapshot holds. Amounts are decimal strings; a task as its job made it is left out; what is derived is not here. */
+export interface Snapshot {
+  readonly accounts: readonly AccountText[];
+  readonly house: Readonly<Record<keyof HouseBalances, string>>;
+  readonly jobSeq: number;
+  readonly jobs: readonly JobText[];
+  readonly nodes: readonly NodeText[];
+  readonly origin: string;
+  readonly ruleset: State['ruleset'];
+  readonly version: 1;
+}
+export interface AccountText {
+  readonly availableNano: string;
+  readonly credits: readonly (readonly [ref: string, amountNano: string])[];
+  readonly id: Account['id'];
+}
+type OccupancyText = readonly [task: Task['id'], job: Job['id'], attempt: number, devices: readonly string[]];
+export type NodeText = Pick<
+  NodeRecord,
+  'accepting' | 'cause' | 'directive' | 'heardAt' | 'id' | 'offer' | 'provider' | 'status' | 'statusSince'
+> & { readonly occupied: readonly OccupancyText[] };
+export type TaskText = Pick<
+  Task,
+  | 'assignedAt'
+  | 'attempt'
+  | 'avoid'
+  | 'devices'
+  | 'freeRequeues'
+  | 'hold'
+  | 'index'
+  | 'node'
+  | 'notBefore'
+  | 'ownErrors'
+  | 'provider'
+  | 'providerLosses'
+  | 'reason'
+  | 'runningSince'
+  | 'stageSince'
+  | 'state'
+> & { readonly rateNano: string };
+/** In the order of its keys, around the tasks. */
+export interface JobHead {
+  readonly cancelled: boolean;
+  readonly consumer: Job['consumer'];
+  readonly id: Job['id'];
+  readonly seq: number;
+  readonly submittedAt: number;
+}
+type TermsText = Omit<Job['terms'], 'holdNano' | 'maxRateNano'> & {
+  readonly holdNano: string;
+  readonly maxRateNano: string;
+};
+export interface JobText extends JobHead {
+  readonly tasks: readonly TaskText[];
+  readonly terms: TermsText;
+}
+
+export function accountText({ availableNano, credits, id }: Account): AccountText {
+  const grants = Array.from(credits, ([ref, amountNano]) => [ref, `${amountNano}`] as const);
+  return { availableNano: `${availableNano}`, credits: grants, id };
+}
+
+export function houseText(house: HouseBalances): Snapshot['house'] {
+  const { custody, emission, fees, holds, penalties } = house;
+  return {
+    custody: `${custody}`,
+    emission: `${emission}`,
+    fees: `${fees}`,
+    holds: `${holds}`,
+    penalties: `${penalties}`,
+  };
+}
+
+export function nodeText(node: NodeRecord): NodeText {
+  const { accepting, cause, directive, heardAt, id, offer, provider, status, statusSince } = node;
+  // In the order of assignment: decisions that walk a node's attempts follow it.
+  const occupied = Array.from(
+    node.occupied.values(),
+    ({ attempt, devices, job, task }: Occupancy): OccupancyText => [task, job, attempt, devices],
+  );
+  return { accepting, cause, directive, heardAt, id, occupied, offer, provider, status, statusSince };
+}
+
+export function isUntouched(task: Task): boolean {
+  return task.state === 'queued' && task.attempt === 0;
+}
+
+/** Keys in order: then canonical JSON is the engine's own. */
+export function taskText(task: Task): TaskText {
+  return {
+    assignedAt: task.assignedAt,
+    attempt: task.attempt,
+    avoid: task.avoid,
+    devices: task.devices,
+    freeRequeues: task.freeRequeues,
+    hold: task.hold,
+    index: task.index,
+    node: task.node,
+    notBefore: task.notBefore,
+    ownErrors: task.ownErrors,
+    provider: task.provider,
+    providerLosses: task.providerLosses,
+    rateNano: `${task.rateNano}`,
+    reason: task.reason,
+    runningSince: task.runningSince,
+    stageSince: task.stageSince,
+    state: task.state,
+  };
+}
+
+export function termsText({ holdNano, maxRateNano, ...rest }: Job['terms']): TermsText {
+  return { ...rest, holdNano: `${holdNano}`, maxRateNano: `${maxRateNano}` };
+}

@@ -1,0 +1,211 @@
+import { canonicalJson } from '@capacloud/protocol/canonical';
+import type { AccountId, NodeId } from '@capacloud/protocol/ids';
+import { mustGet, unreachable } from './assert.ts';
+import type { Event } from './event.ts';
+import { transfersOf } from './ledger/transfers.ts';
+import {
+  type AccountText,
+  accountText,
+  houseText,
+  isUntouched,
+  type NodeText,
+  nodeText,
+  type TaskText,
+  taskText,
+  termsText,
+} from './snapshot-text.ts';
+import type { Account, Job, NodeRecord, State, Task } from './state.ts';
+
+/**
+ * The state as it is now, to be written piece by piece while the live one moves on. As long as it is open, `apply`
+ * shows it each event first, and what the event is about to change and was not written yet is copied. That costs
+ * what changes, not what there is; the list of live jobs is all that is taken at once.
+ */
+export class StateCapture {
+  readonly #state: State;
+  readonly #jobs: readonly Job[];
+  readonly #jobSeq: number;
+  readonly #nodes: number;
+  readonly #accounts: number;
+  readonly #rest: readonly [middle: string, end: string];
+  /** As they were. An untried task has no text. */
+  readonly #oldAccounts = new Map<AccountId, AccountText>();
+  readonly #oldNodes = new Map<NodeId, NodeText>();
+  readonly #oldTasks = new Map<Task, TaskText | undefined>();
+  readonly #cancelledSince = new Set<Job>();
+  /** Everything of jobs before this one is written, and its tasks before the index. */
+  #doneSeq = 0;
+  #doneIndex = 0;
+  #accountsDone = false;
+
+  constructor(state: State) {
+    this.#state = state;
+    this.#jobs = [...state.jobs.values()];
+    this.#jobSeq = state.jobSeq;
+    this.#nodes = state.nodes.size;
+    this.#accounts = state.accounts.size;
+    const { house, jobSeq, origin, ruleset } = state;
+    const middle = canonicalJson({ house: houseText(house), jobSeq });
+    const end = canonicalJson({ origin, ruleset, version: 1 });
+    this.#rest = [middle.slice(1, -1), end.slice(1)];
+    state.captures.add(this);
+  }
+
+  /**
+   * The canonical text, in order, in pieces of at most so many tasks, accounts or nodes (some microseconds each). The
+   * capture is closed when they end or are left.
+   */
+  *pieces(itemsPerPiece: number): Generator<string, void, undefined> {
+    try {
+      yield '{"accounts":[';
+      yield* joined(first(this.#state.accounts.values(), this.#accounts), itemsPerPiece, this.#accountText);
+      this.#accountsDone = true;
+      this.#oldAccounts.clear();
+      yield `],${this.#rest[0]},"jobs":[`;
+      for (let i = 0; i < this.#jobs.length; i++)
+        yield* this.#job(this.#jobs[i] as Job, i === 0 ? '' : ',', itemsPerPiece);
+      yield '],"nodes":[';
+      yield* joined(first(this.#state.nodes.values(), this.#nodes), itemsPerPiece, this.#nodeText);
+      yield `],${this.#rest[1]}`;
+    } finally {
+      this.close();
+    }
+  }
+
+  close(): void {
+    this.#state.captures.delete(this);
+  }
+
+  /** `apply` is about to change the state by this event. */
+  keep(event: Event): void {
+    if (!this.#accountsDone) this.#keepAccounts(event);
+    switch (event.type) {
+      case 'node.offered':
+      case 'node.status_changed':
+      case 'attempt.released':
+        this.#keepNode(event.node);
+        return;
+      case 'attempt.assigned':
+        this.#keepNode(event.node);
+        this.#keepTask(mustGet(this.#state.tasks, event.task, 'task'));
+        return;
+      case 'attempt.ended': {
+        const task = mustGet(this.#state.tasks, event.task, 'task');
+        if (task.node !== undefined) this.#keepNode(task.node);
+        this.#keepTask(task);
+        return;
+      }
+      case 'attempt.progressed':
+      case 'task.ended':
+        this.#keepTask(mustGet(this.#state.tasks, event.task, 'task'));
+        return;
+      case 'job.cancelled': {
+        const job = mustGet(this.#state.jobs, event.job, 'job');
+        this.#cancelledSince.add(job);
+        for (const task of job.tasks) this.#keepTask(task);
+        return;
+      }
+      // They add what comes after the capture, take away a job that changes no more, or replace what it has.
+      case 'log.opened':
+      case 'ruleset.changed':
+      case 'account.opened':
+      case 'account.credited':
+      case 'node.joined':
+      case 'job.submitted':
+      case 'job.settled':
+        return;
+      default:
+        return unreachable(event);
+    }
+  }
+
+  #keepAccounts(event: Event): void {
+    if (event.type === 'account.credited') this.#keepAccount(event.account);
+    for (const { entries } of transfersOf(this.#state, event))
+      for (const { account } of entries) this.#keepAccount(account as AccountId);
+  }
+
+  /** Those of the house are among the balances. */
+  #keepAccount(id: AccountId): void {
+    if (this.#oldAccounts.has(id)) return;
+    const account = this.#state.accounts.get(id);
+    if (account !== undefined) this.#oldAccounts.set(id, accountText(account));
+  }
+
+  #keepNode(id: NodeId): void {
+    if (!this.#oldNodes.has(id)) this.#oldNodes.set(id, nodeText(mustGet(this.#state.nodes, id, 'node')));
+  }
+
+  #keepTask(task: Task): void {
+    if (this.#oldTasks.has(task)) return;
+    const { seq } = mustGet(this.#state.jobs, task.job, 'job');
+    if (seq > this.#jobSeq || seq < this.#doneSeq || (seq === this.#doneSeq && task.index < this.#doneIndex))
+      return;
+    this.#oldTasks.set(task, textOf(task));
+  }
+
+  readonly #accountText = (account: Account): string =>
+    canonicalJson(this.#oldAccounts.get(account.id) ?? accountText(account));
+
+  readonly #nodeText = (node: NodeRecord): string =>
+    canonicalJson(this.#oldNodes.get(node.id) ?? nodeText(node));
+
+  *#job(job: Job, before: string, itemsPerPiece: number): Generator<string, void, undefined> {
+    const { consumer, id, seq, submittedAt, tasks, terms } = job;
+    this.#doneSeq = seq;
+    this.#doneIndex = 0;
+    const cancelled = job.cancelled && !this.#cancelledSince.has(job);
+    let text = `${before}${canonicalJson({ cancelled, consumer, id, seq, submittedAt }).slice(0, -1)},"tasks":[`;
+    let written = 0;
+    for (const task of tasks) {
+      const value = this.#takeTask(task);
+      this.#doneIndex = task.index + 1;
+      if (value !== undefined) {
+        text += `${written === 0 ? '' : ','}${canonicalJson(value)}`;
+        written += 1;
+      }
+      if (this.#doneIndex % itemsPerPiece === 0) {
+        yield text;
+        text = '';
+      }
+    }
+    yield `${text}],"terms":${canonicalJson(termsText(terms))}}`;
+  }
+
+  #takeTask(task: Task): TaskText | undefined {
+    if (!this.#oldTasks.has(task)) return textOf(task);
+    const old = this.#oldTasks.get(task);
+    this.#oldTasks.delete(task);
+    return old;
+  }
+}
+
+function textOf(task: Task): TaskText | undefined {
+  return isUntouched(task) ? undefined : taskText(task);
+}
+
+function* first<T>(items: Iterable<T>, count: number): Generator<T, void, undefined> {
+  let taken = 0;
+  for (const item of items) {
+    if (taken === count) return;
+    taken += 1;
+    yield item;
+  }
+}
+
+function* joined<T>(
+  items: Iterable<T>,
+  itemsPerPiece: number,
+  textOf: (item: T) => string,
+): Generator<string, void, undefined> {
+  let text = '';
+  let count = 0;
+  for (const item of items) {
+    text += count === 0 ? textOf(item) : `,${textOf(item)}`;
+    count += 1;
+    if (count % itemsPerPiece !== 0) continue;
+    yield text;
+    text = '';
+  }
+  yield text;
+}
