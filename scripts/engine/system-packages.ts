@@ -3,8 +3,8 @@ import { delimiter, join } from 'node:path';
 import { runCommand } from '../command.ts';
 import { EngineError } from './engine-error.ts';
 
-/** What a package is for: to run a Docker engine of our own, or for the tests themselves. */
-type Purpose = 'engine' | 'tests';
+/** What a package is for: to run a Docker engine of our own, for the tests themselves, or to hurt a network. */
+type Purpose = 'engine' | 'tests' | 'chaos';
 
 export interface SystemPackage {
   /** Name in Debian. */
@@ -38,6 +38,8 @@ const systemPackages: readonly SystemPackage[] = [
     why: 'starts the images as compose.yaml says',
   },
   { name: 'e2fsprogs', purpose: 'tests', command: 'mkfs.ext4', why: 'makes small disks that fill up' },
+  { name: 'faketime', purpose: 'chaos', command: 'faketime', why: 'gives processes a wrong clock' },
+  { name: 'iproute2', purpose: 'chaos', command: 'ip', why: 'makes networks that lose packets' },
 ];
 
 /** The path of a command on the PATH or in the folders of root's PATH, which an ordinary user's PATH leaves out. */

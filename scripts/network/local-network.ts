@@ -17,6 +17,8 @@ export interface CoordinatorOptions {
   /** Settings on top of those that every local coordinator gets; see the service's README. */
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** Where it listens, if not on the loopback interface alone. */
+  readonly listenAddress?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -49,7 +51,12 @@ export async function createCoordinator(options: CoordinatorOptions): Promise<Lo
   await writeFile(
     configFile,
     stringify(
-      { name: options.name, data_dir: dataDir, listen: `127.0.0.1:${port}`, ...options.settings },
+      {
+        name: options.name,
+        data_dir: dataDir,
+        listen: `${options.listenAddress ?? '127.0.0.1'}:${port}`,
+        ...options.settings,
+      },
       noAliases,
     ),
   );
@@ -108,6 +115,8 @@ export interface AgentOptions {
   /** Of the agent's configuration; see its README. */
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** A command that runs the agent, such as one that enters a namespace first. */
+  readonly prefix?: readonly string[];
 }
 
 export interface LocalAgent {
@@ -138,10 +147,11 @@ export async function createAgent(options: AgentOptions): Promise<LocalAgent> {
       noAliases,
     ),
   );
+  const [command, ...args] = [...(options.prefix ?? []), process.execPath, agentMain];
   const process_ = new ManagedProcess({
     name: options.name,
-    command: process.execPath,
-    args: [agentMain, 'run', '--config', configFile],
+    command,
+    args: [...args, 'run', '--config', configFile],
     logFile: join(home, 'agent.log'),
     ...(options.env === undefined ? {} : { env: options.env }),
   });

@@ -90,7 +90,7 @@ export async function auditMoney(
   events: readonly Event[],
   succeeded: ReadonlySet<TaskId>,
   findings: Findings,
-): Promise<void> {
+): Promise<{ readonly paidTwice: number }> {
   const book = new Book();
   for (const event of events) book.record(event);
   if (book.openHoldsNano !== 0n) findings.push(`the log leaves holds of ${book.openHoldsNano} open`);
@@ -119,16 +119,19 @@ export async function auditMoney(
     if (nano !== 0n && !seen.has(account))
       findings.push(`${account} has ${nano} in the log and is not listed`);
   if (sumNano !== 0n) findings.push(`all accounts sum to ${sumNano}`);
-  auditCaptures(book.captures, entries, succeeded, findings);
+  return { paidTwice: auditCaptures(book.captures, entries, succeeded, findings) };
 }
 
-/** One payment for each task that succeeded, none for any other: by the log's events and by the ledger's entries. */
+/**
+ * One payment for each task that succeeded, none for any other: by the log's events and by the ledger's entries. Gives
+ * the number of tasks that were paid more than once.
+ */
 function auditCaptures(
   captures: ReadonlyMap<TaskId, number>,
   entries: readonly LedgerEntryView[],
   succeeded: ReadonlySet<TaskId>,
   findings: Findings,
-): void {
+): number {
   const takenFromHolds = new Map<string, number>();
   const endsOfHolds = new Map<string, number>();
   for (const { account, kind, task } of entries) {
@@ -150,4 +153,6 @@ function auditCaptures(
       if (!succeeded.has(task as TaskId))
         findings.push(`${task} did not succeed and was paid by the ${what}`);
   }
+  const paid = [...captures, ...takenFromHolds].filter(([, count]) => count > 1).map(([task]) => task);
+  return new Set<string>(paid).size;
 }

@@ -6,7 +6,7 @@ import { type ReceiptVerifier, verifyReceipt } from '@capacloud/client/verify-re
 import type { Event, EventOf } from '@capacloud/core/event';
 import type { TaskId } from '@capacloud/protocol/ids';
 import { taskReasons } from '@capacloud/protocol/reasons';
-import type { AttemptView, TaskView } from '@capacloud/protocol/views';
+import { type AttemptView, endedTaskStates, type TaskView } from '@capacloud/protocol/views';
 import { verifyTypedData } from 'ethers';
 import type { Findings } from './audit-log.ts';
 import { type ExpectedJob, type ExpectedTask, outputPath } from './workload.ts';
@@ -25,6 +25,8 @@ export class TaskAuditor {
   readonly reasons = new Map<string, number>();
   /** Attempts that ended by no doing of their program, in words. */
   readonly losses: string[] = [];
+  /** How many tasks ended how: their state, with its reason where they failed. */
+  readonly ends = new Map<string, number>();
   readonly #client: Client;
   readonly #findings: Findings;
   readonly #histories = new Map<TaskId, TaskHistory>();
@@ -86,6 +88,10 @@ export class TaskAuditor {
       job.tasks.map((_, index) => index),
     );
     for (const task of tasks) {
+      if (endedTaskStates.includes(task.state)) {
+        const end = task.state === 'failed' ? `failed ${task.reason}` : task.state;
+        this.ends.set(end, (this.ends.get(end) ?? 0) + 1);
+      }
       const expected = job.tasks[task.index];
       if (expected !== undefined) await this.#auditTask(task, expected, verifier);
     }

@@ -81,7 +81,10 @@ it('finds money from nowhere', async () => {
 });
 
 it('finds a task that was paid twice, by the log and by the entries', async () => {
-  const findings = await findingsOf([...events, paid as unknown as Event]);
+  const twice = [...events, paid as unknown as Event];
+  expect(await auditMoney(operatorOf(books), twice, new Set([task]), [])).toEqual({ paidTwice: 1 });
+  expect(await auditMoney(operatorOf(books), events, new Set([task]), [])).toEqual({ paidTwice: 0 });
+  const findings = await findingsOf(twice);
   expect(findings).toContain(`${task} succeeded and was paid 2 times by the events`);
   expect(findings).toContain('the log leaves holds of -100 open');
   const entries = [...(books['holds'] ?? []), { kind: 'capture', delta: -100, task }];

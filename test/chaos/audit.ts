@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Client } from '@capacloud/client/client';
@@ -20,6 +20,8 @@ export interface AuditSubject {
   readonly docker: Docker;
   /** Folder of the agents: nothing may stay mounted below it. */
   readonly dir: string;
+  /** Except here. */
+  readonly mountPoints: readonly string[];
 }
 
 export interface AuditReport {
@@ -30,6 +32,12 @@ export interface AuditReport {
   readonly reasons: ReadonlyMap<string, number>;
   /** Attempts that ended by no doing of their program, in words. */
   readonly losses: readonly string[];
+  /** How many tasks ended how: their state, with its reason where they failed. */
+  readonly ends: ReadonlyMap<string, number>;
+  /** Tasks that were accepted and did not end. */
+  readonly lost: number;
+  /** Tasks that were paid more than once. */
+  readonly paidTwice: number;
 }
 
 const cleanUpMs = 45_000;
@@ -46,9 +54,19 @@ export async function audit(subject: AuditSubject): Promise<AuditReport> {
   const { events } = await auditLog(coordinator.operator, findings);
   const tasks = new TaskAuditor(client, events, findings);
   await tasks.audit(subject.jobs);
-  await auditMoney(coordinator.operator, events, tasks.succeeded, findings);
+  const { paidTwice } = await auditMoney(coordinator.operator, events, tasks.succeeded, findings);
   await auditReplay(coordinator, findings);
-  return { findings, events: events.length, reasons: tasks.reasons, losses: tasks.losses };
+  const accepted = subject.jobs.reduce((count, job) => count + job.tasks.length, 0);
+  const ended = [...tasks.ends.values()].reduce((sum, count) => sum + count, 0);
+  return {
+    findings,
+    events: events.length,
+    reasons: tasks.reasons,
+    losses: tasks.losses,
+    ends: tasks.ends,
+    lost: accepted - ended,
+    paidTwice,
+  };
 }
 
 /** Agents tidy up after a report is acknowledged, so what they hold may take a moment to go. */
@@ -64,18 +82,32 @@ async function auditLeftovers(subject: AuditSubject, findings: Findings): Promis
   ).catch(() => findings.push(...left));
 }
 
-async function findLeftovers({ docker, coordinatorName, dir }: AuditSubject): Promise<readonly string[]> {
+async function findLeftovers(subject: AuditSubject): Promise<readonly string[]> {
+  const { docker, coordinatorName, dir, mountPoints } = subject;
   const filters = { label: [`capacloud.coordinator=${coordinatorName}`] };
   const containers = await docker.listContainers({ all: true, filters });
   const { Volumes } = await docker.listVolumes({ filters: JSON.stringify(filters) as never });
   const mounts = (await readFile('/proc/mounts', 'utf8'))
     .split('\n')
-    .filter((line) => line.includes(`${dir}/`));
+    .filter((line) => line.includes(`${dir}/`))
+    .filter((line) => !mountPoints.some((point) => line.includes(` ${point} `)));
+  const loops = (await loopFilesBelow(dir)).filter(
+    (file) => !mountPoints.some((point) => file.startsWith(point)),
+  );
   return [
     ...containers.map(({ Names, Status }) => `container ${Names.join()} is left (${Status})`),
     ...(Volumes ?? []).map(({ Name }) => `volume ${Name} is left`),
     ...mounts.map((line) => `mount is left: ${line}`),
+    ...loops.map((file) => `a loop device is left on ${file}`),
   ];
+}
+
+async function loopFilesBelow(dir: string): Promise<readonly string[]> {
+  const names = await readdir('/sys/block').catch(() => []);
+  const files = await Promise.all(
+    names.map((name) => readFile(`/sys/block/${name}/loop/backing_file`, 'utf8').catch(() => '')),
+  );
+  return files.map((file) => file.trim()).filter((file) => file.startsWith(`${dir}/`));
 }
 
 /** The live state is what follows from the log, and from nothing else. */

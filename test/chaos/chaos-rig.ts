@@ -1,11 +1,11 @@
-import { randomInt } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { cp } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@capacloud/client/client';
 import type { AccountId } from '@capacloud/protocol/ids';
 import Docker from 'dockerode';
 import { removeLeftovers } from '../../scripts/demo/engine-leftovers.ts';
+import { freeLoopDevices } from '../../scripts/demo/loop-devices.ts';
 import {
   createAgent,
   createCoordinator,
@@ -16,6 +16,9 @@ import {
 import { waitUntil } from '../../scripts/network/managed-process.ts';
 import { ensureBusyboxImage } from '../e2e/engine-images.ts';
 import { type AuditReport, audit } from './audit.ts';
+import type { CasePlan } from './chaos-case.ts';
+import { ContactWatch } from './contact-watch.ts';
+import type { Dice } from './dice.ts';
 import { Workload } from './workload.ts';
 
 const grantNano = 10n ** 15n;
@@ -23,131 +26,201 @@ const agentCount = 2;
 const allEndedMs = 150_000;
 /** A life in which nothing happens ends all the same: what hangs there is for the audit to find. */
 const quietLifeMs = 3000;
-const minKills = 10;
-const maxKills = 20;
-const killingMs = 20_000;
+const defaultLeaseMs = 60_000;
+const shortLeaseMs = 8000;
+const shortRules = { lease_ms: shortLeaseMs, lost_margin_ms: 2000, unknown_after_ms: 4000 };
 
-export interface ChaosOptions {
+export interface RigOptions {
+  readonly dir: string;
   readonly dockerSocket: string;
-  /** Of the agents, in turn. */
-  readonly scratch: readonly ('memory' | 'loop')[];
-  /** Also a stream of jobs that cost nothing but their submission. */
-  readonly cheapJobs?: boolean;
+  readonly plan: CasePlan;
+  readonly dice: Dice;
+  readonly signal: AbortSignal;
+}
+
+/** How long and how often things are broken; how often within the time depends on the speed of the machine. */
+export interface Pace {
+  readonly durationMs: number;
+  readonly minStrikes: number;
+  readonly maxStrikes: number;
 }
 
 /** A coordinator and two agents as processes, and jobs that never stop coming until `finish`. */
-export interface ChaosRig {
+export class ChaosRig {
   readonly coordinator: LocalCoordinator;
-  readonly agents: readonly LocalAgent[];
+  readonly agents: LocalAgent[] = [];
   readonly workload: Workload;
   readonly docker: Docker;
-  /**
-   * Kills, each time after a random number (up to `maxEvents`) of events or a few seconds without them. How often
-   * depends on the speed of the machine. Returns the count.
-   */
-  killRepeatedly(maxEvents: number, kill: (count: number) => Promise<void>): Promise<number>;
-  /** No more jobs; resolves when those that were submitted have ended and an auditor has looked at everything. */
-  finish(): Promise<AuditReport>;
-  close(): Promise<void>;
-}
+  readonly leaseMs: number;
+  readonly signal: AbortSignal;
+  readonly #options: RigOptions;
+  readonly #name: string;
+  readonly #client: Client;
+  readonly #stopSubmitting = new AbortController();
+  #submitting: Promise<unknown> = Promise.resolve();
+  #failure: Error | undefined;
+  #watch: ContactWatch | undefined;
 
-export async function openChaosRig(options: ChaosOptions): Promise<ChaosRig> {
-  const dir = await mkdtemp(join(tmpdir(), 'cc-chaos-'));
-  const name = `chaos.${dir.slice(-6).toLowerCase()}`;
-  const docker = new Docker({ socketPath: options.dockerSocket });
-  const image = await ensureBusyboxImage(docker);
-  const coordinator = await createCoordinator({ dir, name });
-  const agents: LocalAgent[] = [];
-  const stop = new AbortController();
-  let submitting: Promise<void> = Promise.resolve();
-  const { client } = await coordinator.openAccount('acc_chaos' as AccountId, grantNano);
-
-  async function close(): Promise<void> {
-    stop.abort();
-    await submitting.catch(() => undefined);
-    await Promise.all(agents.map(({ process }) => process.stop()));
-    await coordinator.process.stop();
-    await removeLeftovers(options.dockerSocket, name).catch(() => undefined);
-    await rm(dir, { recursive: true, force: true });
+  private constructor(options: RigOptions, parts: RigParts) {
+    this.#options = options;
+    this.signal = options.signal;
+    this.#name = parts.name;
+    this.#client = parts.client;
+    this.coordinator = parts.coordinator;
+    this.docker = parts.docker;
+    this.leaseMs = options.plan.shortLease === true ? shortLeaseMs : defaultLeaseMs;
+    this.workload = new Workload(parts.client, parts.image, options.dir);
   }
 
-  try {
-    for (let index = 0; index < agentCount; index++) {
-      const scratch = options.scratch[index % options.scratch.length] ?? 'memory';
-      const { dockerSocket } = options;
-      agents.push(await startAgent({ dir, name, coordinator, index, dockerSocket, scratch }));
+  static async open(options: RigOptions): Promise<ChaosRig> {
+    const { dir, plan, signal } = options;
+    const name = `chaos.${dir.slice(-6).toLowerCase()}`;
+    const docker = new Docker({ socketPath: options.dockerSocket });
+    const image = await ensureBusyboxImage(docker);
+    const settings = plan.shortLease === true ? { rules: shortRules } : {};
+    const coordinator = await createCoordinator({ dir, name, settings, ...plan.coordinator, signal });
+    let rig: ChaosRig | undefined;
+    try {
+      const { client } = await coordinator.openAccount('acc_chaos' as AccountId, grantNano);
+      rig = new ChaosRig(options, { name, docker, image, coordinator, client });
+      for (let index = 0; index < agentCount; index++) await rig.#startAgent(index);
+      await waitForNodes(coordinator.operator, agentCount, { signal });
+      rig.#start();
+      return rig;
+    } catch (error) {
+      await (rig?.close() ?? coordinator.process.kill());
+      throw error;
     }
-    await waitForNodes(coordinator.operator, agentCount);
-  } catch (error) {
-    await close();
-    throw error;
   }
-  const workload = new Workload(client, image, dir);
-  let failure: Error | undefined;
-  submitting = Promise.all([
-    workload.run(stop.signal),
-    options.cheapJobs === true ? workload.runCheap(stop.signal) : undefined,
-  ]).then(() => undefined);
-  submitting.catch((error: Error) => {
-    failure = error;
-  });
-  return {
-    coordinator,
-    agents,
-    workload,
-    docker,
-    async killRepeatedly(maxEvents, kill) {
-      const until = performance.now() + killingMs;
-      let count = 0;
-      while (count < minKills || (count < maxKills && performance.now() < until)) {
-        // Without jobs there is nothing left to try.
-        if (failure !== undefined) throw failure;
-        await waitForEvents(coordinator.operator, randomInt(1, maxEvents));
-        await kill(count++);
-      }
-      return count;
-    },
-    async finish() {
-      stop.abort();
-      await submitting;
-      await workload.waitForAll(allEndedMs);
-      const { jobs } = workload;
-      return audit({ coordinator, coordinatorName: name, client, jobs, docker, dir });
-    },
-    close,
-  };
+
+  get longestOutageMs(): number {
+    return this.#watch?.longestOutageMs ?? 0;
+  }
+
+  /** Strikes again and again, each time after a random number of events or a few seconds without them. Gives what struck. */
+  async strikeRepeatedly(pace: Pace): Promise<ReadonlyMap<string, number>> {
+    const { plan, dice, signal } = this.#options;
+    const until = performance.now() + pace.durationMs;
+    const struck = new Map<string, number>();
+    for (let count = 0; count < pace.maxStrikes; count++) {
+      if (count >= pace.minStrikes && performance.now() >= until) break;
+      signal.throwIfAborted();
+      // Without jobs there is nothing left to try.
+      if (this.#failure !== undefined) throw this.#failure;
+      await this.#waitForEvents(dice.between(1, plan.maxEvents));
+      const what = await plan.strike(this, count);
+      struck.set(what, (struck.get(what) ?? 0) + 1);
+    }
+    return struck;
+  }
+
+  /** Lets something last; rejects when the run is interrupted. */
+  async last(durationMs: number): Promise<void> {
+    await sleep(durationMs, undefined, { signal: this.signal });
+  }
+
+  /** Another process with the key, the settings and the state that an agent has now. The agent must not run meanwhile. */
+  async copyAgent(index: number, name: string): Promise<LocalAgent> {
+    const original = this.agents[index];
+    if (original === undefined) throw new Error(`there is no agent ${index}`);
+    const home = dirname(original.stateDir);
+    await cp(home, join(this.#options.dir, name), { recursive: true, filter: isNoSocket });
+    return this.#createAgent(index, name);
+  }
+
+  /** No more jobs; resolves when those that were submitted have ended and an auditor has looked at everything. */
+  async finish(): Promise<AuditReport> {
+    this.#stopSubmitting.abort();
+    await this.#submitting;
+    const fallen = [this.coordinator.process, ...this.agents.map(({ process }) => process)]
+      .filter(({ running }) => !running)
+      .map(({ name }) => `${name} has ended by itself`);
+    if (fallen.length > 0) throw new Error(fallen.join(', '));
+    await this.workload.waitForAll(allEndedMs, this.signal);
+    return audit({
+      coordinator: this.coordinator,
+      coordinatorName: this.#name,
+      client: this.#client,
+      jobs: this.workload.jobs,
+      docker: this.docker,
+      dir: this.#options.dir,
+      mountPoints: this.#options.plan.mountPoints ?? [],
+    });
+  }
+
+  /** Ends every process, and removes what they left on the engine and on loop devices. */
+  async close(): Promise<void> {
+    this.#stopSubmitting.abort();
+    await this.#watch?.close();
+    const ending = [...this.agents.map(({ process }) => process), this.coordinator.process];
+    // A frozen process does not hear of its end.
+    for (const process of ending) process.signal('SIGCONT');
+    await Promise.all(ending.map((process) => process.stop()));
+    await this.#submitting.catch(() => undefined);
+    await removeLeftovers(this.#options.dockerSocket, this.#name).catch(() => undefined);
+    await freeLoopDevices(this.#options.dir);
+  }
+
+  #start(): void {
+    const { cheapJobs } = this.#options.plan;
+    const { signal } = this.#stopSubmitting;
+    this.#submitting = Promise.all([
+      this.workload.run(signal),
+      cheapJobs === true ? this.workload.runCheap(signal) : undefined,
+    ]);
+    this.#submitting.catch((error: Error) => {
+      this.#failure = error;
+    });
+    const stateDirs = this.agents.map(({ stateDir }) => stateDir);
+    this.#watch = new ContactWatch(stateDirs, this.leaseMs);
+  }
+
+  async #startAgent(index: number): Promise<void> {
+    const agent = await this.#createAgent(index, `agent-${index}`);
+    this.agents.push(agent);
+    agent.start();
+  }
+
+  async #createAgent(index: number, name: string): Promise<LocalAgent> {
+    const { plan, dir, dockerSocket } = this.#options;
+    const { url, ...rest } = (await plan.agent?.(index, this.coordinator)) ?? {};
+    const scratch = plan.scratch ?? ['memory'];
+    return createAgent({
+      dir,
+      name,
+      coordinatorUrl: url ?? this.coordinator.url,
+      coordinatorName: this.#name,
+      dockerSocket,
+      settings: {
+        resources: { cpu: '1', memory: '1Gi', disk: '1Gi', slots: 4 },
+        scratch: scratch[index % scratch.length],
+      },
+      ...rest,
+    });
+  }
+
+  async #waitForEvents(count: number): Promise<void> {
+    const { operator } = this.coordinator;
+    // An index past the end: only the size is asked for.
+    const size = async () =>
+      (await operator.call('listLogEntries', { query: { from: Number.MAX_SAFE_INTEGER, limit: 1 } })).size;
+    const before = await size();
+    await waitUntil('events', async () => (await size()) >= before + count, {
+      timeoutMs: quietLifeMs,
+      intervalMs: 20,
+    }).catch(() => undefined);
+  }
 }
 
-async function startAgent(parts: {
-  readonly dir: string;
+interface RigParts {
   readonly name: string;
+  readonly docker: Docker;
+  readonly image: string;
   readonly coordinator: LocalCoordinator;
-  readonly index: number;
-  readonly dockerSocket: string;
-  readonly scratch: 'memory' | 'loop';
-}): Promise<LocalAgent> {
-  const agent = await createAgent({
-    dir: parts.dir,
-    name: `agent-${parts.index}`,
-    coordinatorUrl: parts.coordinator.url,
-    coordinatorName: parts.name,
-    dockerSocket: parts.dockerSocket,
-    settings: {
-      resources: { cpu: '1', memory: '1Gi', disk: '1Gi', slots: 4 },
-      scratch: parts.scratch,
-    },
-  });
-  agent.start();
-  return agent;
+  readonly client: Client;
 }
 
-async function waitForEvents(operator: Client, count: number): Promise<void> {
-  // An index past the end: only the size is asked for.
-  const size = async () =>
-    (await operator.call('listLogEntries', { query: { from: Number.MAX_SAFE_INTEGER, limit: 1 } })).size;
-  const before = await size();
-  await waitUntil('events', async () => (await size()) >= before + count, {
-    timeoutMs: quietLifeMs,
-    intervalMs: 20,
-  }).catch(() => undefined);
+/** Sockets cannot be copied, and belong to the process that made them. */
+function isNoSocket(path: string): boolean {
+  return !path.endsWith('.sock');
 }

@@ -134,7 +134,7 @@ export class Workload {
     await Promise.all(Array.from({ length: submittersOfCheapJobs }, submit));
   }
 
-  async waitForAll(timeoutMs: number): Promise<void> {
+  async waitForAll(timeoutMs: number, signal: AbortSignal): Promise<void> {
     for (const job of this.#cheap) await this.#cancel(job.id);
     const left = new Set(this.jobs.map(({ id }) => id));
     await waitUntil(
@@ -143,7 +143,7 @@ export class Workload {
         for (const id of left) if (await this.#hasEnded(id)) left.delete(id);
         return left.size === 0;
       },
-      { timeoutMs, intervalMs: 200 },
+      { timeoutMs, intervalMs: 200, signal },
     );
   }
 

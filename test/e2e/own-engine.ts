@@ -7,6 +7,7 @@ import { ManagedProcess, waitUntil } from '../../scripts/network/managed-process
 const startTimeoutMs = 60_000;
 const endTimeoutMs = 30_000;
 const prefix = 'cc-engine-';
+const namespaces = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
 
 /**
  * A container engine of the test's own, on a machine of its own: PID, mount and network namespaces whose first process
@@ -18,13 +19,15 @@ export class OwnEngine {
   readonly socketPath: string;
   readonly docker: Docker;
   /** A short path: that of a unix socket has 107 characters at most. */
-  readonly dir: string;
+  readonly #dir: string;
   readonly #cgroup: string;
+  readonly #logFile: string;
   readonly #machine: ManagedProcess;
   #daemon: ManagedProcess | undefined;
 
-  private constructor(dir: string) {
-    this.dir = dir;
+  private constructor(dir: string, logDir: string) {
+    this.#dir = dir;
+    this.#logFile = join(logDir, 'dockerd.log');
     this.#cgroup = basename(dir);
     this.socketPath = join(dir, 'docker.sock');
     this.docker = new Docker({ socketPath: this.socketPath });
@@ -32,17 +35,18 @@ export class OwnEngine {
       name: 'machine',
       command: 'unshare',
       // The shell waits for its one child, and reaps whatever else ends meanwhile.
-      args: [
-        ...['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
-        ...['sh', '-c', 'sleep infinity & wait'],
-      ],
+      args: [...namespaces, 'sh', '-c', 'sleep infinity & wait'],
       logFile: join(dir, 'machine.log'),
     });
   }
 
-  /** A machine with nothing on it yet: its folder is there, so that `dataDir` can be made something special. */
-  static async create(): Promise<OwnEngine> {
-    return new OwnEngine(await mkdtemp(join(tmpdir(), prefix)));
+  /**
+   * A machine that is off. Its folder is there, so that `dataDir` can be made something special. The log outlives
+   * `close` in the folder that is given.
+   */
+  static async create(parent?: string): Promise<OwnEngine> {
+    const dir = await mkdtemp(join(parent ?? tmpdir(), prefix));
+    return new OwnEngine(dir, parent ?? dir);
   }
 
   static async start(...flags: string[]): Promise<OwnEngine> {
@@ -52,11 +56,7 @@ export class OwnEngine {
   }
 
   get dataDir(): string {
-    return join(this.dir, 'data');
-  }
-
-  get logFile(): string {
-    return join(this.dir, 'dockerd.log');
+    return join(this.#dir, 'data');
   }
 
   /** Starts it (again). On a busy machine its containerd may not be ready in the time that it allows: it tries again. */
@@ -72,7 +72,7 @@ export class OwnEngine {
       },
       { timeoutMs: startTimeoutMs, intervalMs: 100 },
     ).catch(async (cause: Error) => {
-      const log = await readFile(this.logFile, 'utf8').catch(() => '');
+      const log = await readFile(this.#logFile, 'utf8').catch(() => '');
       throw new Error(`${cause.message}: ${log.slice(-2000)}`, { cause });
     });
   }
@@ -112,7 +112,7 @@ export class OwnEngine {
   async close(): Promise<void> {
     await this.cutPower();
     await removeCgroups(this.#cgroup);
-    await rm(this.dir, { recursive: true, force: true });
+    await rm(this.#dir, { recursive: true, force: true });
   }
 
   /** The first process of the machine, which is started unless it runs. */
@@ -130,9 +130,9 @@ export class OwnEngine {
 
   async #boot(): Promise<void> {
     // What a machine keeps in memory is gone when it comes up again: sockets, pid files, the state of runc.
-    await rm(join(this.dir, 'run'), { recursive: true, force: true });
+    await rm(join(this.#dir, 'run'), { recursive: true, force: true });
     await rm(this.socketPath, { force: true });
-    await mkdir(join(this.dir, 'run'), { recursive: true });
+    await mkdir(join(this.#dir, 'run'), { recursive: true });
     this.#machine.start();
   }
 
@@ -140,18 +140,21 @@ export class OwnEngine {
     const dockerd = [
       'dockerd',
       `--data-root=${this.dataDir}`,
-      `--exec-root=${join(this.dir, 'run', 'exec')}`,
-      `--pidfile=${join(this.dir, 'run', 'docker.pid')}`,
+      `--exec-root=${join(this.#dir, 'run', 'exec')}`,
+      `--pidfile=${join(this.#dir, 'run', 'docker.pid')}`,
       `--host=unix://${this.socketPath}`,
       `--cgroup-parent=/${this.#cgroup}`,
-      ...['--storage-driver=overlay2', '--bridge=none', '--iptables=false', '--ip6tables=false'],
+      '--storage-driver=overlay2',
+      '--bridge=none',
+      '--iptables=false',
+      '--ip6tables=false',
       ...flags,
     ];
     return new ManagedProcess({
       name: 'dockerd',
       command: 'nsenter',
       args: ['--target', String(first), '--net', '--mount', '--pid', ...dockerd],
-      logFile: this.logFile,
+      logFile: this.#logFile,
     });
   }
 

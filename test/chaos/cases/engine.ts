@@ -1,0 +1,40 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ChaosCase, engineOf } from '../chaos-case.ts';
+
+export const restartEngine: ChaosCase = {
+  name: 'restart-engine',
+  summary: 'the engine is stopped in order, or killed, and takes its containers along',
+  hurtsEngine: true,
+  plan: async (place) => ({
+    maxEvents: 30,
+    async strike(_rig, count) {
+      const signal = count % 2 === 0 ? 'SIGTERM' : 'SIGKILL';
+      await engineOf(place).end(signal);
+      await sleep(place.dice.between(0, 1000));
+      await engineOf(place).start();
+      return signal;
+    },
+    judge: ({ reasons }) => (reasons.has('engine_lost') ? [] : ['no attempt was lost to the engine']),
+  }),
+};
+
+const liveRestore = '--live-restore';
+
+export const keepContainers: ChaosCase = {
+  name: 'live-restore',
+  summary: 'the engine is stopped or killed under containers that live on',
+  hurtsEngine: true,
+  plan: async (place) => ({
+    engineFlags: [liveRestore],
+    maxEvents: 30,
+    async strike(_rig, count) {
+      const signal = count % 2 === 0 ? 'SIGTERM' : 'SIGKILL';
+      await engineOf(place).end(signal);
+      await sleep(place.dice.between(0, 1000));
+      await engineOf(place).start(liveRestore);
+      return signal;
+    },
+    judge: ({ reasons }) =>
+      reasons.has('engine_lost') ? ['an attempt was lost to an engine that kept its containers'] : [],
+  }),
+};

@@ -1,0 +1,94 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { waitUntil } from '../../../scripts/network/managed-process.ts';
+import { agentOf, type CasePlace, type ChaosCase, engineOf } from '../chaos-case.ts';
+import { SmallDisk } from '../small-disk.ts';
+
+async function mountDisk(place: CasePlace, mountPoint: string, sizeMiB: number): Promise<SmallDisk> {
+  await mkdir(mountPoint, { recursive: true });
+  const disk = await SmallDisk.mount(mountPoint, sizeMiB);
+  place.onClose(() => disk.close());
+  return disk;
+}
+
+export const fullCoordinator: ChaosCase = {
+  name: 'full-coordinator',
+  summary: 'the disk of the coordinator fills up: it ends without a promise, and goes on when there is room',
+  async plan(place) {
+    const disk = await mountDisk(place, join(place.dir, 'coordinator'), 64);
+    return {
+      cheapJobs: true,
+      mountPoints: [disk.mountPoint],
+      maxEvents: 60,
+      async strike(rig) {
+        const { coordinator } = rig;
+        const { process } = coordinator;
+        await disk.fill();
+        try {
+          await waitUntil('the coordinator to end', () => !process.running, { timeoutMs: 30_000 });
+        } finally {
+          // What the write-ahead log has given back is not its to take again.
+          await disk.fill();
+        }
+        process.start();
+        await rig.last(1000);
+        await disk.empty();
+        if (process.running) await process.kill();
+        await coordinator.start();
+        return 'full';
+      },
+    };
+  },
+};
+
+export const fullAgent: ChaosCase = {
+  name: 'full-agent',
+  summary: "the disk with an agent's state fills up",
+  async plan(place) {
+    const disk = await mountDisk(place, join(place.dir, 'agent-0', 'state'), 16);
+    return {
+      shortLease: true,
+      mountPoints: [disk.mountPoint],
+      maxEvents: 20,
+      async strike(rig) {
+        const agent = agentOf(rig, 0);
+        await disk.fill();
+        const until = performance.now() + place.dice.between(1000, 4000);
+        try {
+          while (performance.now() < until) {
+            // Whoever runs it starts it again when it ends.
+            if (!agent.process.running) agent.start();
+            await rig.last(250);
+          }
+        } finally {
+          await disk.empty();
+        }
+        if (!agent.process.running) agent.start();
+        return 'full';
+      },
+    };
+  },
+};
+
+export const fullEngine: ChaosCase = {
+  name: 'full-engine',
+  summary: "the disk with the engine's images and containers fills up",
+  hurtsEngine: true,
+  async plan(place) {
+    const disk = await mountDisk(place, engineOf(place).dataDir, 64);
+    return {
+      shortLease: true,
+      maxEvents: 20,
+      mountPoints: [disk.mountPoint],
+      async strike(rig) {
+        await disk.fill();
+        try {
+          await rig.last(place.dice.between(1000, 6000));
+        } finally {
+          await disk.empty();
+        }
+        return 'full';
+      },
+    };
+  },
+};

@@ -1,0 +1,67 @@
+import type { LocalAgent, LocalCoordinator } from '../../scripts/network/local-network.ts';
+import type { OwnEngine } from '../e2e/own-engine.ts';
+import type { AuditReport } from './audit.ts';
+import type { Findings } from './audit-log.ts';
+import type { ChaosRig } from './chaos-rig.ts';
+import type { Dice } from './dice.ts';
+
+/** One way to hurt the network. */
+export interface ChaosCase {
+  readonly name: string;
+  readonly summary: string;
+  /** It needs an engine that it may hurt; the others take whichever there is. */
+  readonly hurtsEngine?: boolean;
+  plan(place: CasePlace): Promise<CasePlan>;
+}
+
+/** What there is before anything runs. */
+export interface CasePlace {
+  /** Of this run of the case alone; goes with it. */
+  readonly dir: string;
+  readonly engine: OwnEngine | undefined;
+  readonly dice: Dice;
+  /** Done when the case is over, however it ended, after every process is gone; the last one first. */
+  readonly onClose: (close: () => Promise<void>) => void;
+}
+
+export interface CasePlan {
+  /** Of the agents, in turn. */
+  readonly scratch?: readonly ('memory' | 'loop')[];
+  /** Also a stream of jobs that cost nothing but their submission. */
+  readonly cheapJobs?: boolean;
+  /** Leases of seconds, so that a case may outlast them. */
+  readonly shortLease?: boolean;
+  readonly engineFlags?: readonly string[];
+  readonly coordinator?: {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly listenAddress?: string;
+  };
+  agent?(index: number, coordinator: LocalCoordinator): Promise<AgentPlan>;
+  /** Mount points below the folder of the case that are its own. */
+  readonly mountPoints?: readonly string[];
+  /** Events after which the next fault comes: a random number, this at most. */
+  readonly maxEvents: number;
+  /** One fault from beginning to end: when it resolves nothing is broken any more. Gives what it was, in a word or two. */
+  strike(rig: ChaosRig, count: number): Promise<string>;
+  /** What must hold besides what every case is audited for. */
+  judge?(report: AuditReport): Findings;
+}
+
+export interface AgentPlan {
+  readonly url?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly prefix?: readonly string[];
+}
+
+/** An agent that is told apart from the others of a rig. */
+export function agentOf(rig: ChaosRig, index: number): LocalAgent {
+  const agent = rig.agents[index % rig.agents.length];
+  if (agent === undefined) throw new Error('the rig has no agents');
+  return agent;
+}
+
+/** Of an engine that a case may hurt. */
+export function engineOf(place: CasePlace): OwnEngine {
+  if (place.engine === undefined) throw new Error('the case was given no engine of its own');
+  return place.engine;
+}
