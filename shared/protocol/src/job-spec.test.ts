@@ -185,4 +185,10 @@ describe('parseJobFile', () => {
     // Written as six characters each.
     expect(codeOf({ ...minimal, env: variables(2, '\u0001') })).toBe('job.invalid');
   });
+
+  it('says where a file goes on without end, and looks no further', () => {
+    expect(problemsOf({ ...minimal, outputs: Array.from({ length: 300_000 }, () => ({})) })).toEqual({
+      '/outputs': 'goes beyond the 10000 values that are looked at',
+    });
+  });
 });

@@ -9,6 +9,8 @@ export function schemaProblems(
   schema: Validator<Record<string, TSchema>, TSchema>,
   value: unknown,
 ): readonly Problem[] {
+  const excess = findExcess(value);
+  if (excess !== undefined) return [excess];
   if (schema.Check(value)) return [];
   const problems = new Map<string, Problem>();
   for (const error of schema.Errors(value)) {
@@ -25,6 +27,37 @@ export function schemaProblems(
   return problems.size > 0
     ? [...problems.values()]
     : [{ pointer: '', message: 'does not have the expected shape' }];
+}
+
+/**
+ * Values in one input. What is right has hundreds; a body of 1 MiB can hold 300,000, and finding everything that is
+ * wrong with those took a second.
+ */
+const maxValues = 10_000;
+
+/** Undefined when the whole value is within bounds; else where they are left. Looks no further than that. */
+function findExcess(value: unknown): Problem | undefined {
+  let seen = 0;
+  const waiting: { readonly inner: object; readonly pointer: string }[] = [];
+  const wait = (inner: unknown, pointer: string) => {
+    if (typeof inner === 'object' && inner !== null) waiting.push({ inner, pointer });
+  };
+  wait(value, '');
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { inner, pointer } = next;
+    const excess = {
+      pointer: pointer.slice(0, 256),
+      message: `goes beyond the ${maxValues} values that are looked at`,
+    };
+    // A list is not walked to learn its length, and keys one by one: a list of all of them costs more than the walk.
+    if (Array.isArray(inner) && seen + inner.length > maxValues) return excess;
+    for (const key in inner) {
+      seen += 1;
+      if (seen > maxValues) return excess;
+      wait((inner as Readonly<Record<string, unknown>>)[key], `${pointer}/${key}`);
+    }
+  }
+  return undefined;
 }
 
 function describe(keyword: string, params: Record<string, unknown>, message: string): string {
