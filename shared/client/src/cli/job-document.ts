@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Problem } from '@capacloud/protocol/result';
 import { apiLimits } from '@capacloud/protocol/routes';
-import { type Document, isNode, LineCounter, parse, parseDocument } from 'yaml';
+import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
 import { CommandError, type PlacedProblem, usageError } from './command-error.ts';
 
 /** A job file as it was read, with the places of its parts. */
@@ -14,13 +14,16 @@ export interface JobDocument {
   place(problems: readonly Problem[]): readonly PlacedProblem[];
 }
 
+/** Every tag is refused with a place: a set or a map of another kind would lose what it holds on its way into JSON. */
+const plainData = { resolveKnownTags: false } as const;
+
 /** Reads YAML or JSON from a file, or from standard input for `-`, and applies `--set PATH=VALUE`. */
 export async function readJobDocument(file: string, assignments: readonly string[]): Promise<JobDocument> {
   const text = await readText(file);
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { ...plainData, lineCounter: lines, prettyErrors: false });
   const shownFile = file === '-' ? 'standard input' : file;
-  const [first] = document.errors;
+  const [first] = [...document.errors, ...document.warnings];
   if (first !== undefined) {
     const { line, col } = lines.linePos(first.pos[0]);
     throw notYaml(`${shownFile}:${line}:${col}: ${first.message}`);
@@ -76,7 +79,10 @@ function notYaml(message: string): CommandError {
 function valueOf(document: Document, shownFile: string): unknown {
   try {
     // Aliases are counted: a few lines of YAML can stand for gigabytes.
-    return document.toJS({ maxAliasCount: 100 });
+    const value: unknown = document.toJS({ maxAliasCount: 100 });
+    // An alias may stand inside what it stands for; JSON has no way to say that.
+    JSON.stringify(value);
+    return value;
   } catch (error) {
     throw notYaml(`${shownFile}: ${error instanceof Error ? error.message : String(error)}`);
   }
@@ -96,7 +102,7 @@ function assign(document: Document, assignment: string): void {
   const text = assignment.slice(split + 1);
   let value: unknown = text;
   try {
-    if (!textFields.test(path[0] ?? '')) value = parse(text) as unknown;
+    if (!textFields.test(path[0] ?? '')) value = plainValue(text);
     document.setIn(path, value);
   } catch {
     throw usageError(
@@ -104,6 +110,13 @@ function assign(document: Document, assignment: string): void {
       'The path names fields from the top, with dots between them; list items are counted from 0.',
     );
   }
+}
+
+function plainValue(text: string): unknown {
+  const document = parseDocument(text, plainData);
+  const [first] = [...document.errors, ...document.warnings];
+  if (first !== undefined) throw first;
+  return document.toJS({ maxAliasCount: 0 });
 }
 
 /** `resources.memory`, or a JSON Pointer. */
