@@ -69,6 +69,11 @@ export class PullMeter {
       doneBytes += layer.done;
       totalBytes += layer.total;
     }
-    return { doneBytes: Math.round(doneBytes), totalBytes: Math.round(totalBytes) };
+    return { doneBytes: wholeBytes(doneBytes), totalBytes: wholeBytes(totalBytes) };
   }
+}
+
+/** A manifest may state any size; a heartbeat that repeated one beyond 2^53-1 would end the session. */
+function wholeBytes(value: number): number {
+  return Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.round(value)));
 }
