@@ -167,6 +167,15 @@ charged_nano = c.charged_nano, settled = c.settled FROM changed c WHERE jobs.num
     ['name', 't'],
     ['image', 't'],
   ]),
+  // Before the receipts, which refer to them: shapes are written in this order.
+  delegations: {
+    ...insert('delegations', [
+      ['digest', 't'],
+      ['delegation', 't'],
+      ['signature', 't'],
+    ]),
+    tail: 'ON CONFLICT DO NOTHING',
+  },
   receipts: upsert(
     'receipts',
     ['job', 'task', 'attempt'],
@@ -182,14 +191,6 @@ charged_nano = c.charged_nano, settled = c.settled FROM changed c WHERE jobs.num
       ['signature', 't'],
     ],
   ),
-  delegations: {
-    ...insert('delegations', [
-      ['digest', 't'],
-      ['delegation', 't'],
-      ['signature', 't'],
-    ]),
-    tail: 'ON CONFLICT DO NOTHING',
-  },
   sessions: upsert(
     'node_sessions',
     ['node'],
