@@ -1,0 +1,150 @@
+import { type AttemptKey, attemptKeyText, type ObservedAttempt } from '@capacloud/agent/core/ports';
+import type { Assignment } from '@capacloud/protocol/frames';
+import type { HeapEvent } from '../kernel/event-heap.ts';
+import { epochMs, kernel } from '../kernel/kernel.ts';
+import { hashText, Prng } from '../kernel/prng.ts';
+
+export interface Container {
+  state: ObservedAttempt;
+  readonly devices: readonly string[];
+  readonly output: string;
+  end: HeapEvent | undefined;
+  readonly behaviour: Behaviour;
+}
+
+/** What the program of a job does, by its environment and the attempt. */
+interface Behaviour {
+  readonly runMs: number;
+  readonly exitCode: number;
+  readonly oomKilled: boolean;
+  readonly termMs: number;
+}
+
+/** What really happened to containers of this machine. */
+export interface EngineWitness {
+  container(key: AttemptKey, change: 'started' | 'ended', devices: readonly string[]): void;
+  ran(key: AttemptKey, succeeded: boolean): void;
+}
+
+export type EngineMood = 'well' | 'gone' | 'hanging';
+
+/** Docker of one machine: it outlives the agent, and can go away, hang, or take its containers along. */
+export class SimulatedEngine {
+  readonly containers = new Map<string, Container>();
+  mood: EngineMood = 'well';
+  readonly #witness: EngineWitness;
+  readonly #wallOffset: () => number;
+  readonly #changed = new Set<() => void>();
+
+  constructor(witness: EngineWitness, wallOffset: () => number) {
+    this.#witness = witness;
+    this.#wallOffset = wallOffset;
+  }
+
+  /** Until something changes: a container, or the engine's mood. */
+  onChange(listener: () => void): () => void {
+    this.#changed.add(listener);
+    return () => this.#changed.delete(listener);
+  }
+
+  setMood(mood: EngineMood): void {
+    this.mood = mood;
+    this.#tell();
+  }
+
+  create(assignment: Assignment): void {
+    const key = { task: assignment.task, attempt: assignment.attempt };
+    const text = attemptKeyText(key);
+    if (this.containers.has(text)) return;
+    this.containers.set(text, {
+      state: { key, container: 'created', oomKilled: false, scratch: true },
+      devices: assignment.devices,
+      output: outputOf(key),
+      end: undefined,
+      behaviour: behaviourOf(assignment),
+    });
+  }
+
+  start(key: AttemptKey): boolean {
+    const container = this.containers.get(attemptKeyText(key));
+    if (container === undefined) return false;
+    if (container.state.container !== 'created') return true;
+    container.state = { ...container.state, container: 'running', startedAtMs: this.#wallMs() };
+    this.#witness.container(key, 'started', container.devices);
+    const { runMs, exitCode, oomKilled } = container.behaviour;
+    container.end = kernel().schedule(runMs, kernel().nature, `exit ${attemptKeyText(key)} ${exitCode}`, () =>
+      this.#end(container, { exitCode, oomKilled }),
+    );
+    this.#tell();
+    return true;
+  }
+
+  /** TERM, and KILL after the grace. */
+  terminate(key: AttemptKey, graceMs: number): void {
+    const container = this.containers.get(attemptKeyText(key));
+    if (container?.state.container !== 'running') return;
+    const { termMs } = container.behaviour;
+    const exitCode = termMs <= graceMs ? 143 : 137;
+    const afterMs = Math.min(termMs, graceMs);
+    kernel().schedule(afterMs, kernel().nature, `killed ${attemptKeyText(key)}`, () =>
+      this.#end(container, { exitCode, oomKilled: false }),
+    );
+  }
+
+  remove(key: AttemptKey): void {
+    const text = attemptKeyText(key);
+    const container = this.containers.get(text);
+    if (container === undefined) return;
+    this.#end(container, { exitCode: 137, oomKilled: false });
+    this.containers.delete(text);
+    this.#tell();
+  }
+
+  /** The engine, or the whole machine, restarts: what ran is gone, and its state says nothing. */
+  loseAll(): void {
+    for (const container of this.containers.values()) {
+      if (container.state.container !== 'running') continue;
+      this.#end(container, { exitCode: 0, oomKilled: false, engineLost: true });
+    }
+  }
+
+  #end(
+    container: Container,
+    how: { readonly exitCode: number; readonly oomKilled: boolean; readonly engineLost?: true },
+  ): void {
+    if (container.state.container !== 'running') return;
+    const { key } = container.state;
+    if (container.end !== undefined) kernel().cancel(container.end);
+    container.state = { ...container.state, container: 'exited', finishedAtMs: this.#wallMs(), ...how };
+    this.#witness.container(key, 'ended', container.devices);
+    this.#witness.ran(key, how.exitCode === 0 && !how.oomKilled && how.engineLost !== true);
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const listener of this.#changed) listener();
+  }
+
+  #wallMs(): number {
+    return Math.floor(epochMs + kernel().nowMs + this.#wallOffset());
+  }
+}
+
+function behaviourOf({ env, task, attempt }: Assignment): Behaviour {
+  const random = new Prng(hashText(`${task} ${attempt}`, 1), 'program');
+  const mean = Number(env.RUN_MS ?? 1000);
+  const fails = random.chance(Number(env.FAILS ?? 0));
+  const oomKilled = fails && random.chance(0.3);
+  return {
+    runMs: Math.max(1, random.between(0.2, 1.8) * mean),
+    exitCode: fails ? (oomKilled ? 137 : 1 + random.below(3)) : 0,
+    oomKilled,
+    termMs: random.chance(0.2) ? 1e9 : random.between(5, 400),
+  };
+}
+
+/** The same for every attempt of a task now and then, so that uploads meet what is known already. */
+function outputOf({ task, attempt }: AttemptKey): string {
+  const random = new Prng(hashText(`${task} ${attempt}`, 2), 'output');
+  return random.chance(0.2) ? 'the same result' : `result of ${task} in attempt ${attempt}`;
+}

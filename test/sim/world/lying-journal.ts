@@ -1,0 +1,110 @@
+import type { AttemptRecord } from '@capacloud/agent/core/attempt-record';
+import type { Journal, LeaseNote, ReportDraft } from '@capacloud/agent/core/journal-port';
+import type { AttemptKey } from '@capacloud/agent/core/ports';
+import type { ReportItem } from '@capacloud/protocol/frames';
+import { sha256Hex } from '@capacloud/protocol/hash';
+import type { NodeId, TaskId } from '@capacloud/protocol/ids';
+import { taskIndexOf } from '@capacloud/protocol/ids';
+import type { Receipt } from '@capacloud/protocol/receipt';
+import type { Prng } from '../kernel/prng.ts';
+import type { Watch } from './watch.ts';
+
+type Lie = (receipt: Receipt, random: Prng) => Receipt;
+
+/** Each is a receipt that must not be believed as it stands. */
+const lies: Readonly<Record<string, Lie>> = {
+  'wrong nonce': (receipt) => ({
+    ...receipt,
+    nonce: receipt.nonce.replace(/^./, (c) => (c === '0' ? '1' : '0')),
+  }),
+  'exit code under completed': (receipt) => ({ ...receipt, reason: 'completed', exitCode: 3 }),
+  'killed under completed': (receipt) => ({ ...receipt, reason: 'completed', exitCode: 0, oomKilled: true }),
+  "another node's name": (receipt) => ({ ...receipt, node: `node_${'f'.repeat(40)}` as NodeId }),
+  'output never brought': (receipt, random) => ({
+    ...receipt,
+    reason: 'completed',
+    exitCode: 0,
+    oomKilled: false,
+    outputs: [{ path: '/out/x', sha256: sha256Hex(`never ${random.next()}`), sizeBytes: 7 }],
+  }),
+  "another's task": (receipt) => ({
+    ...receipt,
+    task: `${receipt.task.split('.')[0] ?? ''}.${taskIndexOf(receipt.task) + 1}` as TaskId,
+  }),
+  'another attempt': (receipt) => ({ ...receipt, attempt: receipt.attempt + 1 }),
+  'impossible times': (receipt) => ({ ...receipt, startedAt: 0, finishedAt: 9e12 }),
+};
+
+/** The journal of an agent that lies about some attempts: to the coordinator, never to itself. */
+export class LyingJournal implements Journal {
+  readonly #kept: Journal;
+  readonly #rate: number;
+  readonly #random: Prng;
+  readonly #watch: Watch;
+  readonly #told = new Map<number, ReportItem>();
+
+  constructor(kept: Journal, rate: number, random: Prng, watch: Watch) {
+    this.#kept = kept;
+    this.#rate = rate;
+    this.#random = random;
+    this.#watch = watch;
+  }
+
+  outbox(afterId: number, limit: number): readonly ReportItem[] {
+    return this.#kept
+      .outbox(afterId, limit)
+      .map((item) => (item.kind === 'finished' ? this.#bend(item) : item));
+  }
+
+  /** The same lie each time it is told. */
+  #bend(item: Extract<ReportItem, { kind: 'finished' }>): ReportItem {
+    const before = this.#told.get(item.id);
+    if (before !== undefined) return before;
+    let told: ReportItem = item;
+    if (this.#random.chance(this.#rate)) {
+      const name = this.#random.pick(Object.keys(lies));
+      const lie = lies[name];
+      if (lie !== undefined) told = { ...item, receipt: lie(item.receipt, this.#random) };
+      this.#watch.fault('receipt that lies', name);
+    }
+    this.#told.set(item.id, told);
+    return told;
+  }
+
+  attempts(): readonly AttemptRecord[] {
+    return this.#kept.attempts();
+  }
+  attempt(key: AttemptKey): AttemptRecord | undefined {
+    return this.#kept.attempt(key);
+  }
+  save(record: AttemptRecord, reports?: readonly ReportDraft[]): void {
+    this.#kept.save(record, reports);
+  }
+  append(reports: readonly ReportDraft[]): void {
+    this.#kept.append(reports);
+  }
+  forget(key: AttemptKey): void {
+    this.#kept.forget(key);
+  }
+  outboxSize(): number {
+    return this.#kept.outboxSize();
+  }
+  holds(key: AttemptKey): boolean {
+    return this.#kept.holds(key);
+  }
+  acknowledge(id: number): void {
+    this.#kept.acknowledge(id);
+  }
+  saveLease(lease: LeaseNote): void {
+    this.#kept.saveLease(lease);
+  }
+  lease(): LeaseNote | undefined {
+    return this.#kept.lease();
+  }
+  coordinatorName(): string | undefined {
+    return this.#kept.coordinatorName();
+  }
+  saveCoordinatorName(name: string): void {
+    this.#kept.saveCoordinatorName(name);
+  }
+}

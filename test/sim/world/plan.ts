@@ -1,0 +1,171 @@
+import type { Offer } from '@capacloud/protocol/resources';
+import { Prng } from '../kernel/prng.ts';
+import type { MachinePlan } from './machine.ts';
+
+export const faultKinds = [
+  'cut',
+  'vanish',
+  'repeat',
+  'delay',
+  'partition',
+  'coordinator-crash',
+  'coordinator-effect-crash',
+  'coordinator-clock',
+  'coordinator-disk-full',
+  'coordinator-disk-stall',
+  'coordinator-freeze',
+  'agent-crash',
+  'agent-effect-crash',
+  'agent-clock',
+  'agent-disk-full',
+  'agent-freeze',
+  'agent-restore',
+  'reboot',
+  'docker-gone',
+  'docker-hang',
+  'docker-restart',
+  'lies',
+  'forgery',
+  'twins',
+] as const;
+export type FaultKind = (typeof faultKinds)[number];
+
+export interface JobPlan {
+  readonly atMs: number;
+  readonly consumer: number;
+  /** The job file. */
+  readonly file: Readonly<Record<string, unknown>>;
+  readonly cancelAfterMs?: number;
+}
+
+/** All that a seed decides, as data: shrinking takes parts of it away. */
+export interface Plan {
+  readonly seed: number;
+  /** Faults and submissions end here. */
+  readonly activeMs: number;
+  /** Strength from 0 to 1 of each kind that this seed has. */
+  readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
+  readonly machines: readonly MachinePlan[];
+  readonly consumers: number;
+  readonly jobs: readonly JobPlan[];
+  readonly snapshotEvents: number;
+  /** The node's idea of time against that of others: whole rules in proportion. */
+  readonly leaseMs: number;
+}
+
+const gib = 2 ** 30;
+
+export function planOf(seed: number): Plan {
+  const random = new Prng(seed, 'plan');
+  const activeMs = Math.floor(random.between(20_000, 120_000));
+  const faults = swarm(new Prng(seed, 'swarm'));
+  const machines = machinesOf(new Prng(seed, 'machines'), seed, faults);
+  const consumers = 1 + random.below(3);
+  return {
+    seed,
+    activeMs,
+    faults,
+    machines,
+    consumers,
+    jobs: jobsOf(new Prng(seed, 'jobs'), consumers, activeMs),
+    snapshotEvents: random.pick([50, 200, 1000, 100_000]),
+    leaseMs: random.pick([12_000, 20_000, 30_000]),
+  };
+}
+
+/** A random subset at random strengths: some bugs need one fault alone, and others hide when all come at once. */
+function swarm(random: Prng): Plan['faults'] {
+  if (random.chance(0.03)) return {};
+  const share = random.pick([0.1, 0.25, 0.5, 0.8]);
+  const faults: Partial<Record<FaultKind, number>> = {};
+  for (const kind of faultKinds) {
+    const isIn = random.chance(share);
+    const strength = random.next() ** 2;
+    if (isIn) faults[kind] = 0.02 + 0.98 * strength;
+  }
+  return faults;
+}
+
+function machinesOf(random: Prng, seed: number, faults: Plan['faults']): readonly MachinePlan[] {
+  const count = 1 + random.below(6);
+  const machines: MachinePlan[] = [];
+  for (let n = 0; n < count; n++) {
+    const lies = faults.lies !== undefined && random.chance(0.5) ? faults.lies * 0.6 : 0;
+    const offer = offerOf(random, n);
+    machines.push({ name: `node${n}`, key: `key ${seed} ${n}`, offer, lies });
+    if (faults.twins !== undefined && random.chance(0.3))
+      machines.push({ name: `node${n}twin`, key: `key ${seed} ${n}`, offer, lies });
+  }
+  return machines;
+}
+
+function offerOf(random: Prng, n: number): Offer {
+  const devices = random.chance(0.4) ? 1 + random.below(4) : 0;
+  const slots = 1 + random.below(6);
+  return {
+    cpuMilli: 1000 * (1 + random.below(8)),
+    memoryBytes: (2 + random.below(14)) * gib,
+    diskBytes: 64 * gib,
+    slots,
+    devices: Array.from({ length: devices }, (_, i) => ({
+      id: `GPU-${n}-${i}`,
+      vendor: 'nvidia',
+      model: random.pick(['rtx-4090', 'a100-sxm4-80gb']),
+      memoryBytes: 24 * gib,
+      health: 'healthy',
+    })),
+    arch: 'amd64',
+    allowRoot: random.chance(0.5),
+    ask: {
+      cpuHourNano: `${1 + random.below(1000)}000`,
+      memoryGibHourNano: `${random.below(500)}`,
+      diskGibHourNano: '0',
+      deviceHourNano: `${random.below(100)}0000`,
+    },
+  };
+}
+
+function jobsOf(random: Prng, consumers: number, activeMs: number): readonly JobPlan[] {
+  const count = 2 + random.below(14);
+  return Array.from({ length: count }, () => {
+    const cancelAfterMs = Math.floor(random.exponential(15_000));
+    return {
+      atMs: Math.floor(random.between(0, activeMs * 0.9)),
+      consumer: random.below(consumers),
+      file: jobFileOf(random),
+      ...(random.chance(0.15) ? { cancelAfterMs } : {}),
+    };
+  });
+}
+
+function jobFileOf(random: Prng): JobPlan['file'] {
+  const isImpossible = random.chance(0.05);
+  const gpus = random.chance(0.15) ? 1 + random.below(2) : 0;
+  const retryOn = ['error', 'timeout', 'oom'].filter(() => random.chance(0.7));
+  return {
+    version: '1',
+    image: random.chance(0.04) ? 'missing' : 'busybox:1',
+    command: ['work'],
+    env: {
+      RUN_MS: `${Math.floor(random.exponential(random.pick([200, 3000, 12_000])))}`,
+      FAILS: random.chance(0.5) ? '0' : `${random.next().toFixed(2)}`,
+    },
+    replicas: random.chance(0.3) ? 1 : 1 + random.below(40),
+    resources: {
+      cpu: isImpossible ? 500 : random.pick([0.25, 1, 1, 2]),
+      memory: random.pick(['256Mi', '1Gi', '2Gi']),
+      disk: '1Gi',
+      ...(gpus === 0 ? {} : { gpu: { count: gpus } }),
+    },
+    ...(random.chance(0.5) ? { outputs: [{ path: '/out' }] } : {}),
+    timeout: `${2 + random.below(40)}s`,
+    queue_timeout: `${10 + random.below(80)}s`,
+    stop_grace_period: `${1 + random.below(5)}s`,
+    retry: {
+      max_attempts: 1 + random.below(4),
+      ...(retryOn.length === 0 ? {} : { on: retryOn }),
+      backoff: { initial: '1s', max: `${1 + random.below(8)}s` },
+      provider_lost: random.below(6),
+    },
+  };
+}

@@ -1,0 +1,4 @@
+import { pino } from 'pino';
+
+/** What the product logs is no part of the trace. */
+export const silentLogger = pino({ level: 'silent' });

@@ -1,0 +1,115 @@
+import { answerQuestion } from '@capacloud/coordinator/gateway/receipt-check';
+import { DataError } from '@capacloud/coordinator/store/data-error';
+import type { Write, WriteRequest, WriterReply } from '@capacloud/coordinator/store/write-message';
+import { serveWrites } from '@capacloud/coordinator/store/writer-service';
+import { type Delegation, delegationDomain, delegationTypes } from '@capacloud/protocol/delegation';
+import { disk } from '../kernel/disk.ts';
+import { kernel } from '../kernel/kernel.ts';
+import { defineThread, type ThreadOwner, type ThreadPort } from '../kernel/threads.ts';
+import { isSigned, SimulatedKey } from '../substitutes/crypto.ts';
+import { verifyTypedData } from '../substitutes/ethers.ts';
+import type { Watch } from './watch.ts';
+
+/** How the coordinator's disk behaves. */
+export interface DiskFaults {
+  /** Of a write: it takes seconds. */
+  stall: number;
+}
+
+/** The threads of the coordinator, with the disk under the writer. */
+export function defineThreads(watch: Watch, faults: DiskFaults): void {
+  defineThread('writer-thread', (owner, workerData) =>
+    writerThread(owner, (workerData as { readonly path: string }).path, watch, faults),
+  );
+  defineThread('delegation-worker', delegationThread);
+  defineThread('receipt-thread', receiptThread);
+}
+
+function writerThread(owner: ThreadOwner, path: string, watch: Watch, faults: DiskFaults): ThreadPort {
+  const { actor } = owner;
+  let serve: (request: WriteRequest | 'close') => void = () => {};
+  let asked: Write | undefined;
+  let freeAtMs = 0;
+  const port = {
+    on: (_: 'message', listener: (request: WriteRequest | 'close') => void) => {
+      serve = listener;
+    },
+    postMessage: (reply: WriterReply) => {
+      if (reply.kind === 'done' && asked !== undefined) tellDurable(asked, path, watch);
+      kernel().schedule(0.02, actor, `writer ${reply.kind}`, () => owner.tell(reply));
+    },
+    close: () => owner.exit(),
+  };
+  kernel().schedule(1, actor, 'writer opens', () => {
+    try {
+      serveWrites(port, path);
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error;
+      port.postMessage({ kind: 'refused', code: error.code, message: error.message });
+    }
+  });
+  return {
+    post(message) {
+      const random = actor.random;
+      const isStalled = faults.stall > 0 && random.chance(faults.stall);
+      if (isStalled) watch.fault('disk stalled');
+      const takesMs = isStalled ? random.between(100, 4000) : random.between(0.1, 1.5);
+      // One write after another, as a thread does.
+      freeAtMs = Math.max(freeAtMs, kernel().nowMs) + takesMs;
+      const request = message as WriteRequest | 'close';
+      kernel().schedule(freeAtMs - kernel().nowMs, actor, 'writer writes', () => {
+        asked = request === 'close' ? undefined : request.write;
+        serve(request);
+      });
+    },
+    end: () => {},
+  };
+}
+
+/** Told at the moment of the commit, before anything can rest on it. */
+function tellDurable(write: Write, path: string, watch: Watch): void {
+  if (write.kind === 'group') {
+    const { first, count, lines } = write.group;
+    if (count > 0) watch.observe({ kind: 'committed', coordinator: 0, first, lines: lines.split('\n') });
+    return;
+  }
+  if (write.kind !== 'artifact.put' && write.kind !== 'artifact.complete') return;
+  const sha256 = write.kind === 'artifact.put' ? write.ref.sha256 : write.sha256;
+  const rows = disk()
+    .database(path)
+    .database.prepare<[string], { account: string; size_bytes: number }>(
+      `SELECT account, size_bytes FROM artifact_refs JOIN artifacts USING (sha256) WHERE sha256 = ? AND complete = 1`,
+    )
+    .all(sha256);
+  for (const { account, size_bytes: sizeBytes } of rows)
+    watch.observe({ kind: 'uploaded', provider: account, sha256, sizeBytes });
+}
+
+function delegationThread(owner: ThreadOwner): ThreadPort {
+  return {
+    post(message) {
+      const { id, chainId, delegation, signature } = message as {
+        readonly id: number;
+        readonly chainId: number;
+        readonly delegation: Delegation;
+        readonly signature: string;
+      };
+      const signer = verifyTypedData(delegationDomain(chainId), delegationTypes, delegation, signature);
+      const isValid = signer === delegation.node;
+      kernel().schedule(2, owner.actor, `delegation ${isValid}`, () => owner.tell({ id, isValid }));
+    },
+    end: () => {},
+  };
+}
+
+function receiptThread(owner: ThreadOwner): ThreadPort {
+  return {
+    post(question) {
+      const answer = answerQuestion(question as string, (signature, message, key) =>
+        isSigned(message, new SimulatedKey(Buffer.from(key).toString('hex'), 'public'), signature),
+      );
+      kernel().schedule(0.2, owner.actor, 'receipts checked', () => owner.tell(answer));
+    },
+    end: () => {},
+  };
+}
