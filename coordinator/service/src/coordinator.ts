@@ -9,6 +9,7 @@ import { type Engine, openEngine } from './engine.ts';
 import { createGateway } from './gateway/gateway.ts';
 import { ensureOperatorKey } from './operator-key.ts';
 import { readOrCreateSecret } from './secret-files.ts';
+import { SteadyClock } from './steady-clock.ts';
 
 /** For the last requests and sessions to end by themselves when the coordinator stops. */
 const graceMs = 10_000;
@@ -30,18 +31,27 @@ export interface CoordinatorParts {
 
 /** Puts the rooms together. Throws DataError when the data folder cannot be used, and what listening throws. */
 export async function startCoordinator(parts: CoordinatorParts): Promise<Coordinator> {
-  const engine = await openEngine({ ...parts, now: Date.now });
+  const clock = new SteadyClock();
+  const engine = await openEngine({
+    ...parts,
+    now: clock.now,
+    onReplayed: (newestAt) => clock.notBefore(newestAt),
+  });
   try {
-    return await compose(parts, engine);
+    return await compose(parts, engine, clock.now);
   } catch (error) {
     await engine.close();
     throw error;
   }
 }
 
-async function compose({ config, version, logger }: CoordinatorParts, engine: Engine): Promise<Coordinator> {
+async function compose(
+  { config, version, logger }: CoordinatorParts,
+  engine: Engine,
+  now: () => number,
+): Promise<Coordinator> {
   const { store, sequencer, transparency } = engine;
-  const keyPath = await ensureOperatorKey(config.dataDir, sequencer, store.reads, Date.now());
+  const keyPath = await ensureOperatorKey(config.dataDir, sequencer, store.reads, now());
   if (keyPath !== undefined) logger.info({ path: keyPath }, 'the operator key was written');
   const gateway = createGateway({
     sequencer,
@@ -53,7 +63,7 @@ async function compose({ config, version, logger }: CoordinatorParts, engine: En
     nonceSecret: readOrCreateSecret(join(config.dataDir, 'nonce.secret'), () =>
       randomBytes(32).toString('hex'),
     ),
-    now: Date.now,
+    now,
   });
   const room = await openArtifactRoom({
     dataDir: config.dataDir,
@@ -67,7 +77,7 @@ async function compose({ config, version, logger }: CoordinatorParts, engine: En
       totalBytes: config.totalArtifactBytes,
     },
     logRetentionMs: config.logDays * 24 * 3600_000,
-    now: Date.now,
+    now,
     logger,
   });
   const api = createApi(
@@ -81,7 +91,7 @@ async function compose({ config, version, logger }: CoordinatorParts, engine: En
       sessions: gateway.tokens,
       live: gateway.activity,
       transparency,
-      now: Date.now,
+      now,
       randomBytes,
     },
     logger,

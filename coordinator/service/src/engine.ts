@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import type { Event } from '@capacloud/core/event';
 import { encodeHex } from '@capacloud/protocol/bytes';
 import { canonicalJson } from '@capacloud/protocol/canonical';
 import type { NodeId } from '@capacloud/protocol/ids';
@@ -10,6 +11,7 @@ import { replay } from './log/replay.ts';
 import { SnapshotFiles } from './log/snapshot-files.ts';
 import { Snapshotter } from './log/snapshotter.ts';
 import { startTicker } from './log/ticker.ts';
+import type { LogPort } from './ports/log.ts';
 import type { Transparency } from './ports/transparency.ts';
 import { DataError } from './store/data-error.ts';
 import { openStore, type Store } from './store/store.ts';
@@ -27,6 +29,8 @@ export interface EngineParts {
   readonly config: Pick<Config, 'name' | 'dataDir' | 'ruleset' | 'snapshotEvents'>;
   readonly logger: Logger;
   readonly now: () => number;
+  /** Told the time of the newest entry, if there is one, before anything is appended. */
+  readonly onReplayed?: (newestAt: number) => void;
   readonly signal: AbortSignal;
   /** The process must not go on. */
   readonly onFatal: (error: Error) => void;
@@ -71,6 +75,7 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
   const files = new SnapshotFiles(config.dataDir);
   const replayed = await replay(log, files.list(log.size(), rootHexAt), parts.signal);
   logger.info({ size: replayed.size, snapshot: replayed.from }, 'the log is open');
+  await tellNewest(parts, log);
   const sequencer = new CommandSequencer({
     state: replayed.state,
     log,
@@ -115,6 +120,11 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
       await store.close();
     },
   };
+}
+
+async function tellNewest({ onReplayed }: EngineParts, log: LogPort): Promise<void> {
+  const [newest] = await log.read(Math.max(0, log.size() - 1), 1);
+  if (newest !== undefined) onReplayed?.((JSON.parse(newest.entry) as Event).at);
 }
 
 /** The first event names the log; later ones follow the operator's rules. */
