@@ -5,7 +5,7 @@ import type { AttemptKey, ObservedAttempt } from '../core/ports.ts';
 import { containerName, keeperName } from './attempt-names.ts';
 import type { AttemptNotes } from './attempt-notes.ts';
 import { callEngine, deadlines, engineStatus, openEngineStream } from './engine-call.ts';
-import { readEngineEvents } from './engine-events.ts';
+import { readEngineEvents, runWindow } from './engine-events.ts';
 import { searchKernelLog } from './kernel-log.ts';
 
 /** The container as the engine shows it; undefined when there is none of that name. */
@@ -119,8 +119,7 @@ async function containerEvents(
 ): Promise<readonly string[]> {
   const stream = await openEngineStream(signal, deadlines.queryMs, (abortSignal) =>
     docker.getEvents({
-      since: Math.floor(Date.parse(info.State.StartedAt) / 1000),
-      until: Date.parse(info.State.FinishedAt) / 1000,
+      ...runWindow(info.State),
       filters: { container: [info.Id], event: ['oom', 'kill'] },
       abortSignal,
     }),

@@ -37,3 +37,16 @@ function readAction(line: string): string | undefined {
     'Actor' in event ? (event.Actor as { Attributes?: Record<string, string> } | undefined) : undefined;
   return fatalSignals.has(actor?.Attributes?.['signal'] ?? '') ? 'kill' : undefined;
 }
+
+/**
+ * Seconds since 1970 between which a run of a container has its events, as the engine's call takes them. The engine
+ * notes the start when it hears of it, which may be after a program that was quick has ended; and it refuses to look
+ * for events that end before they begin.
+ */
+export function runWindow(run: { readonly StartedAt: string; readonly FinishedAt: string }): {
+  readonly since: number;
+  readonly until: number;
+} {
+  const seconds = [run.StartedAt, run.FinishedAt].map((time) => Date.parse(time) / 1000);
+  return { since: Math.floor(Math.min(...seconds)), until: Math.max(...seconds) };
+}

@@ -44,7 +44,7 @@ export const freezeAgent: ChaosCase = {
         agent.process.signal('SIGCONT');
       }
     },
-    judge: ({ reasons }) => (reasons.has('lease_expired') ? [] : ['no lease lapsed']),
+    judge: ({ reasons }) => (reasons.has('node_lost') ? [] : ['no node was lost']),
   }),
 };
 
