@@ -202,9 +202,14 @@ const bad: readonly (readonly [Rule, string, () => Story])[] = [
     'a node is given up while a lease that was acknowledged holds',
     () =>
       giveUp(
-        lose(
-          new Story().run().lease(1e9).wait(1_000).tell({ kind: 'time', atMs: 30_000 }).heartbeat(1, node, 3),
-        ),
+        new Story()
+          .run()
+          .container('ended')
+          .wait(16_000)
+          .commit({ type: 'node.status_changed', node, to: 'unknown', cause: 'silent' })
+          .heartbeat(1, node, 3)
+          .heartbeat(1, other)
+          .wait(50_000),
       ),
   ],
   ['node.lost-late', 'a silent node stays', () => new Story().open().wait(80_000)],
@@ -474,10 +479,13 @@ const bad: readonly (readonly [Rule, string, () => Story])[] = [
   ['run.twice', 'two containers of one attempt', () => new Story().run().container('started')],
   [
     'run.twice',
-    'a second attempt within the lease of the first',
+    'a second attempt beside the first, whose node was given up',
     () => {
-      const story = lose(new Story().run().lease(200_000));
-      return giveUp(story).wait(pauseMs).assign(2, other).container('started', 2, other);
+      const story = new Story().open().submit().assign().report('pulling').container('started');
+      giveUp(lose(story.report('running').wait(1_000)))
+        .wait(pauseMs)
+        .wait(10_000);
+      return story.assign(2, other).container('started', 2, other);
     },
   ],
   [
@@ -504,11 +512,53 @@ const bad: readonly (readonly [Rule, string, () => Story])[] = [
   ],
   ['run.lease', 'a container without a lease', () => new Story().run().wait(56_000)],
   [
+    'run.lease',
+    'a container that starts without a lease',
+    () => new Story().run().container('ended').pass(56_000).container('started'),
+  ],
+  [
+    'lease.too-long',
+    'an agent that believes in more than it was granted',
+    () => new Story().run().lease(60_100),
+  ],
+  [
+    'run.unwanted',
+    'a container that nobody wants',
+    () => {
+      const story = new Story().open().submit({ runTimeoutMs: 1e6 }).assign().container('started');
+      story.report('running').commit({ type: 'job.cancelled', job: job.job });
+      return story.pass(110_000);
+    },
+  ],
+  [
+    'task.state',
+    'what a node says that it holds is given up',
+    () =>
+      new Story()
+        .run()
+        .hear({ type: 'hello', attempts: [{ task, attempt: 1 }] })
+        .hear({ type: 'hello', attempts: [{ task, attempt: 1 }] })
+        .hear({ type: 'hello', attempts: [{ task, attempt: 1 }] })
+        .hear({ type: 'hello', attempts: [{ task, attempt: 1 }] })
+        .end({
+          reason: 'agent_failed',
+          exitCode: undefined,
+          receipt: undefined,
+          then: { ...requeued, notBefore: 1_002_000 },
+        }),
+  ],
+  [
     'run.clock',
     'a container that never ends',
     () => {
-      const story = new Story().run().lease(1e9);
-      return story.pass(150_000);
+      const story = new Story().run();
+      for (let n = 1; n < 6; n++)
+        story
+          .heartbeat(n, node, 3)
+          .heartbeat(n, other)
+          .lease(story.nowMs + 60_000)
+          .wait(25_000);
+      return story;
     },
   ],
   [

@@ -44,7 +44,7 @@ export class Auditor {
     this.#tasks = new TaskBook(this.#money, this.#nodes);
     this.#speech = new SpeechBook(this.#tasks, this.#nodes);
     this.#clients = new ClientBook(this.#tasks);
-    this.#runs = new RunBook(this.#tasks, terms);
+    this.#runs = new RunBook(this.#tasks, this.#nodes, terms);
     this.#limbo = new LimboWatch(this.#tasks, this.#nodes, terms);
   }
 
@@ -121,8 +121,9 @@ export class Auditor {
     this.#nowMs = atMs;
     if (atMs - this.#sweptMs < sweepMs) return;
     this.#sweptMs = atMs;
-    this.#runs.sweep(atMs);
-    if (this.#rules !== undefined) this.#limbo.sweep(this.#rules, atMs);
+    if (this.#rules === undefined) return;
+    this.#runs.sweep(this.#rules.leaseMs, atMs);
+    this.#limbo.sweep(this.#rules, atMs);
   }
 
   #ruleset(): Ruleset {
@@ -206,6 +207,12 @@ export class Auditor {
       const isFalse = entry.then.kind === 'succeeded' && truth === false;
       check(!isFalse, 'money.paid-unearned', () => `${key} is paid and its program failed`);
     }
-    this.#ran.delete(key);
+    if (kind === 'forgotten')
+      check(
+        this.#speech.mayHaveForgotten(task.nodes.at(-1) ?? '', task.id, entry.attempt),
+        'task.state',
+        () => `${key} is given up, and its node says that it holds it`,
+      );
+    this.#ran.delete(`${key}/${task.nodes.at(-1) ?? ''}`);
   }
 }

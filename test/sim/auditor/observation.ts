@@ -158,6 +158,8 @@ export type Rule =
   | 'run.twice'
   | 'run.device'
   | 'run.lease'
+  | 'run.unwanted'
+  | 'lease.too-long'
   | 'run.clock'
   | 'tables.accounts'
   | 'tables.tasks'

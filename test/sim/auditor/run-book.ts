@@ -1,3 +1,4 @@
+import type { NodeBook } from './node-book.ts';
 import type { AuditTerms, Observation } from './observation.ts';
 import { check, fail } from './observation.ts';
 import type { TaskBook } from './task-book.ts';
@@ -13,9 +14,17 @@ interface Running {
   /** Longest that its job lets it run, its grace included. */
   readonly limitMs: number;
   readonly graceMs: number;
+  /** True time at which it was first seen that the log does not want it any more. */
+  unwantedMs: number | undefined;
 }
 
+/** An agent lists its containers at least this often. */
+const relistMs = 30_000;
+/** Leases are written down in whole milliseconds. */
+const roundingMs = 1;
+
 interface Machine {
+  readonly node: string;
   readonly name: string;
   readonly running: Map<string, Running>;
   /** What was told of its leases: of single attempts, or of all ('/0'). */
@@ -27,12 +36,14 @@ interface Machine {
 /** What containers really do, whatever the log says of it. */
 export class RunBook {
   readonly #tasks: TaskBook;
+  readonly #nodes: NodeBook;
   readonly #terms: AuditTerms;
   readonly #machines = new Map<string, Machine>();
   readonly #byTask = new Map<string, Set<Running>>();
 
-  constructor(tasks: TaskBook, terms: AuditTerms) {
+  constructor(tasks: TaskBook, nodes: NodeBook, terms: AuditTerms) {
     this.#tasks = tasks;
+    this.#nodes = nodes;
     this.#terms = terms;
   }
 
@@ -49,6 +60,12 @@ export class RunBook {
   }
 
   lease({ node, instance, task, attempt, untilMs }: Extract<Observation, { kind: 'lease' }>): void {
+    const grantedMs = this.#nodes.all.get(node)?.leaseUntilMs ?? 0;
+    check(
+      untilMs <= grantedMs + roundingMs,
+      'lease.too-long',
+      () => `${node} believes in its lease ${untilMs - grantedMs} ms beyond what was acknowledged`,
+    );
     this.#machine(node, instance).leases.set(`${task}/${attempt}`, untilMs);
   }
 
@@ -75,7 +92,11 @@ export class RunBook {
     const terms = 'job' in facts ? facts.job.terms : undefined;
     const graceMs = terms?.stopGraceMs ?? 0;
     const limitMs = (terms?.runTimeoutMs ?? 0) + graceMs;
-    const running = { task, attempt, machine, devices, sinceMs: atMs, limitMs, graceMs };
+    const unwantedMs = undefined;
+    const running: Running = { task, attempt, machine, devices, sinceMs: atMs, limitMs, graceMs, unwantedMs };
+    const untilMs = this.#leaseOf(running) ?? Number.POSITIVE_INFINITY;
+    const isLate = atMs > Math.max(untilMs, machine.freeSinceMs) + this.#terms.overrunMs;
+    check(!isLate, 'run.lease', () => `${what} starts ${atMs - untilMs} ms after the lease of the node`);
     machine.running.set(`${task}/${attempt}`, running);
     const ofTask = this.#byTask.get(task) ?? new Set<Running>();
     this.#byTask.set(task, ofTask.add(running));
@@ -89,12 +110,13 @@ export class RunBook {
     if (older.attempt === attempt) return;
     const first = Math.min(older.attempt, attempt);
     const wasLost = this.#tasks.find(older.task)?.ends[first - 1] === 'lost';
-    const untilMs = this.#leaseOf(older);
-    const isLeased = untilMs !== undefined && untilMs > nowMs;
+    const { machine, graceMs, unwantedMs = nowMs } = older;
+    // Its lease had lapsed when it was given up: since then its agent is stopping it, if it can.
+    const lateMs = nowMs - Math.max(unwantedMs, machine.freeSinceMs) - this.#terms.overrunMs - graceMs;
     check(
-      !(wasLost && isLeased),
+      !wasLost || !machine.isFree || lateMs <= 0,
       'run.twice',
-      () => `${older.task}/${attempt} starts while ${older.attempt} has its lease`,
+      () => `${older.task}/${attempt} starts while ${older.attempt} still runs`,
     );
   }
 
@@ -112,11 +134,13 @@ export class RunBook {
   }
 
   /** Nothing runs beyond its lease or its clock while its agent can act. */
-  sweep(nowMs: number): void {
+  sweep(leaseMs: number, nowMs: number): void {
     for (const machine of this.#machines.values()) {
       if (!machine.isFree) continue;
       for (const running of machine.running.values()) {
         const allowedMs = this.#terms.overrunMs + running.graceMs;
+        const isWanted = this.#tasks.isCurrent(running.task, running.attempt, machine.node);
+        running.unwantedMs = isWanted ? undefined : (running.unwantedMs ?? nowMs);
         if (nowMs - machine.freeSinceMs <= allowedMs) continue;
         const what = `${running.task}/${running.attempt} on ${machine.name}`;
         const untilMs = this.#leaseOf(running) ?? Number.POSITIVE_INFINITY;
@@ -125,6 +149,10 @@ export class RunBook {
           'run.lease',
           () => `${what} runs ${nowMs - untilMs} ms after its lease`,
         );
+        // The node hears that it should stop, or its lease lapses; what it does not know of, its next list shows.
+        const tooLongMs = leaseMs + relistMs + allowedMs;
+        const unwantedMs = nowMs - (running.unwantedMs ?? nowMs);
+        check(unwantedMs <= tooLongMs, 'run.unwanted', () => `${what} runs, and ended ${unwantedMs} ms ago`);
         const ranMs = nowMs - running.sinceMs;
         check(
           ranMs <= running.limitMs + allowedMs,
@@ -145,7 +173,7 @@ export class RunBook {
     const name = `${node}#${instance}`;
     let machine = this.#machines.get(name);
     if (machine === undefined) {
-      machine = { name, running: new Map(), leases: new Map(), isFree: true, freeSinceMs: 0 };
+      machine = { node, name, running: new Map(), leases: new Map(), isFree: true, freeSinceMs: 0 };
       this.#machines.set(name, machine);
     }
     return machine;

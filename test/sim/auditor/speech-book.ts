@@ -55,11 +55,15 @@ interface Wire {
   readonly outputs: HeardReceipt['outputs'];
 }
 
+const keptHellos = 4;
+
 /** What was said to the coordinator and by it. Everything that it says must rest on what is durable. */
 export class SpeechBook {
   readonly #tasks: TaskBook;
   readonly #nodes: NodeBook;
   readonly #sessions = new Map<string, SessionFacts>();
+  /** What the newest hellos of each node said that it holds. */
+  readonly #hellos = new Map<string, readonly (readonly Ref[])[]>();
   /** Receipts and nonces by job, then by attempt; they go with the job. */
   readonly #receipts = new Map<string, Map<string, HeardReceipt[]>>();
   readonly #nonces = new Map<string, Map<string, string>>();
@@ -75,7 +79,11 @@ export class SpeechBook {
     const facts = this.#session(node, session);
     const known = this.#nodes.all.get(node);
     if (known !== undefined) known.heardMs = nowMs;
-    if (frame['type'] === 'hello') facts.helloMs = nowMs;
+    if (frame['type'] === 'hello') {
+      facts.helloMs = nowMs;
+      const held = frame['attempts'] as readonly Ref[] | undefined;
+      this.#hellos.set(node, [held ?? [], ...(this.#hellos.get(node) ?? [])].slice(0, keptHellos));
+    }
     if (frame['type'] === 'heartbeat') facts.heartbeats.set(Number(frame['n']), nowMs);
     if (frame['type'] !== 'report' || !Array.isArray(frame['items'])) return;
     for (const item of frame['items'] as readonly Item[]) this.#hearItem(node, facts, item, genuine);
@@ -107,6 +115,12 @@ export class SpeechBook {
       claimedMs: Math.max(0, ran),
       outputs: receipt.outputs,
     });
+  }
+
+  /** Whether one of its last hellos left the attempt out; there are several while connections overtake one another. */
+  mayHaveForgotten(node: string, task: string, attempt: number): boolean {
+    const hellos = this.#hellos.get(node) ?? [];
+    return hellos.some((held) => !held.some((ref) => ref.task === task && ref.attempt === attempt));
   }
 
   receiptsFor(task: string, attempt: number): readonly HeardReceipt[] {

@@ -1,0 +1,133 @@
+import type { Guard } from './guard.ts';
+
+const agent = 'agent/src';
+
+/** Of the agent. */
+export const agentGuards: readonly Guard[] = [
+  {
+    name: 'let the lease lapse',
+    why: 'A node without contact would run what was given to another.',
+    file: `${agent}/core/lease.ts`,
+    find: 'nowMs >= this.#untilMs;',
+    replace: 'nowMs < 0;',
+  },
+  {
+    name: 'count the lease from when the heartbeat was sent',
+    why: 'The agent would believe in its lease for longer than the coordinator.',
+    file: `${agent}/core/lease.ts`,
+    find: 'this.#extend(newest + this.#leaseMs)',
+    replace: 'this.#extend(newest + 2 * this.#leaseMs)',
+  },
+  {
+    name: 'count only heartbeats that were acknowledged',
+    why: 'Heartbeats that never arrived would extend the lease.',
+    file: `${agent}/core/lease.ts`,
+    find: '      if (n > heartbeat) continue;\n',
+    replace: '',
+  },
+  {
+    name: 'no lease without a grant',
+    why: 'After a loss of power the agent would begin work that was given to another meanwhile.',
+    file: `${agent}/core/lease.ts`,
+    find: 'new Lease(journal.attempts().length === 0 ? undefined : 0)',
+    replace: 'new Lease(undefined)',
+  },
+  {
+    name: 'a lease of another boot is none',
+    why: 'The clock began anew, so that the old end lies far ahead.',
+    file: `${agent}/core/lease.ts`,
+    find: 'note !== undefined && note.bootId === clock.bootId',
+    replace: 'note !== undefined',
+  },
+  {
+    name: 'drop what the coordinator does not want',
+    why: 'An attempt that was given up while the node was away would run on.',
+    file: `${agent}/core/reconcile.ts`,
+    find: "if (desired.attempts !== undefined && !desired.attempts.has(attemptKeyText(record.key))) return 'dropped';",
+    replace: '',
+  },
+  {
+    name: 'wait for room',
+    why: 'A container would start on a device that another still uses.',
+    file: `${agent}/core/reconcile.ts`,
+    find: '    if (!room.fits(record.assignment)) return [];\n',
+    replace: '',
+  },
+  {
+    name: 'remove what nobody knows',
+    why: 'Containers of a lost journal would run for ever.',
+    file: `${agent}/core/reconcile.ts`,
+    find: "  for (const ghost of seen.values()) steps.push({ kind: 'remove', key: ghost.key });\n",
+    replace: '',
+  },
+  {
+    name: 'stop at the end of the run time',
+    why: 'A program could run for as long as it likes.',
+    file: `${agent}/attempts/container-run.ts`,
+    find: 'const disarm = arm(leftMs, onTimeout);',
+    replace: 'const disarm = arm(leftMs + 1e9, onTimeout);',
+  },
+  {
+    name: 'let the run time go on while the agent is away',
+    why: 'Every restart would give the program its whole time again.',
+    file: `${agent}/attempts/container-run.ts`,
+    find: 'runTimeoutMs - ranMs',
+    replace: 'runTimeoutMs',
+  },
+  {
+    name: 'an engine that was lost completes nothing',
+    why: 'A container that died with its engine could count as a success.',
+    file: `${agent}/core/outcome.ts`,
+    find: '  if (ending.engineLost)\n',
+    replace: '  if (ending.engineLost && ending.exitCode !== 0)\n',
+  },
+  {
+    name: 'an exit code other than 0 is a failure',
+    why: 'A failed program would be paid for.',
+    file: `${agent}/core/outcome.ts`,
+    find: 'const failed = ending.exitCode !== 0;',
+    replace: 'const failed = ending.exitCode === undefined;',
+  },
+  {
+    name: 'keep reports until they are durable',
+    why: 'A report that was sent and lost would never be sent again.',
+    file: `${agent}/session/open-session.ts`,
+    find: 'const report = Math.min(frame.report, this.#sentReport);',
+    replace: 'const report = this.#sentReport;',
+  },
+  {
+    name: 'remember a settled attempt until its report is durable',
+    why: 'The node would be given the attempt anew and run it a second time.',
+    file: `${agent}/core/reconcile.ts`,
+    find: 'record.log.done && !view.unacked',
+    replace: 'record.log.done',
+  },
+  {
+    name: 'number reports once',
+    why: 'After a restart two reports would have one number, and one acknowledgement would cover both.',
+    file: `${agent}/journal/sqlite-journal.ts`,
+    find: '      if (reports.length > 0) this.#sql.numbered.run(id, this.#coordinator);\n',
+    replace: '',
+  },
+  {
+    name: 'notice a coordinator that fell silent',
+    why: 'On a connection that died without a word the agent would wait for ever.',
+    file: `${agent}/session/open-session.ts`,
+    find: 'if (nowMs - this.#heardAtMs > silentHeartbeats * welcome.heartbeatMs) {',
+    replace: 'if (nowMs < 0) {',
+  },
+  {
+    name: 'give up a handshake that gets no answer',
+    why: 'An agent whose greeting was lost would wait for ever.',
+    file: `${agent}/session/connection.ts`,
+    find: "setTimeout(() => this.#lose('the handshake took too long'), handshakeTimeoutMs)",
+    replace: 'setTimeout(() => {}, handshakeTimeoutMs)',
+  },
+  {
+    name: 'an assignment is taken once',
+    why: 'A repeated assignment would begin an attempt anew.',
+    file: `${agent}/attempts/admission.ts`,
+    find: '  if (journal.attempt(record.key) !== undefined) return;\n',
+    replace: '',
+  },
+];

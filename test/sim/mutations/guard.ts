@@ -1,0 +1,18 @@
+/** A line of the product that keeps a promise, and how it looks when it is taken away. */
+export interface Guard {
+  readonly name: string;
+  /** What goes wrong without it. */
+  readonly why: string;
+  /** From the top of the repository. */
+  readonly file: string;
+  /** Stands in the file exactly once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+/** The source without its guard; undefined when `find` is not there exactly once, for then the list is stale. */
+export function withoutGuard(source: string, { find, replace }: Guard): string | undefined {
+  const first = source.indexOf(find);
+  if (first === -1 || source.indexOf(find, first + 1) !== -1 || find === replace) return undefined;
+  return source.slice(0, first) + replace + source.slice(first + find.length);
+}
