@@ -119,8 +119,8 @@ export class StateCapture {
     }
   }
 
+  /** A grant is a transfer, too. */
   #keepAccounts(event: Event): void {
-    if (event.type === 'account.credited') this.#keepAccount(event.account);
     for (const { entries } of transfersOf(this.#state, event))
       for (const { account } of entries) this.#keepAccount(account as AccountId);
   }

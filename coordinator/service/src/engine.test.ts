@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { printStateHash } from './cli/state-hash.ts';
 import { type Engine, openEngine } from './engine.ts';
 import { replay } from './log/replay.ts';
-import { SnapshotFiles } from './log/snapshot-files.ts';
+import { type NewSnapshot, SnapshotFiles } from './log/snapshot-files.ts';
 import { consumer, jobNamed, temporaryFolder, termsOf } from './testing/workload.ts';
 
 let folder: ReturnType<typeof temporaryFolder>;
@@ -90,6 +90,10 @@ function newestRoot(): string {
   return text.slice(0, text.indexOf('\n')).split(' ')[1] ?? '';
 }
 
+function snapshot(size: number, root: string, text = '{}'): NewSnapshot {
+  return { size, root: () => Promise.resolve(root), write: (take) => take(text) };
+}
+
 it('passes over a damaged snapshot, one of another log and one that it cannot read', async () => {
   const engine = await start();
   await work(engine);
@@ -105,21 +109,22 @@ it('passes over a damaged snapshot, one of another log and one that it cannot re
     expect((await again.sequencer.digest()).hash).toBe(hash);
     await again.close();
   }
-  await files.save({ size, root: '00'.repeat(32), text: '{}' });
+  await files.save(snapshot(size, '00'.repeat(32)));
   const other = await start();
   expect((await other.sequencer.digest()).hash).toBe(hash);
   await other.close();
-  await files.save({ size, root: newestRoot(), text: '{"version":99}' });
+  await files.save(snapshot(size, newestRoot(), '{"version":99}'));
   const newer = await start();
   expect((await newer.sequencer.digest()).hash).toBe(hash);
   await newer.close();
 });
 
 it('keeps a bounded number of snapshots', async () => {
+  const root = 'ab'.repeat(32);
   const files = new SnapshotFiles(folder.path);
-  for (const size of [10, 200, 3000, 40_000]) await files.save({ size, root: 'r', text: '{}' });
+  for (const size of [10, 200, 3000, 40_000]) await files.save(snapshot(size, root));
   expect(snapshotNames()).toEqual(['0000000000003000.json', '0000000000040000.json']);
-  expect([...files.list(5000, () => 'r')].map(({ size }) => size)).toEqual([3000]);
+  expect([...files.list(5000, () => root)].map(({ size }) => size)).toEqual([3000]);
 });
 
 it('writes the rules into the log when they change, and only then', async () => {

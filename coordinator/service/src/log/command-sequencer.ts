@@ -1,14 +1,14 @@
 import type { Command } from '@capacloud/core/command';
 import type { Event } from '@capacloud/core/event';
 import { apply, decide, needsPlacement } from '@capacloud/core/machine';
-import { stateHash } from '@capacloud/core/snapshot';
 import type { State } from '@capacloud/core/state';
+import { StateCapture } from '@capacloud/core/state-capture';
 import { canonicalJson } from '@capacloud/protocol/canonical';
-import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { type LogPort, logLimits } from '../ports/log.ts';
 import type { Projection } from '../ports/projection.ts';
 import type { Aside, CommittedEvent, Outcome, Sequencer } from '../ports/sequencer.ts';
 import { Group } from './group.ts';
+import { type CapturedState, type StateDigest, StateDigests } from './state-writer.ts';
 
 export interface SequencerLimits {
   /** Commands that wait to be durable; one more is refused with service.overloaded. */
@@ -67,6 +67,7 @@ export class CommandSequencer implements Sequencer {
   #closed = false;
   #failed = false;
   #idle: (() => void)[] = [];
+  readonly #digests = new StateDigests(() => this.capture());
 
   constructor(parts: SequencerParts) {
     this.#parts = parts;
@@ -113,14 +114,15 @@ export class CommandSequencer implements Sequencer {
     };
   }
 
-  digest(): Promise<{ readonly size: number; readonly hash: Sha256Hex }> {
-    const digest = { size: this.#next, hash: stateHash(this.state) };
-    return this.#whenDurable(digest);
+  digest(): Promise<StateDigest> {
+    if (this.#failed) return new Promise(() => {});
+    return this.#digests.take();
   }
 
-  /** Runs `capture` on the state after exactly `size` events; resolves once these are durable. */
-  capture<T>(capture: (state: State) => T): Promise<{ readonly size: number; readonly value: T }> {
-    return this.#whenDurable({ size: this.#next, value: capture(this.state) });
+  /** The state as it is now, to be written while it moves on. */
+  capture(): CapturedState {
+    const capture = new StateCapture(this.state);
+    return { size: this.#next, capture, durable: this.#whenDurable(undefined) };
   }
 
   /** Takes no more commands; resolves when everything taken is durable and told. */

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Sha256Hex } from '@capacloud/protocol/ids';
 
 /** Kept besides the newest, for when that one turns out to be damaged. */
 const kept = 2;
 const namePattern = /^([0-9]{16})\.json$/;
+const temporaryPattern = /^[0-9]{16}\.json\.tmp$/;
+/** Two SHA-256 in hex with a space between, and a newline. */
+const headerBytes = 64 + 1 + 64 + 1;
 
 export interface Snapshot {
   /** Events that led to it. */
@@ -14,6 +16,15 @@ export interface Snapshot {
   /** RFC 6962 root of the log of that size, hex: a snapshot of another history is none of ours. */
   readonly root: string;
   readonly text: string;
+}
+
+/** One that is to be written. */
+export interface NewSnapshot {
+  readonly size: number;
+  /** Hands the text over, block by block. */
+  readonly write: (take: (block: string) => Promise<void>) => Promise<void>;
+  /** Asked for once the text is written. */
+  readonly root: () => Promise<string>;
 }
 
 /**
@@ -27,6 +38,8 @@ export class SnapshotFiles {
   constructor(dataDir: string) {
     this.#folder = join(dataDir, 'snapshots');
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(this.#folder))
+      if (temporaryPattern.test(name)) rmSync(join(this.#folder, name));
   }
 
   /** Readable ones of this log, newest first. `rootAt` gives the root of the log at a size up to `logSize`. */
@@ -34,22 +47,33 @@ export class SnapshotFiles {
     for (const name of sorted(readdirSync(this.#folder))) {
       const size = sizeOf(name);
       if (size > logSize) continue;
-      const snapshot = parse(readFileSync(join(this.#folder, name), 'utf8'), size);
+      const snapshot = read(join(this.#folder, name), size);
       if (snapshot !== undefined && snapshot.root === rootAt(size)) yield snapshot;
     }
   }
 
-  async save({ size, root, text }: Snapshot): Promise<void> {
+  async save({ size, write, root }: NewSnapshot): Promise<void> {
     const path = join(this.#folder, `${`${size}`.padStart(16, '0')}.json`);
     const temporary = `${path}.tmp`;
-    const file = await open(temporary, 'w', 0o600);
     try {
-      await file.write(`${hashOf(text)} ${root}\n${text}`);
-      await file.sync();
-    } finally {
-      await file.close();
+      const file = await open(temporary, 'w', 0o600);
+      try {
+        const hash = createHash('sha256');
+        let position = headerBytes;
+        await write(async (block) => {
+          hash.update(block);
+          position += await writeWhole(file, Buffer.from(block), position);
+        });
+        await writeWhole(file, Buffer.from(`${hash.digest('hex')} ${await root()}\n`), 0);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
     }
-    await rename(temporary, path);
     for (const old of sorted(await readdir(this.#folder)).slice(kept)) await rm(join(this.#folder, old));
   }
 }
@@ -65,13 +89,24 @@ function sizeOf(name: string): number {
   return Number(namePattern.exec(name)?.[1] ?? Number.NaN);
 }
 
-function hashOf(text: string): Sha256Hex {
-  return createHash('sha256').update(text).digest('hex') as Sha256Hex;
+async function writeWhole(file: FileHandle, bytes: Buffer, position: number): Promise<number> {
+  let written = 0;
+  while (written < bytes.length) {
+    const rest = bytes.length - written;
+    written += (await file.write(bytes, written, rest, position + written)).bytesWritten;
+  }
+  return written;
 }
 
-function parse(file: string, size: number): Snapshot | undefined {
-  const split = file.indexOf('\n');
-  const [hash, root = ''] = file.slice(0, split).split(' ');
-  const text = file.slice(split + 1);
-  return hash === hashOf(text) ? { size, root, text } : undefined;
+/** Undefined where it cannot be read, whatever the reason: too large for one text, or a disk that fails there. */
+function read(path: string, size: number): Snapshot | undefined {
+  try {
+    const bytes = readFileSync(path);
+    const [hash, root = ''] = bytes.toString('latin1', 0, headerBytes - 1).split(' ');
+    const body = bytes.subarray(headerBytes);
+    if (hash !== createHash('sha256').update(body).digest('hex')) return undefined;
+    return { size, root, text: body.toString('utf8') };
+  } catch {
+    return undefined;
+  }
 }

@@ -1,6 +1,6 @@
-import { encodeState } from '@capacloud/core/snapshot';
 import type { CommandSequencer } from './command-sequencer.ts';
 import type { SnapshotFiles } from './snapshot-files.ts';
+import { writeState } from './state-writer.ts';
 
 export interface SnapshotterParts {
   readonly sequencer: CommandSequencer;
@@ -46,10 +46,20 @@ export class Snapshotter {
   async #save(): Promise<void> {
     const { sequencer, files, rootAt, onFailure } = this.#parts;
     try {
-      const { size, value: text } = await sequencer.capture(encodeState);
-      if (size === this.#last) return;
+      const { size, capture, durable } = sequencer.capture();
+      if (size === this.#last) {
+        capture.close();
+        return;
+      }
       this.#last = size;
-      await files.save({ size, root: rootAt(size), text });
+      await files.save({
+        size,
+        write: (take) => writeState(capture, take),
+        root: async () => {
+          await durable;
+          return rootAt(size);
+        },
+      });
     } catch (error) {
       onFailure(error);
     }
