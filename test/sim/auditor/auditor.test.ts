@@ -527,7 +527,7 @@ const bad: readonly (readonly [Rule, string, () => Story])[] = [
     () => {
       const story = new Story().open().submit({ runTimeoutMs: 1e6 }).assign().container('started');
       story.report('running').commit({ type: 'job.cancelled', job: job.job });
-      return story.pass(110_000);
+      return story.pass(140_000);
     },
   ],
   [

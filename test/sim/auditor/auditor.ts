@@ -71,7 +71,7 @@ export class Auditor {
       case 'container':
         return this.#runs.observe(seen);
       case 'lease':
-        return this.#runs.lease(seen);
+        return this.#runs.lease(seen, this.#nowMs);
       case 'hands':
         return this.#runs.hands(seen, this.#nowMs);
       case 'ran':

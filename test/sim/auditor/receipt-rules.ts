@@ -28,17 +28,14 @@ function fitting(receipt: HeardReceipt, node: string, evidence: Evidence): reado
 export function checkReceipt(entry: AttemptEnded, task: TaskFacts, node: string, evidence: Evidence): void {
   const what = `${entry.task}/${entry.attempt} ended as ${entry.reason}`;
   const own = evidence.heard.filter((receipt) => receipt.node === node);
-  const receipt = own.find((each) => fitting(each, node, evidence).includes(entry.reason));
+  const receipt = own.find(
+    (each) => each.exitCode === entry.exitCode && fitting(each, node, evidence).includes(entry.reason),
+  );
   if (receipt === undefined)
     return fail(
       'receipt.source',
-      `${what}; ${node} sent ${JSON.stringify(own)}, nonce ${evidence.nonce ?? 'none'}`,
+      `${what} with exit code ${entry.exitCode ?? 'none'}; ${node} sent ${JSON.stringify(own)}, nonce ${evidence.nonce ?? 'none'}`,
     );
-  check(
-    receipt.exitCode === entry.exitCode,
-    'receipt.source',
-    () => `${what} with ${entry.exitCode ?? 'no'} exit code`,
-  );
   if (entry.then.kind !== 'succeeded') return;
   const { runTimeoutMs, stopGraceMs } = task.job.terms;
   const since = task.runningAt > 0 && task.runningAt < entry.at ? task.runningAt : task.assignedAt;

@@ -59,10 +59,13 @@ export class RunBook {
     else this.#end(machine, change);
   }
 
-  lease({ node, instance, task, attempt, untilMs }: Extract<Observation, { kind: 'lease' }>): void {
+  lease(
+    { node, instance, task, attempt, untilMs }: Extract<Observation, { kind: 'lease' }>,
+    nowMs: number,
+  ): void {
     const grantedMs = this.#nodes.all.get(node)?.leaseUntilMs ?? 0;
     check(
-      untilMs <= grantedMs + roundingMs,
+      untilMs <= Math.max(nowMs, grantedMs) + roundingMs,
       'lease.too-long',
       () => `${node} believes in its lease ${untilMs - grantedMs} ms beyond what was acknowledged`,
     );
