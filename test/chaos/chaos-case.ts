@@ -43,6 +43,8 @@ export interface CasePlan {
   readonly maxEvents: number;
   /** One fault from beginning to end: when it resolves nothing is broken any more. Gives what it was, in a word or two. */
   strike(rig: ChaosRig, count: number): Promise<string>;
+  /** After the last job has ended, and before the audit. */
+  calm?(): Promise<void>;
   /** What must hold besides what every case is audited for. */
   judge?(report: AuditReport): Findings;
 }

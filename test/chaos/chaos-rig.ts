@@ -137,6 +137,7 @@ export class ChaosRig {
       .map(({ name }) => `${name} has ended by itself`);
     if (fallen.length > 0) throw new Error(fallen.join(', '));
     await this.workload.waitForAll(allEndedMs, this.signal);
+    await this.#options.plan.calm?.();
     return audit({
       coordinator: this.coordinator,
       coordinatorName: this.#name,

@@ -8,6 +8,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Journal, ReportDraft } from '../core/journal-port.ts';
 import { judgeEnding, outcomeOfStop } from '../core/outcome.ts';
 import { type AttemptKey, attemptKeyText, type PullProgress, type Runtime } from '../core/ports.ts';
+import { runStart } from '../core/run-clock.ts';
 import type { CoordinatorAccess } from '../core/session-port.ts';
 import type { WorkKind } from '../core/step.ts';
 import { uploadFile } from './artifact-upload.ts';
@@ -43,8 +44,6 @@ export type WorkHandler = (record: AttemptRecord, signal: AbortSignal) => Promis
 /** The work of an attempt, by kind. Every kind has its handler, or this does not compile. */
 export class AttemptWork {
   readonly #parts: WorkParts;
-  /** Started in this life of the agent and not yet followed. */
-  readonly #fresh = new Set<string>();
   readonly handlers: Readonly<Record<WorkKind, WorkHandler>> = {
     pull: (record, signal) => this.#pull(record, signal),
     'fetch-inputs': (record, signal) => this.#fetchInputs(record, signal),
@@ -148,12 +147,16 @@ export class AttemptWork {
         untilEngineAnswers(limit, () => this.#parts.runtime.start(assignment, limit)),
       );
       if (!started.ok) return this.fail(key, started.refusal.reason, started.refusal.message);
-      this.#fresh.add(attemptKeyText(key));
-      this.#move(key, 'running', {}, [this.#stage(key, 'running')]);
+      this.#running(key);
     } catch (error) {
       if (!(error instanceof StageTimeout)) throw error;
       this.#startTimeout(record);
     }
+  }
+
+  #running(key: AttemptKey): void {
+    const change = { runStart: runStart(this.#parts.clock) };
+    this.#move(key, 'running', change, [this.#stage(key, 'running')]);
   }
 
   #startTimeout(record: AttemptRecord): void {
@@ -167,17 +170,15 @@ export class AttemptWork {
   async #adopt(record: AttemptRecord, signal: AbortSignal): Promise<void> {
     const { journal, onChange } = this.#parts;
     const { key } = record;
-    if (record.phase === 'starting') this.#move(key, 'running', {}, [this.#stage(key, 'running')]);
+    if (record.phase === 'starting') this.#running(key);
     const onTimeout = () => {
       const current = journal.attempt(key);
       if (current === undefined) return;
       journal.save(requestStop(current, 'run_timeout'));
       onChange();
     };
-    const isFresh = this.#fresh.delete(attemptKeyText(key));
-    const { ending, log } = await runContainer(this.#parts, record, isFresh, onTimeout, signal);
+    const { ending, log } = await runContainer(this.#parts, record, onTimeout, signal);
     const stop = journal.attempt(key)?.stop;
-    if (stop === 'dropped') return this.#move(key, 'cleaning', { ending, log });
     if (stop !== undefined || ending.engineLost) {
       return this.#move(key, 'reporting', { ending, log, outcome: judgeEnding(ending, stop, undefined) });
     }
@@ -191,7 +192,6 @@ export class AttemptWork {
     if (record.phase === 'starting') {
       await untilEngineAnswers(signal, () => this.#parts.runtime.stop(key, assignment.stopGraceMs, signal));
     }
-    if (stop === 'dropped') return this.#move(key, 'cleaning');
     this.#move(key, 'reporting', { outcome: outcomeOfStop(stop), files: [] });
   }
 
@@ -265,17 +265,13 @@ export class AttemptWork {
 
   async #clean(record: AttemptRecord, signal: AbortSignal): Promise<void> {
     const { inputs, journal, logs, runtime } = this.#parts;
-    const { key, stop, outcome } = record;
+    const { key } = record;
     await untilEngineAnswers(signal, () => runtime.remove(key, signal));
     await rm(this.#outputsOf(key), { recursive: true, force: true });
     const held = journal
       .attempts()
       .filter((other) => other.phase === 'fetching' || other.phase === 'preparing');
     await inputs.trim(new Set(held.flatMap((other) => other.assignment.inputs.map((input) => input.sha256))));
-    // Nobody waits for the log of an attempt that was dropped.
-    if (stop === 'dropped' && outcome === undefined) {
-      return this.#move(key, 'settled', { log: { ...record.log, done: true } });
-    }
     // Sends what an earlier life of the agent left unsent.
     if (!record.log.done) await logs.finish(key);
     this.#move(key, 'settled');

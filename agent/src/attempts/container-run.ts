@@ -1,5 +1,6 @@
 import type { AttemptRecord, Ending, LogState } from '../core/attempt-record.ts';
 import { attemptKeyText, type ObservedAttempt } from '../core/ports.ts';
+import { remainingRunMs } from '../core/run-clock.ts';
 import type { WorkParts } from './attempt-work.ts';
 import { untilEngineAnswers } from './deadline.ts';
 
@@ -12,22 +13,20 @@ type RunParts = Pick<WorkParts, 'runtime' | 'logs' | 'clock' | 'log'>;
 
 /**
  * Stays with a container, new or found after a restart, until it has ended: spools its output and calls
- * `onTimeout` when its run time is over; a fresh one was started just now. Rejects only through the signal.
+ * `onTimeout` when its run time is over. Rejects only through the signal.
  */
 export async function runContainer(
   parts: RunParts,
   record: AttemptRecord,
-  isFresh: boolean,
   onTimeout: () => void,
   signal: AbortSignal,
 ): Promise<{ readonly ending: Ending; readonly log: LogState }> {
-  const { runtime, logs } = parts;
-  const { key } = record;
+  const { runtime, logs, clock } = parts;
+  const { key, assignment } = record;
   const spool = await logs.open(key);
   const following = new AbortController();
   const followed = follow(parts, record, AbortSignal.any([signal, following.signal]));
-  const leftMs = isFresh ? record.assignment.runTimeoutMs : await remainingMs(parts, record, signal);
-  const disarm = arm(leftMs, onTimeout);
+  const disarm = arm(remainingRunMs(assignment.runTimeoutMs, record.runStart, clock), onTimeout);
   let seen: ObservedAttempt;
   try {
     seen = await untilEngineAnswers(signal, () => runtime.wait(key, signal));
@@ -82,16 +81,6 @@ function arm(leftMs: number, onTimeout: () => void): () => void {
   };
   wait(leftMs);
   return () => clearTimeout(timer);
-}
-
-/** What is left of the run time, which goes on while the agent is down. */
-async function remainingMs(parts: RunParts, record: AttemptRecord, signal: AbortSignal): Promise<number> {
-  const { runTimeoutMs } = record.assignment;
-  const observed = await untilEngineAnswers(signal, () => parts.runtime.observe(signal));
-  const own = observed.find((entry) => attemptKeyText(entry.key) === attemptKeyText(record.key));
-  if (own?.startedAtMs === undefined) return runTimeoutMs;
-  const ranMs = parts.clock.nowMs() - own.startedAtMs;
-  return Math.max(0, Math.min(runTimeoutMs, runTimeoutMs - ranMs));
 }
 
 function endingOf(seen: ObservedAttempt, pidsExhausted: boolean): Ending {

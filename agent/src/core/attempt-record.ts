@@ -1,6 +1,7 @@
 import type { Assignment } from '@capacloud/protocol/frames';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { AttemptKey, CollectedFile } from './ports.ts';
+import type { RunStart } from './run-clock.ts';
 
 /**
  * Where an attempt stands on this node; each names the work that comes next, so that a restart does it again.
@@ -21,7 +22,10 @@ export const attemptPhases = [
 ] as const;
 export type AttemptPhase = (typeof attemptPhases)[number];
 
-/** Why the agent ends an attempt. dropped: the coordinator no longer knows it, so nothing is reported. */
+/**
+ * Why the agent ends an attempt. dropped: the coordinator no longer wants it. Its end is reported like any other, because
+ * the coordinator may still count its resources as taken until it hears that the node has let go.
+ */
 export type StopCause = 'stopped' | 'dropped' | 'lease_lapsed' | 'run_timeout';
 
 export interface Outcome {
@@ -57,6 +61,7 @@ export interface AttemptRecord {
   readonly acceptedAtMs: number;
   readonly stop?: StopCause;
   readonly image?: string;
+  readonly runStart?: RunStart;
   readonly ending?: Ending;
   readonly outcome?: Outcome;
   readonly files: readonly CollectedFile[];
@@ -74,15 +79,15 @@ export function newAttempt(assignment: Assignment, nowMs: number): AttemptRecord
   };
 }
 
-// Every phase before reporting may fail (to reporting) or be dropped (to cleaning).
+// Every phase before reporting may fail (to reporting).
 const transitions: Readonly<Record<AttemptPhase, readonly AttemptPhase[]>> = {
-  pulling: ['fetching', 'reporting', 'cleaning'],
-  fetching: ['preparing', 'reporting', 'cleaning'],
-  preparing: ['starting', 'reporting', 'cleaning'],
-  starting: ['running', 'reporting', 'cleaning'],
-  running: ['collecting', 'reporting', 'cleaning'],
-  collecting: ['uploading', 'reporting', 'cleaning'],
-  uploading: ['reporting', 'cleaning'],
+  pulling: ['fetching', 'reporting'],
+  fetching: ['preparing', 'reporting'],
+  preparing: ['starting', 'reporting'],
+  starting: ['running', 'reporting'],
+  running: ['collecting', 'reporting'],
+  collecting: ['uploading', 'reporting'],
+  uploading: ['reporting'],
   reporting: ['cleaning'],
   cleaning: ['settled'],
   settled: [],
@@ -92,16 +97,13 @@ export function mayAdvance(from: AttemptPhase, to: AttemptPhase): boolean {
   return transitions[from].includes(to);
 }
 
-type Change = Partial<Pick<AttemptRecord, 'image' | 'ending' | 'outcome' | 'files' | 'log'>>;
+type Change = Partial<Pick<AttemptRecord, 'image' | 'runStart' | 'ending' | 'outcome' | 'files' | 'log'>>;
 
 /** The record in its next phase. An illegal transition is a programmer's error. */
 export function advance(record: AttemptRecord, to: AttemptPhase, change: Change = {}): AttemptRecord {
   if (!mayAdvance(record.phase, to)) throw new Error(`an attempt cannot go from ${record.phase} to ${to}`);
   if (to === 'reporting' && (change.outcome ?? record.outcome) === undefined) {
     throw new Error('an attempt is not reported without an outcome');
-  }
-  if (to === 'cleaning' && record.phase !== 'reporting' && record.stop !== 'dropped') {
-    throw new Error('only a dropped attempt is cleaned up without a report');
   }
   return { ...record, ...change, phase: to };
 }
