@@ -1,9 +1,12 @@
 import { parseArgs } from 'node:util';
 import type { Benchmark, BenchmarkResult } from '../test/bench/benchmark.ts';
+import { controller } from '../test/bench/controller.ts';
+import { dispatch } from '../test/bench/dispatch.ts';
 import { lifecycle } from '../test/bench/lifecycle.ts';
+import { queue } from '../test/bench/queue.ts';
 import { buildPackages } from './build-packages.ts';
 
-const benchmarks: readonly Benchmark[] = [lifecycle];
+const benchmarks: readonly Benchmark[] = [lifecycle, queue, controller, dispatch];
 
 const usage = `usage: npm run bench -- NAME [--quick] [--json] [--check]
 
@@ -29,14 +32,14 @@ if (benchmark === undefined || values.help) {
   process.exit(values.help ? 0 : 2);
 }
 
-const controller = new AbortController();
+const interruption = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.once(signal, () => controller.abort(new Error(signal)));
-await buildPackages(controller.signal);
+  process.once(signal, () => interruption.abort(new Error(signal)));
+await buildPackages(interruption.signal);
 const result = await benchmark.run({
   quick: values.quick,
   log: (line) => process.stderr.write(`  ${line}\n`),
-  signal: controller.signal,
+  signal: interruption.signal,
 });
 process.stdout.write(
   values.json ? `${JSON.stringify({ benchmark: benchmark.name, ...result })}\n` : formatResult(result),
