@@ -21,6 +21,7 @@ import { FlushQueue } from './flush-queue.ts';
 import { defaultGatewayLimits, type GatewayLimits } from './gateway-limits.ts';
 import { type HandshakeDeps, shakeHands } from './handshake.ts';
 import { Placements } from './placements.ts';
+import { ReceiptVerifier } from './receipt-verifier.ts';
 import { RefusalCounts } from './refusal-counts.ts';
 import { Resumption } from './resumption.ts';
 import { SessionDesk } from './session-desk.ts';
@@ -52,6 +53,7 @@ export class Gateway {
   readonly #counts = new RefusalCounts();
   readonly #admission: Admission;
   readonly #verifier: DelegationVerifier;
+  readonly #receipts = new ReceiptVerifier();
   readonly #sessions = new SessionTable();
   readonly #dispatcher: Dispatcher;
   readonly #desk: SessionDesk;
@@ -96,6 +98,7 @@ export class Gateway {
       artifacts: deps.artifacts,
       sessions: this.#sessions,
       placements,
+      verifier: this.#receipts,
       dispatcher: this.#dispatcher,
       flushes,
       counts: this.#counts,
@@ -154,7 +157,7 @@ export class Gateway {
     if (this.#connections.size > 0) await empty;
     signal.removeEventListener('abort', cut);
     this.#unfollow();
-    await this.#verifier.close();
+    await Promise.all([this.#verifier.close(), this.#receipts.close()]);
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {

@@ -26,6 +26,7 @@ function stage(reportsInFlight: number) {
     flushes: { add: () => calls.push('flush') } as unknown as FlushQueue,
     counts: new RefusalCounts(),
     placements: new Placements(),
+    verifier: { check: () => Promise.resolve(undefined) },
     logger: pino({ level: 'silent' }),
     nonceSecret: 's',
     reportsInFlight,

@@ -1,17 +1,19 @@
+import { canonicalJson } from '@capacloud/protocol/canonical';
 import type { ReportFrame, ReportItem } from '@capacloud/protocol/frames';
-import type { TaskId } from '@capacloud/protocol/ids';
+import type { Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { Receipt } from '@capacloud/protocol/receipt';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { Logger } from 'pino';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
-import type { Outcome, Sequencer } from '../ports/sequencer.ts';
+import type { Aside, Outcome, Sequencer } from '../ports/sequencer.ts';
 import { attemptNonce } from './assignment-writer.ts';
 import type { FlushQueue } from './flush-queue.ts';
 import type { Placements } from './placements.ts';
+import type { CheckedReceipt } from './receipt-check.ts';
+import type { ReceiptVerifier } from './receipt-verifier.ts';
 import type { RefusalCounts } from './refusal-counts.ts';
 import type { Session } from './session.ts';
-import { SignedBatch } from './signed-batch.ts';
 
 export interface IntakeDeps {
   readonly sequencer: Pick<Sequencer, 'submit'>;
@@ -20,6 +22,7 @@ export interface IntakeDeps {
   readonly counts: RefusalCounts;
   readonly logger: Logger;
   readonly placements: Placements;
+  readonly verifier: Pick<ReceiptVerifier, 'check'>;
   readonly nonceSecret: string;
   readonly reportsInFlight: number;
   now(): number;
@@ -35,6 +38,11 @@ interface Intake {
 interface Finish {
   readonly receipt: Receipt;
   readonly reason: OutcomeReason;
+  readonly hash: Sha256Hex;
+  readonly signed: Pick<
+    Aside & { readonly kind: 'receipt' },
+    'receipt' | 'position' | 'size' | 'path' | 'signature'
+  >;
 }
 
 /**
@@ -50,6 +58,7 @@ export class ReportIntake {
   #undurable = 0;
   #isChecking = false;
   #isPaused = false;
+  #hasDelegation = false;
   #lastId = 0;
 
   constructor(session: Session, deps: IntakeDeps) {
@@ -98,11 +107,17 @@ export class ReportIntake {
     const receipts: Receipt[] = [];
     for (const item of frame.items) if (item.kind === 'finished') receipts.push(item.receipt);
     if (receipts.length === 0) {
-      this.#submit(frame.items, [], undefined);
+      this.#submit(frame.items, []);
       return;
     }
-    const batch = new SignedBatch(receipts, frame.signature ?? '');
-    if (!(await batch.isSignedBy(this.#session.sessionKey))) {
+    const texts = receipts.map(canonicalJson);
+    const { signature = '' } = frame;
+    const checked = await this.#deps.verifier.check({
+      key: this.#session.sessionKeyHex,
+      signature,
+      receipts: texts,
+    });
+    if (checked === undefined) {
       this.#refuse({
         code: 'receipt.signature_invalid',
         message: 'The signature does not cover the receipts of the frame.',
@@ -110,31 +125,48 @@ export class ReportIntake {
       return;
     }
     const finishes: Finish[] = [];
-    for (const receipt of receipts) finishes.push({ receipt, reason: await this.#judge(receipt) });
+    for (let position = 0; position < receipts.length; position++) {
+      const receipt = receipts[position] as Receipt;
+      const { hash, path } = checked[position] as CheckedReceipt;
+      const text = texts[position] as string;
+      const reason = this.#isConsistent(receipt) ? await this.#judge(receipt) : 'agent_failed';
+      finishes.push({
+        receipt,
+        reason,
+        hash,
+        signed: { receipt: text, position, size: texts.length, path, signature },
+      });
+    }
     // A newer session may have taken over meanwhile; its agent sends all this again.
-    if (this.#session.connection.isOpen) this.#submit(frame.items, finishes, batch);
+    if (this.#session.connection.isOpen) this.#submit(frame.items, finishes);
   }
 
   /**
    * A receipt that does not hold fails its attempt, as the provider's fault, and nothing else: the agent gets its
    * acknowledgement and can go on. The core takes it only for an attempt of this node.
    */
-  async #judge(receipt: Receipt): Promise<OutcomeReason> {
+  #isConsistent(receipt: Receipt): boolean {
     const { node, task, attempt, nonce, reason } = receipt;
-    const isConsistent =
+    if (
       node === this.#session.node &&
       nonce === this.#nonceOf(task, attempt) &&
-      (reason !== 'completed' || ((receipt.exitCode ?? 0) === 0 && !receipt.oomKilled));
-    if (!isConsistent) {
-      this.#deps.counts.add('receipt.invalid');
-      this.#deps.logger.warn({ node: this.#session.node, task, attempt }, 'receipt is invalid');
-      return 'agent_failed';
-    }
-    if (reason === 'completed' && receipt.outputs.length > 0 && !(await this.#areUploaded(receipt))) {
-      this.#deps.counts.add('receipt.invalid');
-      return 'upload_failed';
-    }
-    return reason;
+      (reason !== 'completed' || ((receipt.exitCode ?? 0) === 0 && !receipt.oomKilled))
+    )
+      return true;
+    this.#deps.counts.add('receipt.invalid');
+    this.#deps.logger.warn({ node: this.#session.node, task, attempt }, 'receipt is invalid');
+    return false;
+  }
+
+  #judge(receipt: Receipt): OutcomeReason | Promise<OutcomeReason> {
+    const { outputs, reason } = receipt;
+    return reason === 'completed' && outputs.length > 0 ? this.#judgeOutputs(receipt) : reason;
+  }
+
+  async #judgeOutputs(receipt: Receipt): Promise<OutcomeReason> {
+    if (await this.#areUploaded(receipt)) return receipt.reason;
+    this.#deps.counts.add('receipt.invalid');
+    return 'upload_failed';
   }
 
   /** Mostly known from sending it; of an attempt that has ended or was sent before a restart it is made again. */
@@ -156,7 +188,7 @@ export class ReportIntake {
     return true;
   }
 
-  #submit(items: readonly ReportItem[], finishes: readonly Finish[], batch: SignedBatch | undefined): void {
+  #submit(items: readonly ReportItem[], finishes: readonly Finish[]): void {
     const last = items[items.length - 1];
     const intake: Intake = { lastId: last?.id ?? 0, waiting: items.length, isFailed: false };
     this.#inFlight.push(intake);
@@ -174,16 +206,14 @@ export class ReportIntake {
           .then(settle, fail);
       } else {
         const finish = finishes[index];
-        if (finish !== undefined && batch !== undefined)
-          this.#finish(finish, batch, index, at).then(settle, fail);
+        if (finish !== undefined) this.#finish(finish, at).then(settle, fail);
         index += 1;
       }
     }
   }
 
-  #finish({ receipt, reason }: Finish, batch: SignedBatch, index: number, at: number): Promise<Outcome> {
+  #finish({ receipt, reason, hash, signed }: Finish, at: number): Promise<Outcome> {
     const { task, attempt, exitCode, startedAt, finishedAt } = receipt;
-    const hash = batch.hashOf(index);
     const ran = startedAt === undefined || finishedAt === undefined ? 0 : Math.max(0, finishedAt - startedAt);
     return this.#deps.sequencer.submit(
       {
@@ -200,16 +230,25 @@ export class ReportIntake {
       (events) =>
         events.length === 0
           ? []
-          : [
-              {
-                kind: 'receipt',
-                task,
-                attempt,
-                hash,
-                signed: batch.signedReceipt(index, this.#session.credentials),
-              },
-            ],
+          : this.#evidence({
+              kind: 'receipt',
+              task,
+              attempt,
+              delegation: this.#session.delegationDigest,
+              ...signed,
+            }),
     );
+  }
+
+  /** The receipt, and with the first of a session the delegation that makes it count. */
+  #evidence(receipt: Aside & { readonly kind: 'receipt' }): readonly Aside[] {
+    if (this.#hasDelegation) return [receipt];
+    this.#hasDelegation = true;
+    const { delegation, delegationDigest, delegationSignature } = this.#session;
+    return [
+      { kind: 'delegation', digest: delegationDigest, delegation, signature: delegationSignature },
+      receipt,
+    ];
   }
 
   /** A refusal of the core is an answer too: the attempt is fenced or unknown, and the agent may forget it. */

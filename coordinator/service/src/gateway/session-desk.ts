@@ -43,7 +43,6 @@ export class SessionDesk {
       ++this.#number,
       `ccs_${randomBytes(32).toString('base64url')}`,
       hello,
-      checked.sessionKey,
       connection,
       limits,
       this.#deps.now(),

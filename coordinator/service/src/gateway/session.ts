@@ -1,4 +1,4 @@
-import type { KeyObject } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { AttemptRef, HelloFrame } from '@capacloud/protocol/frames';
 import { wireLimits } from '@capacloud/protocol/frames';
 import type { AccountId, NodeId } from '@capacloud/protocol/ids';
@@ -19,9 +19,10 @@ export class Session {
   readonly node: NodeId;
   readonly provider: AccountId;
   readonly token: string;
-  readonly sessionKey: KeyObject;
-  /** `"delegation":…,"delegationSignature":…` of every receipt that this session signs. */
-  readonly credentials: string;
+  /** 64 hex digits. */
+  readonly sessionKeyHex: string;
+  /** As JSON. */
+  readonly delegation: string;
   /** Of the wallet; it names the delegation that the session was opened with. */
   readonly delegationSignature: string;
   readonly connection: Connection;
@@ -40,12 +41,12 @@ export class Session {
   #acknowledged = 0;
   #assignments: string[] = [];
   #stops: AttemptRef[] = [];
+  #delegationDigest: string | undefined;
 
   constructor(
     number: number,
     token: string,
     hello: HelloFrame,
-    sessionKey: KeyObject,
     connection: Connection,
     limits: GatewayLimits,
     nowMs: number,
@@ -55,8 +56,8 @@ export class Session {
     this.node = nodeIdOf(hello.delegation.node);
     // A wallet address is an account id as it is.
     this.provider = hello.delegation.provider as AccountId;
-    this.sessionKey = sessionKey;
-    this.credentials = `"delegation":${JSON.stringify(hello.delegation)},"delegationSignature":"${hello.signature}"`;
+    this.sessionKeyHex = hello.delegation.sessionKey.slice(2);
+    this.delegation = JSON.stringify(hello.delegation);
     this.delegationSignature = hello.signature;
     this.connection = connection;
     this.#limits = limits;
@@ -84,6 +85,15 @@ export class Session {
     this.#received = frame.seq;
     this.#acknowledged = frame.ack;
     return undefined;
+  }
+
+  /** What receipts name the delegation by. */
+  get delegationDigest(): string {
+    this.#delegationDigest ??= hash('sha256', `${this.delegation}${this.delegationSignature}`, 'hex').slice(
+      0,
+      32,
+    );
+    return this.#delegationDigest;
   }
 
   queueAssignment(json: string): void {

@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LogGroup, LogPort } from '../ports/log.ts';
 import type { CommittedEvent } from '../ports/sequencer.ts';
 import { expectProjectionsEqual } from '../testing/compare-projections.ts';
-import { consumer, jobNamed, temporaryFolder, Workload } from '../testing/workload.ts';
+import { consumer, jobNamed, receiptTextOf, temporaryFolder, Workload } from '../testing/workload.ts';
 import { sequencerLimits } from './command-sequencer.ts';
 import { replay } from './replay.ts';
 
@@ -89,10 +89,10 @@ describe('a run of jobs', () => {
       chargedNano: 0n,
     });
     expect(await reads.listAttempts(task)).toMatchObject([
-      { attempt: 1, state: 'ended', reason: 'exit_nonzero', receipt: sha256Hex(task) },
+      { attempt: 1, state: 'ended', reason: 'exit_nonzero', receipt: sha256Hex(receiptTextOf(task)) },
       { attempt: 2, state: 'ended', reason: 'exit_nonzero' },
     ]);
-    expect(await reads.getReceipt(task, 2)).toEqual({ hash: sha256Hex(task), signed: `{"task":"${task}"}` });
+    expect(await reads.getReceipt(task, 2)).toMatchObject({ hash: sha256Hex(receiptTextOf(task)) });
     expect(await reads.getJob(jobNamed(1))).toMatchObject({
       state: 'failed',
       heldNano: 0n,

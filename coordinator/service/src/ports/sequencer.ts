@@ -22,8 +22,23 @@ export type Aside =
       readonly kind: 'receipt';
       readonly task: TaskId;
       readonly attempt: number;
-      readonly hash: Sha256Hex;
-      readonly signed: string;
+      /** Canonical JSON. */
+      readonly receipt: string;
+      /** Where it stands among the receipts under its signature, and how many these are. */
+      readonly position: number;
+      readonly size: number;
+      /** Sibling hashes up to the root that was signed, hex, one after another. */
+      readonly path: string;
+      readonly signature: string;
+      /** Of the delegation, which was recorded before or is with it. */
+      readonly delegation: string;
+    }
+  /** What the receipts of a session refer to. Recording one again changes nothing. */
+  | {
+      readonly kind: 'delegation';
+      readonly digest: string;
+      readonly delegation: string;
+      readonly signature: string;
     }
   | {
       readonly kind: 'session';

@@ -4,6 +4,7 @@ import type { Resources } from '@capacloud/protocol/resources';
 import { endedTaskStates, type TaskStateName } from '@capacloud/protocol/views';
 import type { AttemptRow, AttemptState, JobRow, TaskRow } from '../ports/read-store.ts';
 import { type CodeTable, jobStateCodes, taskStateCodes } from './codes.ts';
+import { receiptHash } from './stored-receipt.ts';
 
 /** Rows as SQLite gives them with safe integers: every number is a bigint. Amounts stay so. */
 export interface StoredJob {

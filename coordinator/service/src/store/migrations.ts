@@ -56,11 +56,47 @@ CREATE TABLE node_sessions (
 `;
 
 /**
+ * A signed receipt was kept as it is shown: with the delegation, which all of a session share, and with its own hash.
+ * At more than 1,000 bytes a row, SQLite gave each a page of its own.
+ */
+const compactReceipts = `
+CREATE TABLE delegations (
+  digest TEXT PRIMARY KEY,
+  delegation TEXT NOT NULL,
+  signature TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO delegations SELECT 'format-1-' || row_number() OVER (), delegation, signature FROM (
+  SELECT DISTINCT json_extract(signed, '$.delegation') AS delegation,
+    json_extract(signed, '$.delegationSignature') AS signature FROM receipts);
+
+ALTER TABLE receipts RENAME TO whole_receipts;
+CREATE TABLE receipts (
+  job INTEGER NOT NULL,
+  task INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  delegation TEXT NOT NULL REFERENCES delegations,
+  receipt TEXT NOT NULL,
+  position INTEGER NOT NULL CHECK (position >= 0),
+  size INTEGER NOT NULL CHECK (size > position),
+  path TEXT NOT NULL,
+  signature TEXT NOT NULL,
+  PRIMARY KEY (job, task, attempt)
+) STRICT, WITHOUT ROWID;
+INSERT INTO receipts SELECT r.job, r.task, r.attempt, d.digest, json_extract(r.signed, '$.receipt'),
+    json_extract(r.signed, '$.batch.index'), json_extract(r.signed, '$.batch.size'),
+    (SELECT coalesce(group_concat(value, ''), '') FROM json_each(r.signed, '$.batch.path')),
+    json_extract(r.signed, '$.batch.signature')
+  FROM whole_receipts r JOIN delegations d ON d.delegation = json_extract(r.signed, '$.delegation')
+    AND d.signature = json_extract(r.signed, '$.delegationSignature');
+DROP TABLE whole_receipts;
+`;
+
+/**
  * What took the database from one format to the next, in order: the first leads from format 1 to 2. An entry that a
  * release has shipped is never edited; a change of tables is one more entry. A new database is made by `firstSchema`
  * and all of them, so that an upgraded one cannot differ from it.
  */
-const migrations: readonly string[] = [artifactUsage, nodeSessions];
+const migrations: readonly string[] = [artifactUsage, nodeSessions, compactReceipts];
 
 /** `user_version`. A release opens files up to its own version and refuses newer ones. */
 export const schemaVersion = 1 + migrations.length;

@@ -28,6 +28,7 @@ import {
   taskRow,
 } from './job-queries.ts';
 import { cursorOf, pageOf, rowsToRead } from './page-cursor.ts';
+import { receiptHash, type StoredReceipt, selectReceipt, signedReceipt } from './stored-receipt.ts';
 
 /** Attempts of one task that are shown; a task's budgets keep it far below. */
 const maxAttempts = 1000;

@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import type { Command } from '@capacloud/core/command';
 import { defaultRuleset } from '@capacloud/core/ruleset';
 import { createState } from '@capacloud/core/state';
+import { canonicalJson } from '@capacloud/protocol/canonical';
 import { sha256Hex } from '@capacloud/protocol/hash';
-import type { AccountId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { AccountId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import type { OutputFile, Receipt } from '@capacloud/protocol/receipt';
 import type { Offer } from '@capacloud/protocol/resources';
 import { pino } from 'pino';
@@ -21,6 +22,7 @@ import type { AgentIdentity } from '../ports/session-tokens.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { openLogKey } from '../transparency/log-key.ts';
 import { createTransparency } from '../transparency/log-transparency.ts';
+import { unsignedReceipt } from './workload.ts';
 
 export const operatorAccount = 'acc_operator' as AccountId;
 export const consumerAccount = 'acc_ada' as AccountId;
@@ -159,7 +161,7 @@ export class TestCoordinator {
       log: { sizeBytes: 0, truncated: false },
       ...(message === undefined ? {} : { message }),
     };
-    const hash = sha256Hex(JSON.stringify(receipt)) as Sha256Hex;
+    const text = canonicalJson(receipt);
     const outcome = await this.sequencer.submit(
       {
         type: 'attempt.finish',
@@ -169,10 +171,10 @@ export class TestCoordinator {
         attempt,
         reason,
         exitCode,
-        receipt: hash,
+        receipt: sha256Hex(text),
         claimedRunMs: 1000,
       },
-      () => [{ kind: 'receipt', task, attempt, hash, signed: JSON.stringify({ receipt, hash }) }],
+      () => unsignedReceipt(task, attempt, text),
     );
     if (!outcome.ok) throw new Error(outcome.refusal.message);
   }
