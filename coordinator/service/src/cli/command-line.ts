@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { backUp } from './backup.ts';
 import { keysCommand } from './keys.ts';
 import { type ConfigFlags, loadConfig } from './load-config.ts';
+import { restore, restoreWarning } from './restore.ts';
 import { serve } from './serve.ts';
 import { printStateHash } from './state-hash.ts';
 
@@ -32,6 +34,27 @@ export function createCommandLine(): Command {
       .command('state-hash')
       .description('replay the log from its first event, and print its size, root and state hash'),
   ).action((flags: ConfigFlags) => printStateHash(loadConfig(flags, process.env).dataDir, process.stdout));
+  withConfigFlags(
+    program
+      .command('backup <folder>')
+      .description('copy the data folder of a coordinator that may be running'),
+  ).action(async (folder: string, flags: ConfigFlags) => {
+    process.umask(0o077);
+    print(await backUp(loadConfig(flags, process.env).dataDir, folder, Date.now()));
+  });
+  program
+    .command('restore <folder>')
+    .description('check a backup and make a data folder of it')
+    .requiredOption('--data-dir <folder>', 'the folder to make')
+    .action(async (folder: string, { dataDir }: { readonly dataDir: string }) => {
+      process.umask(0o077);
+      print(await restore(folder, dataDir));
+      process.stderr.write(restoreWarning);
+    });
   program.addCommand(keysCommand());
   return program;
+}
+
+function print(report: object): void {
+  process.stdout.write(`${JSON.stringify(report)}\n`);
 }
