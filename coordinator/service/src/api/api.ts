@@ -54,6 +54,8 @@ export function createApi(deps: ApiDependencies, logger: FastifyBaseLogger): Api
       sendProblem(reply as never, refusal);
     },
   });
+  // Node would answer 417 by itself, without a code. An expectation that is none of ours is passed over (RFC 9110, 10.1.1).
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
   app.decorateRequest('caller', undefined);
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) =>

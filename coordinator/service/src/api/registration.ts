@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { accept, type Problem, type Result, refuse } from '@capacloud/protocol/result';
 import { apiLimits, type Route, type RouteName, routes } from '@capacloud/protocol/routes';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -105,7 +105,8 @@ function requestParser(route: Route): (request: FastifyRequest, at: number) => R
     const params = readParams?.(request.params as Record<string, unknown>);
     const query = readQuery?.(request.query as Record<string, unknown>);
     const headers = readHeaders?.(request.headers);
-    const body = request.body ?? undefined;
+    // A request without a body brings no bytes; Fastify parses none then.
+    const body = request.body ?? (route.body === 'binary' ? Readable.from([]) : undefined);
     const problems: Problem[] = [
       ...(params?.problems ?? []),
       ...(query?.problems ?? unknownQuery(request.query as Record<string, unknown>)),

@@ -23,8 +23,14 @@ export function eventStream(make: (signal: AbortSignal) => AsyncGenerator<string
       // The connection ends with the stream, so that none is left waiting for a next request while we stop.
       connection: 'close',
     },
-    body: new PulledStream(make, stallMs),
+    body: new PulledStream((signal) => opened(make(signal)), stallMs),
   };
+}
+
+/** Headers leave with the first bytes, so a comment goes first: a reader learns at once that it is being heard. */
+async function* opened(parts: AsyncGenerator<string, void, void>): AsyncGenerator<string, void, void> {
+  yield ': open\n\n';
+  yield* parts;
 }
 
 /** The Last-Event-ID as a number; undefined when there is none or it is not one of ours. */
