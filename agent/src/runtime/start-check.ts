@@ -9,9 +9,17 @@ const maxCandidates = 32;
 const commandFault =
   /executable file not found|no such file or directory|permission denied|is a directory|not a directory|exec format error|unable to find user|chdir to cwd/i;
 
+/** What it says when the node's disk is at fault, whatever else it says of what it could not do therefore. */
+const nodeFault = /no space left on device|input\/output error|read-only file system|disk quota exceeded/i;
+
 /** Whether the engine's refusal is the job's fault, and not the node's. */
 export function isCommandFault(message: string): boolean {
-  return commandFault.test(message);
+  return commandFault.test(message) && !nodeFault.test(message);
+}
+
+/** What the engine's answer to a question for a path tells; it gives a status alone, and no words with it. */
+export function tellsOf(status: number): 'absent' | 'unclear' {
+  return status === 404 || status === 400 ? 'absent' : 'unclear';
 }
 
 /** Where an execvp would look for the program: the path itself, or the name in each folder of PATH. */
@@ -47,7 +55,10 @@ export async function holdsProgram(
       response.resume();
       return true;
     } catch (error) {
-      if (engineStatus(error) === undefined) throw error;
+      const status = engineStatus(error);
+      if (status === undefined) throw error;
+      // It could not look, as with a full disk: the start itself will tell.
+      if (tellsOf(status) === 'unclear') return true;
     }
   }
   return false;

@@ -1,0 +1,21 @@
+import { expect, it } from 'vitest';
+import { isCommandFault, programCandidates, tellsOf } from './start-check.ts';
+
+it('knows the faults of a job from those of the node', () => {
+  const missing = 'exec: "nosuch": executable file not found in $PATH: unknown';
+  expect(isCommandFault(missing)).toBe(true);
+  expect(isCommandFault('mkdir /var/lib/docker/overlay2/l: no space left on device')).toBe(false);
+  const both = 'runc: open /run/state.json: no such file or directory: write: no space left on device';
+  expect(isCommandFault(both)).toBe(false);
+});
+
+it('takes a program for missing only when the engine could look for it', () => {
+  expect(tellsOf(404)).toBe('absent');
+  // Seen with a full disk under the engine: it could not mount the container to look into it.
+  expect(tellsOf(500)).toBe('unclear');
+});
+
+it('looks where execvp would', () => {
+  expect(programCandidates('sh', ['PATH=/a:/b'], '')).toEqual(['/a/sh', '/b/sh']);
+  expect(programCandidates('./run', [], '/work')).toEqual(['/work/run']);
+});
