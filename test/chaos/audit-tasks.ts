@@ -29,11 +29,13 @@ export class TaskAuditor {
   readonly ends = new Map<string, number>();
   readonly #client: Client;
   readonly #findings: Findings;
+  readonly #lossyLogs: boolean;
   readonly #histories = new Map<TaskId, TaskHistory>();
   readonly #submitted: EventOf<'job.submitted'>[] = [];
   readonly #settled: EventOf<'job.settled'>[] = [];
 
-  constructor(client: Client, events: readonly Event[], findings: Findings) {
+  constructor(client: Client, events: readonly Event[], findings: Findings, lossyLogs: boolean) {
+    this.#lossyLogs = lossyLogs;
     this.#client = client;
     this.#findings = findings;
     for (const event of events) {
@@ -181,7 +183,9 @@ export class TaskAuditor {
       params: { task, attempt },
       headers: { accept: 'text/plain' },
     });
-    this.#same(`log of ${task}, attempt ${attempt}`, await response.text(), expected);
+    const found = await response.text();
+    const isPart = this.#lossyLogs && found.split('\n').every((line) => expected.split('\n').includes(line));
+    if (!isPart) this.#same(`log of ${task}, attempt ${attempt}`, found, expected);
   }
 
   #historyOf(task: TaskId): TaskHistory {

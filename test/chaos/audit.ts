@@ -22,6 +22,8 @@ export interface AuditSubject {
   readonly dir: string;
   /** Except here. */
   readonly mountPoints: readonly string[];
+  /** Lines of logs may be missing: the engine's disk was full when they were written. */
+  readonly lossyLogs: boolean;
 }
 
 export interface AuditReport {
@@ -52,7 +54,7 @@ export async function audit(subject: AuditSubject): Promise<AuditReport> {
   const { coordinator, client } = subject;
   await auditLeftovers(subject, findings);
   const { events } = await auditLog(coordinator.operator, findings);
-  const tasks = new TaskAuditor(client, events, findings);
+  const tasks = new TaskAuditor(client, events, findings, subject.lossyLogs);
   await tasks.audit(subject.jobs);
   const { paidTwice } = await auditMoney(coordinator.operator, events, tasks.succeeded, findings);
   await auditReplay(coordinator, findings);

@@ -39,6 +39,8 @@ export interface CasePlan {
   agent?(index: number, coordinator: LocalCoordinator): Promise<AgentPlan>;
   /** Mount points below the folder of the case that are its own. */
   readonly mountPoints?: readonly string[];
+  /** The engine may have had no room for what programs said. */
+  readonly lossyLogs?: boolean;
   /** Events after which the next fault comes: a random number, this at most. */
   readonly maxEvents: number;
   /** One fault from beginning to end: when it resolves nothing is broken any more. Gives what it was, in a word or two. */

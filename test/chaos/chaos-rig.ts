@@ -22,7 +22,7 @@ import type { Dice } from './dice.ts';
 import { Workload } from './workload.ts';
 
 const grantNano = 10n ** 15n;
-const agentCount = 2;
+export const agentCount = 2;
 const allEndedMs = 150_000;
 /** A life in which nothing happens ends all the same: what hangs there is for the audit to find. */
 const quietLifeMs = 3000;
@@ -146,6 +146,7 @@ export class ChaosRig {
       docker: this.docker,
       dir: this.#options.dir,
       mountPoints: this.#options.plan.mountPoints ?? [],
+      lossyLogs: this.#options.plan.lossyLogs === true,
     });
   }
 

@@ -6,6 +6,9 @@ import { ManagedProcess, waitUntil } from '../../scripts/network/managed-process
 
 const run = promisify(execFile);
 
+const maxNetworks = 50;
+let opened = 0;
+
 /** As seen from the inside. */
 export type Direction = 'in' | 'out';
 const chains: Readonly<Record<Direction, string>> = { in: 'INPUT', out: 'OUTPUT' };
@@ -28,8 +31,9 @@ export class SideNetwork {
     this.prefix = ['nsenter', `--net=/proc/${holder.pid}/ns/net`];
   }
 
-  /** `number` tells the networks of one process apart; the names of interfaces have 15 characters at most. */
-  static async open(dir: string, number: number): Promise<SideNetwork> {
+  static async open(dir: string): Promise<SideNetwork> {
+    // Tells the networks of one process apart; the names of interfaces have 15 characters at most.
+    const number = opened++ % maxNetworks;
     const holder = new ManagedProcess({
       name: 'network',
       command: 'unshare',

@@ -77,6 +77,7 @@ export const fullEngine: ChaosCase = {
   async plan(place) {
     const disk = await mountDisk(place, engineOf(place).dataDir, 64);
     return {
+      lossyLogs: true,
       shortLease: true,
       maxEvents: 20,
       mountPoints: [disk.mountPoint],

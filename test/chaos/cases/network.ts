@@ -1,4 +1,5 @@
 import type { ChaosCase } from '../chaos-case.ts';
+import { agentCount } from '../chaos-rig.ts';
 import { RoughProxy } from '../rough-proxy.ts';
 import { SideNetwork } from '../side-network.ts';
 
@@ -8,8 +9,8 @@ export const dropOneWay: ChaosCase = {
     'an agent is heard and hears nothing, or hears and is not heard, for less and for more than its lease',
   async plan({ dir, dice, onClose }) {
     const networks: SideNetwork[] = [];
-    for (const index of [0, 1]) {
-      const network = await SideNetwork.open(dir, index);
+    while (networks.length < agentCount) {
+      const network = await SideNetwork.open(dir);
       onClose(() => network.close());
       networks.push(network);
     }
