@@ -24,7 +24,7 @@ const working: readonly AttemptPhase[] = [
 ];
 const legal = new Set([
   ...working.slice(0, -1).map((from, index) => `${from}>${working[index + 1]}`),
-  ...working.flatMap((from) => [`${from}>reporting`, `${from}>cleaning`]),
+  ...working.map((from) => `${from}>reporting`),
   'reporting>cleaning',
   'cleaning>settled',
 ]);
@@ -43,12 +43,6 @@ describe('the attempt state machine', () => {
   test('nothing is reported without an outcome', () => {
     expect(() => advance(newAttempt(assignment, 0), 'reporting')).toThrow('outcome');
     expect(advance(newAttempt(assignment, 0), 'reporting', { outcome }).outcome).toEqual(outcome);
-  });
-
-  test('only a dropped attempt is cleaned up without a report', () => {
-    const stopped = requestStop(newAttempt(assignment, 0), 'stopped');
-    expect(() => advance(stopped, 'cleaning')).toThrow('dropped');
-    expect(advance({ ...stopped, phase: 'reporting', outcome }, 'cleaning').phase).toBe('cleaning');
   });
 
   test('the first cause of a stop stands, and what is reported is not stopped', () => {

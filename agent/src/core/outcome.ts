@@ -6,15 +6,16 @@ export type CollectionEvidence =
   | { readonly ok: true; readonly scratchFull: boolean }
   | { readonly ok: false; readonly failure: RuntimeFailure };
 
-const stopSentences: Readonly<Record<Exclude<StopCause, 'dropped'>, string>> = {
+const stopSentences: Readonly<Record<StopCause, string>> = {
+  dropped: 'The coordinator does not want it any more.',
   stopped: 'Stopped at the request of the coordinator.',
   lease_lapsed: 'Contact with the coordinator was lost for longer than the lease.',
   run_timeout: 'Stopped when its run time was over.',
 };
 
-/** The outcome of an attempt that the agent itself ended; a dropped one has none, it reads as stopped. */
+/** The outcome of an attempt that the agent itself ended. */
 export function outcomeOfStop(cause: StopCause): Outcome {
-  return cause === 'dropped' ? { reason: 'stopped' } : { reason: cause, message: stopSentences[cause] };
+  return { reason: cause === 'dropped' ? 'stopped' : cause, message: stopSentences[cause] };
 }
 
 /**
