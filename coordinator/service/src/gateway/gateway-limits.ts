@@ -20,6 +20,8 @@ export interface GatewayLimits {
   readonly closeTimeoutMs: number;
   /** An assignment without a sign of life is sent again after this. */
   readonly resendMs: number;
+  /** A node that says nothing of an attempt which has to go is asked after this. */
+  readonly releaseMs: number;
   /** Threads that check wallet signatures. */
   readonly verifierThreads: number;
 }
@@ -37,5 +39,6 @@ export const defaultGatewayLimits: GatewayLimits = {
   framesBurst: wireLimits.framesBurst,
   closeTimeoutMs: 2000,
   resendMs: 10_000,
+  releaseMs: 120_000,
   verifierThreads: 1,
 };

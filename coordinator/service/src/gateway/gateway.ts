@@ -23,6 +23,7 @@ import { type HandshakeDeps, shakeHands } from './handshake.ts';
 import { Placements } from './placements.ts';
 import { ReceiptVerifier } from './receipt-verifier.ts';
 import { RefusalCounts } from './refusal-counts.ts';
+import { ReleaseWatch } from './release-watch.ts';
 import { Resumption } from './resumption.ts';
 import { SessionDesk } from './session-desk.ts';
 import { SessionTable } from './session-table.ts';
@@ -57,11 +58,13 @@ export class Gateway {
   readonly #sessions = new SessionTable();
   readonly #dispatcher: Dispatcher;
   readonly #desk: SessionDesk;
+  readonly #releases: ReleaseWatch;
   readonly #handshake: HandshakeDeps;
   readonly #sockets: WebSocketServer;
   readonly #connections = new Set<Connection>();
   readonly #unfollow: () => void;
   #sweeper: NodeJS.Timeout | undefined;
+  #releaseSweeper: NodeJS.Timeout | undefined;
   #isDraining = false;
   #onEmpty: () => void = () => {};
 
@@ -108,6 +111,12 @@ export class Gateway {
       reportsInFlight: limits.reportsInFlight,
       now,
     });
+    this.#releases = new ReleaseWatch({
+      nodes: () => sequencer.state.nodes.values(),
+      placements,
+      sessions: this.#sessions,
+      releaseMs: limits.releaseMs,
+    });
     this.#unfollow = sequencer.onCommitted((events) => placements.follow(events, this.#dispatcher));
     this.#sockets = new WebSocketServer(socketOptions(limits));
     this.tokens = this.#sessions;
@@ -139,12 +148,16 @@ export class Gateway {
       this.#desk.closeIdle();
       this.#dispatcher.resendSilent(this.#limits.resendMs);
     }, sweepMs).unref();
+    this.#releaseSweeper ??= setInterval(() => {
+      this.#releases.sweep(this.#deps.now());
+    }, this.#limits.releaseMs / 4).unref();
   }
 
   /** Takes nobody in any more, tells every peer, and resolves when the last socket is gone, by force on abort. */
   async drain(signal: AbortSignal): Promise<void> {
     this.#isDraining = true;
     clearInterval(this.#sweeper);
+    clearInterval(this.#releaseSweeper);
     const empty = new Promise<void>((resolve) => {
       this.#onEmpty = resolve;
     });

@@ -93,7 +93,7 @@ export class SessionDesk {
     }
   }
 
-  #welcome(session: Session, { hello, checked }: Proven): void {
+  #welcome(session: Session, { checked }: Proven): void {
     const { placements, dispatcher, limits, sequencer } = this.#deps;
     const desired = [...placements.of(session.node)];
     const welcome: WelcomeFrame = {
@@ -111,9 +111,8 @@ export class SessionDesk {
     this.#intakes.set(session, new ReportIntake(session, this.#deps));
     const offers = new TokenBucket(offersPerSecond, offersBurst, this.#deps.now());
     session.connection.onText = (text) => this.#read(session, offers, text);
-    const held = new Set(hello.attempts.map(({ task, attempt }) => `${task}-${attempt}`));
     for (const placement of desired) {
-      placement.isKnown = held.has(`${placement.task}-${placement.attempt}`);
+      placement.isKnown = session.named.has(`${placement.task}-${placement.attempt}`);
       if (!placement.isKnown) dispatcher.send(session, placement);
     }
   }

@@ -26,6 +26,8 @@ export class Session {
   /** Of the wallet; it names the delegation that the session was opened with. */
   readonly delegationSignature: string;
   readonly connection: Connection;
+  /** `task-attempt` of what the hello said that the node holds. */
+  readonly named: ReadonlySet<string>;
   readonly #limits: GatewayLimits;
   readonly #bucket: TokenBucket;
   /** Welcome was sent: assignments may follow. */
@@ -60,6 +62,7 @@ export class Session {
     this.delegation = JSON.stringify(hello.delegation);
     this.delegationSignature = hello.signature;
     this.connection = connection;
+    this.named = new Set(hello.attempts.map(({ task, attempt }) => `${task}-${attempt}`));
     this.#limits = limits;
     this.#bucket = new TokenBucket(limits.framesPerSecond, limits.framesBurst, nowMs);
     this.heardAtMs = nowMs;
