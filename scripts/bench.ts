@@ -2,11 +2,12 @@ import { parseArgs } from 'node:util';
 import type { Benchmark, BenchmarkResult } from '../test/bench/benchmark.ts';
 import { controller } from '../test/bench/controller.ts';
 import { dispatch } from '../test/bench/dispatch.ts';
+import { fanin } from '../test/bench/fanin.ts';
 import { lifecycle } from '../test/bench/lifecycle.ts';
 import { queue } from '../test/bench/queue.ts';
 import { buildPackages } from './build-packages.ts';
 
-const benchmarks: readonly Benchmark[] = [lifecycle, queue, controller, dispatch];
+const benchmarks: readonly Benchmark[] = [lifecycle, queue, controller, dispatch, fanin];
 
 const usage = `usage: npm run bench -- NAME [--quick] [--json] [--check]
 
