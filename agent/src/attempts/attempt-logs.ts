@@ -1,10 +1,14 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Journal } from '../core/journal-port.ts';
 import { type AttemptKey, attemptKeyText } from '../core/ports.ts';
 import type { CoordinatorHttp } from './coordinator-http.ts';
 import { sendLog } from './log-sender.ts';
 import { LogSpool, removeSpool } from './log-spool.ts';
+
+/** Between two tries to note that a log is done, while the disk takes nothing. */
+const noteAgainMs = 1000;
 
 interface Entry {
   readonly spool: LogSpool;
@@ -34,8 +38,13 @@ export class AttemptLogs {
     const text = attemptKeyText(key);
     let entry = this.#entries.get(text);
     if (entry === undefined) {
-      entry = this.#begin(key);
-      this.#entries.set(text, entry);
+      const begun = this.#begin(key);
+      entry = begun;
+      this.#entries.set(text, begun);
+      // A disk that is full now takes the file later.
+      begun.catch(() => {
+        if (this.#entries.get(text) === begun) this.#entries.delete(text);
+      });
     }
     return (await entry).spool;
   }
@@ -93,11 +102,22 @@ export class AttemptLogs {
     }
     // The rest is not wanted, or was given up, but the container may still be writing.
     while (!spool.finished && !signal.aborted) await spool.grown(spool.sizeBytes, signal).catch(() => {});
+    while (!signal.aborted && !this.#noteDone(key, spool, ackedBytes))
+      await sleep(noteAgainMs, undefined, { signal }).catch(() => {});
+    if (!signal.aborted) this.#onDone();
+  }
+
+  /** False where the journal could not take it: without this note the attempt would be held for ever. */
+  #noteDone(key: AttemptKey, { sizeBytes, truncated }: LogSpool, ackedBytes: number): boolean {
     const record = this.#journal.attempt(key);
-    if (signal.aborted || record === undefined) return;
-    const { sizeBytes, truncated } = spool;
-    this.#journal.save({ ...record, log: { sizeBytes, truncated, ackedBytes, done: true } });
-    this.#onDone();
+    if (record === undefined) return true;
+    try {
+      this.#journal.save({ ...record, log: { sizeBytes, truncated, ackedBytes, done: true } });
+      return true;
+    } catch (error) {
+      this.#log.warn({ err: error, attempt: attemptKeyText(key) }, 'the end of a log could not be noted');
+      return false;
+    }
   }
 
   #file(text: string): string {
