@@ -1,13 +1,15 @@
 import { parseArgs } from 'node:util';
+import { abuse } from '../test/bench/abuse.ts';
 import type { Benchmark, BenchmarkResult } from '../test/bench/benchmark.ts';
 import { controller } from '../test/bench/controller.ts';
 import { dispatch } from '../test/bench/dispatch.ts';
 import { fanin } from '../test/bench/fanin.ts';
 import { lifecycle } from '../test/bench/lifecycle.ts';
 import { queue } from '../test/bench/queue.ts';
+import { snapshot } from '../test/bench/snapshot.ts';
 import { buildPackages } from './build-packages.ts';
 
-const benchmarks: readonly Benchmark[] = [lifecycle, queue, controller, dispatch, fanin];
+const benchmarks: readonly Benchmark[] = [lifecycle, queue, controller, dispatch, fanin, abuse, snapshot];
 
 const usage = `usage: npm run bench -- NAME [--quick] [--json] [--check]
 

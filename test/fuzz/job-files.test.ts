@@ -6,7 +6,6 @@ import { CommandError } from '@capacloud/client/cli/command-error';
 import { readJobDocument } from '@capacloud/client/cli/job-document';
 import { priceOf, termsOf } from '@capacloud/coordinator/api/job-terms';
 import { AssignmentWriter } from '@capacloud/coordinator/gateway/assignment-writer';
-import { Placements } from '@capacloud/coordinator/gateway/placements';
 import { defaultRuleset } from '@capacloud/core/ruleset';
 import { isErrorCode } from '@capacloud/protocol/errors';
 import { wireLimits } from '@capacloud/protocol/frames';

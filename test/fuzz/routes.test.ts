@@ -2,7 +2,6 @@ import { Agent, request } from 'node:http';
 import { openApiDocument } from '@capacloud/coordinator/api/openapi';
 import { type ErrorCode, errorCatalogue, isErrorCode } from '@capacloud/protocol/errors';
 import { sha256Hex } from '@capacloud/protocol/hash';
-import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { JobFileSchema } from '@capacloud/protocol/job-file';
 import { type Route, type RouteName, routes } from '@capacloud/protocol/routes';
 import fc from 'fast-check';
