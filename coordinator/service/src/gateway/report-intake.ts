@@ -6,7 +6,7 @@ import type { Receipt } from '@capacloud/protocol/receipt';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { Logger } from 'pino';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
-import type { Aside, Outcome, Sequencer } from '../ports/sequencer.ts';
+import type { Aside, CommittedEvent, Outcome, Sequencer } from '../ports/sequencer.ts';
 import { attemptNonce } from './assignment-writer.ts';
 import type { FlushQueue } from './flush-queue.ts';
 import type { Placements } from './placements.ts';
@@ -35,14 +35,17 @@ interface Intake {
   isFailed: boolean;
 }
 
+/** What the receipts of a frame know of one another. */
+type Signed = Pick<
+  Aside & { readonly kind: 'receipt' },
+  'receipt' | 'position' | 'size' | 'path' | 'signature'
+>;
+
 interface Finish {
   readonly receipt: Receipt;
   readonly reason: OutcomeReason;
   readonly hash: Sha256Hex;
-  readonly signed: Pick<
-    Aside & { readonly kind: 'receipt' },
-    'receipt' | 'position' | 'size' | 'path' | 'signature'
-  >;
+  readonly signed: Signed;
 }
 
 /**
@@ -227,24 +230,31 @@ export class ReportIntake {
         receipt: hash,
         claimedRunMs: ran,
       },
-      (events) =>
-        events.length === 0
-          ? []
-          : this.#evidence({
-              kind: 'receipt',
-              task,
-              attempt,
-              delegation: this.#session.delegationDigest,
-              ...signed,
-            }),
+      (events) => this.#evidence(events, task, attempt, signed),
     );
   }
 
-  /** The receipt, and with the first of a session the delegation that makes it count. */
-  #evidence(receipt: Aside & { readonly kind: 'receipt' }): readonly Aside[] {
+  /** The receipt, where it ended or released its attempt, and with the first of a session the delegation that makes it count. */
+  #evidence(
+    events: readonly CommittedEvent[],
+    task: TaskId,
+    attempt: number,
+    signed: Signed,
+  ): readonly Aside[] {
+    const [first] = events;
+    if (first === undefined) return [];
+    const { delegation, delegationDigest, delegationSignature } = this.#session;
+    const receipt = {
+      kind: 'receipt',
+      event: first.index,
+      isLate: first.event.type !== 'attempt.ended',
+      task,
+      attempt,
+      delegation: delegationDigest,
+      ...signed,
+    } as const;
     if (this.#hasDelegation) return [receipt];
     this.#hasDelegation = true;
-    const { delegation, delegationDigest, delegationSignature } = this.#session;
     return [
       { kind: 'delegation', digest: delegationDigest, delegation, signature: delegationSignature },
       receipt,

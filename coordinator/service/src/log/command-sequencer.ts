@@ -77,7 +77,10 @@ export class CommandSequencer implements Sequencer {
     this.#open = new Group(this.#next);
   }
 
-  submit(command: Command, asides?: (events: readonly Event[]) => readonly Aside[]): Promise<Outcome> {
+  submit(
+    command: Command,
+    asides?: (events: readonly CommittedEvent[]) => readonly Aside[],
+  ): Promise<Outcome> {
     // After a failure nothing may be said, not even a refusal: the process is about to end.
     if (this.#failed) return new Promise(() => {});
     if (this.#closed) return Promise.resolve(draining);
@@ -146,7 +149,7 @@ export class CommandSequencer implements Sequencer {
   }
 
   /** Decides and applies. Throws when an invariant does not hold. */
-  #execute(command: Command, asides?: (events: readonly Event[]) => readonly Aside[]): Outcome {
+  #execute(command: Command, asides?: (events: readonly CommittedEvent[]) => readonly Aside[]): Outcome {
     const decision = decide(this.state, command);
     if (!decision.ok) return decision;
     const events = decision.value;
@@ -169,7 +172,7 @@ export class CommandSequencer implements Sequencer {
       this.#waitingBytes += (entries[i] as string).length;
       this.#next += 1;
     }
-    if (asides !== undefined) for (const aside of asides(events)) this.#parts.projection.aside(aside);
+    if (asides !== undefined) for (const aside of asides(committed)) this.#parts.projection.aside(aside);
     this.#lastAt = Math.max(this.#lastAt, command.at);
     return { ok: true, events: committed };
   }

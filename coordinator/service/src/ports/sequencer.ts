@@ -20,6 +20,9 @@ export type Aside =
     }
   | {
       readonly kind: 'receipt';
+      /** Index of the event that it came with: the end of its attempt, or its release where that had ended before. */
+      readonly event: number;
+      readonly isLate: boolean;
       readonly task: TaskId;
       readonly attempt: number;
       /** Canonical JSON. */
@@ -86,7 +89,10 @@ export interface Sequencer {
    * Decides at once, in order of calls; resolves when the events (or, for a refusal, everything it was based
    * on) are durable. `asides` are computed from the events when the command is accepted.
    */
-  submit(command: Command, asides?: (events: readonly Event[]) => readonly Aside[]): Promise<Outcome>;
+  submit(
+    command: Command,
+    asides?: (events: readonly CommittedEvent[]) => readonly Aside[],
+  ): Promise<Outcome>;
   /** Makes private rows durable that go with no event. */
   record(asides: readonly Aside[]): Promise<void>;
   /** Called once a group, after it is durable, before the outcomes of its commands resolve. */

@@ -3,15 +3,17 @@ import type { Aside } from '../ports/sequencer.ts';
 import { nothing, type RowBuffers } from './row-buffer.ts';
 
 export function addAside(buffers: RowBuffers, aside: Aside, numOf: (job: JobId) => number): void {
-  const { jobSpecs, receipts, delegations, sessions, apiKeys, apiKeyRevocations, idempotency } = buffers;
+  const { jobSpecs, receipts, lateReceipts, delegations, sessions, apiKeys, apiKeyRevocations, idempotency } =
+    buffers;
   switch (aside.kind) {
     case 'job_spec':
       jobSpecs.add([numOf(aside.job)], [], [aside.spec, aside.salt, aside.name ?? null, aside.image]);
       break;
     case 'receipt': {
-      const job = numOf(jobIdOf(aside.task));
+      if (aside.isLate)
+        lateReceipts.add([numOf(jobIdOf(aside.task)), taskIndexOf(aside.task), aside.attempt, aside.event]);
       receipts.add(
-        [job, taskIndexOf(aside.task), aside.attempt, aside.position, aside.size],
+        [aside.event, aside.position, aside.size],
         [],
         [aside.delegation, aside.receipt, aside.path, aside.signature],
       );

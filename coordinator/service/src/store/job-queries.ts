@@ -4,7 +4,7 @@ import type { Resources } from '@capacloud/protocol/resources';
 import { endedTaskStates, type TaskStateName } from '@capacloud/protocol/views';
 import type { AttemptRow, AttemptState, JobRow, TaskRow } from '../ports/read-store.ts';
 import { type CodeTable, jobStateCodes, taskStateCodes } from './codes.ts';
-import { receiptHash } from './stored-receipt.ts';
+import { endedAttempts, receiptHash } from './stored-receipt.ts';
 
 /** Rows as SQLite gives them with safe integers: every number is a bigint. Amounts stay so. */
 export interface StoredJob {
@@ -76,7 +76,7 @@ export interface StoredTask {
 export const selectTask = `SELECT j.id AS job_id, t.task, t.state, t.reason, t.attempt, t.updated_at,
     n.id AS node_id, e.exit_code, e.charged_nano
   FROM tasks t JOIN jobs j ON j.num = t.job
-  LEFT JOIN attempts e ON e.job = t.job AND e.task = t.task AND e.attempt = t.attempt
+  LEFT JOIN attempts e ON e.event = t.ended AND e.task = t.task AND e.attempt = t.attempt
   LEFT JOIN nodes n ON n.num = coalesce(t.node, e.node)`;
 
 export function taskRow(row: StoredTask, reasons: CodeTable<string>): TaskRow {
@@ -115,17 +115,20 @@ export interface StoredAttempt {
   readonly receipt: string | null;
 }
 
-/** Those that have ended, and the live one out of its task. Parameters: job number and index, twice. */
-export const selectAttempts = `WITH each AS (
+/** Those that have ended, latest first along their chain, and the live one out of its task. Parameters: job number and index, twice. */
+export const selectAttempts = `WITH RECURSIVE ended AS (
+    ${endedAttempts('a.*')}),
+  each AS (
     SELECT job, task, attempt, node, provider, reason, NULL AS state, exit_code, metered_ms, assigned_at, running_at,
-      ended_at, rate_nano, charged_nano FROM attempts WHERE job = ? AND task = ?
+      ended_at, rate_nano, charged_nano, event FROM ended
     UNION ALL
     SELECT t.job, t.task, t.attempt, t.node, t.provider, t.reason, t.state, NULL, NULL, t.assigned_at, t.running_at,
-      NULL, t.rate_nano, 0 FROM tasks t WHERE t.job = ? AND t.task = ? AND t.node IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM attempts a WHERE a.job = t.job AND a.task = t.task AND a.attempt = t.attempt))
+      NULL, t.rate_nano, 0, NULL FROM tasks t WHERE t.job = ? AND t.task = ? AND t.node IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM ended e WHERE e.attempt = t.attempt))
   SELECT each.*, j.id AS job_id, n.id AS node_id, p.id AS provider_id, r.receipt FROM each
   JOIN jobs j ON j.num = each.job JOIN nodes n ON n.num = each.node JOIN accounts p ON p.num = each.provider
-  LEFT JOIN receipts r ON r.job = each.job AND r.task = each.task AND r.attempt = each.attempt`;
+  LEFT JOIN late_receipts l ON l.job = each.job AND l.task = each.task AND l.attempt = each.attempt
+  LEFT JOIN receipts r ON r.event = coalesce(l.event, each.event)`;
 
 export function attemptRow(row: StoredAttempt, reasons: CodeTable<string>): AttemptRow {
   return {

@@ -57,9 +57,11 @@ CREATE TABLE node_sessions (
 
 /**
  * A signed receipt was kept as it is shown: with the delegation, which all of a session share, and with its own hash.
- * At more than 1,000 bytes a row, SQLite gave each a page of its own.
+ * At more than 1,000 bytes a row, SQLite gave each a page of its own. And attempts, receipts and pays stood in the order
+ * of jobs and tasks: with forty jobs under way, each group touched a page of each job three times over. What has ended
+ * is now kept in the order in which it ended, and found from its task: `tasks.ended`, then `previous`.
  */
-const compactReceipts = `
+const historyInOrder = `
 CREATE TABLE delegations (
   digest TEXT PRIMARY KEY,
   delegation TEXT NOT NULL,
@@ -69,26 +71,72 @@ INSERT INTO delegations SELECT 'format-1-' || row_number() OVER (), delegation, 
   SELECT DISTINCT json_extract(signed, '$.delegation') AS delegation,
     json_extract(signed, '$.delegationSignature') AS signature FROM receipts);
 
-ALTER TABLE receipts RENAME TO whole_receipts;
+ALTER TABLE tasks ADD COLUMN paid INTEGER NOT NULL DEFAULT 0 CHECK (paid <= 1);
+ALTER TABLE tasks ADD COLUMN ended INTEGER;
+ALTER TABLE attempts RENAME TO first_attempts;
+ALTER TABLE receipts RENAME TO first_receipts;
+
+-- event is the index of the event that ended the attempt; those of format 1 did not keep it, and have numbers below 0.
+CREATE TABLE attempts (
+  event INTEGER NOT NULL,
+  task INTEGER NOT NULL,
+  job INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  node INTEGER NOT NULL,
+  provider INTEGER NOT NULL,
+  reason INTEGER NOT NULL,
+  exit_code INTEGER,
+  metered_ms INTEGER,
+  assigned_at INTEGER NOT NULL,
+  running_at INTEGER,
+  ended_at INTEGER NOT NULL,
+  previous INTEGER CHECK (previous < event),
+  rate_nano INTEGER NOT NULL,
+  charged_nano INTEGER NOT NULL CHECK (charged_nano >= 0),
+  PRIMARY KEY (event, task)
+) STRICT, WITHOUT ROWID;
+INSERT INTO attempts SELECT event, task, job, attempt, node, provider, reason, exit_code, metered_ms, assigned_at,
+    running_at, ended_at, lag(event) OVER (PARTITION BY job, task ORDER BY attempt), rate_nano, charged_nano
+  FROM (SELECT *, row_number() OVER (ORDER BY ended_at, job, task, attempt) - 1 - (SELECT count(*) FROM first_attempts)
+    AS event FROM first_attempts);
+CREATE TEMP TABLE attempt_keys (job INTEGER, task INTEGER, attempt INTEGER, event INTEGER,
+  PRIMARY KEY (job, task, attempt)) WITHOUT ROWID;
+INSERT INTO attempt_keys SELECT job, task, attempt, event FROM attempts;
+UPDATE tasks SET
+  ended = (SELECT event FROM attempt_keys k WHERE k.job = tasks.job AND k.task = tasks.task ORDER BY attempt DESC LIMIT 1),
+  paid = EXISTS (SELECT 1 FROM pays p WHERE p.job = tasks.job AND p.task = tasks.task);
+
+-- By the event that the receipt came with.
 CREATE TABLE receipts (
+  event INTEGER PRIMARY KEY,
+  position INTEGER NOT NULL CHECK (position >= 0),
+  size INTEGER NOT NULL CHECK (size > position),
+  delegation TEXT NOT NULL REFERENCES delegations,
+  receipt TEXT NOT NULL,
+  path TEXT NOT NULL,
+  signature TEXT NOT NULL
+) STRICT;
+INSERT INTO receipts SELECT k.event, json_extract(r.signed, '$.batch.index'), json_extract(r.signed, '$.batch.size'),
+    d.digest, json_extract(r.signed, '$.receipt'),
+    (SELECT coalesce(group_concat(value, ''), '') FROM json_each(r.signed, '$.batch.path')),
+    json_extract(r.signed, '$.batch.signature')
+  FROM first_receipts r JOIN attempt_keys k USING (job, task, attempt)
+  JOIN delegations d ON d.delegation = json_extract(r.signed, '$.delegation')
+    AND d.signature = json_extract(r.signed, '$.delegationSignature');
+-- Of attempts that had ended before their nodes had a word.
+CREATE TABLE late_receipts (
   job INTEGER NOT NULL,
   task INTEGER NOT NULL,
   attempt INTEGER NOT NULL,
-  delegation TEXT NOT NULL REFERENCES delegations,
-  receipt TEXT NOT NULL,
-  position INTEGER NOT NULL CHECK (position >= 0),
-  size INTEGER NOT NULL CHECK (size > position),
-  path TEXT NOT NULL,
-  signature TEXT NOT NULL,
+  event INTEGER NOT NULL REFERENCES receipts,
   PRIMARY KEY (job, task, attempt)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO receipts SELECT r.job, r.task, r.attempt, d.digest, json_extract(r.signed, '$.receipt'),
-    json_extract(r.signed, '$.batch.index'), json_extract(r.signed, '$.batch.size'),
-    (SELECT coalesce(group_concat(value, ''), '') FROM json_each(r.signed, '$.batch.path')),
-    json_extract(r.signed, '$.batch.signature')
-  FROM whole_receipts r JOIN delegations d ON d.delegation = json_extract(r.signed, '$.delegation')
-    AND d.signature = json_extract(r.signed, '$.delegationSignature');
-DROP TABLE whole_receipts;
+
+DROP TABLE attempt_keys;
+DROP TABLE first_receipts;
+DROP TABLE first_attempts;
+DROP TABLE pays;
+CREATE VIEW pays AS SELECT job, task, ended AS event FROM tasks WHERE paid = 1;
 `;
 
 /**
@@ -96,7 +144,7 @@ DROP TABLE whole_receipts;
  * release has shipped is never edited; a change of tables is one more entry. A new database is made by `firstSchema`
  * and all of them, so that an upgraded one cannot differ from it.
  */
-const migrations: readonly string[] = [artifactUsage, nodeSessions, compactReceipts];
+const migrations: readonly string[] = [artifactUsage, nodeSessions, historyInOrder];
 
 /** `user_version`. A release opens files up to its own version and refuses newer ones. */
 export const schemaVersion = 1 + migrations.length;

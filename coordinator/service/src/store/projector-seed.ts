@@ -1,5 +1,5 @@
 import type { LedgerAccount } from '@capacloud/core/ledger/transfers';
-import type { JobId, NodeId } from '@capacloud/protocol/ids';
+import { type JobId, type NodeId, type TaskId, taskIdOf } from '@capacloud/protocol/ids';
 import type Database from 'better-sqlite3';
 import { CodeTable, jobStateCodes } from './codes.ts';
 import type { LiveJobEntry } from './live-jobs.ts';
@@ -26,11 +26,22 @@ export function readProjectorSeed(database: Database.Database): ProjectorSeed {
       'SELECT num, id, joined_at AS joinedAt FROM nodes',
     )
     .all();
-  return { accounts, nodes, liveJobs: readLiveJobs(database), reasons: readReasons(database) };
+  const reasons = readReasons(database);
+  return { accounts, nodes, liveJobs: readLiveJobs(database), reasons, ended: readEnded(database) };
 }
 
 export function readReasons(database: Database.Database): CodeTable<string> {
   return new CodeTable(database.prepare<[], string>('SELECT name FROM reasons ORDER BY code').pluck().all());
+}
+
+function readEnded(database: Database.Database): (readonly [TaskId, number])[] {
+  return database
+    .prepare<[], { id: JobId; task: number; ended: number }>(
+      `SELECT j.id, t.task, t.ended FROM jobs j JOIN tasks t ON t.job = j.num
+       WHERE j.settled = 0 AND t.ended IS NOT NULL`,
+    )
+    .all()
+    .map(({ id, task, ended }) => [taskIdOf(id, task), ended]);
 }
 
 function readLiveJobs(database: Database.Database): (readonly [JobId, LiveJobEntry])[] {

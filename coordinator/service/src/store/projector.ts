@@ -21,6 +21,7 @@ export interface ProjectorSeed {
   readonly nodes: readonly { readonly num: number; readonly id: NodeId; readonly joinedAt: number }[];
   readonly liveJobs: readonly (readonly [JobId, LiveJobEntry])[];
   readonly reasons: CodeTable<string>;
+  readonly ended: readonly (readonly [TaskId, number])[];
 }
 
 /** Up to this many tasks a new job's rows are written one by one, because most are about to change in the same group. */
@@ -41,11 +42,15 @@ export class Projector implements Projection {
   /** Whether the job has settled, and so leaves the live entries at the next `take`. */
   readonly #changedJobs = new Map<Job, boolean>();
   readonly #changedTasks = new Map<Task, number>();
+  readonly #pays = new Map<Task, number>();
+  /** Of tasks in the live state: the event that ended their latest attempt. */
+  readonly #ended = new Map<TaskId, number>();
 
   constructor(seed: ProjectorSeed) {
     this.#reasons = seed.reasons;
     for (const node of seed.nodes) this.#nodes.set(node.id, node);
     for (const [id, entry] of seed.liveJobs) this.#jobs.set(id, { ...entry });
+    for (const [task, event] of seed.ended) this.#ended.set(task, event);
     this.#buffers = createRowBuffers();
     this.#accounts = new AccountBook(seed.accounts, this.#buffers);
   }
@@ -58,12 +63,12 @@ export class Projector implements Projection {
       case 'job.cancelled':
         for (const task of record(state.jobs, event.job).tasks) {
           if (endedTaskStates.includes(task.state)) continue;
-          this.#abandon(task, event.at);
+          this.#abandon(task, event.at, index);
           this.#changedTasks.set(task, event.at);
         }
         break;
       case 'task.ended':
-        this.#abandon(record(state.tasks, event.task), event.at);
+        this.#abandon(record(state.tasks, event.task), event.at, index);
         break;
       case 'job.settled':
         this.#touchJob(record(state.jobs, event.job), event.at, true);
@@ -87,10 +92,10 @@ export class Projector implements Projection {
   }
 
   /** The task ends under its attempt, if it has one: the attempt ends with it, whatever the node says later. */
-  #abandon(task: Task, at: number): void {
+  #abandon(task: Task, at: number, index: number): void {
     if (task.state === 'queued') return;
     this.#jobOf(task.job).active -= 1;
-    this.#addAttempt(task, task.attempt, 'cancelled', at, {});
+    this.#addAttempt(task, task.attempt, 'cancelled', { at, index }, {});
   }
 
   #endAttempt(state: State, event: AttemptEnded, index: number): void {
@@ -99,27 +104,48 @@ export class Projector implements Projection {
     const { then } = event;
     entry.active -= 1;
     if (then.kind !== 'succeeded') {
-      this.#addAttempt(task, event.attempt, event.reason, event.at, { exitCode: event.exitCode });
+      this.#addAttempt(
+        task,
+        event.attempt,
+        event.reason,
+        { at: event.at, index },
+        { exitCode: event.exitCode },
+      );
       return;
     }
     const chargedNano = BigInt(then.chargeNano);
     entry.chargedNano += chargedNano;
-    this.#addAttempt(task, event.attempt, event.reason, event.at, {
-      exitCode: event.exitCode,
-      meteredMs: then.meteredMs,
-      chargedNano,
-    });
-    // One row a task for ever: a second pay meets the key, and the group with it fails.
-    this.#buffers.pays.add([entry.num, task.index, index]);
+    this.#addAttempt(
+      task,
+      event.attempt,
+      event.reason,
+      { at: event.at, index },
+      {
+        exitCode: event.exitCode,
+        meteredMs: then.meteredMs,
+        chargedNano,
+      },
+    );
+    // The column adds up and may not exceed one: with a second pay the group fails.
+    this.#pays.set(task, (this.#pays.get(task) ?? 0) + 1);
   }
 
-  #addAttempt(task: Task, attempt: number, reason: TaskReason, at: number, result: AttemptResult): void {
+  #addAttempt(
+    task: Task,
+    attempt: number,
+    reason: TaskReason,
+    end: { readonly at: number; readonly index: number },
+    result: AttemptResult,
+  ): void {
     if (task.node === undefined || task.provider === undefined)
       throw new Error('an attempt ended on no node');
+    const previous = this.#ended.get(task.id) ?? nothing;
+    this.#ended.set(task.id, end.index);
     this.#buffers.attempts.add(
       [
-        this.#jobOf(task.job).num,
+        end.index,
         task.index,
+        this.#jobOf(task.job).num,
         attempt,
         this.#nodeNum(task.node),
         this.#accounts.numOf(task.provider),
@@ -128,7 +154,8 @@ export class Projector implements Projection {
         result.meteredMs ?? nothing,
         task.assignedAt,
         task.runningSince === 0 ? nothing : task.runningSince,
-        at,
+        end.at,
+        previous,
       ],
       [task.rateNano, result.chargedNano ?? 0n],
     );
@@ -235,15 +262,21 @@ export class Projector implements Projection {
     this.#writeJobs();
     this.#writeTasks();
     this.#accounts.write();
-    for (const [job, settled] of this.#changedJobs) if (settled) this.#jobs.delete(job.id);
+    for (const [job, settled] of this.#changedJobs) if (settled) this.#forget(job);
     this.#changedNodes.clear();
     this.#newJobs.clear();
     this.#changedJobs.clear();
     this.#changedTasks.clear();
+    this.#pays.clear();
     const batches: RowBatch[] = [];
     for (const name of rowShapeNames)
       if (this.#buffers[name].rows > 0) batches.push(this.#buffers[name].take());
     return batches;
+  }
+
+  #forget(job: Job): void {
+    this.#jobs.delete(job.id);
+    for (const { id } of job.tasks) this.#ended.delete(id);
   }
 
   #writeNodes(): void {
@@ -279,6 +312,8 @@ export class Projector implements Projection {
           placed ? task.assignedAt : nothing,
           placed && task.runningSince !== 0 ? task.runningSince : nothing,
           at,
+          this.#ended.get(task.id) ?? nothing,
+          this.#pays.get(task) ?? 0,
         ],
         [placed ? task.rateNano : 0n],
       );

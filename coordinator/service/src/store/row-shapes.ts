@@ -8,12 +8,16 @@ export interface RowShape {
   readonly tail?: string;
 }
 
-/** `fixed` columns never change, and naming them in an update would touch their indexes for nothing. */
+/**
+ * `fixed` columns never change, and naming them in an update would touch their indexes for nothing; `summed` ones are
+ * added to what is there.
+ */
 function upsert(
   table: string,
   keys: readonly string[],
   columns: RowShape['columns'],
   fixed: readonly string[] = [],
+  summed: readonly string[] = [],
 ): RowShape {
   const changed = columns
     .map(([name]) => name)
@@ -21,7 +25,9 @@ function upsert(
   return {
     head: `INSERT INTO ${table} (${columns.map(([name]) => name).join(', ')})`,
     columns,
-    tail: `ON CONFLICT (${keys.join(', ')}) DO UPDATE SET ${changed.map((name) => `${name} = excluded.${name}`).join(', ')}`,
+    tail: `ON CONFLICT (${keys.join(', ')}) DO UPDATE SET ${changed
+      .map((name) => `${name} = ${summed.includes(name) ? `${table}.${name} + ` : ''}excluded.${name}`)
+      .join(', ')}`,
   };
 }
 
@@ -127,12 +133,18 @@ charged_nano = c.charged_nano, settled = c.settled FROM changed c WHERE jobs.num
       ['assigned_at', 'n'],
       ['running_at', 'n'],
       ['updated_at', 'n'],
+      ['ended', 'n'],
+      ['paid', 'n'],
       ['rate_nano', 'a'],
     ],
+    [],
+    // Adds up, so that a second pay breaks the table's check.
+    ['paid'],
   ),
   attempts: insert('attempts', [
-    ['job', 'n'],
+    ['event', 'n'],
     ['task', 'n'],
+    ['job', 'n'],
     ['attempt', 'n'],
     ['node', 'n'],
     ['provider', 'n'],
@@ -142,13 +154,9 @@ charged_nano = c.charged_nano, settled = c.settled FROM changed c WHERE jobs.num
     ['assigned_at', 'n'],
     ['running_at', 'n'],
     ['ended_at', 'n'],
+    ['previous', 'n'],
     ['rate_nano', 'a'],
     ['charged_nano', 'a'],
-  ]),
-  pays: insert('pays', [
-    ['job', 'n'],
-    ['task', 'n'],
-    ['event', 'n'],
   ]),
   ledgerEntries: insert('ledger_entries', [
     ['event', 'n'],
@@ -176,21 +184,21 @@ charged_nano = c.charged_nano, settled = c.settled FROM changed c WHERE jobs.num
     ]),
     tail: 'ON CONFLICT DO NOTHING',
   },
-  receipts: upsert(
-    'receipts',
-    ['job', 'task', 'attempt'],
-    [
-      ['job', 'n'],
-      ['task', 'n'],
-      ['attempt', 'n'],
-      ['position', 'n'],
-      ['size', 'n'],
-      ['delegation', 't'],
-      ['receipt', 't'],
-      ['path', 't'],
-      ['signature', 't'],
-    ],
-  ),
+  receipts: insert('receipts', [
+    ['event', 'n'],
+    ['position', 'n'],
+    ['size', 'n'],
+    ['delegation', 't'],
+    ['receipt', 't'],
+    ['path', 't'],
+    ['signature', 't'],
+  ]),
+  lateReceipts: insert('late_receipts', [
+    ['job', 'n'],
+    ['task', 'n'],
+    ['attempt', 'n'],
+    ['event', 'n'],
+  ]),
   sessions: upsert(
     'node_sessions',
     ['node'],

@@ -122,16 +122,18 @@ describe('one transaction a group', () => {
     return buffer.take();
   };
   const entry = '{"type":"test"}';
+  const paidTask = [7, 0, 9, 0, 1, 1, 1, 5, 5, 6, 0, 1];
+  const lateReceipt = [1, 2, 1, 3];
 
   it('does not let a task be paid twice, and takes nothing of the group that tries', async () => {
     const store = await openStore(folder.path);
     const pay = (first: number) =>
       store.log.append(
-        { first, lines: entry, count: 1, rows: [rows('pays', [7, 0, first])] },
+        { first, lines: entry, count: 1, rows: [rows('tasks', paidTask, [1n])] },
         store.fencingEpoch,
       );
     await pay(0);
-    await expect(pay(1)).rejects.toThrow('UNIQUE constraint failed: pays.job, pays.task');
+    await expect(pay(1)).rejects.toThrow('CHECK constraint failed: paid <= 1');
     expect(store.log.size()).toBe(1);
     // Whoever wrote that group is ahead of the log: it writes no more.
     await expect(
@@ -147,10 +149,13 @@ describe('one transaction a group', () => {
     ['an overdrawn account', () => rows('accounts', [9, 0], [-1n, 0n], ['acc_ada'])],
     [
       'a text where a number belongs',
-      () => ({ ...rows('pays', [1, 2, 3]), numbers: Float64Array.of(1, 2, 3.5) }),
+      () => ({ ...rows('lateReceipts', lateReceipt), numbers: Float64Array.of(1, 2, 1, 3.5) }),
     ],
-    ['a statement that does not exist', () => ({ ...rows('pays', [1, 2, 3]), statement: 'nonsense' })],
-    ['rows that lack a column', () => ({ ...rows('pays', [1, 2, 3]), rows: 2 })],
+    [
+      'a statement that does not exist',
+      () => ({ ...rows('lateReceipts', lateReceipt), statement: 'nonsense' }),
+    ],
+    ['rows that lack a column', () => ({ ...rows('lateReceipts', lateReceipt), rows: 2 })],
   ])('refuses %s', async (_, make) => {
     const store = await openStore(folder.path);
     await expect(

@@ -14,10 +14,20 @@ export interface StoredReceipt {
   readonly delegation_signature: string;
 }
 
-/** Parameters: job number, index of the task, attempt. */
-export const selectReceipt = `SELECT r.receipt, r.position, r.size, r.path, r.signature, d.delegation,
-  d.signature AS delegation_signature FROM receipts r JOIN delegations d ON d.digest = r.delegation
-  WHERE r.job = ? AND r.task = ? AND r.attempt = ?`;
+/** Body of a recursive table `ended` of a task's attempts, latest first. Parameters: job number, index of the task. */
+export function endedAttempts(columns: string): string {
+  return `SELECT ${columns} FROM tasks t JOIN attempts a ON a.event = t.ended AND a.task = t.task
+      WHERE t.job = ? AND t.task = ?
+    UNION ALL SELECT ${columns} FROM ended e JOIN attempts a ON a.event = e.previous AND a.task = e.task`;
+}
+
+/** Parameters: job number and index of the task, attempt, then all three again. */
+export const selectReceipt = `WITH RECURSIVE ended AS (
+    ${endedAttempts('a.event, a.task, a.attempt, a.previous')})
+  SELECT r.receipt, r.position, r.size, r.path, r.signature, d.delegation, d.signature AS delegation_signature
+  FROM receipts r JOIN delegations d ON d.digest = r.delegation
+  WHERE r.event = coalesce((SELECT event FROM ended WHERE attempt = ? AND event IN (SELECT event FROM receipts)),
+    (SELECT event FROM late_receipts WHERE job = ? AND task = ? AND attempt = ?))`;
 
 export function receiptHash(receipt: string): Sha256Hex {
   return hash('sha256', receipt, 'hex') as Sha256Hex;

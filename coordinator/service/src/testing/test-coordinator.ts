@@ -174,7 +174,7 @@ export class TestCoordinator {
         receipt: sha256Hex(text),
         claimedRunMs: 1000,
       },
-      () => unsignedReceipt(task, attempt, text),
+      (events) => unsignedReceipt(events, task, attempt, text),
     );
     if (!outcome.ok) throw new Error(outcome.refusal.message);
   }

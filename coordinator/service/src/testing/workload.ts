@@ -175,7 +175,7 @@ export class Workload {
             receipt: sha256Hex(receiptTextOf(task)),
             claimedRunMs: 5,
           },
-          () => unsignedReceipt(task, attempt, receiptTextOf(task)),
+          (events) => unsignedReceipt(events, task, attempt, receiptTextOf(task)),
         );
       }
     });
@@ -193,12 +193,19 @@ export function receiptTextOf(task: TaskId): string {
 }
 
 /** The rows of a receipt without its agent: alone in its batch, under signatures that were never made. */
-export function unsignedReceipt(task: TaskId, attempt: number, receipt: string): readonly Aside[] {
+export function unsignedReceipt(
+  events: readonly CommittedEvent[],
+  task: TaskId,
+  attempt: number,
+  receipt: string,
+): readonly Aside[] {
   const digest = 'no delegation';
   return [
     { kind: 'delegation', digest, delegation: '{}', signature: '0x' },
     {
       kind: 'receipt',
+      event: events[0]?.index ?? 0,
+      isLate: false,
       task,
       attempt,
       receipt,
