@@ -144,7 +144,7 @@ it('refuses the data folder of another coordinator', async () => {
   const engine = await start();
   await engine.transparency.checkpoint();
   await engine.close();
-  await expect(start({ name: 'other.test' })).rejects.toMatchObject({ code: 'log.damaged' });
+  await expect(start({ name: 'other.test' })).rejects.toMatchObject({ code: 'log.foreign' });
 });
 
 it('lets time pass once the clock is started', async () => {

@@ -61,6 +61,7 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
 async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
   const { config, logger, now, onFatal } = parts;
   const { log, readSubtree, checkpoints } = store;
+  await assertName(store, config);
   const signer = openLogKey(config.dataDir, config.name);
   const fault = faultOfLatestCheckpoint({
     origin: config.name,
@@ -73,7 +74,16 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
   const rootHexAt = (size: number) =>
     encodeHex(rootAt(size, readSubtree, (bytes) => hash('sha256', bytes, 'buffer')));
   const files = new SnapshotFiles(config.dataDir);
+  const newest = files.newestSize();
+  if (newest > log.size())
+    throw new DataError(
+      'log.damaged',
+      `The log has ${log.size()} entries, but there is a snapshot of ${newest}: was the file coordinator.db-wal lost?`,
+    );
   const replayed = await replay(log, files.list(log.size(), rootHexAt), parts.signal);
+  const wrong = store.faultOfTables(replayed.state);
+  if (wrong !== undefined)
+    throw new DataError('log.damaged', `The tables do not say what the log says: ${wrong} differs.`);
   logger.info({ size: replayed.size, snapshot: replayed.from }, 'the log is open');
   await tellNewest(parts, log);
   const sequencer = new CommandSequencer({
@@ -127,6 +137,21 @@ async function tellNewest({ onReplayed }: EngineParts, log: LogPort): Promise<vo
   if (newest !== undefined) onReplayed?.((JSON.parse(newest.entry) as Event).at);
 }
 
+/** The first event names the log. Asked for first: by another name nothing else would fit, either. */
+async function assertName(
+  { log }: Store,
+  { dataDir, name }: Pick<Config, 'dataDir' | 'name'>,
+): Promise<void> {
+  const [first] = await log.read(0, 1);
+  if (first === undefined) return;
+  const { origin } = JSON.parse(first.entry) as { readonly origin?: string };
+  if (origin !== name)
+    throw new DataError(
+      'log.foreign',
+      `${dataDir} belongs to the coordinator ${String(origin)}, not ${name}.`,
+    );
+}
+
 /** The first event names the log; later ones follow the operator's rules. */
 async function applyRules({ config, now }: EngineParts, sequencer: CommandSequencer): Promise<void> {
   const { state } = sequencer;
@@ -135,11 +160,6 @@ async function applyRules({ config, now }: EngineParts, sequencer: CommandSequen
     await sequencer.submit({ type: 'log.open', at: now(), origin, ruleset });
     return;
   }
-  if (state.origin !== origin)
-    throw new DataError(
-      'log.foreign',
-      `The data folder belongs to the coordinator ${state.origin}, not ${origin}.`,
-    );
   if (canonicalJson(state.ruleset) !== canonicalJson(ruleset))
     await sequencer.submit({ type: 'ruleset.change', at: now(), ruleset });
 }

@@ -24,6 +24,33 @@ export function tellFailure(error: unknown, out: { write(text: string): unknown 
     if (error.code === 'config.invalid') return 2;
     return error.code.startsWith('auth.') ? 4 : 1;
   }
-  out.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+  const disk = diskFault(error);
+  out.write(
+    `error: ${error instanceof Error ? error.message : String(error)}${disk === undefined ? '' : ` (${disk.code})`}\n`,
+  );
+  if (disk !== undefined) out.write(`hint: ${disk.hint}\n`);
   return 1;
+}
+
+const full = 'Free some space there, and try again. Nothing that was promised is lost.';
+const unwritable =
+  'Give the user that runs it a folder that it may write, on a disk that is mounted read-write.';
+/** Of the operating system and of SQLite, by the beginning of its code. */
+const diskHints: readonly (readonly [code: string, hint: string])[] = [
+  ['ENOSPC', full],
+  ['EDQUOT', full],
+  ['SQLITE_FULL', full],
+  ['EROFS', unwritable],
+  ['EACCES', unwritable],
+  ['EPERM', unwritable],
+  ['SQLITE_READONLY', unwritable],
+  ['SQLITE_CANTOPEN', unwritable],
+  ['SQLITE_IOERR', 'The disk fails: look at the kernel log, and restore a backup to another disk.'],
+];
+
+function diskFault(error: unknown): { readonly code: string; readonly hint: string } | undefined {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
+  const { code } = error;
+  const hint = diskHints.find(([begin]) => code.startsWith(begin))?.[1];
+  return hint === undefined ? undefined : { code, hint };
 }

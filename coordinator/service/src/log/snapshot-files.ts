@@ -52,6 +52,12 @@ export class SnapshotFiles {
     }
   }
 
+  /** Events of the newest one, readable or not; 0 where there is none. The log was at least as long. */
+  newestSize(): number {
+    const [newest] = sorted(readdirSync(this.#folder));
+    return newest === undefined ? 0 : sizeOf(newest);
+  }
+
   async save({ size, write, root }: NewSnapshot): Promise<void> {
     const path = join(this.#folder, `${`${size}`.padStart(16, '0')}.json`);
     const temporary = `${path}.tmp`;

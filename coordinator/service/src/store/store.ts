@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs';
+import type { State } from '@capacloud/core/state';
 import type { SubtreeReader } from '@capacloud/protocol/merkle-proofs';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { CheckpointStore } from '../ports/checkpoint-store.ts';
@@ -14,6 +15,7 @@ import { readProjectorSeed, readReasons } from './projector-seed.ts';
 import { createArtifactIndex } from './sqlite-artifact-index.ts';
 import { SqliteLog } from './sqlite-log.ts';
 import { createReadStore } from './sqlite-read-store.ts';
+import { faultOfTables } from './table-check.ts';
 import type { Write } from './write-message.ts';
 import { WriterClient } from './writer-client.ts';
 
@@ -27,6 +29,8 @@ export interface Store {
   readonly checkpoints: CheckpointStore;
   /** Complete subtrees of the log's tree, durable ones only. */
   readonly readSubtree: SubtreeReader;
+  /** What the tables lack or say otherwise than the log; undefined where nothing is wrong. Before the first write. */
+  faultOfTables(state: State): string | undefined;
   /** Removes idempotency keys and superseded checkpoints from before these times. */
   prune(idempotencyBefore: number, checkpointsBefore: number): Promise<void>;
   close(): Promise<void>;
@@ -45,13 +49,14 @@ export async function openStore(dataDir: string): Promise<Store> {
     const database = openForReading(path);
     const write = (write: Write) => client.write(write, epoch);
     const merkle = new MerkleReader(database);
+    const seed = readProjectorSeed(database);
     const latest = database.prepare<[], { size: number; note: string }>(
       'SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1',
     );
     return {
       log: new SqliteLog(client, new LogReader(database), size),
       fencingEpoch: epoch,
-      projection: new Projector(readProjectorSeed(database)),
+      projection: new Projector(seed),
       reads: createReadStore(database, readReasons(database)),
       artifacts: createArtifactIndex(database, write),
       checkpoints: {
@@ -59,11 +64,13 @@ export async function openStore(dataDir: string): Promise<Store> {
         save: (size, note, at) => write({ kind: 'checkpoint', size, note, at }),
       },
       readSubtree: merkle.read,
+      faultOfTables: (state) => faultOfTables(state, seed),
       prune: (idempotencyBefore, checkpointsBefore) =>
         write({ kind: 'prune', idempotencyBefore, checkpointsBefore }),
       async close() {
-        await client.close();
+        // The writer last: only it can move the write-ahead log into the file.
         database.close();
+        await client.close();
         lock.release();
       },
     };
