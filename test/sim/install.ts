@@ -10,6 +10,7 @@ const substitutes: Readonly<Record<string, string>> = {
   ethers: 'ethers',
   'node:crypto': 'crypto',
   'node:fs': 'fs',
+  'node:os': 'os',
   'node:fs/promises': 'fs-promises',
   'node:timers/promises': 'timers-promises',
   'node:worker_threads': 'worker-threads',

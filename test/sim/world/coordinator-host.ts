@@ -5,6 +5,7 @@ import { type Engine, openEngine } from '@capacloud/coordinator/engine';
 import { createGateway } from '@capacloud/coordinator/gateway/gateway';
 import { ensureOperatorKey } from '@capacloud/coordinator/operator-key';
 import { readOrCreateSecret } from '@capacloud/coordinator/secret-files';
+import { SteadyClock } from '@capacloud/coordinator/steady-clock';
 import type { Ruleset } from '@capacloud/core/ruleset';
 import { stateHash } from '@capacloud/core/snapshot';
 import { Actor } from '../kernel/actor.ts';
@@ -98,7 +99,8 @@ export class CoordinatorHost {
   /** As coordinator/service/src/coordinator.ts puts it together, with the simulated door. */
   async #live(actor: Actor): Promise<void> {
     const logger = silentLogger;
-    const now = Date.now;
+    const clock = new SteadyClock();
+    const { now } = clock;
     const onFatal = (error: Error) => {
       if (!actor.alive) return;
       this.#watch.fault('coordinator gave up', error.message);
@@ -106,7 +108,14 @@ export class CoordinatorHost {
     };
     const config = { name, dataDir, ruleset: this.#ruleset, snapshotEvents: this.#snapshotEvents };
     const { signal } = new AbortController();
-    const engine = await openEngine({ config, logger, now, signal, onFatal });
+    const engine = await openEngine({
+      config,
+      logger,
+      now,
+      onReplayed: (newestAt) => clock.notBefore(newestAt),
+      signal,
+      onFatal,
+    });
     const { store, sequencer, transparency } = engine;
     this.#tellRestart(engine);
     await ensureOperatorKey(dataDir, sequencer, store.reads, now());

@@ -6,7 +6,8 @@ import { sha256Hex } from '@capacloud/protocol/hash';
 import type { NodeId, TaskId } from '@capacloud/protocol/ids';
 import { taskIndexOf } from '@capacloud/protocol/ids';
 import type { Receipt } from '@capacloud/protocol/receipt';
-import type { Prng } from '../kernel/prng.ts';
+import { kernel } from '../kernel/kernel.ts';
+import { hashText, Prng } from '../kernel/prng.ts';
 import type { Watch } from './watch.ts';
 
 type Lie = (receipt: Receipt, random: Prng) => Receipt;
@@ -39,14 +40,11 @@ const lies: Readonly<Record<string, Lie>> = {
 export class LyingJournal implements Journal {
   readonly #kept: Journal;
   readonly #rate: number;
-  readonly #random: Prng;
   readonly #watch: Watch;
-  readonly #told = new Map<number, ReportItem>();
 
-  constructor(kept: Journal, rate: number, random: Prng, watch: Watch) {
+  constructor(kept: Journal, rate: number, watch: Watch) {
     this.#kept = kept;
     this.#rate = rate;
-    this.#random = random;
     this.#watch = watch;
   }
 
@@ -56,19 +54,15 @@ export class LyingJournal implements Journal {
       .map((item) => (item.kind === 'finished' ? this.#bend(item) : item));
   }
 
-  /** The same lie each time it is told. */
+  /** The same lie about an attempt each time it is told. */
   #bend(item: Extract<ReportItem, { kind: 'finished' }>): ReportItem {
-    const before = this.#told.get(item.id);
-    if (before !== undefined) return before;
-    let told: ReportItem = item;
-    if (this.#random.chance(this.#rate)) {
-      const name = this.#random.pick(Object.keys(lies));
-      const lie = lies[name];
-      if (lie !== undefined) told = { ...item, receipt: lie(item.receipt, this.#random) };
-      this.#watch.fault('receipt that lies', name);
-    }
-    this.#told.set(item.id, told);
-    return told;
+    const { task, attempt } = item.receipt;
+    const random = new Prng(hashText(`${task} ${attempt}`, kernel().seed), 'lie');
+    if (!random.chance(this.#rate)) return item;
+    const name = random.pick(Object.keys(lies));
+    const lie = lies[name];
+    this.#watch.fault('receipt that lies', name);
+    return lie === undefined ? item : { ...item, receipt: lie(item.receipt, random) };
   }
 
   attempts(): readonly AttemptRecord[] {

@@ -6,6 +6,7 @@ import { InputCache } from '@capacloud/agent/attempts/input-cache';
 import type { Clock } from '@capacloud/agent/core/clock';
 import type { Journal } from '@capacloud/agent/core/journal-port';
 import { type Lease, restoreLease } from '@capacloud/agent/core/lease';
+import { attemptKeyText } from '@capacloud/agent/core/ports';
 import { openDatabase } from '@capacloud/agent/journal/schema';
 import { SqliteJournal } from '@capacloud/agent/journal/sqlite-journal';
 import { NodeIdentity } from '@capacloud/agent/session/identity';
@@ -91,12 +92,22 @@ export class Machine {
     return this.actor !== undefined && isEmpty && this.engine.containers.size === 0;
   }
 
+  /** What keeps it busy. */
+  describe(): string {
+    const attempts =
+      this.#journal?.attempts().map(({ key, phase }) => `${attemptKeyText(key)} ${phase}`) ?? [];
+    const containers = [...this.engine.containers].map(([key, { state }]) => `${key} ${state.container}`);
+    const outbox = this.#journal?.outboxSize() ?? 0;
+    return `${this.plan.name} (attempts ${attempts.join(', ')}; containers ${containers.join(', ')}; ${outbox} reports)`;
+  }
+
   get stateDir(): string {
     return `/${this.plan.name}/agent`;
   }
 
   start(): void {
     this.#lives += 1;
+    this.#lease = undefined;
     const life = this.#lives;
     const actor = new Actor(
       this.plan.name,
@@ -170,7 +181,7 @@ export class Machine {
       'coordinator.sim',
       clock.nowMs(),
     );
-    const journal = plan.lies > 0 ? new LyingJournal(kept, plan.lies, this.#random, this.#watch) : kept;
+    const journal = plan.lies > 0 ? new LyingJournal(kept, plan.lies, this.#watch) : kept;
     const lease = restoreLease(journal, clock);
     this.#lease = lease;
     this.#journal = journal;

@@ -178,7 +178,7 @@ class World {
 
   #describe(): string {
     const jobs = [...(this.#coordinator.engine?.sequencer.state.jobs.keys() ?? ['no coordinator'])];
-    const busy = this.#machines.filter((machine) => !machine.isIdle).map(({ plan }) => plan.name);
+    const busy = this.#machines.filter((machine) => !machine.isIdle).map((machine) => machine.describe());
     return `after ${settleMs} ms without a fault: jobs ${jobs.join(' ')} ${this.#openTasks()}; busy machines ${busy.join(' ')}; consumers ${this.#consumers.isDone ? 'done' : 'waiting'}`;
   }
 

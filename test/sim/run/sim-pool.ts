@@ -1,0 +1,92 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { SeedRun, ShrunkRun, SimAnswer, SimQuestion } from './messages.ts';
+
+const entry = fileURLToPath(new URL('../sim-process.ts', import.meta.url));
+
+/** One process that runs simulations: the globals of the thread are replaced there. */
+class SimWorker {
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+  }
+
+  static async start(signal: AbortSignal): Promise<SimWorker> {
+    const child = fork(entry, { execArgv: ['--conditions=@capacloud/source'], signal, stdio: 'inherit' });
+    child.on('error', () => {});
+    const worker = new SimWorker(child);
+    await worker.#answer();
+    return worker;
+  }
+
+  async ask(question: SimQuestion): Promise<SimAnswer> {
+    this.#child.send(question);
+    return this.#answer();
+  }
+
+  end(): void {
+    this.#child.disconnect();
+  }
+
+  async #answer(): Promise<SimAnswer> {
+    const gone = new AbortController();
+    const lost = once(this.#child, 'exit', { signal: gone.signal }).then(([code]) => {
+      throw new Error(`a simulating process ended with ${String(code)}`);
+    });
+    try {
+      const [answer] = (await Promise.race([
+        once(this.#child, 'message', { signal: gone.signal }),
+        lost,
+      ])) as [SimAnswer];
+      return answer;
+    } finally {
+      lost.catch(() => {});
+      gone.abort();
+    }
+  }
+}
+
+/** Runs questions on some processes at once; answers come as they are ready. */
+export class SimPool {
+  readonly #workers: readonly SimWorker[];
+
+  private constructor(workers: readonly SimWorker[]) {
+    this.#workers = workers;
+  }
+
+  static async start(processes: number, signal: AbortSignal): Promise<SimPool> {
+    return new SimPool(await Promise.all(Array.from({ length: processes }, () => SimWorker.start(signal))));
+  }
+
+  /** Until the questions are used up or `onRun` gives false. */
+  async run(
+    questions: Iterator<Extract<SimQuestion, { kind: 'run' }>>,
+    onRun: (run: SeedRun) => boolean,
+  ): Promise<void> {
+    let goesOn = true;
+    await Promise.all(
+      this.#workers.map(async (worker) => {
+        while (goesOn) {
+          const { value, done } = questions.next();
+          if (done === true) return;
+          const answer = await worker.ask(value);
+          if (answer.kind === 'ran') goesOn = onRun(answer) && goesOn;
+        }
+      }),
+    );
+  }
+
+  async shrink(seed: number, rule: string, budgetMs: number): Promise<ShrunkRun> {
+    const [worker] = this.#workers;
+    if (worker === undefined) throw new Error('the pool has no process');
+    const answer = await worker.ask({ kind: 'shrink', seed, rule, budgetMs });
+    if (answer.kind !== 'shrunk') throw new Error('an answer to another question');
+    return answer;
+  }
+
+  end(): void {
+    for (const worker of this.#workers) worker.end();
+  }
+}
