@@ -10,6 +10,7 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/core/lease.ts`,
     find: 'nowMs >= this.#untilMs;',
     replace: 'nowMs < 0;',
+    faults: ['partition'],
   },
   {
     name: 'count the lease from when the heartbeat was sent',
@@ -17,6 +18,7 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/core/lease.ts`,
     find: 'this.#extend(newest + this.#leaseMs)',
     replace: 'this.#extend(newest + 2 * this.#leaseMs)',
+    faults: ['delay'],
   },
   {
     name: 'count only heartbeats that were acknowledged',
@@ -24,6 +26,7 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/core/lease.ts`,
     find: '      if (n > heartbeat) continue;\n',
     replace: '',
+    faults: ['delay', 'partition'],
   },
   {
     name: 'no lease without a grant',
@@ -31,6 +34,7 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/core/lease.ts`,
     find: 'new Lease(journal.attempts().length === 0 ? undefined : 0)',
     replace: 'new Lease(undefined)',
+    faults: ['reboot', 'partition'],
   },
   {
     name: 'a lease of another boot is none',
@@ -38,6 +42,7 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/core/lease.ts`,
     find: 'note !== undefined && note.bootId === clock.bootId',
     replace: 'note !== undefined',
+    faults: ['reboot'],
   },
   {
     name: 'drop what the coordinator does not want',
@@ -45,6 +50,7 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/core/reconcile.ts`,
     find: "if (desired.attempts !== undefined && !desired.attempts.has(attemptKeyText(record.key))) return 'dropped';",
     replace: '',
+    faults: ['partition'],
   },
   {
     name: 'wait for room',
@@ -52,6 +58,7 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/core/reconcile.ts`,
     find: '    if (!room.fits(record.assignment)) return [];\n',
     replace: '',
+    faults: ['docker-hang', 'partition'],
   },
   {
     name: 'remove what nobody knows',
@@ -59,20 +66,23 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/core/reconcile.ts`,
     find: "  for (const ghost of seen.values()) steps.push({ kind: 'remove', key: ghost.key });\n",
     replace: '',
+    faults: ['agent-restore'],
   },
   {
     name: 'stop at the end of the run time',
     why: 'A program could run for as long as it likes.',
     file: `${agent}/attempts/container-run.ts`,
-    find: 'const disarm = arm(leftMs, onTimeout);',
-    replace: 'const disarm = arm(leftMs + 1e9, onTimeout);',
+    find: 'const disarm = arm(remainingRunMs(assignment.runTimeoutMs, record.runStart, clock), onTimeout);',
+    replace:
+      'const disarm = arm(1e9 + remainingRunMs(assignment.runTimeoutMs, record.runStart, clock), onTimeout);',
   },
   {
     name: 'let the run time go on while the agent is away',
     why: 'Every restart would give the program its whole time again.',
-    file: `${agent}/attempts/container-run.ts`,
-    find: 'runTimeoutMs - ranMs',
-    replace: 'runTimeoutMs',
+    file: `${agent}/core/run-clock.ts`,
+    find: 'limitMs - (clock.bootMs() - start.atBootMs)',
+    replace: 'limitMs',
+    faults: ['agent-crash'],
   },
   {
     name: 'an engine that was lost completes nothing',
@@ -80,6 +90,7 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/core/outcome.ts`,
     find: '  if (ending.engineLost)\n',
     replace: '  if (ending.engineLost && ending.exitCode !== 0)\n',
+    faults: ['docker-restart'],
   },
   {
     name: 'an exit code other than 0 is a failure',
@@ -94,6 +105,7 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/session/open-session.ts`,
     find: 'const report = Math.min(frame.report, this.#sentReport);',
     replace: 'const report = this.#sentReport;',
+    faults: ['delay', 'coordinator-crash'],
   },
   {
     name: 'remember a settled attempt until its report is durable',
@@ -101,6 +113,7 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/core/reconcile.ts`,
     find: 'record.log.done && !view.unacked',
     replace: 'record.log.done',
+    faults: ['coordinator-disk-stall', 'vanish'],
   },
   {
     name: 'number reports once',
@@ -108,6 +121,7 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/journal/sqlite-journal.ts`,
     find: '      if (reports.length > 0) this.#sql.numbered.run(id, this.#coordinator);\n',
     replace: '',
+    faults: ['agent-crash'],
   },
   {
     name: 'notice a coordinator that fell silent',
@@ -115,6 +129,7 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/session/open-session.ts`,
     find: 'if (nowMs - this.#heardAtMs > silentHeartbeats * welcome.heartbeatMs) {',
     replace: 'if (nowMs < 0) {',
+    faults: ['vanish'],
   },
   {
     name: 'give up a handshake that gets no answer',
@@ -122,6 +137,7 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/session/connection.ts`,
     find: "setTimeout(() => this.#lose('the handshake took too long'), handshakeTimeoutMs)",
     replace: 'setTimeout(() => {}, handshakeTimeoutMs)',
+    faults: ['vanish', 'cut'],
   },
   {
     name: 'an assignment is taken once',
@@ -129,5 +145,6 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/attempts/admission.ts`,
     find: '  if (journal.attempt(record.key) !== undefined) return;\n',
     replace: '',
+    faults: ['vanish'],
   },
 ];

@@ -10,6 +10,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/job/attempt-commands.ts`,
     find: 'if (attempt < task.attempt || !isActive(task.state)) {',
     replace: 'if (!isActive(task.state)) {',
+    faults: ['partition', 'agent-freeze'],
   },
   {
     name: 'fence reports of ended attempts',
@@ -17,6 +18,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/job/attempt-commands.ts`,
     find: 'if (attempt < task.attempt || !isActive(task.state)) {',
     replace: 'if (attempt < task.attempt) {',
+    faults: ['vanish'],
   },
   {
     name: 'hear only the node that has the attempt',
@@ -24,6 +26,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/job/attempt-commands.ts`,
     find: 'if (task.node !== node) return refuse(',
     replace: 'if (task.node === undefined) return refuse(',
+    faults: ['lies'],
   },
   {
     name: 'let go of the attempt that is held only',
@@ -31,6 +34,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/job/attempt-commands.ts`,
     find: '|| occupancy.attempt !== attempt) return refusal;',
     replace: ') return refusal;',
+    faults: ['vanish', 'partition'],
   },
   {
     name: 'take no stage back',
@@ -38,6 +42,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/job/task-states.ts`,
     find: "return isActive(state) && canMove(state, stage) ? 'move' : 'illegal';",
     replace: "return isActive(state) ? 'move' : 'illegal';",
+    faults: ['agent-restore'],
   },
   {
     name: 'meter by our own clock as well',
@@ -45,6 +50,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/job/attempt-commands.ts`,
     find: 'Math.min(claimedRunMs, at - since, longestMs)',
     replace: 'Math.min(claimedRunMs, longestMs)',
+    faults: ['lies'],
   },
   {
     name: 'meter what the node claims at most',
@@ -52,6 +58,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/job/attempt-commands.ts`,
     find: 'Math.min(claimedRunMs, at - since, longestMs)',
     replace: 'Math.min(at - since, longestMs)',
+    faults: ['delay'],
   },
   {
     name: 'hold money that is there',
@@ -80,6 +87,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/job/retry.ts`,
     find: 'if (failures > job.terms.providerLost)',
     replace: 'if (failures > maxAttempts)',
+    faults: ['agent-crash', 'reboot'],
   },
   {
     name: 'retry what the job covers',
@@ -101,6 +109,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/node/node-commands.ts`,
     find: 'if (holds.has(`${taskId}#${attempt}`)) continue;',
     replace: 'if (holds.size > 1e9) continue;',
+    faults: ['cut'],
   },
   {
     name: 'give up what a returning node does not hold',
@@ -108,6 +117,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/node/node-commands.ts`,
     find: '  reconcileHeld(state, decision, node, command.held);',
     replace: '',
+    faults: ['agent-restore'],
   },
   {
     name: 'keep an assignment that the node has not heard of',
@@ -115,6 +125,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/node/node-commands.ts`,
     find: "} else if (task.state !== 'assigned') {",
     replace: '} else {',
+    faults: ['vanish', 'cut'],
   },
   {
     name: 'take no work from a pausing owner',
@@ -122,6 +133,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/node/node-commands.ts`,
     find: "return directive === 'cordon' || !accepting ? 'cordoned' : 'ready';",
     replace: "return directive === 'cordon' ? 'cordoned' : 'ready';",
+    faults: ['docker-gone'],
   },
   {
     name: 'wait for the lease and its margin',
@@ -129,6 +141,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/scheduler/schedule-commands.ts`,
     find: 'if (silentMs >= leaseMs + lostMarginMs) loseNode(',
     replace: 'if (silentMs >= leaseMs / 2) loseNode(',
+    faults: ['partition', 'agent-freeze'],
   },
   {
     name: 'lose silent nodes',
@@ -136,6 +149,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/scheduler/schedule-commands.ts`,
     find: 'if (silentMs >= leaseMs + lostMarginMs) loseNode(state, decision, node);',
     replace: '',
+    faults: ['reboot'],
   },
   {
     name: 'hear nodes between their events',
@@ -143,6 +157,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/scheduler/schedule-commands.ts`,
     find: 'Math.max(heard ?? 0, node.heardAt)',
     replace: '(heard === 0 ? 0 : node.heardAt)',
+    faults: ['delay'],
   },
   {
     name: 'place nothing on a node that goes away now',
@@ -150,6 +165,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/scheduler/schedule-commands.ts`,
     find: '  leaving.add(node.id);',
     replace: '',
+    faults: ['partition', 'vanish'],
   },
   {
     name: 'end what overstays its clock',
@@ -157,6 +173,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/scheduler/schedule-commands.ts`,
     find: '  endOverdue(state, decision, budget);',
     replace: '',
+    faults: ['docker-hang'],
   },
   {
     name: 'keep the place of what may still run',
@@ -164,6 +181,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/scheduler/schedule-commands.ts`,
     find: 'decision.endAttempt(job, task, { reason, released: false, then });',
     replace: 'decision.endAttempt(job, task, { reason, released: true, then });',
+    faults: ['docker-hang'],
   },
   {
     name: 'expire what waits too long',
@@ -178,6 +196,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/scheduler/schedule-commands.ts`,
     find: "if (task.state !== 'queued' || task.attempt > 0) continue;",
     replace: "if (task.state !== 'queued') continue;",
+    faults: ['docker-gone'],
   },
   {
     name: 'place nothing whose time is over',
@@ -185,6 +204,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/scheduler/placement.ts`,
     find: 'if (late && task.attempt === 0) continue;',
     replace: '',
+    faults: ['coordinator-freeze'],
   },
   {
     name: 'one attempt of a task on a node',
@@ -192,6 +212,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/scheduler/candidates.ts`,
     find: '(task.avoid.includes(top.node.id) || top.node.occupied.has(task.id))',
     replace: 'task.avoid.includes(top.node.id)',
+    faults: ['docker-hang'],
   },
   {
     name: 'stay within the offered memory',
@@ -227,6 +248,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/node/capacity.ts`,
     find: "    node.status === 'ready' &&\n",
     replace: '',
+    faults: ['partition'],
   },
   {
     name: "stay below the consumer's ceiling",
@@ -241,5 +263,6 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/decision.ts`,
     find: 'if (tally.live > 0 || tally.occupied > 0) continue;',
     replace: 'if (tally.live > 0) continue;',
+    faults: ['partition'],
   },
 ];

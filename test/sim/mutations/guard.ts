@@ -1,3 +1,5 @@
+import type { FaultKind } from '../world/plan.ts';
+
 /** A line of the product that keeps a promise, and how it looks when it is taken away. */
 export interface Guard {
   readonly name: string;
@@ -8,6 +10,8 @@ export interface Guard {
   /** Stands in the file exactly once. */
   readonly find: string;
   readonly replace: string;
+  /** What must go wrong for it to be missed: seeds that have all of this are tried first. */
+  readonly faults?: readonly FaultKind[];
 }
 
 /** The source without its guard; undefined when `find` is not there exactly once, for then the list is stale. */

@@ -9,7 +9,8 @@ export const serviceGuards: readonly Guard[] = [
     why: 'A crash would take back what was said.',
     file: `${service}/log/command-sequencer.ts`,
     find: 'await this.#parts.log.append(',
-    replace: 'void this.#parts.log.append(',
+    replace: 'group.tell(), await this.#parts.log.append(',
+    faults: ['coordinator-crash'],
   },
   {
     name: 'answer with the first answer',
@@ -17,6 +18,7 @@ export const serviceGuards: readonly Guard[] = [
     file: `${service}/api/idempotency.ts`,
     find: 'if (row !== undefined) {',
     replace: 'if (row !== undefined && row.status < 0) {',
+    faults: ['cut'],
   },
   {
     name: 'keep the answer with what it answers',
@@ -24,6 +26,7 @@ export const serviceGuards: readonly Guard[] = [
     file: `${service}/api/job-handlers.ts`,
     find: '    asideOf(view),\n',
     replace: '',
+    faults: ['cut', 'coordinator-crash'],
   },
   {
     name: 'a newer session is the session of its node',
@@ -31,6 +34,7 @@ export const serviceGuards: readonly Guard[] = [
     file: `${service}/gateway/session-table.ts`,
     find: '    if (this.#byNode.get(session.node) !== session) return;\n',
     replace: '',
+    faults: ['twins', 'vanish'],
   },
   {
     name: 'acknowledge what is durable',
@@ -38,34 +42,39 @@ export const serviceGuards: readonly Guard[] = [
     file: `${service}/gateway/report-intake.ts`,
     find: 'this.#session.report = head.lastId;',
     replace: 'this.#session.report = this.#lastId;',
+    faults: ['coordinator-effect-crash'],
   },
   {
     name: 'the nonce of the attempt',
     why: 'Whoever knows the name of a task could report its end.',
-    file: `${service}/gateway/report-intake.ts`,
+    file: `${service}/gateway/receipt-judge.ts`,
     find: '      nonce === this.#nonceOf(task, attempt) &&\n',
     replace: '',
+    faults: ['lies'],
   },
   {
     name: 'the receipt of the session’s own node',
     why: 'A node could speak in the name of another.',
-    file: `${service}/gateway/report-intake.ts`,
+    file: `${service}/gateway/receipt-judge.ts`,
     find: 'node === this.#session.node &&',
     replace: 'node !== undefined &&',
+    faults: ['lies'],
   },
   {
     name: 'completed means exit 0 and memory enough',
     why: 'A run that failed by its own receipt would be paid.',
-    file: `${service}/gateway/report-intake.ts`,
-    find: "(reason !== 'completed' || ((receipt.exitCode ?? 0) === 0 && !receipt.oomKilled))",
-    replace: "(reason !== 'completed' || (receipt.exitCode ?? 0) >= 0)",
+    file: `${service}/gateway/receipt-judge.ts`,
+    find: "(reason !== 'completed' || ((exitCode ?? 0) === 0 && !oomKilled))",
+    replace: "(reason !== 'completed' || ((exitCode ?? 0) >= 0 && oomKilled !== undefined))",
+    faults: ['lies'],
   },
   {
     name: 'outputs must be there',
     why: 'A task would succeed whose outputs nobody has.',
-    file: `${service}/gateway/report-intake.ts`,
+    file: `${service}/gateway/receipt-judge.ts`,
     find: 'if (row === undefined || !row.complete || row.sizeBytes !== sizeBytes) return false;',
     replace: 'if (row === undefined) continue;',
+    faults: ['lies'],
   },
   {
     name: 'the signature over the receipts',
@@ -73,6 +82,7 @@ export const serviceGuards: readonly Guard[] = [
     file: `${service}/gateway/report-intake.ts`,
     find: 'if (checked === undefined) {',
     replace: 'if (checked === undefined && texts.length > 1e9) {',
+    faults: ['forgery'],
   },
   {
     name: 'remember what runs over a restart',
@@ -80,6 +90,7 @@ export const serviceGuards: readonly Guard[] = [
     file: `${service}/gateway/gateway.ts`,
     find: '    placements.restore(sequencer.state);\n',
     replace: '',
+    faults: ['coordinator-crash'],
   },
   {
     name: 'blame nobody for our own silence',
@@ -87,6 +98,7 @@ export const serviceGuards: readonly Guard[] = [
     file: `${service}/gateway/gateway.ts`,
     find: 'for (const node of sequencer.state.nodes.keys()) this.#sessions.assumeHeard(node, now());',
     replace: '',
+    faults: ['coordinator-crash'],
   },
   {
     name: 'stop what ended without its node',
@@ -101,5 +113,14 @@ export const serviceGuards: readonly Guard[] = [
     file: `${service}/gateway/placements.ts`,
     find: '          this.#remove(placement);\n          if (!event.released) listener.revoked(placement);',
     replace: '          if (!event.released) listener.revoked(placement);',
+    faults: ['partition', 'cut'],
+  },
+  {
+    name: 'ask a node that never lets go',
+    why: 'A node that keeps silent about an ended attempt would keep its job from settling for ever.',
+    file: `${service}/gateway/gateway.ts`,
+    find: 'this.#releases.sweep(this.#deps.now());',
+    replace: '',
+    faults: ['lies'],
   },
 ];
