@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Client } from '@capacloud/client/client';
@@ -9,6 +8,7 @@ import { waitUntil } from '../../scripts/network/managed-process.ts';
 import { auditLog, type Findings } from './audit-log.ts';
 import { auditMoney } from './audit-money.ts';
 import { TaskAuditor } from './audit-tasks.ts';
+import { findMounts } from './leftovers.ts';
 import type { ExpectedJob } from './workload.ts';
 
 export interface AuditSubject {
@@ -89,27 +89,11 @@ async function findLeftovers(subject: AuditSubject): Promise<readonly string[]> 
   const filters = { label: [`capacloud.coordinator=${coordinatorName}`] };
   const containers = await docker.listContainers({ all: true, filters });
   const { Volumes } = await docker.listVolumes({ filters: JSON.stringify(filters) as never });
-  const mounts = (await readFile('/proc/mounts', 'utf8'))
-    .split('\n')
-    .filter((line) => line.includes(`${dir}/`))
-    .filter((line) => !mountPoints.some((point) => line.includes(` ${point} `)));
-  const loops = (await loopFilesBelow(dir)).filter(
-    (file) => !mountPoints.some((point) => file.startsWith(point)),
-  );
   return [
     ...containers.map(({ Names, Status }) => `container ${Names.join()} is left (${Status})`),
     ...(Volumes ?? []).map(({ Name }) => `volume ${Name} is left`),
-    ...mounts.map((line) => `mount is left: ${line}`),
-    ...loops.map((file) => `a loop device is left on ${file}`),
+    ...(await findMounts(dir, mountPoints)),
   ];
-}
-
-async function loopFilesBelow(dir: string): Promise<readonly string[]> {
-  const names = await readdir('/sys/block').catch(() => []);
-  const files = await Promise.all(
-    names.map((name) => readFile(`/sys/block/${name}/loop/backing_file`, 'utf8').catch(() => '')),
-  );
-  return files.map((file) => file.trim()).filter((file) => file.startsWith(`${dir}/`));
 }
 
 /** The live state is what follows from the log, and from nothing else. */

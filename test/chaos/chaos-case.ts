@@ -48,7 +48,7 @@ export interface CasePlan {
   /** After the last job has ended, and before the audit. */
   calm?(): Promise<void>;
   /** What must hold besides what every case is audited for. */
-  judge?(report: AuditReport): Findings;
+  judge?(report: AuditReport, strikes: number): Findings;
 }
 
 export interface AgentPlan {
@@ -68,4 +68,9 @@ export function agentOf(rig: ChaosRig, index: number): LocalAgent {
 export function engineOf(place: CasePlace): OwnEngine {
   if (place.engine === undefined) throw new Error('the case was given no engine of its own');
   return place.engine;
+}
+
+/** Else not one of several faults of the engine met a container, and nothing was tested. */
+export function judgeEngineLost({ reasons }: AuditReport, strikes: number): Findings {
+  return strikes < 5 || reasons.has('engine_lost') ? [] : ['no attempt was lost to the engine'];
 }

@@ -14,7 +14,7 @@ import {
   waitForNodes,
 } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { ensureBusyboxImage } from '../e2e/engine-images.ts';
+import { busyboxImage, ensureBusyboxImage } from '../e2e/engine-images.ts';
 import { type AuditReport, audit } from './audit.ts';
 import type { CasePlan } from './chaos-case.ts';
 import { ContactWatch } from './contact-watch.ts';
@@ -35,11 +35,15 @@ export interface RigOptions {
   readonly dockerSocket: string;
   readonly plan: CasePlan;
   readonly dice: Dice;
+  /** Jobs at the same time. */
+  readonly liveJobs: number;
   readonly signal: AbortSignal;
 }
 
 /** How long and how often things are broken; how often within the time depends on the speed of the machine. */
 export interface Pace {
+  /** Jobs at the same time. */
+  readonly liveJobs: number;
   readonly durationMs: number;
   readonly minStrikes: number;
   readonly maxStrikes: number;
@@ -69,7 +73,7 @@ export class ChaosRig {
     this.coordinator = parts.coordinator;
     this.docker = parts.docker;
     this.leaseMs = options.plan.shortLease === true ? shortLeaseMs : defaultLeaseMs;
-    this.workload = new Workload(parts.client, parts.image, options.dir);
+    this.workload = new Workload(parts.client, parts.image, options.dir, options.liveJobs);
   }
 
   static async open(options: RigOptions): Promise<ChaosRig> {
@@ -112,6 +116,18 @@ export class ChaosRig {
       struck.set(what, (struck.get(what) ?? 0) + 1);
     }
     return struck;
+  }
+
+  /** Resolves when a program runs on the engine, or after a while without one. */
+  async untilWorking(): Promise<void> {
+    const filters = {
+      label: [`capacloud.coordinator=${this.#name}`],
+      ancestor: [busyboxImage],
+      status: ['running'],
+    };
+    const isWorking = async () => (await this.docker.listContainers({ filters })).length > 0;
+    const options = { timeoutMs: 3 * quietLifeMs, intervalMs: 20, signal: this.signal };
+    await waitUntil('a program to run', isWorking, options).catch(() => this.signal.throwIfAborted());
   }
 
   /** Lets something last; rejects when the run is interrupted. */

@@ -6,6 +6,7 @@ import type { AuditReport } from './audit.ts';
 import type { ChaosCase } from './chaos-case.ts';
 import { ChaosRig, type Pace } from './chaos-rig.ts';
 import { Dice } from './dice.ts';
+import { findMounts, findProcesses } from './leftovers.ts';
 
 export interface CaseOptions {
   /** The engine that is not hurt; without it the case gets one of its own in any event. */
@@ -41,20 +42,33 @@ export class CaseFailure extends Error {
 /** Sets everything up, hurts it for a while, audits what became of it and leaves nothing behind but evidence. */
 export async function runCase(chaosCase: ChaosCase, options: CaseOptions): Promise<CaseResult> {
   const dir = await mkdtemp(join(tmpdir(), 'cc-chaos-'));
-  const closers: (() => Promise<void>)[] = [];
-  let isEvidence = true;
   try {
-    const result = await runIn(dir, closers, chaosCase, options);
-    isEvidence = result.findings.length > 0;
-    if (isEvidence) await writeFile(join(dir, 'findings.txt'), `${result.findings.join('\n')}\n`);
-    return { ...result, evidence: isEvidence ? dir : undefined };
+    const result = await runAndClose(dir, chaosCase, options);
+    const findings = [...result.findings, ...(await findMounts(dir, [])), ...(await findProcesses(dir))];
+    if (findings.length === 0) {
+      await rm(dir, { recursive: true, force: true });
+      return { ...result, findings, evidence: undefined };
+    }
+    await writeFile(join(dir, 'findings.txt'), `${findings.join('\n')}\n`);
+    return { ...result, findings, evidence: dir };
   } catch (error) {
-    isEvidence = !options.signal.aborted;
-    if (!isEvidence) throw error;
-    throw new CaseFailure(dir, error);
+    if (!options.signal.aborted) throw new CaseFailure(dir, error);
+    await rm(dir, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function runAndClose(
+  dir: string,
+  chaosCase: ChaosCase,
+  options: CaseOptions,
+): Promise<Omit<CaseResult, 'evidence'>> {
+  const closers: (() => Promise<void>)[] = [];
+  try {
+    return await runIn(dir, closers, chaosCase, options);
   } finally {
+    // Each is tried; what one of them did not manage is found afterwards.
     for (const close of closers.reverse()) await close().catch(() => undefined);
-    if (!isEvidence) await rm(dir, { recursive: true, force: true });
   }
 }
 
@@ -75,7 +89,14 @@ async function runIn(
   const plan = await chaosCase.plan({ dir, engine, dice, onClose });
   await engine?.start(...(plan.engineFlags ?? []));
   const socket = engine?.socketPath ?? dockerSocket ?? '';
-  const rig = await ChaosRig.open({ dir, dockerSocket: socket, plan, dice, signal });
+  const rig = await ChaosRig.open({
+    dir,
+    dockerSocket: socket,
+    plan,
+    dice,
+    liveJobs: pace.liveJobs,
+    signal,
+  });
   onClose(() => rig.close());
   const strikes = await rig.strikeRepeatedly(pace);
   const report = await rig.finish();
@@ -85,6 +106,10 @@ async function runIn(
     tasks: rig.workload.taskCount,
     longestOutageMs: rig.longestOutageMs,
     report,
-    findings: [...report.findings, ...(plan.judge?.(report) ?? [])],
+    findings: [...report.findings, ...(plan.judge?.(report, sumOf(strikes)) ?? [])],
   };
+}
+
+function sumOf(counts: ReadonlyMap<string, number>): number {
+  return [...counts.values()].reduce((sum, count) => sum + count, 0);
 }

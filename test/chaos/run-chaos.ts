@@ -11,6 +11,7 @@ export interface ChaosRun {
   readonly signal: AbortSignal;
 }
 
+const liveJobs = 3;
 const shortestStrikingMs = 6000;
 const longestStrikingMs = 60_000;
 /** Cases at the same time: they share nothing but the machine, and wait most of the time. */
@@ -89,7 +90,7 @@ async function attempt(
   { chaosCase, seed, strikingMs }: Turn,
   signal: AbortSignal,
 ): Promise<CaseResult | CaseFailure> {
-  const pace = { durationMs: strikingMs, minStrikes: 2, maxStrikes: 200 };
+  const pace = { liveJobs, durationMs: strikingMs, minStrikes: 2, maxStrikes: 200 };
   try {
     return await runCase(chaosCase, { pace, seed, signal });
   } catch (error) {

@@ -1,4 +1,4 @@
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, describe, it } from 'vitest';
 import { buildPackages } from '../../scripts/build-packages.ts';
 import { restartEngine } from './cases/engine.ts';
 import { freezeAgent } from './cases/freeze.ts';
@@ -6,23 +6,32 @@ import { twinAgents } from './cases/twins.ts';
 import { canRunEngine, tryCase } from './try-case.ts';
 
 const dockerSocket = process.env['CAPACLOUD_DOCKER_SOCKET'];
-const twice = { durationMs: 0, minStrikes: 2, maxStrikes: 2 };
+const twice = { liveJobs: 1, durationMs: 0, minStrikes: 2, maxStrikes: 2 };
 
 beforeAll(async () => {
   if (dockerSocket !== undefined) await buildPackages(new AbortController().signal);
 });
 
-it.skipIf(dockerSocket === undefined)(
-  'gives away what a frozen agent holds, and does not pay for its late report',
-  async () => {
-    expect(await tryCase(freezeAgent, twice, dockerSocket)).toEqual([]);
-  },
-);
+// They wait most of the time, so they do it together.
+describe.concurrent('a network that is hurt for a moment', () => {
+  it.skipIf(dockerSocket === undefined)(
+    'gives away what a frozen agent holds, and does not pay for its late report',
+    async ({ expect }) => {
+      expect(await tryCase(freezeAgent, twice, dockerSocket)).toEqual([]);
+    },
+  );
 
-it.skipIf(dockerSocket === undefined)('lets one key be one node, whoever else holds it', async () => {
-  expect(await tryCase(twinAgents, twice, dockerSocket)).toEqual([]);
-});
+  it.skipIf(dockerSocket === undefined)(
+    'lets one key be one node, whoever else holds it',
+    async ({ expect }) => {
+      expect(await tryCase(twinAgents, twice, dockerSocket)).toEqual([]);
+    },
+  );
 
-it.skipIf(!canRunEngine)('tries again what an engine took along when it was restarted', async () => {
-  expect(await tryCase(restartEngine, twice)).toEqual([]);
+  it.skipIf(!canRunEngine)(
+    'tries again what an engine took along when it was restarted',
+    async ({ expect }) => {
+      expect(await tryCase(restartEngine, twice)).toEqual([]);
+    },
+  );
 });

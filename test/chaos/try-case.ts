@@ -11,7 +11,7 @@ export const canRunEngine =
   process.getuid?.() === 0 &&
   spawnSync('dockerd', ['--version']).status === 0;
 
-export const killingPace: Pace = { durationMs: 20_000, minStrikes: 10, maxStrikes: 20 };
+export const killingPace: Pace = { liveJobs: 3, durationMs: 20_000, minStrikes: 10, maxStrikes: 20 };
 
 /** Runs a case, tells what came of it in a line, and gives what there was to find. */
 export async function tryCase(

@@ -23,7 +23,6 @@ export interface ExpectedJob {
 
 export const outputPath = '/out/result.txt';
 const tasksPerJob = 6;
-const maxLiveJobs = 3;
 const maxOwnErrors = 2;
 const persistMs = 60_000;
 const submittersOfCheapJobs = 3;
@@ -99,8 +98,10 @@ export class Workload {
   readonly #client: Client;
   readonly #image: string;
   readonly #dir: string;
+  readonly #liveJobs: number;
 
-  constructor(client: Client, image: string, dir: string) {
+  constructor(client: Client, image: string, dir: string, liveJobs: number) {
+    this.#liveJobs = liveJobs;
     this.#client = client;
     this.#image = image;
     this.#dir = dir;
@@ -115,7 +116,7 @@ export class Workload {
     const live = new Set<JobId>();
     while (!until.aborted) {
       for (const id of live) if (await this.#hasEnded(id)) live.delete(id);
-      if (live.size < maxLiveJobs) live.add((await this.#submit()).id);
+      if (live.size < this.#liveJobs) live.add((await this.#submit()).id);
       else await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }

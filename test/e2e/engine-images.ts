@@ -5,7 +5,7 @@ import { pack } from 'tar-stream';
 /** Where the tests find the container engine. */
 export const dockerSocket = process.env['CAPACLOUD_DOCKER_SOCKET'] ?? '/var/run/docker.sock';
 
-const busyboxImage = 'capacloud-test/busybox:1';
+export const busyboxImage = 'capacloud-test/busybox:1';
 const applets = (
   'sh cat cp dd echo env false head id kill ln ls mkdir mount mv od printf ps rm seq sleep stat tail test touch ' +
   'tr true wc wget yes ip ulimit df'

@@ -1,20 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ChaosCase, engineOf } from '../chaos-case.ts';
+import { type ChaosCase, engineOf, judgeEngineLost } from '../chaos-case.ts';
+
+/** The keepers of volumes do not end when they are asked. */
+const shortPatience = '--shutdown-timeout=1';
 
 export const restartEngine: ChaosCase = {
   name: 'restart-engine',
   summary: 'the engine is stopped in order, or killed, and takes its containers along',
   hurtsEngine: true,
   plan: async (place) => ({
+    engineFlags: [shortPatience],
     maxEvents: 30,
-    async strike(_rig, count) {
+    async strike(rig, count) {
+      await rig.untilWorking();
       const signal = count % 2 === 0 ? 'SIGTERM' : 'SIGKILL';
       await engineOf(place).end(signal);
       await sleep(place.dice.between(0, 1000));
-      await engineOf(place).start();
+      await engineOf(place).start(shortPatience);
       return signal;
     },
-    judge: ({ reasons }) => (reasons.has('engine_lost') ? [] : ['no attempt was lost to the engine']),
+    judge: judgeEngineLost,
   }),
 };
 

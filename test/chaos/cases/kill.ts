@@ -1,4 +1,4 @@
-import { agentOf, type ChaosCase, engineOf } from '../chaos-case.ts';
+import { agentOf, type ChaosCase, engineOf, judgeEngineLost } from '../chaos-case.ts';
 
 /** Containers outlive their agent, and agents work on without a coordinator. */
 const losesNothing = { judge: ({ losses }: { readonly losses: readonly string[] }) => [...losses] };
@@ -40,12 +40,12 @@ export const cutPower: ChaosCase = {
   hurtsEngine: true,
   plan: async (place) => ({
     maxEvents: 30,
-    async strike() {
+    async strike(rig) {
+      await rig.untilWorking();
       await engineOf(place).cutPower();
       await engineOf(place).start();
       return 'cut';
     },
-    // Else no cut met a container, and nothing was tested.
-    judge: ({ reasons }) => (reasons.has('engine_lost') ? [] : ['no attempt was lost to the engine']),
+    judge: judgeEngineLost,
   }),
 };
