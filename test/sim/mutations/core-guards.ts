@@ -258,6 +258,20 @@ export const coreGuards: readonly Guard[] = [
     replace: 'if (rate >= 0n)',
   },
   {
+    name: 'healthy devices only',
+    why: 'Tasks would be placed on a device that is known to be faulty.',
+    file: `${core}/scheduler/feasibility.ts`,
+    find: "if (device.health !== 'healthy') return false;",
+    replace: '',
+  },
+  {
+    name: 'root where the owner allows it',
+    why: 'Containers would run as root against the wish of the owner.',
+    file: `${core}/scheduler/feasibility.ts`,
+    find: 'if (terms.needsRoot && !node.offer.allowRoot) return false;',
+    replace: '',
+  },
+  {
     name: 'settle when all nodes have let go',
     why: 'A job would be forgotten while containers of it run.',
     file: `${core}/decision.ts`,

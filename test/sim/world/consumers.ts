@@ -40,7 +40,7 @@ export class Consumers {
     for (let n = 0; n < this.#plan.consumers; n++) {
       const account = accountOf(n);
       await this.#ask('operator', 'POST', '/v1/accounts', `open-${n}`, { id: account });
-      const amount = { amount_nano: `${10n ** 12n}` };
+      const amount = { amount_nano: this.#plan.grantsNano[n] };
       await this.#ask('operator', 'POST', `/v1/accounts/${account}/credits`, `grant-${n}`, amount);
     }
     for (const [index, job] of this.#plan.jobs.entries()) {

@@ -47,6 +47,8 @@ export interface Plan {
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
   readonly machines: readonly MachinePlan[];
   readonly consumers: number;
+  /** What each consumer is given, a decimal: enough for all its jobs, or not. */
+  readonly grantsNano: readonly string[];
   readonly jobs: readonly JobPlan[];
   readonly snapshotEvents: number;
   /** The node's idea of time against that of others: whole rules in proportion. */
@@ -59,7 +61,10 @@ export function planOf(seed: number): Plan {
   const random = new Prng(seed, 'plan');
   const activeMs = Math.floor(random.between(20_000, 120_000));
   const faults = swarm(new Prng(seed, 'swarm'));
-  const machines = machinesOf(new Prng(seed, 'machines'), seed, faults);
+  const machines = withSickDevices(
+    new Prng(seed, 'sickness'),
+    machinesOf(new Prng(seed, 'machines'), seed, faults),
+  );
   const consumers = 1 + random.below(3);
   return {
     seed,
@@ -67,7 +72,8 @@ export function planOf(seed: number): Plan {
     faults,
     machines,
     consumers,
-    jobs: jobsOf(new Prng(seed, 'jobs'), consumers, activeMs),
+    grantsNano: grantsOf(new Prng(seed, 'grants'), consumers),
+    jobs: withWishes(new Prng(seed, 'wishes'), jobsOf(new Prng(seed, 'jobs'), consumers, activeMs)),
     snapshotEvents: random.pick([50, 200, 1000, 100_000]),
     leaseMs: random.pick([12_000, 20_000, 30_000]),
   };
@@ -97,6 +103,37 @@ function machinesOf(random: Prng, seed: number, faults: Plan['faults']): readonl
       machines.push({ name: `node${n}twin`, key: `key ${seed} ${n}`, offer, lies });
   }
   return machines;
+}
+
+/** Some devices are known not to be well, and nothing may be placed on them. */
+function withSickDevices(random: Prng, machines: readonly MachinePlan[]): readonly MachinePlan[] {
+  return machines.map(({ offer, ...machine }) => {
+    const devices = offer.devices.map((device) =>
+      random.chance(0.15) ? ({ ...device, health: 'suspect' } as const) : device,
+    );
+    return { ...machine, offer: { ...offer, devices } };
+  });
+}
+
+function grantsOf(random: Prng, consumers: number): readonly string[] {
+  return Array.from({ length: consumers }, () => {
+    const isScarce = random.chance(0.25);
+    return isScarce ? `${Math.floor(random.between(3e7, 5e8))}` : `${10n ** 12n}`;
+  });
+}
+
+/** A ceiling that some nodes are above, and programs that want to be root. */
+function withWishes(random: Prng, jobs: readonly JobPlan[]): readonly JobPlan[] {
+  return jobs.map((job) => {
+    const ceiling = random.chance(0.15) ? random.pick(['0.0002', '0.0006']) : undefined;
+    const isRoot = random.chance(0.1);
+    const file = {
+      ...job.file,
+      ...(ceiling === undefined ? {} : { price: { max_per_hour: ceiling, currency: 'CAPA' } }),
+      ...(isRoot ? { user: '0' } : {}),
+    };
+    return { ...job, file };
+  });
 }
 
 function offerOf(random: Prng, n: number): Offer {

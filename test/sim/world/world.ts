@@ -1,5 +1,6 @@
 import { defaultRuleset, type Ruleset } from '@capacloud/core/ruleset';
-import { Auditor, type Observation } from '../auditor/auditor.ts';
+import { Auditor } from '../auditor/auditor.ts';
+import type { Observation } from '../auditor/observation.ts';
 import { Disk, setDisk } from '../kernel/disk.ts';
 import { Kernel, setKernel } from '../kernel/kernel.ts';
 import { type Channel, Link, Network } from '../kernel/network.ts';
