@@ -4,26 +4,17 @@ import type { Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { Receipt } from '@capacloud/protocol/receipt';
 import type { Refusal } from '@capacloud/protocol/result';
-import type { Logger } from 'pino';
-import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { Aside, CommittedEvent, Outcome, Sequencer } from '../ports/sequencer.ts';
-import { attemptNonce } from './assignment-writer.ts';
 import type { FlushQueue } from './flush-queue.ts';
-import type { Placements } from './placements.ts';
 import type { CheckedReceipt } from './receipt-check.ts';
+import { type JudgeDeps, ReceiptJudge } from './receipt-judge.ts';
 import type { ReceiptVerifier } from './receipt-verifier.ts';
-import type { RefusalCounts } from './refusal-counts.ts';
 import type { Session } from './session.ts';
 
-export interface IntakeDeps {
+export interface IntakeDeps extends JudgeDeps {
   readonly sequencer: Pick<Sequencer, 'submit'>;
-  readonly artifacts: Pick<ArtifactIndex, 'get' | 'listRefs'>;
   readonly flushes: FlushQueue;
-  readonly counts: RefusalCounts;
-  readonly logger: Logger;
-  readonly placements: Placements;
   readonly verifier: Pick<ReceiptVerifier, 'check'>;
-  readonly nonceSecret: string;
   readonly reportsInFlight: number;
   now(): number;
 }
@@ -55,6 +46,7 @@ interface Finish {
 export class ReportIntake {
   readonly #session: Session;
   readonly #deps: IntakeDeps;
+  readonly #judge: ReceiptJudge;
   readonly #unchecked: ReportFrame[] = [];
   readonly #inFlight: Intake[] = [];
   /** Frames that were read and not acknowledged. */
@@ -67,6 +59,7 @@ export class ReportIntake {
   constructor(session: Session, deps: IntakeDeps) {
     this.#session = session;
     this.#deps = deps;
+    this.#judge = new ReceiptJudge(session, deps);
   }
 
   /** Reading waits for the log, so silence is not the agent's fault. */
@@ -132,7 +125,8 @@ export class ReportIntake {
       const receipt = receipts[position] as Receipt;
       const { hash, path } = checked[position] as CheckedReceipt;
       const text = texts[position] as string;
-      const reason = this.#isConsistent(receipt) ? await this.#judge(receipt) : 'agent_failed';
+      const verdict = this.#judge.judge(receipt);
+      const reason = typeof verdict === 'string' ? verdict : await verdict;
       finishes.push({
         receipt,
         reason,
@@ -142,53 +136,6 @@ export class ReportIntake {
     }
     // A newer session may have taken over meanwhile; its agent sends all this again.
     if (this.#session.connection.isOpen) this.#submit(frame.items, finishes);
-  }
-
-  /**
-   * A receipt that does not hold fails its attempt, as the provider's fault, and nothing else: the agent gets its
-   * acknowledgement and can go on. The core takes it only for an attempt of this node.
-   */
-  #isConsistent(receipt: Receipt): boolean {
-    const { node, task, attempt, nonce, reason } = receipt;
-    if (
-      node === this.#session.node &&
-      nonce === this.#nonceOf(task, attempt) &&
-      (reason !== 'completed' || ((receipt.exitCode ?? 0) === 0 && !receipt.oomKilled))
-    )
-      return true;
-    this.#deps.counts.add('receipt.invalid');
-    this.#deps.logger.warn({ node: this.#session.node, task, attempt }, 'receipt is invalid');
-    return false;
-  }
-
-  #judge(receipt: Receipt): OutcomeReason | Promise<OutcomeReason> {
-    const { outputs, reason } = receipt;
-    return reason === 'completed' && outputs.length > 0 ? this.#judgeOutputs(receipt) : reason;
-  }
-
-  async #judgeOutputs(receipt: Receipt): Promise<OutcomeReason> {
-    if (await this.#areUploaded(receipt)) return receipt.reason;
-    this.#deps.counts.add('receipt.invalid');
-    return 'upload_failed';
-  }
-
-  /** Mostly known from sending it; of an attempt that has ended or was sent before a restart it is made again. */
-  #nonceOf(task: TaskId, attempt: number): string {
-    const placement = this.#deps.placements.get(task);
-    return placement?.attempt === attempt && placement.nonce !== ''
-      ? placement.nonce
-      : attemptNonce(this.#deps.nonceSecret, task, attempt);
-  }
-
-  /** Each output is a whole artifact that this provider brought itself: nobody passes off the file of another. */
-  async #areUploaded({ outputs }: Receipt): Promise<boolean> {
-    for (const { sha256, sizeBytes } of outputs) {
-      const row = await this.#deps.artifacts.get(sha256);
-      if (row === undefined || !row.complete || row.sizeBytes !== sizeBytes) return false;
-      const refs = await this.#deps.artifacts.listRefs(sha256, this.#session.provider);
-      if (refs.length === 0) return false;
-    }
-    return true;
   }
 
   #submit(items: readonly ReportItem[], finishes: readonly Finish[]): void {

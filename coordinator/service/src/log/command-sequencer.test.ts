@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { EventOf } from '@capacloud/core/event';
 import { checkInvariants } from '@capacloud/core/invariants';
 import { encodeState, stateHash } from '@capacloud/core/snapshot';
 import { sha256Hex } from '@capacloud/protocol/hash';
@@ -10,7 +11,15 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LogGroup, LogPort } from '../ports/log.ts';
 import type { CommittedEvent } from '../ports/sequencer.ts';
 import { expectProjectionsEqual } from '../testing/compare-projections.ts';
-import { consumer, jobNamed, receiptTextOf, temporaryFolder, Workload } from '../testing/workload.ts';
+import {
+  consumer,
+  jobNamed,
+  nodeNamed,
+  receiptTextOf,
+  temporaryFolder,
+  unsignedReceipt,
+  Workload,
+} from '../testing/workload.ts';
 import { sequencerLimits } from './command-sequencer.ts';
 import { replay } from './replay.ts';
 
@@ -110,6 +119,43 @@ describe('a run of jobs', () => {
     expect(await reads.listJobs(consumer, {}, { limit: 5, cursor: 'x' })).toBeUndefined();
     await work.close();
   });
+});
+
+it('finds the receipt of every attempt, also of one that had ended before its node had a word', async () => {
+  const work = await Workload.open(folder.path);
+  await work.prepare(1);
+  const assigned: EventOf<'attempt.assigned'>[] = [];
+  work.sequencer.onCommitted((events) => {
+    for (const { event } of events) if (event.type === 'attempt.assigned') assigned.push(event);
+  });
+  const finish = async (reason: 'exit_nonzero' | 'stopped', text: string) => {
+    const { task, attempt, node } = assigned.at(-1) as EventOf<'attempt.assigned'>;
+    const receipt = sha256Hex(text);
+    await work.sequencer.submit(
+      { type: 'attempt.finish', at: work.at, node, task, attempt, reason, receipt, claimedRunMs: 0 },
+      (events) => unsignedReceipt(events, task, attempt, text),
+    );
+  };
+  await work.submitJob(1, { maxAttempts: 3 });
+  for (const attempt of [1, 2]) {
+    await vi.waitFor(() => expect(assigned.at(-1)?.attempt).toBe(attempt));
+    await finish('exit_nonzero', `{"attempt":${attempt}}`);
+    work.at += 60_000;
+    await work.send({ type: 'tick', at: work.at, heard: new Map([[nodeNamed(0), work.at]]) });
+  }
+  await vi.waitFor(() => expect(assigned.at(-1)?.attempt).toBe(3));
+  await work.send({ type: 'job.cancel', at: work.at, job: jobNamed(1), consumer });
+  const { reads } = work.store;
+  const task = `${jobNamed(1)}.0` as TaskId;
+  expect(await reads.getReceipt(task, 3)).toBeUndefined();
+  await finish('stopped', '{"late":true}');
+  expect(work.sequencer.state.jobs.size).toBe(0);
+  const texts = ['{"attempt":1}', '{"attempt":2}', '{"late":true}'];
+  expect((await reads.listAttempts(task)).map(({ receipt }) => receipt)).toEqual(texts.map(sha256Hex));
+  for (const [index, text] of texts.entries())
+    expect((await reads.getReceipt(task, index + 1))?.hash).toBe(sha256Hex(text));
+  expect(await reads.getReceipt(task, 4)).toBeUndefined();
+  await work.close();
 });
 
 describe('commit, then speak', () => {

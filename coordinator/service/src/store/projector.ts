@@ -9,6 +9,7 @@ import type { Projection } from '../ports/projection.ts';
 import type { Aside } from '../ports/sequencer.ts';
 import { AccountBook, type AccountEntry } from './account-book.ts';
 import { addAside } from './aside-rows.ts';
+import { type AttemptEnd, AttemptHistory } from './attempt-history.ts';
 import { type CodeTable, taskStateCodes } from './codes.ts';
 import { addJobChange, addNewJob, endedStateOf, type LiveJobEntry, newJobEntry } from './live-jobs.ts';
 import { addNode } from './node-rows.ts';
@@ -21,6 +22,7 @@ export interface ProjectorSeed {
   readonly nodes: readonly { readonly num: number; readonly id: NodeId; readonly joinedAt: number }[];
   readonly liveJobs: readonly (readonly [JobId, LiveJobEntry])[];
   readonly reasons: CodeTable<string>;
+  /** Of tasks in the live state: the event that ended their latest attempt. */
   readonly ended: readonly (readonly [TaskId, number])[];
 }
 
@@ -42,17 +44,15 @@ export class Projector implements Projection {
   /** Whether the job has settled, and so leaves the live entries at the next `take`. */
   readonly #changedJobs = new Map<Job, boolean>();
   readonly #changedTasks = new Map<Task, number>();
-  readonly #pays = new Map<Task, number>();
-  /** Of tasks in the live state: the event that ended their latest attempt. */
-  readonly #ended = new Map<TaskId, number>();
+  readonly #history: AttemptHistory;
 
   constructor(seed: ProjectorSeed) {
     this.#reasons = seed.reasons;
     for (const node of seed.nodes) this.#nodes.set(node.id, node);
     for (const [id, entry] of seed.liveJobs) this.#jobs.set(id, { ...entry });
-    for (const [task, event] of seed.ended) this.#ended.set(task, event);
     this.#buffers = createRowBuffers();
     this.#accounts = new AccountBook(seed.accounts, this.#buffers);
+    this.#history = new AttemptHistory(seed.ended, this.#buffers);
   }
 
   before(state: State, event: Event, index: number): void {
@@ -95,70 +95,33 @@ export class Projector implements Projection {
   #abandon(task: Task, at: number, index: number): void {
     if (task.state === 'queued') return;
     this.#jobOf(task.job).active -= 1;
-    this.#addAttempt(task, task.attempt, 'cancelled', { at, index }, {});
+    this.#addAttempt(task, 'cancelled', { index, at, attempt: task.attempt });
   }
 
   #endAttempt(state: State, event: AttemptEnded, index: number): void {
     const task = record(state.tasks, event.task);
     const entry = this.#jobOf(task.job);
-    const { then } = event;
+    const { at, attempt, exitCode, reason, then } = event;
     entry.active -= 1;
     if (then.kind !== 'succeeded') {
-      this.#addAttempt(
-        task,
-        event.attempt,
-        event.reason,
-        { at: event.at, index },
-        { exitCode: event.exitCode },
-      );
+      this.#addAttempt(task, reason, { index, at, attempt, exitCode });
       return;
     }
     const chargedNano = BigInt(then.chargeNano);
     entry.chargedNano += chargedNano;
-    this.#addAttempt(
-      task,
-      event.attempt,
-      event.reason,
-      { at: event.at, index },
-      {
-        exitCode: event.exitCode,
-        meteredMs: then.meteredMs,
-        chargedNano,
-      },
-    );
-    // The column adds up and may not exceed one: with a second pay the group fails.
-    this.#pays.set(task, (this.#pays.get(task) ?? 0) + 1);
+    this.#addAttempt(task, reason, { index, at, attempt, exitCode, meteredMs: then.meteredMs, chargedNano });
+    this.#history.pay(task.id);
   }
 
-  #addAttempt(
-    task: Task,
-    attempt: number,
-    reason: TaskReason,
-    end: { readonly at: number; readonly index: number },
-    result: AttemptResult,
-  ): void {
+  #addAttempt(task: Task, reason: TaskReason, end: AttemptEnd): void {
     if (task.node === undefined || task.provider === undefined)
       throw new Error('an attempt ended on no node');
-    const previous = this.#ended.get(task.id) ?? nothing;
-    this.#ended.set(task.id, end.index);
-    this.#buffers.attempts.add(
-      [
-        end.index,
-        task.index,
-        this.#jobOf(task.job).num,
-        attempt,
-        this.#nodeNum(task.node),
-        this.#accounts.numOf(task.provider),
-        this.#reasons.codeOf(reason),
-        result.exitCode ?? nothing,
-        result.meteredMs ?? nothing,
-        task.assignedAt,
-        task.runningSince === 0 ? nothing : task.runningSince,
-        end.at,
-        previous,
-      ],
-      [task.rateNano, result.chargedNano ?? 0n],
-    );
+    this.#history.add(task, end, {
+      job: this.#jobOf(task.job).num,
+      node: this.#nodeNum(task.node),
+      provider: this.#accounts.numOf(task.provider),
+      reason: this.#reasons.codeOf(reason),
+    });
   }
 
   #book(state: State, event: Event, transfer: Transfer, index: number): void {
@@ -267,7 +230,7 @@ export class Projector implements Projection {
     this.#newJobs.clear();
     this.#changedJobs.clear();
     this.#changedTasks.clear();
-    this.#pays.clear();
+    this.#history.closeGroup();
     const batches: RowBatch[] = [];
     for (const name of rowShapeNames)
       if (this.#buffers[name].rows > 0) batches.push(this.#buffers[name].take());
@@ -276,7 +239,7 @@ export class Projector implements Projection {
 
   #forget(job: Job): void {
     this.#jobs.delete(job.id);
-    for (const { id } of job.tasks) this.#ended.delete(id);
+    this.#history.forget(job);
   }
 
   #writeNodes(): void {
@@ -312,19 +275,13 @@ export class Projector implements Projection {
           placed ? task.assignedAt : nothing,
           placed && task.runningSince !== 0 ? task.runningSince : nothing,
           at,
-          this.#ended.get(task.id) ?? nothing,
-          this.#pays.get(task) ?? 0,
+          this.#history.latestOf(task.id),
+          this.#history.paysOf(task.id),
         ],
         [placed ? task.rateNano : 0n],
       );
     }
   }
-}
-
-interface AttemptResult {
-  readonly exitCode?: number | undefined;
-  readonly meteredMs?: number;
-  readonly chargedNano?: bigint;
 }
 
 function record<K, V>(map: ReadonlyMap<K, V>, key: K): V {

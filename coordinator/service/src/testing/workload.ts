@@ -205,7 +205,7 @@ export function unsignedReceipt(
     {
       kind: 'receipt',
       event: events[0]?.index ?? 0,
-      isLate: false,
+      isLate: events[0]?.event.type !== 'attempt.ended',
       task,
       attempt,
       receipt,
