@@ -119,7 +119,7 @@ it('restores what a running coordinator was, and every task that the backup know
   );
   expect(agents.some((agent) => [...agent.held.keys()].some((key) => key.startsWith(after)))).toBe(false);
   for (const agent of agents)
-    for (const { task, attempt } of [...agent.held.values()])
+    for (const { task, attempt } of agent.held.values())
       if (task.startsWith(before)) agent.finish({ task, attempt });
   await waitUntil('all that it knows to end', allEnded, patience);
   await expectSound(await coordinator.operator.call('getStateHash', {}));

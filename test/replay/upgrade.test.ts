@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createClient } from '@capacloud/client/client';
 import { waitForJob } from '@capacloud/client/follow';
 import { openStore } from '@capacloud/coordinator/store/store';
-import type { JobId } from '@capacloud/protocol/ids';
+import type { JobId, Sha256Hex } from '@capacloud/protocol/ids';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCoordinator, repositoryRoot } from '../../scripts/network/local-network.ts';
 import { runCommand } from '../e2e/network-rig.ts';
@@ -21,7 +21,7 @@ interface Expected {
   readonly facts: object;
   readonly known: {
     readonly consumerKey: string;
-    readonly artifact: string;
+    readonly artifact: Sha256Hex;
     /** The file of a job that was submitted under the key. */
     readonly waiting: object;
     readonly idempotencyKey: string;

@@ -7,7 +7,7 @@ import { rootAt } from '@capacloud/protocol/merkle-proofs';
 import type { Logger } from 'pino';
 import type { Config } from './config/config.ts';
 import { CommandSequencer } from './log/command-sequencer.ts';
-import { replay } from './log/replay.ts';
+import { type Replayed, replay } from './log/replay.ts';
 import { SnapshotFiles } from './log/snapshot-files.ts';
 import { Snapshotter } from './log/snapshotter.ts';
 import { startTicker } from './log/ticker.ts';
@@ -74,16 +74,7 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
   const rootHexAt = (size: number) =>
     encodeHex(rootAt(size, readSubtree, (bytes) => hash('sha256', bytes, 'buffer')));
   const files = new SnapshotFiles(config.dataDir);
-  const newest = files.newestSize();
-  if (newest > log.size())
-    throw new DataError(
-      'log.damaged',
-      `The log has ${log.size()} entries, but there is a snapshot of ${newest}: was the file coordinator.db-wal lost?`,
-    );
-  const replayed = await replay(log, files.list(log.size(), rootHexAt), parts.signal);
-  const wrong = store.faultOfTables(replayed.state);
-  if (wrong !== undefined)
-    throw new DataError('log.damaged', `The tables do not say what the log says: ${wrong} differs.`);
+  const replayed = await bringBack(store, files, rootHexAt, parts.signal);
   logger.info({ size: replayed.size, snapshot: replayed.from }, 'the log is open');
   await tellNewest(parts, log);
   const sequencer = new CommandSequencer({
@@ -135,6 +126,26 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
 async function tellNewest({ onReplayed }: EngineParts, log: LogPort): Promise<void> {
   const [newest] = await log.read(Math.max(0, log.size() - 1), 1);
   if (newest !== undefined) onReplayed?.((JSON.parse(newest.entry) as Event).at);
+}
+
+/** The state that the log leads to, checked against what else the folder holds. */
+async function bringBack(
+  store: Store,
+  files: SnapshotFiles,
+  rootHexAt: (size: number) => string,
+  signal: AbortSignal,
+): Promise<Replayed> {
+  const newest = files.newestSize();
+  if (newest > store.log.size())
+    throw new DataError(
+      'log.damaged',
+      `The log has ${store.log.size()} entries, but there is a snapshot of ${newest}: was the file coordinator.db-wal lost?`,
+    );
+  const replayed = await replay(store.log, files.list(store.log.size(), rootHexAt), signal);
+  const wrong = store.faultOfTables(replayed.state);
+  if (wrong !== undefined)
+    throw new DataError('log.damaged', `The tables do not say what the log says: ${wrong} differs.`);
+  return replayed;
 }
 
 /** The first event names the log. Asked for first: by another name nothing else would fit, either. */
