@@ -48,7 +48,13 @@ export interface CasePlan {
   /** After the last job has ended, and before the audit. */
   calm?(): Promise<void>;
   /** What must hold besides what every case is audited for. */
-  judge?(report: AuditReport, strikes: number): Findings;
+  judge?(report: AuditReport, course: CaseCourse): Findings;
+}
+
+/** How it went. */
+export interface CaseCourse {
+  readonly strikes: number;
+  readonly longestOutageMs: number;
 }
 
 export interface AgentPlan {
@@ -71,6 +77,17 @@ export function engineOf(place: CasePlace): OwnEngine {
 }
 
 /** Else not one of several faults of the engine met a container, and nothing was tested. */
-export function judgeEngineLost({ reasons }: AuditReport, strikes: number): Findings {
+export function judgeEngineLost({ reasons }: AuditReport, { strikes }: CaseCourse): Findings {
   return strikes < 5 || reasons.has('engine_lost') ? [] : ['no attempt was lost to the engine'];
+}
+
+/** Well below the lease of a minute, and the time that an assignment may take. */
+const bridgedMs = 30_000;
+
+/**
+ * Containers outlive their agent, and agents work on without a coordinator: not one attempt is lost, unless the machine
+ * was so busy that what was killed took longer to come back than that is promised for.
+ */
+export function judgeNoLoss({ losses }: AuditReport, { longestOutageMs }: CaseCourse): Findings {
+  return longestOutageMs > bridgedMs ? [] : [...losses];
 }

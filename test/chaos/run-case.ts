@@ -100,16 +100,14 @@ async function runIn(
   onClose(() => rig.close());
   const strikes = await rig.strikeRepeatedly(pace);
   const report = await rig.finish();
+  const { longestOutageMs } = rig;
+  const course = { strikes: [...strikes.values()].reduce((sum, count) => sum + count, 0), longestOutageMs };
   return {
     strikes,
     jobs: rig.workload.jobs.length,
     tasks: rig.workload.taskCount,
-    longestOutageMs: rig.longestOutageMs,
+    longestOutageMs,
     report,
-    findings: [...report.findings, ...(plan.judge?.(report, sumOf(strikes)) ?? [])],
+    findings: [...report.findings, ...(plan.judge?.(report, course) ?? [])],
   };
-}
-
-function sumOf(counts: ReadonlyMap<string, number>): number {
-  return [...counts.values()].reduce((sum, count) => sum + count, 0);
 }

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ChaosCase } from '../chaos-case.ts';
+import { type ChaosCase, judgeNoLoss } from '../chaos-case.ts';
 
 /** Where Debian keeps it: a folder of the machine's architecture. */
 function libraryPath(): string {
@@ -33,7 +33,7 @@ export const skewedAgents: ChaosCase = {
       agent.start();
       return 'kill';
     },
-    judge: ({ losses }) => [...losses],
+    judge: judgeNoLoss,
   }),
 };
 
@@ -59,7 +59,7 @@ export const jumpingCoordinator: ChaosCase = {
         await coordinator.start();
         return 'jump and kill';
       },
-      judge: ({ losses }) => [...losses],
+      judge: judgeNoLoss,
     };
   },
 };

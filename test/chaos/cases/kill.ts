@@ -1,7 +1,4 @@
-import { agentOf, type ChaosCase, engineOf, judgeEngineLost } from '../chaos-case.ts';
-
-/** Containers outlive their agent, and agents work on without a coordinator. */
-const losesNothing = { judge: ({ losses }: { readonly losses: readonly string[] }) => [...losses] };
+import { agentOf, type ChaosCase, engineOf, judgeEngineLost, judgeNoLoss } from '../chaos-case.ts';
 
 export const killCoordinator: ChaosCase = {
   name: 'kill-coordinator',
@@ -14,7 +11,7 @@ export const killCoordinator: ChaosCase = {
       await coordinator.start();
       return 'kill';
     },
-    ...losesNothing,
+    judge: judgeNoLoss,
   }),
 };
 
@@ -30,7 +27,7 @@ export const killAgent: ChaosCase = {
       agent.start();
       return 'kill';
     },
-    ...losesNothing,
+    judge: judgeNoLoss,
   }),
 };
 
