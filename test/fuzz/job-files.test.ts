@@ -9,7 +9,7 @@ import { AssignmentWriter } from '@capacloud/coordinator/gateway/assignment-writ
 import { defaultRuleset } from '@capacloud/core/ruleset';
 import { isErrorCode } from '@capacloud/protocol/errors';
 import { wireLimits } from '@capacloud/protocol/frames';
-import { type JobId, jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
+import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
 import { JobFileSchema } from '@capacloud/protocol/job-file';
 import { type JobSpec, parseJobFile } from '@capacloud/protocol/job-spec';
 import { ResourcesSchema } from '@capacloud/protocol/resources';
@@ -125,7 +125,7 @@ async function expectAssignable(spec: JobSpec): Promise<void> {
     return;
   }
   const { specText } = termsOf(spec, price.value, 'salt');
-  const store = { getJobSpec: (_: JobId) => Promise.resolve({ spec: specText, salt: 'salt' }) };
+  const store = { getJobSpec: () => Promise.resolve({ spec: specText, salt: 'salt' }) };
   const writer = new AssignmentWriter(
     store,
     { get: () => Promise.resolve(undefined) },

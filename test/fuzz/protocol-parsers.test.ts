@@ -38,7 +38,7 @@ import { oddKeys, oddTexts, oddValue, torn } from './odd-values.ts';
 const anyText = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 60 }),
   fc.constantFrom(...oddTexts, ...oddKeys),
-  fc.string({ unit: fc.constantFrom(...'0123456789.kKMGTiBdhmsun-+e_ '), maxLength: 30 }),
+  fc.string({ unit: fc.constantFrom(...Array.from('0123456789.kKMGTiBdhmsun-+e_ ')), maxLength: 30 }),
 );
 const whole = fc.maxSafeInteger().map(Math.abs);
 
