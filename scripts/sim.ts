@@ -1,11 +1,13 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { checkMutations } from '../test/sim/mutations/check-mutations.ts';
 import type { SimQuestion } from '../test/sim/run/messages.ts';
 import { SimPool } from '../test/sim/run/sim-pool.ts';
 import { formatFailure, formatShrunk, formatTotals, SimTotals } from '../test/sim/run/sim-report.ts';
 
 const usage = `usage: npm run sim -- [--seeds N] [--first SEED] [--seconds S] [--jobs CORES]
        npm run sim -- --seed SEED [--trace [LINES]]
+       npm run sim -- --mutations [--only TEXT] [--seeds N]
 
   Runs coordinator and agents in a simulated world, each seed with faults of its own. See test/sim/README.md.
 
@@ -15,6 +17,8 @@ const usage = `usage: npm run sim -- [--seeds N] [--first SEED] [--seconds S] [-
   --jobs CORES  processes (all cores)
   --seed SEED   this one alone
   --trace       print what happened in it
+  --mutations   take guards of the product away, one at a time: simulated runs must miss each (at most N seeds a guard)
+  --only TEXT   guards whose name has this in it
 `;
 /** Of so many seeds one is run twice, to see that it is the same. */
 const sampleEvery = 20;
@@ -30,6 +34,8 @@ const { values } = parseArgs({
     jobs: { type: 'string', default: `${availableParallelism()}` },
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
+    mutations: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -46,6 +52,17 @@ if (values.help) {
 
 const controller = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => controller.abort());
+if (values.mutations) {
+  const allMissed = await checkMutations({
+    jobs: Math.max(1, number(values.jobs)),
+    seeds: number(values.seeds),
+    firstSeed: number(values.first),
+    only: values.only,
+    write: (text) => process.stdout.write(text),
+    signal: controller.signal,
+  });
+  process.exit(allMissed ? 0 : 1);
+}
 const single = values.seed === undefined ? undefined : number(values.seed);
 const first = single ?? number(values.first);
 const count = single === undefined ? number(values.seeds) : 1;
