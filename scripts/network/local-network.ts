@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Client, createClient } from '@capacloud/client/client';
+import { createNodeExchange } from '@capacloud/client/node-exchange';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { stringify } from 'yaml';
 import { ManagedProcess, waitUntil } from './managed-process.ts';
@@ -86,7 +87,8 @@ export async function createCoordinator(options: CoordinatorOptions): Promise<Lo
 
   await start();
   const operatorKey = (await readFile(join(dataDir, 'operator.key'), 'utf8')).trim();
-  const operator = createClient({ baseUrl: url, apiKey: operatorKey, maxTries: 10 });
+  const exchange = createNodeExchange();
+  const operator = createClient({ baseUrl: url, apiKey: operatorKey, maxTries: 10, exchange });
   return {
     process: process_,
     url,
@@ -100,7 +102,10 @@ export async function createCoordinator(options: CoordinatorOptions): Promise<Lo
         body: { name: 'local', account, scopes: ['consumer'] },
       });
       if (key.secret === undefined) throw new Error('the coordinator made a key without showing it');
-      return { client: createClient({ baseUrl: url, apiKey: key.secret, maxTries: 10 }), secret: key.secret };
+      return {
+        client: createClient({ baseUrl: url, apiKey: key.secret, maxTries: 10, exchange }),
+        secret: key.secret,
+      };
     },
   };
 }

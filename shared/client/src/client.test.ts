@@ -1,7 +1,9 @@
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ApiError } from './api-error.ts';
-import { createClient } from './client.ts';
+import { type Client, createClient } from './client.ts';
+import type { Exchange } from './exchange.ts';
+import { createNodeExchange } from './node-exchange.ts';
 import { listAll } from './pages.ts';
 import { broken, json, problem, ScriptedServer, text } from './testing/scripted-server.ts';
 import { jobId, jobView } from './testing/views.ts';
@@ -16,11 +18,14 @@ beforeEach(async () => {
 });
 afterEach(() => server.stop());
 
-const clientOf = (maxTries?: number) =>
+const exchanges = { fetch: undefined, 'node:http': createNodeExchange() };
+let exchange: Exchange | undefined;
+const clientOf = (maxTries?: number): Client =>
   createClient({
     baseUrl: `${server.url}/`,
     apiKey: 'cck_x',
     ...(maxTries === undefined ? {} : { maxTries }),
+    ...(exchange === undefined ? {} : { exchange }),
   });
 
 function refusalOf(work: Promise<unknown>): Promise<ApiError> {
@@ -30,7 +35,14 @@ function refusalOf(work: Promise<unknown>): Promise<ApiError> {
   );
 }
 
-describe('call', () => {
+describe.each(Object.entries(exchanges))('call over %s', (_, chosen) => {
+  beforeEach(() => {
+    exchange = chosen;
+  });
+  afterEach(() => {
+    exchange = undefined;
+  });
+
   test('fills in path, query and headers', async () => {
     server.on(`GET /v1/jobs/${jobId}/tasks`, json({ items: [] }));
     const page = await clientOf().call('listTasks', { params: { job: jobId }, query: { limit: 7 } });

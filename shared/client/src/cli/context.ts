@@ -1,6 +1,7 @@
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
 import { isJobId, isTaskId } from '@capacloud/protocol/ids';
 import { type Client, createClient } from '../client.ts';
+import { createNodeExchange } from '../node-exchange.ts';
 import { CommandError, usageError } from './command-error.ts';
 import { exitStatus } from './exit-status.ts';
 import { type Connection, resolveConnection } from './settings.ts';
@@ -42,7 +43,11 @@ export class Context {
         message: `There is no API key for ${url}.`,
         hint: `Run capacloud login --url ${url}, or set CAPACLOUD_API_KEY.`,
       });
-    return createClient({ baseUrl: url, ...(key === undefined ? {} : { apiKey: key }) });
+    return createClient({
+      baseUrl: url,
+      exchange: createNodeExchange(),
+      ...(key === undefined ? {} : { apiKey: key }),
+    });
   }
 
   /** One line of data. */
