@@ -14,6 +14,12 @@ import { SteadyClock } from './steady-clock.ts';
 /** For the last requests and sessions to end by themselves when the coordinator stops. */
 const graceMs = 10_000;
 
+/**
+ * Connections that the kernel holds until we take them. After a restart every agent comes at once, and one that finds no room
+ * (511 by default) tries again only after a second. The kernel bounds it further (`net.core.somaxconn`).
+ */
+const backlog = 4096;
+
 export interface Coordinator {
   /** http://HOST:PORT */
   readonly url: string;
@@ -97,7 +103,7 @@ async function compose(
     logger,
   );
   gateway.attach(api.app.server);
-  const url = await api.app.listen({ host: config.host, port: config.port });
+  const url = await api.app.listen({ host: config.host, port: config.port, backlog });
   engine.startClock(() => gateway.heard());
   return {
     url,
