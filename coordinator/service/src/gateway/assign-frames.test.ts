@@ -1,0 +1,30 @@
+import { generateKeyPairSync } from 'node:crypto';
+import type { HelloFrame } from '@capacloud/protocol/frames';
+import { wireLimits } from '@capacloud/protocol/frames';
+import { expect, test } from 'vitest';
+import type { Connection } from './connection.ts';
+import { defaultGatewayLimits } from './gateway-limits.ts';
+import { Session } from './session.ts';
+
+test('assignments share a frame by their bytes, not by their characters', () => {
+  const frames: string[] = [];
+  const connection = {
+    isOpen: true,
+    bufferedBytes: 0,
+    batch: (sends: () => void) => sends(),
+    send: (text: string) => frames.push(text),
+  } as unknown as Connection;
+  const address = `0x${'1'.repeat(40)}`;
+  const hello = {
+    delegation: { node: address, provider: address, sessionKey: `0x${'2'.repeat(64)}` },
+    attempts: [] as HelloFrame['attempts'],
+    signature: '0x',
+  } as unknown as HelloFrame;
+  const { publicKey } = generateKeyPairSync('ed25519');
+  const session = new Session(1, 'token', hello, publicKey, connection, defaultGatewayLimits, 0);
+  session.isOpen = true;
+  for (let i = 0; i < 3; i++) session.queueAssignment(`{"env":"${'é'.repeat(60_000)}"}`);
+  session.flush();
+  expect(frames).toHaveLength(2);
+  for (const frame of frames) expect(Buffer.byteLength(frame)).toBeLessThanOrEqual(wireLimits.frameBytes);
+});
