@@ -1,4 +1,3 @@
-import { generateKeyPairSync } from 'node:crypto';
 import type { HelloFrame } from '@capacloud/protocol/frames';
 import { wireLimits } from '@capacloud/protocol/frames';
 import { expect, test } from 'vitest';
@@ -20,8 +19,7 @@ test('assignments share a frame by their bytes, not by their characters', () => 
     attempts: [] as HelloFrame['attempts'],
     signature: '0x',
   } as unknown as HelloFrame;
-  const { publicKey } = generateKeyPairSync('ed25519');
-  const session = new Session(1, 'token', hello, publicKey, connection, defaultGatewayLimits, 0);
+  const session = new Session(1, 'token', hello, connection, defaultGatewayLimits, 0);
   session.isOpen = true;
   for (let i = 0; i < 3; i++) session.queueAssignment(`{"env":"${'é'.repeat(60_000)}"}`);
   session.flush();
