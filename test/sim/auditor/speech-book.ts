@@ -55,7 +55,7 @@ interface Wire {
   readonly outputs: HeardReceipt['outputs'];
 }
 
-const keptHellos = 4;
+const keptHellos = 2;
 
 /** What was said to the coordinator and by it. Everything that it says must rest on what is durable. */
 export class SpeechBook {

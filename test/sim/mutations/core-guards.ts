@@ -10,15 +10,8 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/job/attempt-commands.ts`,
     find: 'if (attempt < task.attempt || !isActive(task.state)) {',
     replace: 'if (!isActive(task.state)) {',
-    faults: ['partition', 'agent-freeze'],
-  },
-  {
-    name: 'fence reports of ended attempts',
-    why: 'A repeated receipt would end an attempt twice.',
-    file: `${core}/job/attempt-commands.ts`,
-    find: 'if (attempt < task.attempt || !isActive(task.state)) {',
-    replace: 'if (attempt < task.attempt) {',
-    faults: ['vanish'],
+    faults: ['partition'],
+    machines: 1,
   },
   {
     name: 'hear only the node that has the attempt',
@@ -34,7 +27,8 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/job/attempt-commands.ts`,
     find: '|| occupancy.attempt !== attempt) return refusal;',
     replace: ') return refusal;',
-    faults: ['vanish', 'partition'],
+    faults: ['partition'],
+    machines: 1,
   },
   {
     name: 'take no stage back',
@@ -73,6 +67,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/job/job-commands.ts`,
     find: 'if (job.live === 0) return refuse(',
     replace: 'if (job.live < 0) return refuse(',
+    faults: ['cut'],
   },
   {
     name: 'budget of own errors',
@@ -133,7 +128,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/node/node-commands.ts`,
     find: "return directive === 'cordon' || !accepting ? 'cordoned' : 'ready';",
     replace: "return directive === 'cordon' ? 'cordoned' : 'ready';",
-    faults: ['docker-gone'],
+    faults: ['docker-gone', 'cut'],
   },
   {
     name: 'wait for the lease and its margin',
@@ -149,7 +144,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/scheduler/schedule-commands.ts`,
     find: 'if (silentMs >= leaseMs + lostMarginMs) loseNode(state, decision, node);',
     replace: '',
-    faults: ['reboot'],
+    faults: ['partition', 'reboot'],
   },
   {
     name: 'hear nodes between their events',

@@ -12,6 +12,8 @@ export interface Guard {
   readonly replace: string;
   /** What must go wrong for it to be missed: seeds that have all of this are tried first. */
   readonly faults?: readonly FaultKind[];
+  /** Machines at most. */
+  readonly machines?: number;
 }
 
 /** The source without its guard; undefined when `find` is not there exactly once, for then the list is stale. */

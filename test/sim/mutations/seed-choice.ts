@@ -10,10 +10,15 @@ function tasksOf({ jobs }: Plan): number {
 }
 
 /** Seeds from `first` on whose plans have all that the guard is for, the short ones first. */
-export function seedsFor({ faults = [] }: Guard, first: number, count: number): readonly number[] {
+export function seedsFor(
+  { faults = [], machines = Number.POSITIVE_INFINITY }: Guard,
+  first: number,
+  count: number,
+): readonly number[] {
   const fitting: { readonly seed: number; readonly tasks: number }[] = [];
   for (let seed = first; seed < first + looks * count; seed++) {
     const plan = planOf(seed);
+    if (plan.machines.length > machines) continue;
     if (faults.some((fault) => (plan.faults[fault] ?? 0) < weakest)) continue;
     fitting.push({ seed, tasks: tasksOf(plan) });
   }
