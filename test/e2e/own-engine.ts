@@ -7,6 +7,15 @@ import { ManagedProcess, waitUntil } from '../../scripts/network/managed-process
 const startTimeoutMs = 60_000;
 const endTimeoutMs = 30_000;
 const prefix = 'cc-engine-';
+/**
+ * A new mount namespace has a copy of every mount, and a disk that is unmounted outside stays attached for as long as
+ * there is one: it gives back the loop devices that are not its own, and waits.
+ */
+const firstProcess = `
+grep ^/dev/loop /proc/mounts | while read -r device point rest; do
+  case "$point" in "$0"/*) ;; *) umount "$point" 2>/dev/null ;; esac
+done
+sleep infinity & wait`;
 const namespaces = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
 
 /**
@@ -35,7 +44,7 @@ export class OwnEngine {
       name: 'machine',
       command: 'unshare',
       // The shell waits for its one child, and reaps whatever else ends meanwhile.
-      args: [...namespaces, 'sh', '-c', 'sleep infinity & wait'],
+      args: [...namespaces, 'sh', '-c', firstProcess, dir],
       logFile: join(dir, 'machine.log'),
     });
   }
