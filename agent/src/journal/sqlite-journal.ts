@@ -106,6 +106,8 @@ export class SqliteJournal implements Journal {
   }
 
   outbox(afterId: number, limit: number): readonly ReportItem[] {
+    // Asked at every acknowledgement, and mostly there is nothing new.
+    if (this.#outboxSize === 0 || afterId >= this.#lastReport) return [];
     return this.#sql.outbox
       .all(this.#coordinator, afterId, limit)
       .map((row) => JSON.parse(row.item) as ReportItem);

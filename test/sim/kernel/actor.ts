@@ -16,6 +16,8 @@ export class Actor {
   frozenUntilMs = 0;
   /** It ends before this many more effects; infinite where no crash is due. */
   effectsLeft = Number.POSITIVE_INFINITY;
+  /** After each of its events. */
+  afterEvent: () => void = () => {};
   /** Called once, when it ends. */
   readonly #endings: ((cause: string) => void)[] = [];
 

@@ -1,9 +1,4 @@
-import Database from 'better-sqlite3';
-
-export interface DatabaseFile {
-  readonly path: string;
-  readonly database: Database.Database;
-}
+import { DatabaseFile } from './database-file.ts';
 
 export class FileError extends Error {
   readonly code: string;
@@ -35,7 +30,7 @@ export class Disk {
   database(path: string): DatabaseFile {
     let file = this.#databases.get(path);
     if (file === undefined) {
-      file = { path, database: new Database(':memory:') };
+      file = new DatabaseFile(path);
       this.#databases.set(path, file);
       if (this.find(path) === undefined) this.write(path, 'a');
     }
@@ -61,8 +56,7 @@ export class Disk {
       const target = this.#folder(folder);
       target.clear();
       for (const [name, entry] of cloneFolder(files)) target.set(name, entry);
-      for (const { path, bytes } of databases)
-        this.#databases.set(path, { path, database: new Database(bytes) });
+      for (const { path, bytes } of databases) this.#databases.set(path, new DatabaseFile(path, bytes));
     };
   }
 

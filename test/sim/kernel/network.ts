@@ -32,6 +32,8 @@ export interface WireFaults {
   /** Of a frame: it and what follows it wait for up to this long. */
   delay: number;
   delayMs: number;
+  /** Of a frame with a receipt: somebody on the way makes another of it. */
+  forge: number;
 }
 
 interface Flow {
@@ -67,7 +69,9 @@ const latencyMs = 0.4;
 /** What the whole network shares. */
 export class Network {
   readonly random: Prng;
-  readonly faults: WireFaults = { cut: 0, vanish: 0, repeat: 0, delay: 0, delayMs: 0 };
+  readonly faults: WireFaults = { cut: 0, vanish: 0, repeat: 0, delay: 0, delayMs: 0, forge: 0 };
+  /** Another text in place of one that goes up; undefined where it cannot be made into one. */
+  forge: (text: string) => string | undefined = () => undefined;
   readonly counts: Record<string, number> = {};
 
   constructor(random: Prng) {
@@ -116,8 +120,9 @@ export class Channel {
     return this.#flows[direction].bytes;
   }
 
-  send(direction: Direction, message: Message): void {
+  send(direction: Direction, sent: Message): void {
     const flow = this.#flows[direction];
+    const message = direction === 'up' ? this.#meddle(sent) : sent;
     if (!this.#isOpen || flow.isSilent) return;
     const { faults, random } = this.#network;
     if (message.kind === 'text') {
@@ -136,6 +141,15 @@ export class Channel {
     const times = faults.repeat > 0 && message.kind === 'text' && random.chance(faults.repeat) ? 2 : 1;
     if (times === 2) this.#network.count('frame repeated');
     for (let i = 0; i < times; i++) this.#carry(direction, message);
+  }
+
+  #meddle(message: Message): Message {
+    const { faults, random, forge } = this.#network;
+    if (message.kind !== 'text' || faults.forge === 0 || !random.chance(faults.forge)) return message;
+    const text = forge(message.text);
+    if (text === undefined) return message;
+    this.#network.count('receipt forged');
+    return { kind: 'text', text };
   }
 
   /** What was held back by a partition goes on. */

@@ -1,43 +1,53 @@
 import Real from 'better-sqlite3';
 import type { Actor } from '../kernel/actor.ts';
-import { type DatabaseFile, disk } from '../kernel/disk.ts';
+import type { DatabaseFile } from '../kernel/database-file.ts';
+import { disk } from '../kernel/disk.ts';
 import { kernel } from '../kernel/kernel.ts';
 
 type Row = readonly unknown[];
 
-/** A statement of the real one; what it writes outside a transaction is a commit of its own. */
+/** A statement, prepared when it is first used; what it writes outside a transaction is a commit of its own. */
 class Statement {
-  readonly #real: Real.Statement;
+  readonly #sql: string;
   readonly #database: SimulatedDatabase;
+  #isPluck = false;
+  #isSafe = false;
+  #real: Real.Statement | undefined;
 
-  constructor(real: Real.Statement, database: SimulatedDatabase) {
-    this.#real = real;
+  constructor(sql: string, database: SimulatedDatabase) {
+    this.#sql = sql;
     this.#database = database;
   }
 
   run(...args: Row): Real.RunResult {
     this.#database.beforeWrite();
-    return this.#real.run(...args);
+    return this.#prepared().run(...args);
   }
   get(...args: Row): unknown {
-    if (!this.#real.readonly) this.#database.beforeWrite();
-    return this.#real.get(...args);
+    const real = this.#prepared();
+    if (!real.readonly) this.#database.beforeWrite();
+    return real.get(...args);
   }
   all(...args: Row): unknown[] {
-    if (!this.#real.readonly) this.#database.beforeWrite();
-    return this.#real.all(...args);
+    const real = this.#prepared();
+    if (!real.readonly) this.#database.beforeWrite();
+    return real.all(...args);
   }
   iterate(...args: Row): IterableIterator<unknown> {
-    // The connection is busy while it iterates, and here readers share the writer's.
-    return this.#real.all(...args)[Symbol.iterator]();
+    return this.#prepared().iterate(...args);
   }
   pluck(on = true): this {
-    this.#real.pluck(on);
+    this.#isPluck = on;
     return this;
   }
   safeIntegers(on = true): this {
-    this.#real.safeIntegers(on);
+    this.#isSafe = on;
     return this;
+  }
+
+  #prepared(): Real.Statement {
+    this.#real ??= this.#database.statement(this.#sql, this.#isPluck, this.#isSafe);
+    return this.#real;
   }
 }
 
@@ -45,6 +55,7 @@ class Statement {
  * In the place of better-sqlite3: real SQLite in memory, one database for each simulated file. It outlives the
  * processes that open it, and keeps what they committed.
  */
+// oxlint-disable-next-line import/no-default-export -- the package that it stands for has one
 export default class SimulatedDatabase {
   static readonly SqliteError = Real.SqliteError;
   readonly #file: DatabaseFile;
@@ -73,7 +84,11 @@ export default class SimulatedDatabase {
   }
 
   prepare(sql: string): Statement {
-    return new Statement(this.#file.database.prepare(sql), this);
+    return new Statement(sql, this);
+  }
+
+  statement(sql: string, isPluck: boolean, isSafe: boolean): Real.Statement {
+    return this.#file.statement(sql, isPluck, isSafe);
   }
 
   exec(sql: string): this {
@@ -83,7 +98,9 @@ export default class SimulatedDatabase {
     }
     if (sql === 'COMMIT') this.#beforeCommit();
     else if (!this.#actor.alive) this.#actor.effect();
-    if (sql !== 'BEGIN EXCLUSIVE') this.#file.database.exec(sql);
+    if (sql === 'BEGIN IMMEDIATE') this.#file.begin();
+    else if (sql === 'COMMIT') this.#file.commit();
+    else if (sql !== 'BEGIN EXCLUSIVE') this.#file.database.exec(sql);
     return this;
   }
 
@@ -92,16 +109,16 @@ export default class SimulatedDatabase {
   }
 
   transaction<T>(work: () => T): () => T {
-    const { database } = this.#file;
+    const file = this.#file;
     return () => {
-      database.exec('BEGIN IMMEDIATE');
+      file.begin();
       try {
         const value = work();
         this.#beforeCommit();
-        database.exec('COMMIT');
+        file.commit();
         return value;
       } catch (error) {
-        if (database.inTransaction) database.exec('ROLLBACK');
+        if (file.database.inTransaction) file.database.exec('ROLLBACK');
         throw error;
       }
     };

@@ -1,12 +1,12 @@
 import { Buffer } from 'node:buffer';
-import { hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { kernel } from '../kernel/kernel.ts';
 
 /**
  * In the place of node:crypto: randomness from the seed, and Ed25519 as a keyed hash of the same shapes, which costs a
  * microsecond. Only the holder of a private key object can sign with it, so that a lie stays as hard as it is.
  */
-export * from 'node:crypto';
+export { createHash, hash };
 
 const spkiPrefix = Buffer.from('302a300506032b6570032100', 'hex');
 

@@ -23,7 +23,10 @@ export class WebSocket extends EventEmitter implements End {
   /** With an address it dials from the present process; without, it is the other end of a connection. */
   constructor(url?: string) {
     super();
-    if (url === undefined) return;
+    if (url !== undefined) this.#dial();
+  }
+
+  #dial(): void {
     const link = servers().linkOf(this.actor);
     const { network } = servers();
     const listener = servers().listener();

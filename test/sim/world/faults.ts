@@ -34,13 +34,14 @@ export class Faults {
 
   start(): void {
     const { plan, network, diskFaults } = this.#targets;
-    const { cut = 0, vanish = 0, repeat = 0, delay = 0 } = plan.faults;
+    const { cut = 0, vanish = 0, repeat = 0, delay = 0, forgery = 0 } = plan.faults;
     Object.assign(network.faults, {
       cut: 0.02 * cut,
       vanish: 0.008 * vanish,
       repeat: 0.01 * repeat,
       delay: 0.2 * delay,
       delayMs: 4000 * delay,
+      forge: 0.1 * forgery,
     });
     diskFaults.stall = 0.02 * (plan.faults['coordinator-disk-stall'] ?? 0);
     const strokes = this.#strokes();
@@ -54,9 +55,9 @@ export class Faults {
   heal(): void {
     this.#isHealed = true;
     const { network, diskFaults, machines, coordinator } = this.#targets;
-    Object.assign(network.faults, { cut: 0, vanish: 0, repeat: 0, delay: 0, delayMs: 0 });
+    Object.assign(network.faults, { cut: 0, vanish: 0, repeat: 0, delay: 0, delayMs: 0, forge: 0 });
     diskFaults.stall = 0;
-    for (const undo of [...this.#undo]) undo();
+    for (const undo of this.#undo) undo();
     for (const { actor } of [...machines, coordinator]) if (actor !== undefined) unfreeze(actor);
   }
 
@@ -133,7 +134,9 @@ export class Faults {
           () => disk().setFull('coordinator', false),
         );
       },
-      'coordinator-freeze': (random) => this.#freeze(coordinator.actor, random),
+      // What is due then waits as well, so not for longer than the auditor allows.
+      'coordinator-freeze': (random) =>
+        this.#freeze(coordinator.actor, Math.min(8000, random.exponential(3000))),
     };
   }
 
@@ -163,7 +166,7 @@ export class Faults {
           () => disk().setFull(name, false),
         );
       },
-      'agent-freeze': (random) => this.#freeze(random.pick(machines).actor, random),
+      'agent-freeze': (random) => this.#freeze(random.pick(machines).actor, random.exponential(6000)),
       'agent-restore': (random) => this.#restore(random.pick(machines), random),
       reboot: (random) => {
         const machine = random.pick(machines);
@@ -200,10 +203,10 @@ export class Faults {
     };
   }
 
-  #freeze(actor: Actor | undefined, random: Prng): void {
+  #freeze(actor: Actor | undefined, forMs: number): void {
     if (actor === undefined) return;
     this.#targets.watch.fault('process frozen', actor.name);
-    actor.frozenUntilMs = kernel().nowMs + random.exponential(6000);
+    actor.frozenUntilMs = kernel().nowMs + forMs;
   }
 
   /** The state folder of an earlier time comes back, as from a backup. */

@@ -115,6 +115,7 @@ export class Machine {
       this.#wallOffsetMs,
     );
     this.#actor = actor;
+    actor.afterEvent = () => this.lookAround();
     servers().connectBy(actor, this.link);
     actor.onEnd((cause) => {
       this.lookAround();

@@ -9,6 +9,7 @@ import { Servers, servers, setServers } from '../kernel/servers.ts';
 import { Consumers } from './consumers.ts';
 import { CoordinatorHost } from './coordinator-host.ts';
 import { Faults } from './faults.ts';
+import { forge } from './forger.ts';
 import { faultOf, isInjected } from './injected.ts';
 import { Machine } from './machine.ts';
 import type { Plan } from './plan.ts';
@@ -41,6 +42,8 @@ export interface RunResult {
 /** Lives through one plan. Never throws: what goes wrong is the result. */
 export async function runPlan(plan: Plan, keepTrace: number): Promise<RunResult> {
   const kernel = new Kernel(plan.seed, keepTrace);
+  // Faults make errors by the thousand; where they came from is wanted for a few.
+  Error.stackTraceLimit = keepTrace > 0 ? 20 : 0;
   const files = new Disk();
   setKernel(kernel);
   setDisk(files);
@@ -76,6 +79,8 @@ class World {
   readonly #consumers: Consumers;
   readonly #faults: Faults;
   readonly #nodeOfLink = new Map<Link, string>();
+  /** Frames on their way that are not what was sent. */
+  readonly #forged = new Set<string>();
   #healedAtMs = Number.POSITIVE_INFINITY;
   #settledSinceMs = 0;
 
@@ -85,6 +90,11 @@ class World {
     this.#auditor = new Auditor({ overrunMs: 15_000, slackMs: 20_000, clientsPersist: true });
     this.#watch = new Watch((observation: Observation) => this.#auditor.observe(observation));
     this.#network = new Network(new Prng(plan.seed, 'network'));
+    this.#network.forge = (text) => {
+      const forged = forge(text);
+      if (forged !== undefined) this.#forged.add(forged);
+      return forged;
+    };
     setServers(
       new Servers(this.#network, {
         said: (channel, text) => this.#said(channel, text),
@@ -125,7 +135,8 @@ class World {
     };
     kernel.afterEvent = () => {
       this.#watch.observe({ kind: 'time', atMs: kernel.nowMs });
-      for (const machine of this.#machines) machine.lookAround();
+      if (kernel.current === kernel.nature) for (const machine of this.#machines) machine.lookAround();
+      else kernel.current.afterEvent();
     };
     this.#coordinator.start();
     for (const machine of this.#machines) machine.start();
@@ -206,7 +217,8 @@ class World {
   #heard(channel: Channel, text: string): void {
     const node = this.#nodeOfLink.get(channel.link);
     if (node === undefined) return;
-    this.#watch.observe({ kind: 'heard', node, session: `${channel.id}`, frame: text });
+    const genuine = !this.#forged.delete(text);
+    this.#watch.observe({ kind: 'heard', node, session: `${channel.id}`, frame: text, genuine });
   }
 }
 
