@@ -32,6 +32,8 @@ export type EngineMood = 'well' | 'gone' | 'hanging';
 export class SimulatedEngine {
   readonly containers = new Map<string, Container>();
   mood: EngineMood = 'well';
+  /** Since when it is well, true time. */
+  wellSinceMs = Number.NEGATIVE_INFINITY;
   readonly #witness: EngineWitness;
   readonly #wallOffset: () => number;
   readonly #changed = new Set<() => void>();
@@ -49,6 +51,7 @@ export class SimulatedEngine {
 
   setMood(mood: EngineMood): void {
     this.mood = mood;
+    this.wellSinceMs = kernel().nowMs;
     this.#tell();
   }
 

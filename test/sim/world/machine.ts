@@ -35,6 +35,8 @@ export interface MachinePlan {
 }
 
 const restartMs = 2000;
+/** After the engine is well again: a call that hung runs into its deadline, and the agent looks again. */
+const recoveryMs = 65_000;
 
 /** A provider's machine: its Docker, its disk, its clock, and one life of the agent after another. */
 export class Machine {
@@ -154,7 +156,9 @@ export class Machine {
   lookAround(): void {
     const { node, instance } = this;
     const isFrozen = (this.#actor?.frozenUntilMs ?? 0) > kernel().nowMs;
-    const free = this.actor !== undefined && !isFrozen && this.engine.mood === 'well';
+    const { mood, wellSinceMs } = this.engine;
+    const isWell = mood === 'well' && kernel().nowMs - wellSinceMs >= recoveryMs;
+    const free = this.actor !== undefined && !isFrozen && isWell;
     if (free !== this.#told.free) {
       this.#told.free = free;
       this.#watch.observe({ kind: 'hands', node, instance, free });
