@@ -4,7 +4,7 @@ import type { AttemptKey } from '@capacloud/agent/core/ports';
 import type { ReportItem } from '@capacloud/protocol/frames';
 import { sha256Hex } from '@capacloud/protocol/hash';
 import type { NodeId, TaskId } from '@capacloud/protocol/ids';
-import { taskIndexOf } from '@capacloud/protocol/ids';
+import { jobIdOf, taskIdOf, taskIndexOf } from '@capacloud/protocol/ids';
 import type { Receipt } from '@capacloud/protocol/receipt';
 import { kernel } from '../kernel/kernel.ts';
 import { hashText, Prng } from '../kernel/prng.ts';
@@ -28,13 +28,19 @@ const lies: Readonly<Record<string, Lie>> = {
     oomKilled: false,
     outputs: [{ path: '/out/x', sha256: sha256Hex(`never ${random.next()}`), sizeBytes: 7 }],
   }),
-  "another's task": (receipt) => ({
+  "another's task": (receipt) => ({ ...receipt, task: earlierTask(receipt.task), attempt: 1 }),
+  'another attempt': (receipt) => ({
     ...receipt,
-    task: `${receipt.task.split('.')[0] ?? ''}.${taskIndexOf(receipt.task) + 1}` as TaskId,
+    attempt: receipt.attempt > 1 ? receipt.attempt - 1 : 5000,
   }),
-  'another attempt': (receipt) => ({ ...receipt, attempt: receipt.attempt + 1 }),
   'impossible times': (receipt) => ({ ...receipt, startedAt: 0, finishedAt: 9e12 }),
 };
+
+/** One that was given to somebody before, or that there never is: no lie comes true while it is on its way. */
+function earlierTask(task: TaskId): TaskId {
+  const index = taskIndexOf(task);
+  return taskIdOf(jobIdOf(task), index > 0 ? index - 1 : 9999);
+}
 
 /** The journal of an agent that lies about some attempts: to the coordinator, never to itself. */
 export class LyingJournal implements Journal {

@@ -66,6 +66,9 @@ export function jobHandlers(
         job: row.id,
         consumer: row.account,
       });
+      // It settled after the row was read.
+      if (!outcome.ok && outcome.refusal.code === 'request.not_found')
+        return refuse('job.terminal', `All tasks of ${row.id} have ended.`);
       if (!outcome.ok) return outcome;
       return accept(jobView((await store.getJob(row.id)) ?? row));
     },
