@@ -217,7 +217,7 @@ class World {
   #heard(channel: Channel, text: string): void {
     const node = this.#nodeOfLink.get(channel.link);
     if (node === undefined) return;
-    const genuine = !this.#forged.delete(text);
+    const genuine = !this.#forged.has(text);
     this.#watch.observe({ kind: 'heard', node, session: `${channel.id}`, frame: text, genuine });
   }
 }
