@@ -168,6 +168,17 @@ export class Faults {
       },
       'agent-freeze': (random) => this.#freeze(random.pick(machines).actor, random.exponential(6000)),
       'agent-restore': (random) => this.#restore(random.pick(machines), random),
+      'device-ill': (random) => {
+        const machine = random.pick(machines);
+        const [device] = machine.plan.offer.devices;
+        if (device === undefined) return;
+        watch.fault('device ill', device.id);
+        this.#while(
+          random.exponential(20_000),
+          () => machine.setHealth(device.id, 'quarantined'),
+          () => machine.setHealth(device.id, 'healthy'),
+        );
+      },
       reboot: (random) => {
         const machine = random.pick(machines);
         watch.fault('machine loses power', machine.plan.name);

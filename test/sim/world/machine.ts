@@ -48,6 +48,8 @@ export class Machine {
   readonly #random: Prng;
   readonly #watch: Watch;
   #wallOffsetMs = 0;
+  #offer: Offer;
+  #notify: () => void = () => {};
   #bootedAtMs: number;
   #boots = 1;
   #lives = 0;
@@ -58,6 +60,7 @@ export class Machine {
 
   constructor(plan: MachinePlan, instance: number, link: Link, watch: Watch) {
     this.plan = plan;
+    this.#offer = plan.offer;
     this.instance = instance;
     this.link = link;
     this.#watch = watch;
@@ -152,6 +155,14 @@ export class Machine {
     if (this.#actor !== undefined) this.#actor.wallOffsetMs = this.#wallOffsetMs;
   }
 
+  /** The probes find a device ill, or well again; its agent tells in its own time. */
+  setHealth(device: string, health: 'healthy' | 'quarantined'): void {
+    const devices = this.#offer.devices.map((each) => (each.id === device ? { ...each, health } : each));
+    this.#offer = { ...this.#offer, devices };
+    const { actor } = this;
+    if (actor !== undefined) kernel().schedule(0.1, actor, `probe ${device} ${health}`, () => this.#notify());
+  }
+
   /** Tells the auditor what has changed about the lease, and whether the agent can act. */
   lookAround(): void {
     const { node, instance } = this;
@@ -215,10 +226,11 @@ export class Machine {
       clock,
       log,
       lease,
-      offer: () => plan.offer,
+      offer: () => this.#offer,
       load: () => ({ cpuMilli: 0, memoryFreeBytes: 2 ** 33, diskFreeBytes: 2 ** 36 }),
       notifySession: () => session.notify(),
     });
+    this.#notify = () => session.notify();
     const forEver = new AbortController().signal;
     // Neither ends by itself; what they throw ends the process.
     void executor.run(forEver);

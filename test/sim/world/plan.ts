@@ -20,6 +20,7 @@ export const faultKinds = [
   'agent-disk-full',
   'agent-freeze',
   'agent-restore',
+  'device-ill',
   'reboot',
   'docker-gone',
   'docker-hang',
@@ -183,6 +184,7 @@ function jobFileOf(random: Prng): JobPlan['file'] {
     version: '1',
     image: random.chance(0.04) ? 'missing' : 'busybox:1',
     command: ['work'],
+    ...(random.chance(0.12) ? { user: '0:0' } : {}),
     env: {
       RUN_MS: `${Math.floor(random.exponential(random.pick([200, 3000, 12_000])))}`,
       FAILS: random.chance(0.5) ? '0' : `${random.next().toFixed(2)}`,

@@ -15,6 +15,7 @@ import type { AccountId } from '@capacloud/protocol/ids';
 import type { Refusal, Result } from '@capacloud/protocol/result';
 import { kernel } from '../kernel/kernel.ts';
 import type { HttpAnswer, HttpRequest } from '../kernel/servers.ts';
+import { isInjected } from './injected.ts';
 import type { Watch } from './watch.ts';
 
 type AnyHandler = (call: unknown) => Promise<Result<unknown>> | Result<unknown>;
@@ -61,12 +62,19 @@ export function createRoutes(parts: RouteParts): (request: HttpRequest) => Promi
     for (const route of routes) {
       const found = route.method === request.method ? route.path.exec(path) : null;
       if (found === null) continue;
-      const answer = await answerBy(deps, route, request, { caller, params: found.groups ?? {}, query });
+      const addressed = { caller, params: found.groups ?? {}, query };
+      const answer = await answerBy(deps, route, request, addressed).catch(broken);
       tellClient(parts.watch, request, caller, found.groups?.['job'], answer);
       return answer;
     }
     return refusal({ code: 'request.not_found', message: path }, {});
   };
+}
+
+/** As Fastify answers for a handler that throws. Only what the simulation broke may. */
+function broken(error: unknown): HttpAnswer {
+  if (!isInjected(error)) throw error;
+  return refusal({ code: 'service.internal', message: 'The call failed.' }, {});
 }
 
 /** What an answer that leaves the coordinator says about a job. */
