@@ -324,7 +324,10 @@ describe('a session', () => {
     await first.welcome();
     await until(() => first.frames.length > 0, 'heartbeat');
     first.next({ type: 'ack', report: 1_000_000, heartbeat: 1 });
-    await until(() => first.frames.some((frame) => 'ack' in frame && frame.ack === 1), 'the acknowledgement was heard');
+    await until(
+      () => first.frames.some((frame) => 'ack' in frame && frame.ack === 1),
+      'the acknowledgement was heard',
+    );
     journal.append([{ kind: 'finished', receipt: receipt(1) }]);
     client.notify();
     await until(() => first.reports.length === 1, 'sent');

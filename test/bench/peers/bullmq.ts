@@ -23,7 +23,10 @@ export async function startBullMq(dir: string, signal: AbortSignal): Promise<Que
   const settings = ['--bind', '127.0.0.1', '--port', `${port}`, '--dir', home, '--save', ''];
   const server = startPeer(home, 'redis-server', [
     ...settings,
-    ...['--appendonly', 'yes', '--appendfsync', 'always'],
+    '--appendonly',
+    'yes',
+    '--appendfsync',
+    'always',
   ]);
   try {
     await waitForPort(server, port, signal);

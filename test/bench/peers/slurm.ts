@@ -48,10 +48,9 @@ export async function startSlurm(dir: string, signal: AbortSignal): Promise<Slur
   };
   try {
     const munge = (name: string) => join(home, 'munge', name);
-    start('munged', [
-      ...['--foreground', '--force', '--key-file', key, '--socket', munge('socket')],
-      ...['--pid-file', munge('pid'), '--log-file', munge('log'), '--seed-file', munge('seed')],
-    ]);
+    const files = ['pid', 'log', 'seed'];
+    const places = files.flatMap((kind) => [`--${kind}-file`, munge(kind)]);
+    start('munged', ['--foreground', '--force', '--key-file', key, '--socket', munge('socket'), ...places]);
     const controller = start('slurmctld', ['-D', '-f', config]);
     await waitForPort(controller, ports.controller, signal);
     start('slurmd', ['-D', '-f', config, '-N', hostname()]);
