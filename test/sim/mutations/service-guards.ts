@@ -79,9 +79,9 @@ export const serviceGuards: readonly Guard[] = [
   {
     name: 'the signature over the receipts',
     why: 'Whoever is between agent and coordinator could write receipts.',
-    file: `${service}/gateway/report-intake.ts`,
-    find: 'if (checked === undefined) {',
-    replace: 'if (checked === undefined && texts.length > 1e9) {',
+    file: `${service}/gateway/receipt-check.ts`,
+    find: 'if (!verify(Buffer.from(signature,',
+    replace: 'if (size > 1e9 && !verify(Buffer.from(signature,',
     faults: ['forgery'],
   },
   {
