@@ -42,7 +42,8 @@ describe('a request that is not right', () => {
     ['', 422, 'request.invalid'],
     ['null', 422, 'request.invalid'],
     [`"${'x'.repeat(1024 * 1024)}"`, 413, 'request.too_large'],
-    [`${'['.repeat(100_000)}${']'.repeat(100_000)}`, 422, 'job.invalid'],
+    [`${'['.repeat(100_000)}${']'.repeat(100_000)}`, 422, 'request.invalid'],
+    ['[]', 422, 'job.invalid'],
   ])('body %#', async (body, status, code) => {
     const response = await coordinator.call('POST', '/v1/jobs', { body, headers: { ...json, ...key } });
     expect([response.status, (await refusal(response)).code]).toEqual([status, code]);
