@@ -47,19 +47,31 @@ export async function holdsProgram(
   candidates: readonly string[],
   signal: AbortSignal,
 ): Promise<boolean> {
+  const ask = (path: string) => askFor(docker, container, path, signal);
   for (const path of candidates) {
-    try {
-      const response = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-        docker.getContainer(container).infoArchive({ path, abortSignal }),
-      );
-      response.resume();
-      return true;
-    } catch (error) {
-      const status = engineStatus(error);
-      if (status === undefined) throw error;
-      // It could not look, as with a full disk: the start itself will tell.
-      if (tellsOf(status) === 'unclear') return true;
-    }
+    const answer = await ask(path);
+    if (answer === 'present') return true;
+    // Below a file, or it could not look at all, as with a full disk: then the start itself will tell.
+    if (answer === 'unclear' && (await ask('/')) !== 'present') return true;
   }
   return false;
+}
+
+async function askFor(
+  docker: Docker,
+  container: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<'present' | 'absent' | 'unclear'> {
+  try {
+    const response = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
+      docker.getContainer(container).infoArchive({ path, abortSignal }),
+    );
+    response.resume();
+    return 'present';
+  } catch (error) {
+    const status = engineStatus(error);
+    if (status === undefined) throw error;
+    return tellsOf(status);
+  }
 }
