@@ -32,7 +32,9 @@ describe.skipIf(!hasEngine)('a job, from its file to its outputs', () => {
     await writeFile(join(rig.dir, 'scene.bin'), secret);
     const script =
       'echo "task $CAPACLOUD_TASK_INDEX of $CAPACLOUD_TASK_COUNT"; echo "a warning" >&2; ' +
-      'mkdir /out/deep; cp /in/scene.bin /out/deep/copy.bin; echo $CAPACLOUD_TASK_INDEX > /out/index.txt';
+      'mkdir /out/deep; cp /in/scene.bin /out/deep/copy.bin; echo $CAPACLOUD_TASK_INDEX > /out/index.txt; ' +
+      // An engine may note the start of a container after its end when that lasts some milliseconds.
+      'sleep 1';
     const file = await writeJobFile(
       rig,
       'job.yaml',
