@@ -85,7 +85,7 @@ export const lifecycle: Benchmark = {
         {
           name: 'R1',
           value: median(rates.map((rate, round) => rate / (limits[round] ?? Number.NaN))),
-          target: 0.2,
+          target: 0.35,
           better: 'higher',
         },
       ],
