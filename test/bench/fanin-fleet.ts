@@ -33,6 +33,7 @@ class Beater {
   #received = 0;
   #beats = 0;
   #onAck = () => {};
+  #onLost: (error: Error) => void = () => {};
   /** Nothing may be sent before the welcome. */
   isOpen = false;
 
@@ -58,7 +59,9 @@ class Beater {
       socket.on('error', reject);
       socket.on('close', (code) => {
         if (this.#socket === socket) this.isOpen = false;
-        reject(new Error(`closed with ${code}`));
+        const error = new Error(`closed with ${code}`);
+        reject(error);
+        if (this.#socket === socket) this.#onLost(error);
       });
       if (this.#identity === undefined) socket.on('open', resolve);
       socket.on('message', (data) => {
@@ -75,8 +78,9 @@ class Beater {
   }
 
   beat(): Promise<void> {
-    const acked = new Promise<void>((resolve) => {
+    const acked = new Promise<void>((resolve, reject) => {
       this.#onAck = resolve;
+      this.#onLost = reject;
     });
     this.#sent += 1;
     this.#beats += 1;
@@ -111,7 +115,8 @@ setInterval(() => {
   if (isMeasuring) return;
   for (let i = slice; i < beaters.length; i += idleSlices) {
     const beater = beaters[i];
-    if (beater?.isOpen === true) void beater.beat();
+    // The coordinator is killed at times.
+    if (beater?.isOpen === true) beater.beat().catch(() => undefined);
   }
 }, idleBeatMs / idleSlices);
 

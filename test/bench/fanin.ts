@@ -31,8 +31,10 @@ export const fanin: Benchmark = {
       return started;
     };
     const reconnects: number[] = [];
+    const reconnectCpuUs: number[] = [];
     const ours: HeartbeatCost[] = [];
     const bare: HeartbeatCost[] = [];
+    let bareConnectMs = Number.NaN;
     try {
       const bareServer = fork(fileURLToPath(new URL('bare-server.ts', import.meta.url)), [], {
         execArgv: ['--conditions=@capacloud/source'],
@@ -40,7 +42,7 @@ export const fanin: Benchmark = {
       stops.push(() => bareServer.kill('SIGKILL'));
       const [{ port }] = (await once(bareServer, 'message', { signal })) as [{ readonly port: number }];
       const bareFleet = child('fanin-fleet.ts', ['bare', `${agents}`]);
-      const bareConnect = await ask(bareFleet, { type: 'connect', url: `http://127.0.0.1:${port}` }, signal);
+      bareConnectMs = await ask(bareFleet, { type: 'connect', url: `http://127.0.0.1:${port}` }, signal);
       const coordinator = await createBenchCoordinator(dir, signal);
       stops.push(() => coordinator.process.kill());
       const fleet = child('fanin-fleet.ts', ['agents', `${agents}`]);
@@ -49,7 +51,9 @@ export const fanin: Benchmark = {
       for (let round = 1; round <= rounds; round++) {
         await coordinator.process.kill();
         await coordinator.start();
+        const before = await cpuMsOf(coordinator.process.pid);
         reconnects.push(await ask(fleet, { type: 'connect', url: coordinator.url }, signal));
+        reconnectCpuUs.push(((await cpuMsOf(coordinator.process.pid)) - before) * (1000 / agents));
         bare.push(await measureHeartbeats(bareServer.pid, bareFleet, agents, signal));
         ours.push(await measureHeartbeats(coordinator.process.pid, fleet, agents, signal));
         const [a, b] = [ours.at(-1), bare.at(-1)];
@@ -57,7 +61,6 @@ export const fanin: Benchmark = {
           `round ${round}: back in ${((reconnects.at(-1) ?? 0) / 1000).toFixed(1)} s; heartbeat ${a?.cpuUs.toFixed(1)} µs, bare ${b?.cpuUs.toFixed(1)}`,
         );
       }
-      log(`bare sockets connected in ${(bareConnect / 1000).toFixed(1)} s`);
     } finally {
       for (const stop of stops.reverse()) await stop();
     }
@@ -72,7 +75,9 @@ export const fanin: Benchmark = {
         { name: 'bare ws memory', value: of(bare, 'residentBytes') / 2 ** 20, unit: 'MiB' },
         { name: 'coordinator CPU', value: of(ours, 'cpuUs'), unit: 'µs/heartbeat' },
         { name: 'bare ws CPU', value: of(bare, 'cpuUs'), unit: 'µs/heartbeat' },
+        { name: 'coordinator CPU', value: median(reconnectCpuUs), unit: 'µs/reconnect' },
         { name: 'reconnect of all', value: median(reconnects) / 1000, unit: 's' },
+        { name: 'bare ws, connect of all', value: bareConnectMs / 1000, unit: 's' },
       ],
       ratios: [
         { name: 'R5, memory', value: over('residentBytes'), target: 2, better: 'lower' },
