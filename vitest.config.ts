@@ -3,6 +3,11 @@ import { defineConfig } from 'vitest/config';
 
 // Tests read the sources, not the build, so that a stale dist can never pass.
 const conditions = ['@capacloud/source', 'node', 'import', 'module', 'default'];
+/** Whole coordinators and simulated worlds without a Docker engine: files run side by side. */
+const loopbackTests = [
+  'test/{replay,fuzz,sim}/**/*.test.ts',
+  'test/e2e/{backup,gateway,gateway-abuse,session-resumption}.test.ts',
+];
 const resolve = { conditions };
 const ssr = { resolve: { conditions, externalConditions: conditions } };
 
@@ -42,9 +47,20 @@ export default defineConfig({
         resolve,
         ssr,
         test: {
+          name: 'loopback',
+          include: loopbackTests,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
           name: 'real',
-          include: ['test/{e2e,chaos,replay,fuzz,sim}/**/*.test.ts'],
-          // Real engines, sockets and processes on a small machine: one file at a time.
+          include: ['test/{e2e,chaos}/**/*.test.ts'],
+          exclude: loopbackTests,
+          // Real engines and processes that are killed, on a small machine: one file at a time.
           fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 300_000,

@@ -41,7 +41,7 @@ do {
   const env = { ...process.env, CAPACLOUD_FUZZ_SEED: String(seed), CAPACLOUD_FUZZ_EFFORT: String(effort) };
   const { exitCode, output, durationMs } = await runCommand(
     'vitest',
-    ['run', '--project', 'real', '--testTimeout=3600000', ...files],
+    ['run', '--project', 'loopback', '--testTimeout=3600000', ...files],
     { cwd: root, output: 'capture', env },
     interruption.signal,
   );

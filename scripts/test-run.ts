@@ -54,24 +54,34 @@ async function runCheckSteps(
   return { totals, compiles };
 }
 
+/** Those that need no Docker engine first: they run side by side. */
 async function runRealTests(run: TestRun, reportDir: string): Promise<Totals> {
+  let totals = await runProject('loopback', run, reportDir, process.env);
+  if (run.signal.aborted) return totals;
   const problems = await installTestPackages(run);
   const found = await findEngine(run);
   const failed = problems + (found === undefined ? 1 : 0);
-  if (failed > 0 && run.strict) return { ...noTests, failed };
+  if (failed > 0 && run.strict) return addTotals(totals, { ...noTests, failed });
   try {
     const env =
       found === undefined ? process.env : { ...process.env, CAPACLOUD_DOCKER_SOCKET: found.socketPath };
-    let totals = noTests;
-    for (const project of run.withPackaging ? ['real', 'packaging'] : ['real']) {
-      const [command, ...args] = vitestCommand(project, reportDir, run.filters);
-      const result = await runCommand(command, args, { cwd: run.root, env, output: 'inherit' }, run.signal);
-      totals = addTotals(totals, readTotals(join(reportDir, `${project}.json`), result.exitCode));
-    }
+    for (const project of run.withPackaging ? ['real', 'packaging'] : ['real'])
+      totals = addTotals(totals, await runProject(project, run, reportDir, env));
     return totals;
   } finally {
     await found?.stop();
   }
+}
+
+async function runProject(
+  project: string,
+  { root, filters, signal }: TestRun,
+  reportDir: string,
+  env: NodeJS.ProcessEnv,
+): Promise<Totals> {
+  const [command, ...args] = vitestCommand(project, reportDir, filters);
+  const { exitCode } = await runCommand(command, args, { cwd: root, env, output: 'inherit' }, signal);
+  return readTotals(join(reportDir, `${project}.json`), exitCode);
 }
 
 /** Number of problems; each has been told. */

@@ -22,7 +22,7 @@ export async function holds<T>(
     interruptAfterTimeLimit: 300_000,
   });
   if (!outcome.failed) return;
-  const replay = `CAPACLOUD_FUZZ_SEED=${seed} CAPACLOUD_FUZZ_EFFORT=${effort} vitest run --project real test/fuzz`;
+  const replay = `CAPACLOUD_FUZZ_SEED=${seed} CAPACLOUD_FUZZ_EFFORT=${effort} vitest run --project loopback test/fuzz`;
   const shown = fc.stringify(outcome.counterexample?.[0]).slice(0, 4000);
   throw new Error(`after ${outcome.numRuns} inputs: ${shown}\nsee it again: ${replay}`, {
     cause: outcome.errorInstance,
