@@ -1,9 +1,8 @@
 import { beforeAll, describe, it } from 'vitest';
 import { buildPackages } from '../../scripts/build-packages.ts';
-import { restartEngine } from './cases/engine.ts';
 import { freezeAgent } from './cases/freeze.ts';
 import { twinAgents } from './cases/twins.ts';
-import { canRunEngine, tryCase } from './try-case.ts';
+import { tryCase } from './try-case.ts';
 
 const dockerSocket = process.env['CAPACLOUD_DOCKER_SOCKET'];
 const twice = { liveJobs: 1, durationMs: 0, minStrikes: 2, maxStrikes: 2 };
@@ -25,13 +24,6 @@ describe.concurrent('a network that is hurt for a moment', () => {
     'lets one key be one node, whoever else holds it',
     async ({ expect }) => {
       expect(await tryCase(twinAgents, twice, dockerSocket)).toEqual([]);
-    },
-  );
-
-  it.skipIf(!canRunEngine)(
-    'tries again what an engine took along when it was restarted',
-    async ({ expect }) => {
-      expect(await tryCase(restartEngine, twice)).toEqual([]);
     },
   );
 });
