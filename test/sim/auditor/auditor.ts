@@ -1,5 +1,12 @@
 import { ClientBook } from './client-book.ts';
-import { type AttemptEnded, type Entry, parseEntry, type RulesEntry, type Ruleset } from './entry.ts';
+import {
+  type AttemptEnded,
+  type Entry,
+  parseEntry,
+  parseFrame,
+  type RulesEntry,
+  type Ruleset,
+} from './entry.ts';
 import { LimboWatch } from './limbo-watch.ts';
 import { LineHashes } from './line-hashes.ts';
 import { MoneyBook } from './money-book.ts';
@@ -9,9 +16,11 @@ import { check, fail } from './observation.ts';
 import { checkReceipt } from './receipt-rules.ts';
 import { RunBook } from './run-book.ts';
 import { SpeechBook } from './speech-book.ts';
+import { StopWatch } from './stop-watch.ts';
 import { compareTables } from './table-rules.ts';
 import { TaskBook } from './task-book.ts';
-import { isEnd } from './task-facts.ts';
+import { isActive, isEnd, type JobFacts } from './task-facts.ts';
+import { TrustBook } from './trust-book.ts';
 
 const sweepMs = 1000;
 
@@ -29,6 +38,8 @@ export class Auditor {
   readonly #clients: ClientBook;
   readonly #runs: RunBook;
   readonly #limbo: LimboWatch;
+  readonly #stops = new StopWatch();
+  readonly #trust = new TrustBook();
   readonly #uploads = new Set<string>();
   /** Attempts whose program is known to have failed, and those known to have succeeded. */
   readonly #ran = new Map<string, boolean>();
@@ -44,7 +55,7 @@ export class Auditor {
     this.#tasks = new TaskBook(this.#money, this.#nodes);
     this.#speech = new SpeechBook(this.#tasks, this.#nodes);
     this.#clients = new ClientBook(this.#tasks);
-    this.#runs = new RunBook(this.#tasks, this.#nodes, terms);
+    this.#runs = new RunBook(this.#tasks, this.#nodes, this.#trust, terms);
     this.#limbo = new LimboWatch(this.#tasks, this.#nodes, terms);
   }
 
@@ -61,14 +72,15 @@ export class Auditor {
         return this.#lines.compare(seen.first, seen.lines);
       case 'said':
         if (seen.to === 'client') this.#clients.tell(seen.frame, this.#lines.size);
-        else this.#speech.say(seen.node, seen.session, seen.frame, this.#ruleset().leaseMs);
+        else this.#say(seen);
         return;
       case 'heard':
-        return this.#speech.hear(seen.node, seen.session, seen.frame, seen.genuine !== false, this.#nowMs);
+        return this.#hear(seen);
       case 'uploaded':
         this.#uploads.add(`${seen.provider} ${seen.sha256} ${seen.sizeBytes}`);
         return;
       case 'container':
+        if (seen.change === 'started') this.#trust.start(seen.task, seen.attempt, seen.node);
         return this.#runs.observe(seen);
       case 'lease':
         return this.#runs.lease(seen, this.#nowMs);
@@ -76,8 +88,11 @@ export class Auditor {
         return this.#runs.hands(seen, this.#nowMs);
       case 'ran':
         this.#ran.set(`${seen.task}/${seen.attempt}/${seen.node}`, seen.succeeded);
-        return;
+        return this.#trust.ran(seen.task, seen.attempt, seen.node, seen.succeeded);
+      case 'distrust':
+        return this.#trust.distrust(seen.node);
       case 'stopped':
+        this.#stops.stop();
         return this.#limbo.stop();
       case 'restarted':
         this.#limbo.start(this.#nowMs);
@@ -115,6 +130,19 @@ export class Auditor {
       pays: this.#money.paid.size,
       ...this.#outcomes,
     };
+  }
+
+  #say({ node, session, frame }: Extract<Observation, { kind: 'said'; to: 'agent' }>): void {
+    const parsed = parseFrame(frame);
+    this.#speech.say(node, session, parsed, this.#ruleset().leaseMs, this.#nowMs);
+    this.#stops.say(node, session, parsed);
+  }
+
+  #hear({ node, session, frame, genuine = true }: Extract<Observation, { kind: 'heard' }>): void {
+    const parsed = parseFrame(frame);
+    this.#speech.hear(node, session, parsed, genuine, this.#nowMs);
+    this.#stops.hear(node, session, parsed, this.#nowMs);
+    this.#trust.hear(node, parsed, genuine);
   }
 
   #pass(atMs: number): void {
@@ -168,10 +196,12 @@ export class Auditor {
       case 'job.submitted':
         return this.#tasks.submit(entry, at, rules, nowMs);
       case 'job.cancelled':
+        this.#expectStops(this.#tasks.jobs.get(entry.job));
         return this.#tasks.cancel(entry.job, nowMs);
       case 'task.ended':
         return this.#tasks.endWithoutAttempt(entry.task, entry.outcome, entry.reason, at, nowMs);
       case 'job.settled':
+        for (const { id } of this.#tasks.jobs.get(entry.job)?.tasks ?? []) this.#trust.forget(id);
         this.#tasks.settle(entry);
         this.#speech.forget(entry.job);
         for (const state of ['succeeded', 'failed', 'cancelled', 'expired'] as const)
@@ -181,14 +211,22 @@ export class Auditor {
         return this.#tasks.assign(entry, nowMs);
       case 'attempt.progressed':
         this.#tasks.progress(entry.task, entry.attempt, entry.stage, at, nowMs).wordAt = at;
+        if (entry.stage === 'running') this.#runs.noted(entry.task, entry.attempt, nowMs);
         return;
       case 'attempt.ended':
         return this.#end(entry, rules, nowMs);
       case 'attempt.released':
+        this.#stops.released(entry.node, entry.task, entry.attempt);
         return this.#tasks.release(entry.task, entry.attempt, entry.node);
       default:
         fail('log.shape', `an entry of no known type: ${JSON.stringify(entry)}`);
     }
+  }
+
+  /** What of it is under way is ended without its nodes. */
+  #expectStops(job: JobFacts | undefined): void {
+    for (const { id, attempt, nodes, state } of job?.tasks ?? [])
+      if (isActive(state)) this.#stops.ended(nodes.at(-1) ?? '', id, attempt, this.#nowMs);
   }
 
   #end(entry: AttemptEnded, rules: Ruleset, nowMs: number): void {
@@ -207,12 +245,15 @@ export class Auditor {
       const isFalse = entry.then.kind === 'succeeded' && truth === false;
       check(!isFalse, 'money.paid-unearned', () => `${key} is paid and its program failed`);
     }
-    if (kind === 'forgotten')
+    if (kind === 'clock') this.#stops.ended(task.nodes.at(-1) ?? '', task.id, entry.attempt, nowMs);
+    if (kind === 'forgotten') {
       check(
         this.#speech.mayHaveForgotten(task.nodes.at(-1) ?? '', task.id, entry.attempt),
         'task.state',
         () => `${key} is given up, and its node says that it holds it`,
       );
+      this.#trust.forgotten(task.nodes.at(-1) ?? '', task.id, entry.attempt);
+    }
     this.#ran.delete(`${key}/${task.nodes.at(-1) ?? ''}`);
   }
 }

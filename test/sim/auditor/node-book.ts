@@ -36,6 +36,8 @@ export interface NodeFacts {
   leaseUntilMs: number;
   /** True time at which any frame of it was last read. */
   heardMs: number;
+  /** Its agent knows since `sinceMs` at the latest what was wanted of it at `ofMs`. */
+  knows: { readonly ofMs: number; readonly sinceMs: number } | undefined;
 }
 
 /** Nodes, and what each has been given. */
@@ -58,6 +60,7 @@ export class NodeBook {
       wordAt: at,
       leaseUntilMs: 0,
       heardMs: nowMs,
+      knows: undefined,
     });
   }
 

@@ -76,7 +76,16 @@ export type Observation =
       readonly untilMs: number;
     }
   /** Whether the instance can act on its containers: its agent runs, is not frozen, and its Docker answers. True at first. */
-  | { readonly kind: 'hands'; readonly node: string; readonly instance: number; readonly free: boolean }
+  /** `reborn`: it can act from now on because its agent begins a new life, and so has done nothing before it looked. */
+  | {
+      readonly kind: 'hands';
+      readonly node: string;
+      readonly instance: number;
+      readonly free: boolean;
+      readonly reborn?: true;
+    }
+  /** From now on this node may say what is not so: it lies, has a twin, or its memory is of an earlier time. */
+  | { readonly kind: 'distrust'; readonly node: string }
   /** How the program of an attempt really ended. */
   | {
       readonly kind: 'ran';
@@ -114,6 +123,8 @@ export interface TableDump {
 export interface AuditTerms {
   /** A container may outlive its lease or its run clock by this much while its agent can act on it. */
   readonly overrunMs: number;
+  /** As much where nothing is known to hinder its agent. */
+  readonly promptMs: number;
   /** A due end may take the running coordinator this much longer: a tick, the disk, a clock that was set back. */
   readonly slackMs: number;
   /** Clients repeat a submission until it is answered, so every job of the log has been told to somebody in the end. */
@@ -145,18 +156,23 @@ export type Rule =
   | 'task.retry'
   | 'task.clock'
   | 'task.limbo'
+  | 'task.forgotten'
   | 'job.state'
   | 'job.unclaimed'
   | 'job.key'
   | 'receipt.source'
+  | 'receipt.untrue'
   | 'said.assignment'
   | 'said.welcome'
   | 'said.stop'
+  | 'said.no-stop'
   | 'said.acknowledgement'
   | 'said.client'
   | 'run.unassigned'
   | 'run.twice'
+  | 'run.again'
   | 'run.device'
+  | 'run.room'
   | 'run.lease'
   | 'run.unwanted'
   | 'lease.too-long'

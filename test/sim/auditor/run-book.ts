@@ -1,7 +1,9 @@
+import type { JobTerms } from './entry.ts';
 import type { NodeBook } from './node-book.ts';
 import type { AuditTerms, Observation } from './observation.ts';
 import { check, fail } from './observation.ts';
 import type { TaskBook } from './task-book.ts';
+import type { TrustBook } from './trust-book.ts';
 
 type Container = Extract<Observation, { kind: 'container' }>;
 
@@ -16,6 +18,9 @@ interface Running {
   readonly graceMs: number;
   /** True time at which it was first seen that the log does not want it any more. */
   unwantedMs: number | undefined;
+  /** True time at which the log first knew that it runs: its agent has noted since when. */
+  notedMs: number | undefined;
+  readonly resources: JobTerms['resources'] | undefined;
 }
 
 /** An agent lists its containers at least this often. */
@@ -31,19 +36,23 @@ interface Machine {
   readonly leases: Map<string, number>;
   isFree: boolean;
   freeSinceMs: number;
+  /** Its agent began a new life then. */
+  isReborn: boolean;
 }
 
 /** What containers really do, whatever the log says of it. */
 export class RunBook {
   readonly #tasks: TaskBook;
   readonly #nodes: NodeBook;
+  readonly #trust: TrustBook;
   readonly #terms: AuditTerms;
   readonly #machines = new Map<string, Machine>();
   readonly #byTask = new Map<string, Set<Running>>();
 
-  constructor(tasks: TaskBook, nodes: NodeBook, terms: AuditTerms) {
+  constructor(tasks: TaskBook, nodes: NodeBook, trust: TrustBook, terms: AuditTerms) {
     this.#tasks = tasks;
     this.#nodes = nodes;
+    this.#trust = trust;
     this.#terms = terms;
   }
 
@@ -72,10 +81,19 @@ export class RunBook {
     this.#machine(node, instance).leases.set(`${task}/${attempt}`, untilMs);
   }
 
-  hands({ node, instance, free }: Extract<Observation, { kind: 'hands' }>, nowMs: number): void {
+  hands({ node, instance, free, reborn }: Extract<Observation, { kind: 'hands' }>, nowMs: number): void {
     const machine = this.#machine(node, instance);
-    if (free && !machine.isFree) machine.freeSinceMs = nowMs;
+    if (free && !machine.isFree) {
+      machine.freeSinceMs = nowMs;
+      machine.isReborn = reborn === true;
+    }
     machine.isFree = free;
+  }
+
+  /** The log knows that it runs. */
+  noted(task: string, attempt: number, nowMs: number): void {
+    for (const running of this.#byTask.get(task) ?? [])
+      if (running.attempt === attempt) running.notedMs ??= nowMs;
   }
 
   #start(machine: Machine, { task, attempt, node, devices, atMs }: Container): void {
@@ -95,14 +113,49 @@ export class RunBook {
     const terms = 'job' in facts ? facts.job.terms : undefined;
     const graceMs = terms?.stopGraceMs ?? 0;
     const limitMs = (terms?.runTimeoutMs ?? 0) + graceMs;
-    const unwantedMs = undefined;
-    const running: Running = { task, attempt, machine, devices, sinceMs: atMs, limitMs, graceMs, unwantedMs };
+    const running: Running = {
+      task,
+      attempt,
+      machine,
+      devices,
+      sinceMs: atMs,
+      limitMs,
+      graceMs,
+      unwantedMs: undefined,
+      notedMs: undefined,
+      resources: terms?.resources,
+    };
+    if (this.#trust.trusts(node)) this.#checkRoom(machine, running);
     const untilMs = this.#leaseOf(running) ?? Number.POSITIVE_INFINITY;
-    const isLate = atMs > Math.max(untilMs, machine.freeSinceMs) + this.#terms.overrunMs;
-    check(!isLate, 'run.lease', () => `${what} starts ${atMs - untilMs} ms after the lease of the node`);
+    const { overrunMs, promptMs } = this.#terms;
+    // What was on its way when it was held up still happens; a new life looks at its lease first.
+    const lastMs = machine.isReborn ? untilMs + promptMs : Math.max(untilMs, machine.freeSinceMs) + overrunMs;
+    check(
+      atMs <= lastMs,
+      'run.lease',
+      () => `${what} starts ${atMs - untilMs} ms after the lease of the node`,
+    );
     machine.running.set(`${task}/${attempt}`, running);
     const ofTask = this.#byTask.get(task) ?? new Set<Running>();
     this.#byTask.set(task, ofTask.add(running));
+  }
+
+  /** Together they never use more than the owner offers. */
+  #checkRoom({ name, node, running }: Machine, added: Running): void {
+    const offer = this.#nodes.all.get(node)?.offer;
+    if (offer === undefined) return;
+    let [slots, cpuMilli, memoryBytes] = [0, 0, 0];
+    for (const { resources } of [...running.values(), added]) {
+      slots += 1;
+      cpuMilli += resources?.cpuMilli ?? 0;
+      memoryBytes += resources?.memoryBytes ?? 0;
+    }
+    check(
+      slots <= offer.slots && cpuMilli <= offer.cpuMilli && memoryBytes <= offer.memoryBytes,
+      'run.room',
+      () =>
+        `${added.task}/${added.attempt} makes ${slots} containers on ${name}, more than there is room for`,
+    );
   }
 
   /**
@@ -163,7 +216,31 @@ export class RunBook {
           () => `${what} has run ${ranMs} of ${running.limitMs} ms`,
         );
       }
+      for (const running of machine.running.values()) this.#checkPrompt(machine, running, nowMs);
     }
+  }
+
+  /** What an agent does of itself once it can: it does not need the coordinator to come and mend it. */
+  #checkPrompt(machine: Machine, running: Running, nowMs: number): void {
+    const { freeSinceMs, name, node } = machine;
+    const { attempt, graceMs, limitMs, notedMs, sinceMs, task, unwantedMs } = running;
+    const allowedMs = this.#terms.promptMs + graceMs;
+    if (nowMs - freeSinceMs <= allowedMs) return;
+    const isTrusted = this.#trust.trusts(node);
+    const knows = this.#nodes.all.get(node)?.knows;
+    if (isTrusted && knows !== undefined && unwantedMs !== undefined && unwantedMs <= knows.ofMs)
+      check(
+        nowMs <= knows.sinceMs + allowedMs,
+        'run.unwanted',
+        () => `${task}/${attempt} on ${name} runs, and its agent knows that it is not wanted`,
+      );
+    // Where it was away from before the note of it, it cannot know.
+    const fromMs = freeSinceMs <= sinceMs ? sinceMs : isTrusted ? notedMs : undefined;
+    check(
+      fromMs === undefined || nowMs - fromMs <= limitMs + this.#terms.promptMs,
+      'run.clock',
+      () => `${task}/${attempt} on ${name} runs on after its ${limitMs} ms`,
+    );
   }
 
   checkNoneLeft(): void {
@@ -176,7 +253,15 @@ export class RunBook {
     const name = `${node}#${instance}`;
     let machine = this.#machines.get(name);
     if (machine === undefined) {
-      machine = { node, name, running: new Map(), leases: new Map(), isFree: true, freeSinceMs: 0 };
+      machine = {
+        node,
+        name,
+        running: new Map(),
+        leases: new Map(),
+        isFree: true,
+        freeSinceMs: 0,
+        isReborn: false,
+      };
       this.#machines.set(name, machine);
     }
     return machine;

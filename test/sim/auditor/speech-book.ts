@@ -31,6 +31,7 @@ interface SessionFacts {
   readonly reports: Report[];
   readonly heartbeats: Map<number, number>;
   helloMs: number | undefined;
+  welcomeMs: number | undefined;
   ackedHeartbeat: number;
   ackedReport: number;
 }
@@ -84,7 +85,13 @@ export class SpeechBook {
       const held = frame['attempts'] as readonly Ref[] | undefined;
       this.#hellos.set(node, [held ?? [], ...(this.#hellos.get(node) ?? [])].slice(0, keptHellos));
     }
-    if (frame['type'] === 'heartbeat') facts.heartbeats.set(Number(frame['n']), nowMs);
+    if (frame['type'] === 'heartbeat') {
+      facts.heartbeats.set(Number(frame['n']), nowMs);
+      // Its first one shows that it was welcomed, and so knows what is wanted.
+      if (known !== undefined && facts.welcomeMs !== undefined)
+        known.knows = { ofMs: facts.welcomeMs, sinceMs: nowMs };
+      facts.welcomeMs = undefined;
+    }
     if (frame['type'] !== 'report' || !Array.isArray(frame['items'])) return;
     for (const item of frame['items'] as readonly Item[]) this.#hearItem(node, facts, item, genuine);
   }
@@ -137,13 +144,14 @@ export class SpeechBook {
     this.#nonces.delete(job);
   }
 
-  say(node: string, session: string, value: unknown, leaseMs: number): void {
+  say(node: string, session: string, value: unknown, leaseMs: number, nowMs: number): void {
     const frame = parseFrame(value);
     if (frame === undefined) return;
     const facts = this.#session(node, session);
     switch (frame['type']) {
       case 'welcome':
         this.#sayWelcome(node, session, facts, frame);
+        facts.welcomeMs = nowMs;
         break;
       case 'assign':
         for (const each of frame['assignments'] as readonly (Ref & { readonly nonce: string })[])
@@ -259,6 +267,7 @@ export class SpeechBook {
         reports: [],
         heartbeats: new Map(),
         helloMs: undefined,
+        welcomeMs: undefined,
         ackedHeartbeat: 0,
         ackedReport: 0,
       };

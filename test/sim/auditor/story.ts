@@ -1,6 +1,6 @@
 import type { AuditTerms, Observation } from './observation.ts';
 
-export const terms: AuditTerms = { overrunMs: 5_000, slackMs: 10_000, clientsPersist: true };
+export const terms: AuditTerms = { overrunMs: 5_000, promptMs: 2_000, slackMs: 10_000, clientsPersist: true };
 export const epochMs = 1_000_000;
 
 export const ruleset = {

@@ -36,7 +36,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/job/task-states.ts`,
     find: "return isActive(state) && canMove(state, stage) ? 'move' : 'illegal';",
     replace: "return isActive(state) ? 'move' : 'illegal';",
-    faults: ['agent-restore'],
+    faults: ['lies'],
   },
   {
     name: 'meter by our own clock as well',

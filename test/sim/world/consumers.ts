@@ -3,7 +3,8 @@ import { kernel } from '../kernel/kernel.ts';
 import { Link } from '../kernel/network.ts';
 import { Prng } from '../kernel/prng.ts';
 import { type HttpAnswer, servers } from '../kernel/servers.ts';
-import type { JobPlan, Plan } from './plan.ts';
+import type { JobPlan } from './job-plans.ts';
+import type { Plan } from './plan.ts';
 import type { Watch } from './watch.ts';
 
 /** A client waits this long before it asks again, and twice as long each time up to the limit. */
@@ -55,14 +56,21 @@ export class Consumers {
     const answer = await this.#ask(`account:${account}`, 'POST', '/v1/jobs', key, job.file);
     const { id } = answer as { readonly id?: string };
     if (id !== undefined && job.cancelAfterMs !== undefined)
-      return void kernel().schedule(job.cancelAfterMs, this.#actor, `cancel ${index}`, () => {
-        void this.#ask(`account:${account}`, 'POST', `/v1/jobs/${id}/cancel`, undefined, undefined).then(
-          () => {
-            this.#open -= 1;
-          },
-        );
-      });
+      await this.#cancel(account, id, job.cancelAfterMs);
+    if (id !== undefined && job.cancelAgainAfterMs !== undefined)
+      await this.#cancel(account, id, job.cancelAgainAfterMs);
     this.#open -= 1;
+  }
+
+  async #cancel(account: string, job: string, afterMs: number): Promise<void> {
+    await this.#pause(afterMs, `cancel ${job}`);
+    await this.#ask(`account:${account}`, 'POST', `/v1/jobs/${job}/cancel`, undefined, undefined);
+  }
+
+  #pause(forMs: number, kind: string): Promise<void> {
+    return new Promise((resolve) => {
+      kernel().schedule(forMs, this.#actor, kind, resolve);
+    });
   }
 
   /** Asks again until there is an answer that stands. A lost answer is asked for anew, sometimes twice at once. */
@@ -94,9 +102,7 @@ export class Consumers {
       const [answer] = await Promise.all(asked).catch(() => []);
       if (answer !== undefined && answer.status < 500 && answer.status !== 429)
         return this.#read(answer, path);
-      await new Promise<void>((resolve) => {
-        kernel().schedule(pauseMs, this.#actor, 'asks again', resolve);
-      });
+      await this.#pause(pauseMs, 'asks again');
     }
   }
 

@@ -226,6 +226,7 @@ export class Faults {
     kernel().schedule(random.exponential(20_000), kernel().nature, `restore ${machine.plan.name}`, () => {
       if (this.#isHealed) return;
       this.#targets.watch.fault('agent with an old journal', machine.plan.name);
+      this.#targets.watch.observe({ kind: 'distrust', node: machine.node });
       machine.actor?.end('killed');
       putBack();
     });

@@ -57,7 +57,16 @@ export class LyingJournal implements Journal {
   outbox(afterId: number, limit: number): readonly ReportItem[] {
     return this.#kept
       .outbox(afterId, limit)
-      .map((item) => (item.kind === 'finished' ? this.#bend(item) : item));
+      .map((item) => (item.kind === 'finished' ? this.#bend(item) : this.#setBack(item)));
+  }
+
+  /** A stage that is long over, in place of the present one. */
+  #setBack(item: Extract<ReportItem, { kind: 'progress' }>): ReportItem {
+    const { task, attempt, stage } = item;
+    const random = new Prng(hashText(`${task} ${attempt} ${stage}`, kernel().seed), 'stage');
+    if (stage === 'pulling' || !random.chance(this.#rate)) return item;
+    this.#watch.fault('stage that is over');
+    return { ...item, stage: 'pulling' };
   }
 
   /** The same lie about an attempt each time it is told. */

@@ -53,6 +53,7 @@ export class Machine {
   #bootedAtMs: number;
   #boots = 1;
   #lives = 0;
+  #bornAtMs = 0;
   #actor: Actor | undefined;
   #lease: Lease | undefined;
   #journal: Journal | undefined;
@@ -112,6 +113,7 @@ export class Machine {
 
   start(): void {
     this.#lives += 1;
+    this.#bornAtMs = kernel().nowMs;
     this.#lease = undefined;
     const life = this.#lives;
     const actor = new Actor(
@@ -172,7 +174,8 @@ export class Machine {
     const free = this.actor !== undefined && !isFrozen && isWell;
     if (free !== this.#told.free) {
       this.#told.free = free;
-      this.#watch.observe({ kind: 'hands', node, instance, free });
+      const isBorn = free && this.#bornAtMs === kernel().nowMs;
+      this.#watch.observe({ kind: 'hands', node, instance, free, ...(isBorn ? { reborn: true } : {}) });
     }
     const until = this.actor === undefined ? undefined : this.#lease?.untilMs;
     if (until === undefined || until === this.#told.until) return;

@@ -1,5 +1,6 @@
 import type { Offer } from '@capacloud/protocol/resources';
 import { Prng } from '../kernel/prng.ts';
+import { type JobPlan, jobsOf, stubbornJobs, withWishes } from './job-plans.ts';
 import type { MachinePlan } from './machine.ts';
 
 export const faultKinds = [
@@ -30,14 +31,6 @@ export const faultKinds = [
   'twins',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
-
-export interface JobPlan {
-  readonly atMs: number;
-  readonly consumer: number;
-  /** The job file. */
-  readonly file: Readonly<Record<string, unknown>>;
-  readonly cancelAfterMs?: number;
-}
 
 /** All that a seed decides, as data: shrinking takes parts of it away. */
 export interface Plan {
@@ -74,7 +67,10 @@ export function planOf(seed: number): Plan {
     machines,
     consumers,
     grantsNano: grantsOf(new Prng(seed, 'grants'), consumers),
-    jobs: withWishes(new Prng(seed, 'wishes'), jobsOf(new Prng(seed, 'jobs'), consumers, activeMs)),
+    jobs: [
+      ...withWishes(new Prng(seed, 'wishes'), jobsOf(new Prng(seed, 'jobs'), consumers, activeMs)),
+      ...stubbornJobs(new Prng(seed, 'stubborn'), consumers, activeMs),
+    ],
     snapshotEvents: random.pick([50, 200, 1000, 100_000]),
     leaseMs: random.pick([12_000, 20_000, 30_000]),
   };
@@ -123,20 +119,6 @@ function grantsOf(random: Prng, consumers: number): readonly string[] {
   });
 }
 
-/** A ceiling that some nodes are above, and programs that want to be root. */
-function withWishes(random: Prng, jobs: readonly JobPlan[]): readonly JobPlan[] {
-  return jobs.map((job) => {
-    const ceiling = random.chance(0.15) ? random.pick(['0.0002', '0.0006']) : undefined;
-    const isRoot = random.chance(0.1);
-    const file = {
-      ...job.file,
-      ...(ceiling === undefined ? {} : { price: { max_per_hour: ceiling, currency: 'CAPA' } }),
-      ...(isRoot ? { user: '0' } : {}),
-    };
-    return { ...job, file };
-  });
-}
-
 function offerOf(random: Prng, n: number): Offer {
   const devices = random.chance(0.4) ? 1 + random.below(4) : 0;
   const slots = 1 + random.below(6);
@@ -159,52 +141,6 @@ function offerOf(random: Prng, n: number): Offer {
       memoryGibHourNano: `${random.below(500)}`,
       diskGibHourNano: '0',
       deviceHourNano: `${random.below(100)}0000`,
-    },
-  };
-}
-
-function jobsOf(random: Prng, consumers: number, activeMs: number): readonly JobPlan[] {
-  const count = 2 + random.below(14);
-  return Array.from({ length: count }, () => {
-    const cancelAfterMs = Math.floor(random.exponential(15_000));
-    return {
-      atMs: Math.floor(random.between(0, activeMs * 0.9)),
-      consumer: random.below(consumers),
-      file: jobFileOf(random),
-      ...(random.chance(0.15) ? { cancelAfterMs } : {}),
-    };
-  });
-}
-
-function jobFileOf(random: Prng): JobPlan['file'] {
-  const isImpossible = random.chance(0.05);
-  const gpus = random.chance(0.15) ? 1 + random.below(2) : 0;
-  const retryOn = ['error', 'timeout', 'oom'].filter(() => random.chance(0.7));
-  return {
-    version: '1',
-    image: random.chance(0.04) ? 'missing' : 'busybox:1',
-    command: ['work'],
-    ...(random.chance(0.12) ? { user: '0:0' } : {}),
-    env: {
-      RUN_MS: `${Math.floor(random.exponential(random.pick([200, 3000, 12_000])))}`,
-      FAILS: random.chance(0.5) ? '0' : `${random.next().toFixed(2)}`,
-    },
-    replicas: random.chance(0.3) ? 1 : 1 + random.below(40),
-    resources: {
-      cpu: isImpossible ? 500 : random.pick([0.25, 1, 1, 2]),
-      memory: random.pick(['256Mi', '1Gi', '2Gi']),
-      disk: '1Gi',
-      ...(gpus === 0 ? {} : { gpu: { count: gpus } }),
-    },
-    ...(random.chance(0.5) ? { outputs: [{ path: '/out' }] } : {}),
-    timeout: `${2 + random.below(40)}s`,
-    queue_timeout: `${10 + random.below(80)}s`,
-    stop_grace_period: `${1 + random.below(5)}s`,
-    retry: {
-      max_attempts: 1 + random.below(4),
-      ...(retryOn.length === 0 ? {} : { on: retryOn }),
-      backoff: { initial: '1s', max: `${1 + random.below(8)}s` },
-      provider_lost: random.below(6),
     },
   };
 }

@@ -48,7 +48,8 @@ export class SimulatedRuntime implements Runtime {
     const { image } = assignment;
     const totalBytes = 10_000_000;
     await this.#call('pull', 30, signal, () => onProgress({ doneBytes: totalBytes / 3, totalBytes }));
-    const pulled = await this.#call('pull', 200, signal, () => image !== 'missing');
+    const meanMs = image === 'large' ? 10_000 : 200;
+    const pulled = await this.#call('pull', meanMs, signal, () => image !== 'missing');
     if (pulled) return { ok: true, value: { image: `sha256:${image}` } };
     return { ok: false, refusal: { reason: 'image_not_found', message: 'There is no such image.' } };
   }

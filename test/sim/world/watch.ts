@@ -12,17 +12,6 @@ export class Watch {
 
   /** What the auditor throws ends the run. */
   observe(observation: Observation): void {
-    if (
-      process.env.DEBUG &&
-      JSON.stringify(observation, (_, v) => (typeof v === 'bigint' ? String(v) : v)).includes(
-        process.env.DEBUG,
-      )
-    )
-      kernel().trace.note(
-        kernel().nowMs,
-        'OBS',
-        JSON.stringify(observation, (_, v) => (typeof v === 'bigint' ? String(v) : v)).slice(0, 3000),
-      );
     try {
       this.#tell(observation);
     } catch (error) {

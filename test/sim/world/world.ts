@@ -87,7 +87,12 @@ class World {
   constructor(plan: Plan, kernel: Kernel) {
     this.#plan = plan;
     this.#kernel = kernel;
-    this.#auditor = new Auditor({ overrunMs: 15_000, slackMs: 20_000, clientsPersist: true });
+    this.#auditor = new Auditor({
+      overrunMs: 15_000,
+      promptMs: 5_000,
+      slackMs: 20_000,
+      clientsPersist: true,
+    });
     this.#watch = new Watch((observation: Observation) => this.#auditor.observe(observation));
     this.#network = new Network(new Prng(plan.seed, 'network'));
     this.#network.forge = (text) => {
@@ -139,6 +144,8 @@ class World {
       else kernel.current.afterEvent();
     };
     this.#coordinator.start();
+    for (const { node } of this.#machines.filter((machine) => this.#isDoubtful(machine)))
+      this.#watch.observe({ kind: 'distrust', node });
     for (const machine of this.#machines) machine.start();
     this.#consumers.start();
     this.#faults.start();
@@ -172,6 +179,10 @@ class World {
       summary: this.#auditor.summary(),
       trace: kernel.trace.lines(),
     };
+  }
+
+  #isDoubtful({ node, plan }: Machine): boolean {
+    return plan.lies > 0 || this.#machines.filter((other) => other.node === node).length > 1;
   }
 
   #isOver(): boolean {

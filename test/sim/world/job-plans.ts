@@ -1,0 +1,116 @@
+import type { Prng } from '../kernel/prng.ts';
+
+export interface JobPlan {
+  readonly atMs: number;
+  readonly consumer: number;
+  /** The job file. */
+  readonly file: Readonly<Record<string, unknown>>;
+  readonly cancelAfterMs?: number;
+  /** A consumer that does not wait for what it was told: it cancels so long after its cancel again. */
+  readonly cancelAgainAfterMs?: number;
+}
+
+/** A ceiling that some nodes are above, and programs that want to be root. */
+export function withWishes(random: Prng, jobs: readonly JobPlan[]): readonly JobPlan[] {
+  return jobs.map((job) => {
+    const ceiling = random.chance(0.15) ? random.pick(['0.0002', '0.0006']) : undefined;
+    const isRoot = random.chance(0.1);
+    const file = {
+      ...job.file,
+      ...(ceiling === undefined ? {} : { price: { max_per_hour: ceiling, currency: 'CAPA' } }),
+      ...(isRoot ? { user: '0' } : {}),
+    };
+    return { ...job, file };
+  });
+}
+
+export function jobsOf(random: Prng, consumers: number, activeMs: number): readonly JobPlan[] {
+  const count = 2 + random.below(14);
+  return Array.from({ length: count }, () => {
+    const cancelAfterMs = Math.floor(random.exponential(15_000));
+    return {
+      atMs: Math.floor(random.between(0, activeMs * 0.9)),
+      consumer: random.below(consumers),
+      file: jobFileOf(random),
+      ...(random.chance(0.15) ? { cancelAfterMs } : {}),
+    };
+  });
+}
+
+function jobFileOf(random: Prng): JobPlan['file'] {
+  const isImpossible = random.chance(0.05);
+  const gpus = random.chance(0.15) ? 1 + random.below(2) : 0;
+  const retryOn = ['error', 'timeout', 'oom'].filter(() => random.chance(0.7));
+  return {
+    version: '1',
+    image: random.chance(0.04) ? 'missing' : 'busybox:1',
+    command: ['work'],
+    ...(random.chance(0.12) ? { user: '0:0' } : {}),
+    env: {
+      RUN_MS: `${Math.floor(random.exponential(random.pick([200, 3000, 12_000])))}`,
+      FAILS: random.chance(0.5) ? '0' : `${random.next().toFixed(2)}`,
+    },
+    replicas: random.chance(0.3) ? 1 : 1 + random.below(40),
+    resources: {
+      cpu: isImpossible ? 500 : random.pick([0.25, 1, 1, 2]),
+      memory: random.pick(['256Mi', '1Gi', '2Gi']),
+      disk: '1Gi',
+      ...(gpus === 0 ? {} : { gpu: { count: gpus } }),
+    },
+    ...(random.chance(0.5) ? { outputs: [{ path: '/out' }] } : {}),
+    timeout: `${2 + random.below(40)}s`,
+    queue_timeout: `${10 + random.below(80)}s`,
+    stop_grace_period: `${1 + random.below(5)}s`,
+    retry: {
+      max_attempts: 1 + random.below(4),
+      ...(retryOn.length === 0 ? {} : { on: retryOn }),
+      backoff: { initial: '1s', max: `${1 + random.below(8)}s` },
+      provider_lost: random.below(6),
+    },
+  };
+}
+
+/**
+ * Jobs of some seeds whose programs run far beyond their time or for long, hear no TERM, come with images that take
+ * their time, and whose consumers cancel, and cancel again.
+ */
+export function stubbornJobs(random: Prng, consumers: number, activeMs: number): readonly JobPlan[] {
+  if (!random.chance(0.3)) return [];
+  return Array.from({ length: 1 + random.below(4) }, () => {
+    const isOverrun = random.chance(0.5);
+    const cancelAfterMs = Math.floor(random.exponential(15_000));
+    return {
+      atMs: Math.floor(random.between(0, activeMs * 0.8)),
+      consumer: random.below(consumers),
+      file: {
+        version: '1',
+        image: random.chance(0.4) ? 'large' : 'busybox:1',
+        command: ['work'],
+        env: {
+          RUN_MS: isOverrun ? '90000' : `${40_000 + random.below(60_000)}`,
+          FAILS: random.pick(['0', '0.3']),
+        },
+        replicas: 1 + random.below(4),
+        resources: {
+          cpu: random.pick([0.25, 1]),
+          memory: '256Mi',
+          disk: '1Gi',
+          ...(random.chance(0.25) ? { gpu: { count: 1 } } : {}),
+        },
+        ...(random.chance(0.5) ? { outputs: [{ path: '/out' }] } : {}),
+        timeout: `${isOverrun ? 2 + random.below(6) : 120 + random.below(60)}s`,
+        queue_timeout: `${20 + random.below(60)}s`,
+        stop_grace_period: `${1 + random.below(20)}s`,
+        retry: {
+          max_attempts: isOverrun ? 4 : 2,
+          on: ['error', 'timeout', 'oom'],
+          backoff: { initial: '1s', max: '2s' },
+          provider_lost: random.below(4),
+        },
+      },
+      ...(random.chance(0.5)
+        ? { cancelAfterMs, cancelAgainAfterMs: Math.floor(random.exponential(3000)) }
+        : {}),
+    };
+  });
+}
