@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, constants } from 'node:os';
 import { parseArgs } from 'node:util';
 import { checkMutations } from '../test/sim/mutations/check-mutations.ts';
 import type { SimQuestion } from '../test/sim/run/messages.ts';
@@ -51,7 +51,17 @@ if (values.help) {
 }
 
 const controller = new AbortController();
-for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => controller.abort());
+for (const name of ['SIGINT', 'SIGTERM'] as const)
+  process.once(name, () => {
+    process.exitCode = 128 + constants.signals[name];
+    controller.abort();
+  });
+// What a signal cuts short rejects wherever it is; that is no error of the simulation.
+process.on('uncaughtException', (error) => {
+  if (controller.signal.aborted) process.exit();
+  process.stderr.write(`${error.stack ?? error.message}\n`);
+  process.exit(1);
+});
 if (values.mutations) {
   const allMissed = await checkMutations({
     jobs: Math.max(1, number(values.jobs)),

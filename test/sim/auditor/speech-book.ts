@@ -177,9 +177,11 @@ export class SpeechBook {
     facts: SessionFacts,
     frame: Readonly<Record<string, unknown>>,
   ): void {
-    // It takes the place of every older session of the node.
+    // It takes the place of every session of the node but those that greeted after it.
+    const { helloMs = 0 } = facts;
     for (const [name, other] of this.#sessions)
-      if (other.node === node && name !== session) this.#sessions.delete(name);
+      if (other.node === node && name !== session && (other.helloMs ?? 0) <= helloMs)
+        this.#sessions.delete(name);
     const known = this.#nodes.all.get(node);
     const isThere = known !== undefined && ['ready', 'cordoned', 'draining', 'gone'].includes(known.status);
     check(isThere, 'said.welcome', () => `${node} is welcomed and is ${known?.status ?? 'not in the log'}`);

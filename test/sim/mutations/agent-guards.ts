@@ -34,7 +34,8 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/core/lease.ts`,
     find: 'new Lease(journal.attempts().length === 0 ? undefined : 0)',
     replace: 'new Lease(undefined)',
-    faults: ['reboot', 'partition'],
+    faults: ['reboot'],
+    stubborn: true,
   },
   {
     name: 'a lease of another boot is none',
@@ -58,7 +59,9 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/core/reconcile.ts`,
     find: '    if (!room.fits(record.assignment)) return [];\n',
     replace: '',
-    faults: ['docker-hang', 'partition'],
+    faults: ['partition'],
+    machines: 2,
+    stubborn: true,
   },
   {
     name: 'remove what nobody knows',
@@ -83,6 +86,7 @@ export const agentGuards: readonly Guard[] = [
     find: 'limitMs - (clock.bootMs() - start.atBootMs)',
     replace: 'limitMs',
     faults: ['agent-crash'],
+    stubborn: true,
   },
   {
     name: 'an engine that was lost completes nothing',
@@ -145,6 +149,6 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/attempts/admission.ts`,
     find: '  if (journal.attempt(record.key) !== undefined) return;\n',
     replace: '',
-    faults: ['vanish'],
+    faults: ['coordinator-disk-stall'],
   },
 ];

@@ -67,7 +67,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/job/job-commands.ts`,
     find: 'if (job.live === 0) return refuse(',
     replace: 'if (job.live < 0) return refuse(',
-    faults: ['cut'],
+    stubborn: true,
   },
   {
     name: 'budget of own errors',
@@ -208,6 +208,8 @@ export const coreGuards: readonly Guard[] = [
     find: '(task.avoid.includes(top.node.id) || top.node.occupied.has(task.id))',
     replace: 'task.avoid.includes(top.node.id)',
     faults: ['docker-hang'],
+    machines: 2,
+    stubborn: true,
   },
   {
     name: 'stay within the offered memory',
@@ -272,6 +274,5 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/decision.ts`,
     find: 'if (tally.live > 0 || tally.occupied > 0) continue;',
     replace: 'if (tally.live > 0) continue;',
-    faults: ['partition'],
   },
 ];

@@ -14,6 +14,8 @@ export interface Guard {
   readonly faults?: readonly FaultKind[];
   /** Machines at most. */
   readonly machines?: number;
+  /** Only jobs that overrun, take long, or are cancelled twice show it. */
+  readonly stubborn?: boolean;
 }
 
 /** The source without its guard; undefined when `find` is not there exactly once, for then the list is stale. */

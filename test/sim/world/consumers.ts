@@ -56,15 +56,14 @@ export class Consumers {
     const answer = await this.#ask(`account:${account}`, 'POST', '/v1/jobs', key, job.file);
     const { id } = answer as { readonly id?: string };
     if (id !== undefined && job.cancelAfterMs !== undefined)
-      await this.#cancel(account, id, job.cancelAfterMs);
-    if (id !== undefined && job.cancelAgainAfterMs !== undefined)
-      await this.#cancel(account, id, job.cancelAgainAfterMs);
+      await this.#cancel(account, id, job.cancelAfterMs, job.isStubborn);
     this.#open -= 1;
   }
 
-  async #cancel(account: string, job: string, afterMs: number): Promise<void> {
+  async #cancel(account: string, job: string, afterMs: number, isImpatient = false): Promise<void> {
     await this.#pause(afterMs, `cancel ${job}`);
-    await this.#ask(`account:${account}`, 'POST', `/v1/jobs/${job}/cancel`, undefined, undefined);
+    const path = `/v1/jobs/${job}/cancel`;
+    await this.#ask(`account:${account}`, 'POST', path, undefined, undefined, isImpatient);
   }
 
   #pause(forMs: number, kind: string): Promise<void> {
@@ -80,6 +79,7 @@ export class Consumers {
     path: string,
     key: string | undefined,
     body: unknown,
+    isImpatient = false,
   ): Promise<unknown> {
     for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(longestPauseMs, 2 * pauseMs)) {
       const once = () =>
@@ -97,7 +97,7 @@ export class Consumers {
           AbortSignal.timeout(answerMs),
         );
       const asked = [once()];
-      if (key !== undefined && this.#actor.random.chance(0.1)) asked.push(once());
+      if (key !== undefined ? this.#actor.random.chance(0.1) : isImpatient) asked.push(once());
       // Refused, cut, or too late: it may have been done all the same.
       const [answer] = await Promise.all(asked).catch(() => []);
       if (answer !== undefined && answer.status < 500 && answer.status !== 429)

@@ -12,6 +12,7 @@ import { Actor } from '../kernel/actor.ts';
 import { kernel } from '../kernel/kernel.ts';
 import { Prng } from '../kernel/prng.ts';
 import { servers } from '../kernel/servers.ts';
+import { isInjected } from './injected.ts';
 import { createRoutes } from './routes.ts';
 import { silentLogger } from './silent-logger.ts';
 import { dumpTables, readLines } from './tables.ts';
@@ -103,6 +104,8 @@ export class CoordinatorHost {
     const { now } = clock;
     const onFatal = (error: Error) => {
       if (!actor.alive) return;
+      // It ends rather than go on in doubt, but for nothing less than what was done to it.
+      if (!isInjected(error)) return kernel().fail(error);
       this.#watch.fault('coordinator gave up', error.message);
       actor.end(`fatal: ${error.message}`);
     };

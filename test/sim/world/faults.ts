@@ -99,14 +99,18 @@ export class Faults {
         const link = random.pick(links);
         const directions = random.pick<readonly Direction[]>([['up'], ['down'], ['up', 'down']]);
         watch.fault('partition', `${link.name} ${directions.join(' and ')}`);
-        for (const direction of directions)
-          this.#while(
-            random.exponential(10_000),
-            () => link.block(direction),
-            () => link.heal(direction),
-          );
+        for (const direction of directions) this.#cutOff(link, random.exponential(10_000), [direction]);
       },
     };
+  }
+
+  #cutOff(link: Link, forMs: number, directions: readonly Direction[] = ['up', 'down']): void {
+    for (const direction of directions)
+      this.#while(
+        forMs,
+        () => link.block(direction),
+        () => link.heal(direction),
+      );
   }
 
   #coordinatorStrokes(): Partial<Record<FaultKind, (random: Prng) => void>> {
@@ -182,7 +186,10 @@ export class Faults {
       reboot: (random) => {
         const machine = random.pick(machines);
         watch.fault('machine loses power', machine.plan.name);
-        machine.reboot(random.exponential(15_000));
+        const offMs = random.exponential(15_000);
+        machine.reboot(offMs);
+        // The network of a machine may come up long after the machine.
+        if (random.chance(0.4)) this.#cutOff(machine.link, offMs + random.exponential(20_000));
       },
     };
   }

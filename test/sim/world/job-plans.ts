@@ -6,8 +6,8 @@ export interface JobPlan {
   /** The job file. */
   readonly file: Readonly<Record<string, unknown>>;
   readonly cancelAfterMs?: number;
-  /** A consumer that does not wait for what it was told: it cancels so long after its cancel again. */
-  readonly cancelAgainAfterMs?: number;
+  /** It is hard on nodes, and its consumer is impatient: it cancels twice at once. */
+  readonly isStubborn?: true;
 }
 
 /** A ceiling that some nodes are above, and programs that want to be root. */
@@ -72,7 +72,7 @@ function jobFileOf(random: Prng): JobPlan['file'] {
 
 /**
  * Jobs of some seeds whose programs run far beyond their time or for long, hear no TERM, come with images that take
- * their time, and whose consumers cancel, and cancel again.
+ * their time, and whose consumers cancel twice at once.
  */
 export function stubbornJobs(random: Prng, consumers: number, activeMs: number): readonly JobPlan[] {
   if (!random.chance(0.3)) return [];
@@ -89,18 +89,19 @@ export function stubbornJobs(random: Prng, consumers: number, activeMs: number):
         env: {
           RUN_MS: isOverrun ? '90000' : `${40_000 + random.below(60_000)}`,
           FAILS: random.pick(['0', '0.3']),
+          ...(random.chance(0.5) ? { DEAF: '1' } : {}),
         },
-        replicas: 1 + random.below(4),
+        replicas: 1 + random.below(6),
         resources: {
-          cpu: random.pick([0.25, 1]),
-          memory: '256Mi',
+          cpu: random.pick([0.25, 1, 2]),
+          memory: random.pick(['256Mi', '2Gi']),
           disk: '1Gi',
-          ...(random.chance(0.25) ? { gpu: { count: 1 } } : {}),
+          ...(random.chance(0.4) ? { gpu: { count: 1 } } : {}),
         },
         ...(random.chance(0.5) ? { outputs: [{ path: '/out' }] } : {}),
-        timeout: `${isOverrun ? 2 + random.below(6) : 120 + random.below(60)}s`,
+        timeout: `${isOverrun ? 2 + random.below(30) : 120 + random.below(60)}s`,
         queue_timeout: `${20 + random.below(60)}s`,
-        stop_grace_period: `${1 + random.below(20)}s`,
+        stop_grace_period: `${1 + random.below(random.pick([4, 20]))}s`,
         retry: {
           max_attempts: isOverrun ? 4 : 2,
           on: ['error', 'timeout', 'oom'],
@@ -108,9 +109,8 @@ export function stubbornJobs(random: Prng, consumers: number, activeMs: number):
           provider_lost: random.below(4),
         },
       },
-      ...(random.chance(0.5)
-        ? { cancelAfterMs, cancelAgainAfterMs: Math.floor(random.exponential(3000)) }
-        : {}),
+      isStubborn: true,
+      ...(random.chance(0.5) ? { cancelAfterMs } : {}),
     };
   });
 }

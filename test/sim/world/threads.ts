@@ -5,6 +5,7 @@ import { serveWrites } from '@capacloud/coordinator/store/writer-service';
 import { type Delegation, delegationDomain, delegationTypes } from '@capacloud/protocol/delegation';
 import { disk } from '../kernel/disk.ts';
 import { kernel } from '../kernel/kernel.ts';
+import type { Prng } from '../kernel/prng.ts';
 import { defineThread, type ThreadOwner, type ThreadPort } from '../kernel/threads.ts';
 import { isSigned, SimulatedKey } from '../substitutes/crypto.ts';
 import { verifyTypedData } from '../substitutes/ethers.ts';
@@ -14,6 +15,8 @@ import type { Watch } from './watch.ts';
 export interface DiskFaults {
   /** Of a write: it takes seconds. */
   stall: number;
+  /** True time of its last very long one. */
+  longAtMs: number;
 }
 
 /** The threads of the coordinator, with the disk under the writer. */
@@ -53,7 +56,7 @@ function writerThread(owner: ThreadOwner, path: string, watch: Watch, faults: Di
       const random = actor.random;
       const isStalled = faults.stall > 0 && random.chance(faults.stall);
       if (isStalled) watch.fault('disk stalled');
-      const takesMs = isStalled ? random.between(100, 4000) : random.between(0.1, 1.5);
+      const takesMs = isStalled ? stallMs(random, faults) : random.between(0.1, 1.5);
       // One write after another, as a thread does.
       freeAtMs = Math.max(freeAtMs, kernel().nowMs) + takesMs;
       const request = message as WriteRequest | 'close';
@@ -64,6 +67,15 @@ function writerThread(owner: ThreadOwner, path: string, watch: Watch, faults: Di
     },
     end: () => {},
   };
+}
+
+/** Now and then for longer than the coordinator waits before it says again what was not answered. */
+function stallMs(random: Prng, faults: DiskFaults): number {
+  const { nowMs } = kernel();
+  const isLong = random.chance(0.25) && nowMs > faults.longAtMs + 40_000;
+  if (!isLong) return random.between(100, 4000);
+  faults.longAtMs = nowMs;
+  return random.between(10_000, 13_000);
 }
 
 /** Told at the moment of the commit, before anything can rest on it. */

@@ -106,7 +106,7 @@ class World {
         heard: (channel, text) => this.#heard(channel, text),
       }),
     );
-    const diskFaults: DiskFaults = { stall: 0 };
+    const diskFaults: DiskFaults = { stall: 0, longAtMs: Number.NEGATIVE_INFINITY };
     defineThreads(this.#watch, diskFaults);
     this.#coordinator = new CoordinatorHost(this.#watch, rulesetOf(plan), plan.snapshotEvents);
     this.#machines = plan.machines.map((machine, index) => {
