@@ -173,7 +173,13 @@ const bad: readonly (readonly [Rule, string, () => Story])[] = [
   [
     'money.paid-unearned',
     'a lie is paid',
-    () => new Story().run().tell({ kind: 'ran', task, attempt: 1, node, succeeded: false }).receipt().end(),
+    () =>
+      new Story()
+        .run()
+        .tell({ kind: 'distrust', node })
+        .tell({ kind: 'ran', task, attempt: 1, node, succeeded: false })
+        .receipt()
+        .end(),
   ],
   ['task.number', 'a task is paid twice', () => new Story().run().receipt().end().end()],
   [
@@ -527,7 +533,7 @@ const bad: readonly (readonly [Rule, string, () => Story])[] = [
     () => {
       const story = new Story().open().submit({ runTimeoutMs: 1e6 }).assign().container('started');
       story.report('running').commit({ type: 'job.cancelled', job: job.job });
-      return story.pass(140_000);
+      return story.say({ type: 'stop', attempts: [{ task, attempt: 1 }] }).pass(140_000);
     },
   ],
   [

@@ -80,8 +80,9 @@ export class Auditor {
         this.#uploads.add(`${seen.provider} ${seen.sha256} ${seen.sizeBytes}`);
         return;
       case 'container':
+        this.#runs.observe(seen);
         if (seen.change === 'started') this.#trust.start(seen.task, seen.attempt, seen.node);
-        return this.#runs.observe(seen);
+        return;
       case 'lease':
         return this.#runs.lease(seen, this.#nowMs);
       case 'hands':
