@@ -59,8 +59,8 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/core/reconcile.ts`,
     find: '    if (!room.fits(record.assignment)) return [];\n',
     replace: '',
-    faults: ['partition'],
-    machines: 2,
+    faults: ['agent-freeze'],
+    machines: 3,
     stubborn: true,
   },
   {

@@ -43,7 +43,7 @@ export class Faults {
       delayMs: 4000 * delay,
       forge: 0.1 * forgery,
     });
-    diskFaults.stall = 0.02 * (plan.faults['coordinator-disk-stall'] ?? 0);
+    diskFaults.stall = 0.05 * (plan.faults['coordinator-disk-stall'] ?? 0);
     const strokes = this.#strokes();
     for (const [kind, strength] of Object.entries(plan.faults) as [FaultKind, number][]) {
       const stroke = strokes[kind];
@@ -170,7 +170,8 @@ export class Faults {
           () => disk().setFull(name, false),
         );
       },
-      'agent-freeze': (random) => this.#freeze(random.pick(machines).actor, random.exponential(6000)),
+      'agent-freeze': (random) =>
+        this.#freeze(random.pick(machines).actor, random.exponential(random.chance(0.25) ? 30_000 : 6000)),
       'agent-restore': (random) => this.#restore(random.pick(machines), random),
       'device-ill': (random) => {
         const machine = random.pick(machines);
