@@ -112,7 +112,8 @@ export class RunBook {
     for (const other of this.#byTask.get(task) ?? []) this.#checkTwo(other, attempt, atMs);
     const terms = 'job' in facts ? facts.job.terms : undefined;
     const graceMs = terms?.stopGraceMs ?? 0;
-    const limitMs = (terms?.runTimeoutMs ?? 0) + graceMs;
+    // Where its job is settled already, it is not wanted, which has a bound of its own.
+    const limitMs = terms === undefined ? Number.POSITIVE_INFINITY : terms.runTimeoutMs + graceMs;
     const running: Running = {
       task,
       attempt,

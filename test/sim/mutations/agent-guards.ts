@@ -60,7 +60,7 @@ export const agentGuards: readonly Guard[] = [
     find: '    if (!room.fits(record.assignment)) return [];\n',
     replace: '',
     faults: ['agent-freeze'],
-    machines: 3,
+    machines: 2,
     stubborn: true,
   },
   {

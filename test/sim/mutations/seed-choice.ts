@@ -15,16 +15,18 @@ export function seedsFor(
   first: number,
   count: number,
 ): readonly number[] {
-  const fitting: { readonly seed: number; readonly tasks: number }[] = [];
+  const fitting: { readonly seed: number; readonly tasks: number; readonly troubles: number }[] = [];
   for (let seed = first; seed < first + looks * count; seed++) {
     const plan = planOf(seed);
     if (plan.machines.length > machines) continue;
     if (stubborn && !plan.jobs.some(({ isStubborn }) => isStubborn)) continue;
     if (faults.some((fault) => (plan.faults[fault] ?? 0) < weakest)) continue;
-    fitting.push({ seed, tasks: tasksOf(plan) });
+    fitting.push({ seed, tasks: tasksOf(plan), troubles: Object.keys(plan.faults).length });
   }
-  fitting.sort((a, b) => a.tasks - b.tasks || a.seed - b.seed);
+  // What stubborn jobs show, they show best where little else goes wrong.
+  if (stubborn) fitting.sort((a, b) => a.troubles - b.troubles || a.seed - b.seed);
+  else fitting.sort((a, b) => a.tasks - b.tasks || a.seed - b.seed);
   // The very shortest have too little in them to go wrong.
-  const start = Math.min(Math.floor(fitting.length / 10), Math.max(0, fitting.length - count));
+  const start = stubborn ? 0 : Math.min(Math.floor(fitting.length / 10), Math.max(0, fitting.length - count));
   return fitting.slice(start, start + count).map(({ seed }) => seed);
 }

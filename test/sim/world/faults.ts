@@ -170,8 +170,13 @@ export class Faults {
           () => disk().setFull(name, false),
         );
       },
-      'agent-freeze': (random) =>
-        this.#freeze(random.pick(machines).actor, random.exponential(random.chance(0.25) ? 30_000 : 6000)),
+      // Now and then for so long that its node is given up while its containers run on.
+      'agent-freeze': (random) => {
+        const { leaseMs } = this.#targets.plan;
+        const shortMs = random.exponential(6000);
+        const forMs = random.chance(0.25) ? leaseMs + 4000 + shortMs : shortMs;
+        this.#freeze(random.pick(machines).actor, forMs);
+      },
       'agent-restore': (random) => this.#restore(random.pick(machines), random),
       'device-ill': (random) => {
         const machine = random.pick(machines);

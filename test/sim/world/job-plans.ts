@@ -78,6 +78,7 @@ export function stubbornJobs(random: Prng, consumers: number, activeMs: number):
   if (!random.chance(0.3)) return [];
   return Array.from({ length: 1 + random.below(4) }, () => {
     const isOverrun = random.chance(0.5);
+    const isDeaf = random.chance(0.5);
     const cancelAfterMs = Math.floor(random.exponential(15_000));
     return {
       atMs: Math.floor(random.between(0, activeMs * 0.8)),
@@ -89,9 +90,9 @@ export function stubbornJobs(random: Prng, consumers: number, activeMs: number):
         env: {
           RUN_MS: isOverrun ? '90000' : `${40_000 + random.below(60_000)}`,
           FAILS: random.pick(['0', '0.3']),
-          ...(random.chance(0.5) ? { DEAF: '1' } : {}),
+          ...(isDeaf ? { DEAF: '1' } : {}),
         },
-        replicas: 1 + random.below(6),
+        replicas: 1 + random.below(random.pick([6, 24])),
         resources: {
           cpu: random.pick([0.25, 1, 2]),
           memory: random.pick(['256Mi', '2Gi']),
@@ -101,7 +102,7 @@ export function stubbornJobs(random: Prng, consumers: number, activeMs: number):
         ...(random.chance(0.5) ? { outputs: [{ path: '/out' }] } : {}),
         timeout: `${isOverrun ? 2 + random.below(30) : 120 + random.below(60)}s`,
         queue_timeout: `${20 + random.below(60)}s`,
-        stop_grace_period: `${1 + random.below(random.pick([4, 20]))}s`,
+        stop_grace_period: `${isDeaf ? 5 + random.below(16) : 1 + random.below(5)}s`,
         retry: {
           max_attempts: isOverrun ? 4 : 2,
           on: ['error', 'timeout', 'oom'],
