@@ -59,9 +59,7 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/core/reconcile.ts`,
     find: '    if (!room.fits(record.assignment)) return [];\n',
     replace: '',
-    faults: ['agent-freeze'],
-    machines: 2,
-    stubborn: true,
+    faults: ['agent-freeze', 'agent-disk-full', 'cut'],
   },
   {
     name: 'remove what nobody knows',

@@ -207,7 +207,7 @@ export const coreGuards: readonly Guard[] = [
     file: `${core}/scheduler/candidates.ts`,
     find: '(task.avoid.includes(top.node.id) || top.node.occupied.has(task.id))',
     replace: 'task.avoid.includes(top.node.id)',
-    faults: ['docker-hang'],
+    faults: ['lies'],
     machines: 2,
     stubborn: true,
   },
