@@ -14,7 +14,8 @@ import {
   repositoryRoot,
 } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { eventsOf, readEvents, runCommand } from './network-rig.ts';
+import { runCommand } from './network-rig.ts';
+import { eventsOf, readEvents } from './public-log.ts';
 import { type Act, ScriptedAgent } from './scripted-agent.ts';
 
 const main = join(repositoryRoot, 'coordinator', 'service', 'dist', 'main.js');

@@ -5,8 +5,10 @@ import type { TaskView } from '@capacloud/protocol/views';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LocalAgent } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { eventsOf, HeartbeatWatch, type NetworkRig, openNetworkRig } from './network-rig.ts';
+import { HeartbeatWatch } from './heartbeat-watch.ts';
+import { type NetworkRig, openNetworkRig } from './network-rig.ts';
 import { OwnEngine } from './own-engine.ts';
+import { eventsOf } from './public-log.ts';
 
 const mebibyte = 2 ** 20;
 const leaseMs = 60_000;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { askStatus } from '@capacloud/agent/host/status-socket';
 import type { AgentStatus } from '@capacloud/agent/host/status-text';
 import type { Client } from '@capacloud/client/client';
-import type { Event, EventOf } from '@capacloud/core/event';
+import type { Event } from '@capacloud/core/event';
 import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import type { JobFile } from '@capacloud/protocol/job-file';
 import type { AttemptView, JobView, NodeView, TaskView } from '@capacloud/protocol/views';
@@ -21,6 +21,7 @@ import {
 } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
 import { dockerSocket, ensureBusyboxImage } from './engine-images.ts';
+import { readEvents } from './public-log.ts';
 
 const cliMain = join(repositoryRoot, 'shared', 'client', 'dist', 'cli', 'main.js');
 /** Long enough for a machine that does much else; a test that passes never waits so long. */
@@ -241,63 +242,6 @@ export function jobOf(image: string, script: string, change: JobChange = {}): ob
 
 export async function statusOf(agent: LocalAgent): Promise<AgentStatus> {
   return (await askStatus(join(agent.stateDir, 'agent.sock'))) as AgentStatus;
-}
-
-/** All entries of the public log. */
-export async function readEvents(client: Client): Promise<readonly Event[]> {
-  return (await readEntries(client)).map((entry) => JSON.parse(entry) as Event);
-}
-
-/** All entries of the public log as the canonical text that was hashed. */
-export async function readEntries(
-  client: Client,
-  size = Number.MAX_SAFE_INTEGER,
-): Promise<readonly string[]> {
-  const entries: string[] = [];
-  for (;;) {
-    const limit = Math.min(1000, size - entries.length);
-    if (limit === 0) return entries;
-    const page = await client.call('listLogEntries', { query: { from: entries.length, limit } });
-    entries.push(...page.entries);
-    if (entries.length >= page.size) return entries;
-  }
-}
-
-export function eventsOf<T extends Event['type']>(events: readonly Event[], type: T): readonly EventOf<T>[] {
-  return events.filter((event): event is EventOf<T> => event.type === type);
-}
-
-/** Watches from outside how long an agent went without a heartbeat that the coordinator had acknowledged. */
-export class HeartbeatWatch {
-  readonly #agent: LocalAgent;
-  readonly #leaseMs: number;
-  readonly #stop = new AbortController();
-  readonly #running: Promise<void>;
-  samples = 0;
-  /** The lease counts from when the newest acknowledged heartbeat was sent. */
-  longestSilenceMs = 0;
-
-  constructor(agent: LocalAgent, leaseMs: number) {
-    this.#agent = agent;
-    this.#leaseMs = leaseMs;
-    this.#running = this.#run();
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort();
-    await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      const { leaseLeftMs } = await statusOf(this.#agent);
-      if (leaseLeftMs !== undefined) {
-        this.samples += 1;
-        this.longestSilenceMs = Math.max(this.longestSilenceMs, this.#leaseMs - leaseLeftMs);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
-  }
 }
 
 /** Writes a job file into the rig's folder and gives its path. */

@@ -6,7 +6,8 @@ import { taskIdOf } from '@capacloud/protocol/ids';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { repositoryRoot } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { eventsOf, type NetworkRig, openNetworkRig, runCommand, statusOf, untilTold } from './network-rig.ts';
+import { type NetworkRig, openNetworkRig, runCommand, statusOf, untilTold } from './network-rig.ts';
+import { eventsOf } from './public-log.ts';
 
 const hasEngine = process.env['CAPACLOUD_DOCKER_SOCKET'] !== undefined;
 const coordinatorMain = join(repositoryRoot, 'coordinator', 'service', 'dist', 'main.js');

@@ -5,7 +5,8 @@ import type { JobId } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { eventsOf, jobOf, type NetworkRig, openNetworkRig, untilTold, writeJobFile } from './network-rig.ts';
+import { jobOf, type NetworkRig, openNetworkRig, untilTold, writeJobFile } from './network-rig.ts';
+import { eventsOf } from './public-log.ts';
 
 const hasEngine = process.env['CAPACLOUD_DOCKER_SOCKET'] !== undefined;
 let rig: NetworkRig;

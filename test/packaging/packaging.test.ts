@@ -9,7 +9,8 @@ import { buildPackages } from '../../scripts/build-packages.ts';
 import { buildServiceImage } from '../../scripts/images/service-image.ts';
 import { repositoryRoot, waitForNodes } from '../../scripts/network/local-network.ts';
 import { ensureBusyboxImage } from '../e2e/engine-images.ts';
-import { jobOf, readEntries, runCommand } from '../e2e/network-rig.ts';
+import { jobOf, runCommand } from '../e2e/network-rig.ts';
+import { readEntries } from '../e2e/public-log.ts';
 import { ComposeProject, canBuildImages, findCompose, type Service } from './compose-project.ts';
 
 const socketPath = process.env['CAPACLOUD_DOCKER_SOCKET'];

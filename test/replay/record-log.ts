@@ -6,7 +6,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readEntries } from '../e2e/network-rig.ts';
+import { readEntries } from '../e2e/public-log.ts';
 import { liveEventfully } from './eventful-life.ts';
 import { replayEntries } from './replay-entries.ts';
 

@@ -8,7 +8,8 @@ import { canonicalJson } from '@capacloud/protocol/canonical';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { repositoryRoot } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { readEntries, runCommand } from '../e2e/network-rig.ts';
+import { runCommand } from '../e2e/network-rig.ts';
+import { readEntries } from '../e2e/public-log.ts';
 import { type EventfulLife, eventTypes, liveEventfully, parseEntries } from './eventful-life.ts';
 import { replayEntries } from './replay-entries.ts';
 

@@ -17,5 +17,5 @@ it('takes a program for missing only when the engine could look for it', () => {
 
 it('looks where execvp would', () => {
   expect(programCandidates('sh', ['PATH=/a:/b'], '')).toEqual(['/a/sh', '/b/sh']);
-  expect(programCandidates('./run', [], '/work')).toEqual(['/work/run']);
+  expect(programCandidates('./run', [], '/srv/job')).toEqual(['/srv/job/run']);
 });
