@@ -51,7 +51,7 @@ export async function holdsProgram(
   for (const path of candidates) {
     const answer = await ask(path);
     if (answer === 'present') return true;
-    // Below a file, or it could not look at all, as with a full disk: then the start itself will tell.
+    // A path below a file, or an engine that cannot look at all, as with a full disk: then the start itself will tell.
     if (answer === 'unclear' && (await ask('/')) !== 'present') return true;
   }
   return false;

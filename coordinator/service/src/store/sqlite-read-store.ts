@@ -237,8 +237,8 @@ function privateReads(one: One, jobNum: JobNum): Part<'getJobSpec' | 'getReceipt
     },
     async getReceipt(task: TaskId, attempt: number) {
       const job = jobNum(jobIdOf(task)) ?? -1;
-      const key = [job, taskIndexOf(task), attempt];
-      const row = one<StoredReceipt>(selectReceipt, ...key, ...key);
+      const key = [job, taskIndexOf(task)];
+      const row = one<StoredReceipt>(selectReceipt, ...key, ...key, attempt, attempt);
       return row && { hash: receiptHash(row.receipt), signed: signedReceipt(row) };
     },
     async getNodeSession(node: NodeId) {

@@ -21,13 +21,13 @@ export function endedAttempts(columns: string): string {
     UNION ALL SELECT ${columns} FROM ended e JOIN attempts a ON a.event = e.previous AND a.task = e.task`;
 }
 
-/** Parameters: job number and index of the task, attempt, then all three again. */
+/** Parameters: job number and index of the task, twice, then the attempt, twice. */
 export const selectReceipt = `WITH RECURSIVE ended AS (
     ${endedAttempts('a.event, a.task, a.attempt, a.previous')})
   SELECT r.receipt, r.position, r.size, r.path, r.signature, d.delegation, d.signature AS delegation_signature
   FROM receipts r JOIN delegations d ON d.digest = r.delegation
-  WHERE r.event = coalesce((SELECT event FROM ended WHERE attempt = ? AND event IN (SELECT event FROM receipts)),
-    (SELECT event FROM late_receipts WHERE job = ? AND task = ? AND attempt = ?))`;
+  WHERE r.event = coalesce((SELECT event FROM late_receipts WHERE job = ? AND task = ? AND attempt = ?),
+    (SELECT event FROM ended WHERE attempt = ?))`;
 
 export function receiptHash(receipt: string): Sha256Hex {
   return hash('sha256', receipt, 'hex') as Sha256Hex;
