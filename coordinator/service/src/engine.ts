@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import type { Event } from '@capacloud/core/event';
 import { encodeHex } from '@capacloud/protocol/bytes';
 import { canonicalJson } from '@capacloud/protocol/canonical';
@@ -11,6 +10,7 @@ import { type Replayed, replay } from './log/replay.ts';
 import { SnapshotFiles } from './log/snapshot-files.ts';
 import { Snapshotter } from './log/snapshotter.ts';
 import { startTicker } from './log/ticker.ts';
+import { nativeSha256 } from './native-sha256.ts';
 import type { LogPort } from './ports/log.ts';
 import type { Transparency } from './ports/transparency.ts';
 import { DataError } from './store/data-error.ts';
@@ -71,8 +71,7 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
     size: log.size(),
   });
   if (fault !== undefined) throw new DataError('log.damaged', fault);
-  const rootHexAt = (size: number) =>
-    encodeHex(rootAt(size, readSubtree, (bytes) => hash('sha256', bytes, 'buffer')));
+  const rootHexAt = (size: number) => encodeHex(rootAt(size, readSubtree, nativeSha256));
   const files = new SnapshotFiles(config.dataDir);
   const replayed = await bringBack(store, files, rootHexAt, parts.signal);
   logger.info({ size: replayed.size, snapshot: replayed.from }, 'the log is open');

@@ -3,6 +3,7 @@ import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { leafHash, nodeHash } from '@capacloud/protocol/merkle';
 import { inclusionProof, rootAt } from '@capacloud/protocol/merkle-proofs';
 import { receiptBatchMessage } from '@capacloud/protocol/receipt';
+import { nativeSha256 } from '../native-sha256.ts';
 
 /** The receipts of one report frame, under their one signature. */
 export interface SignedReceipts {
@@ -70,14 +71,14 @@ function checkFrame(
   verify: VerifyEd25519,
 ): string {
   const hashes = receipts.map((receipt) => hash('sha256', receipt, 'latin1'));
-  const levels = completeSubtrees(hashes.map((each) => leafHash(Buffer.from(each, 'latin1'), sha256)));
+  const levels = completeSubtrees(hashes.map((each) => leafHash(Buffer.from(each, 'latin1'), nativeSha256)));
   const read = (level: number, index: number): Uint8Array => {
     const found = levels[level]?.[index];
     if (found === undefined) throw new RangeError(`the batch has no subtree ${index} at level ${level}`);
     return found;
   };
   const size = receipts.length;
-  const message = receiptBatchMessage(rootAt(size, read, sha256));
+  const message = receiptBatchMessage(rootAt(size, read, nativeSha256));
   if (!verify(Buffer.from(signature, 'base64'), message, Buffer.from(key, 'hex'))) return '\n';
   return `${hashes
     .map((each, index) => hex(Buffer.from(each, 'latin1')) + pathOf(index, size, read))
@@ -85,12 +86,7 @@ function checkFrame(
 }
 
 function pathOf(index: number, size: number, read: (level: number, index: number) => Uint8Array): string {
-  return inclusionProof(index, size, read, sha256).map(hex).join('');
-}
-
-/** Asked for a buffer, Node makes an ArrayBuffer for each digest; this copies it into the pool instead. */
-function sha256(bytes: Uint8Array): Uint8Array {
-  return Buffer.from(hash('sha256', bytes, 'latin1'), 'latin1');
+  return inclusionProof(index, size, read, nativeSha256).map(hex).join('');
 }
 
 function hex(bytes: Uint8Array): string {
@@ -104,7 +100,7 @@ function completeSubtrees(leaves: readonly Uint8Array[]): readonly (readonly Uin
   while (below.length > 1) {
     const level: Uint8Array[] = [];
     for (let i = 1; i < below.length; i += 2)
-      level.push(nodeHash(below[i - 1] as Uint8Array, below[i] as Uint8Array, sha256));
+      level.push(nodeHash(below[i - 1] as Uint8Array, below[i] as Uint8Array, nativeSha256));
     levels.push(level);
     below = level;
   }

@@ -1,9 +1,9 @@
 import { encodeUtf8, equalBytes } from '@capacloud/protocol/bytes';
 import { leafHash } from '@capacloud/protocol/merkle';
 import type Database from 'better-sqlite3';
+import { nativeSha256 } from '../native-sha256.ts';
 import type { LogEntry } from '../ports/log.ts';
 import { DataError } from './data-error.ts';
-import { nativeSha256 } from './group-writer.ts';
 
 /** Reads entries, each checked against its leaf hash. */
 export class LogReader {

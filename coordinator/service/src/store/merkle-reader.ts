@@ -2,8 +2,8 @@ import { encodeHex } from '@capacloud/protocol/bytes';
 import { nodeHash } from '@capacloud/protocol/merkle';
 import type { FrontierState } from '@capacloud/protocol/merkle-frontier';
 import type Database from 'better-sqlite3';
+import { nativeSha256 } from '../native-sha256.ts';
 import { DataError } from './data-error.ts';
-import { nativeSha256 } from './group-writer.ts';
 
 const storedLevels = 8;
 

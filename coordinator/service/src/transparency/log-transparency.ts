@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { encodeHex, equalBytes } from '@capacloud/protocol/bytes';
 import { openCheckpoint, signCheckpoint } from '@capacloud/protocol/checkpoint';
 import {
@@ -9,6 +8,7 @@ import {
 } from '@capacloud/protocol/merkle-proofs';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { encodeVerifierKey, type NoteSigner } from '@capacloud/protocol/signed-note';
+import { nativeSha256 } from '../native-sha256.ts';
 import type { CheckpointStore } from '../ports/checkpoint-store.ts';
 import type { LogPort } from '../ports/log.ts';
 import type { Transparency } from '../ports/transparency.ts';
@@ -23,8 +23,6 @@ export interface TransparencyParts {
   readonly now: () => number;
 }
 
-const sha256 = (bytes: Uint8Array): Uint8Array => hash('sha256', bytes, 'buffer');
-
 export function createTransparency(parts: TransparencyParts): Transparency {
   const { origin, signer, log, readSubtree, checkpoints } = parts;
   const outside = (what: string) => refuse('request.invalid', `${what} The log has ${log.size()} entries.`);
@@ -34,7 +32,7 @@ export function createTransparency(parts: TransparencyParts): Transparency {
       const size = log.size();
       const latest = checkpoints.latest();
       if (latest?.size === size) return latest.note;
-      const note = signCheckpoint({ origin, size, root: rootAt(size, readSubtree, sha256) }, [signer]);
+      const note = signCheckpoint({ origin, size, root: rootAt(size, readSubtree, nativeSha256) }, [signer]);
       // A head that was shown must survive: after a crash the log may not be shorter than what somebody saw.
       await checkpoints.save(size, note, parts.now());
       return note;
@@ -46,13 +44,13 @@ export function createTransparency(parts: TransparencyParts): Transparency {
         index,
         size,
         leaf: encodeHex(readSubtree(0, index)),
-        path: inclusionProof(index, size, readSubtree, sha256).map(encodeHex),
-        root: encodeHex(rootAt(size, readSubtree, sha256)),
+        path: inclusionProof(index, size, readSubtree, nativeSha256).map(encodeHex),
+        root: encodeHex(rootAt(size, readSubtree, nativeSha256)),
       });
     },
     async consistency(from, to) {
       if (to > log.size() || from > to) return outside(`A proof goes from a smaller size to a larger one.`);
-      return accept({ from, to, path: consistencyProof(from, to, readSubtree, sha256).map(encodeHex) });
+      return accept({ from, to, path: consistencyProof(from, to, readSubtree, nativeSha256).map(encodeHex) });
     },
     async entries(from, limit) {
       const size = log.size();
@@ -76,7 +74,7 @@ export function faultOfLatestCheckpoint(
   const { size, root } = opened.checkpoint;
   if (size > parts.size)
     return `The log has ${parts.size} entries, but a checkpoint of ${size} was given out.`;
-  if (!equalBytes(rootAt(size, parts.readSubtree, sha256), root))
+  if (!equalBytes(rootAt(size, parts.readSubtree, nativeSha256), root))
     return `The first ${size} entries are not those of the checkpoint that was given out.`;
   return undefined;
 }
