@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Client, createClient } from '@capacloud/client/client';
+import { createNodeExchange } from '@capacloud/client/node-exchange';
 import type { AccountId, JobId } from '@capacloud/protocol/ids';
 import {
   createCoordinator,
@@ -111,8 +112,9 @@ class HonestClients {
   readonly #clients: readonly Client[];
 
   constructor(baseUrl: string, apiKey: string) {
+    // Each over connections of its own, and as cheap as can be: they share a process, and what it does is no wait for an answer.
     this.#clients = Array.from({ length: restClients + followers }, () =>
-      createClient({ baseUrl, apiKey, maxTries: 1 }),
+      createClient({ baseUrl, apiKey, maxTries: 1, exchange: createNodeExchange() }),
     );
   }
 

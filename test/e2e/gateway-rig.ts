@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createGateway, type Gateway } from '@capacloud/coordinator/gateway/gateway';
 import type { GatewayLimits } from '@capacloud/coordinator/gateway/gateway-limits';
+import { JobSpecs } from '@capacloud/coordinator/job-specs';
 import { CommandSequencer } from '@capacloud/coordinator/log/command-sequencer';
 import type { ArtifactRow } from '@capacloud/coordinator/ports/artifact-index';
 import type { LogGroup, LogPort } from '@capacloud/coordinator/ports/log';
@@ -114,13 +115,13 @@ export async function startGatewayRig(options: GatewayRigOptions = {}): Promise<
   if (options.keeps !== false) sequencer.onCommitted((group) => void events.push(...group));
   const gateway = createGateway({
     sequencer,
-    store: {
+    specs: new JobSpecs({
       getJobSpec: (job) => {
         const spec = specs.get(job);
         return Promise.resolve(spec === undefined ? undefined : { spec, salt: '' });
       },
-      getNodeSession: (node) => Promise.resolve(sessions.get(node)),
-    },
+    }),
+    store: { getNodeSession: (node) => Promise.resolve(sessions.get(node)) },
     artifacts: {
       get: (sha256) => Promise.resolve(artifacts.get(sha256)),
       listRefs: (sha256, account) => {

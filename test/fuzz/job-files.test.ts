@@ -6,6 +6,7 @@ import { CommandError } from '@capacloud/client/cli/command-error';
 import { readJobDocument } from '@capacloud/client/cli/job-document';
 import { priceOf, termsOf } from '@capacloud/coordinator/api/job-terms';
 import { AssignmentWriter } from '@capacloud/coordinator/gateway/assignment-writer';
+import { JobSpecs } from '@capacloud/coordinator/job-specs';
 import { defaultRuleset } from '@capacloud/core/ruleset';
 import { isErrorCode } from '@capacloud/protocol/errors';
 import { wireLimits } from '@capacloud/protocol/frames';
@@ -127,7 +128,7 @@ async function expectAssignable(spec: JobSpec): Promise<void> {
   const { specText } = termsOf(spec, price.value, 'salt');
   const store = { getJobSpec: () => Promise.resolve({ spec: specText, salt: 'salt' }) };
   const writer = new AssignmentWriter(
-    store,
+    new JobSpecs(store),
     { get: () => Promise.resolve(undefined) },
     () => defaultRuleset,
     'secret',

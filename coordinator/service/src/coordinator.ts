@@ -7,7 +7,9 @@ import { openArtifactRoom } from './artifacts/artifact-room.ts';
 import type { Config } from './config/config.ts';
 import { type Engine, openEngine } from './engine.ts';
 import { createGateway } from './gateway/gateway.ts';
+import { JobSpecs } from './job-specs.ts';
 import { ensureOperatorKey } from './operator-key.ts';
+import { pooledRandomBytes } from './random-bytes.ts';
 import { readOrCreateSecret } from './secret-files.ts';
 import { SteadyClock } from './steady-clock.ts';
 
@@ -59,8 +61,10 @@ async function compose(
   const { store, sequencer, transparency } = engine;
   const keyPath = await ensureOperatorKey(config.dataDir, sequencer, store.reads, now());
   if (keyPath !== undefined) logger.info({ path: keyPath }, 'the operator key was written');
+  const specs = new JobSpecs(store.reads);
   const gateway = createGateway({
     sequencer,
+    specs,
     store: store.reads,
     artifacts: store.artifacts,
     logger,
@@ -76,6 +80,7 @@ async function compose(
     sequencer,
     log: store.log,
     store: store.reads,
+    specs,
     index: store.artifacts,
     limits: {
       maxArtifactBytes: config.maxArtifactBytes,
@@ -91,6 +96,7 @@ async function compose(
       settings: apiSettings(config, version),
       sequencer,
       store: store.reads,
+      specs,
       artifactIndex: store.artifacts,
       artifacts: room.artifacts,
       logs: room.logs,
@@ -98,7 +104,7 @@ async function compose(
       live: gateway.activity,
       transparency,
       now,
-      randomBytes,
+      randomBytes: pooledRandomBytes,
     },
     logger,
   );

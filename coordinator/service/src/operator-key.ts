@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { sha256Hex } from '@capacloud/protocol/hash';
 import type { AccountId } from '@capacloud/protocol/ids';
+import { nativeSha256Hex } from './native-sha256.ts';
 import type { ReadStore } from './ports/read-store.ts';
 import type { Sequencer } from './ports/sequencer.ts';
 import { readOrCreateSecret } from './secret-files.ts';
@@ -31,7 +31,7 @@ export async function ensureOperatorKey(
   const path = operatorKeyPath(dataDir);
   if (!existsSync(path) && (await reads.listApiKeys(operatorAccount)).length > 0) return undefined;
   const key = readOrCreateSecret(path, () => `cck_${randomText(40)}`);
-  const hash = sha256Hex(key);
+  const hash = nativeSha256Hex(key);
   if ((await reads.getApiKey(hash)) !== undefined) return undefined;
   if (!sequencer.state.accounts.has(operatorAccount))
     await sequencer.submit({ type: 'account.open', at: now, account: operatorAccount });

@@ -38,21 +38,40 @@ const unsupportedValues: readonly { readonly pointer: string; readonly values: r
 
 const notYet = 'is not supported yet: nothing would act on it';
 
+/** The pointers as a tree, so that an input is walked once and only where one of them leads. */
+interface Branch {
+  readonly children: Map<string, Branch>;
+  isRefused: boolean;
+  values: readonly unknown[];
+}
+
+const root = newBranch();
+for (const pointer of unsupportedFields) branchAt(pointer).isRefused = true;
+for (const { pointer, values } of unsupportedValues) branchAt(pointer).values = values;
+
+function newBranch(): Branch {
+  return { children: new Map(), isRefused: false, values: [] };
+}
+
+function branchAt(pointer: string): Branch {
+  let branch = root;
+  for (const key of pointer.split('/').slice(1)) {
+    let next = branch.children.get(key);
+    if (next === undefined) branch.children.set(key, (next = newBranch()));
+    branch = next;
+  }
+  return branch;
+}
+
 /** Every use of something that nothing acts on yet: refused, never ignored. */
 export function findUnsupported(input: unknown): Problem[] {
   const problems: Problem[] = [];
-  for (const pattern of unsupportedFields)
-    visit(input, pattern.split('/').slice(1), '', (pointer) => problems.push({ pointer, message: notYet }));
-  for (const { pointer: pattern, values } of unsupportedValues) {
-    visit(input, pattern.split('/').slice(1), '', (pointer, value) => {
-      if (values.includes(value)) problems.push({ pointer, message: `${JSON.stringify(value)} ${notYet}` });
-    });
-  }
+  visit(input, root, '', problems);
   if (Array.isArray(property(property(input, 'resources'), 'gpu')))
     problems.push({ pointer: '/resources/gpu', message: `a list of alternatives ${notYet}` });
   const inputs = property(input, 'inputs');
   if (Array.isArray(inputs)) {
-    inputs.slice(0, 64).forEach((item, index) => {
+    inputs.slice(0, maxItems).forEach((item, index) => {
       const source = property(item, 'source');
       const scheme =
         typeof source === 'string' ? /^(https|s3|hf|git\+https|ipfs|data):/.exec(source)?.[1] : undefined;
@@ -63,27 +82,28 @@ export function findUnsupported(input: unknown): Problem[] {
   return problems;
 }
 
+/** Of a list, so many are looked at. */
+const maxItems = 64;
+
 function property(value: unknown, key: string): unknown {
   return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
     ? (value as Record<string, unknown>)[key]
     : undefined;
 }
 
-function visit(
-  value: unknown,
-  path: readonly string[],
-  pointer: string,
-  found: (pointer: string, value: unknown) => void,
-): void {
-  const [key, ...rest] = path;
-  if (key === undefined) {
-    if (value !== undefined) found(pointer, value);
-    return;
+function visit(value: unknown, branch: Branch, pointer: string, problems: Problem[]): void {
+  if (value === undefined) return;
+  if (branch.isRefused) problems.push({ pointer, message: notYet });
+  else if (branch.values.includes(value))
+    problems.push({ pointer, message: `${JSON.stringify(value)} ${notYet}` });
+  if (typeof value !== 'object' || value === null) return;
+  for (const [key, next] of branch.children) {
+    if (key !== '*') visit(property(value, key), next, `${pointer}/${key}`, problems);
+    else if (Array.isArray(value)) {
+      const items: readonly unknown[] = value.slice(0, maxItems);
+      items.forEach((item, index) => {
+        visit(item, next, `${pointer}/${index}`, problems);
+      });
+    }
   }
-  if (key === '*') {
-    if (Array.isArray(value))
-      value.slice(0, 64).forEach((item, index) => visit(item, rest, `${pointer}/${index}`, found));
-    return;
-  }
-  visit(property(value, key), rest, `${pointer}/${key}`, found);
 }

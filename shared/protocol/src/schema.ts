@@ -9,7 +9,7 @@ export function schemaProblems(
   schema: Validator<Record<string, TSchema>, TSchema>,
   value: unknown,
 ): readonly Problem[] {
-  const excess = findExcess(value);
+  const excess = isSmall(value) ? undefined : findExcess(value);
   if (excess !== undefined) return [excess];
   if (schema.Check(value)) return [];
   const problems = new Map<string, Problem>();
@@ -34,6 +34,29 @@ export function schemaProblems(
  * wrong with those took a second.
  */
 const maxValues = 10_000;
+
+/** What nearly every value is, found without a word about where. False for what has to be looked at in full. */
+function isSmall(value: unknown): boolean {
+  return countDown(value, 1000, 16) >= 0;
+}
+
+/** How many of the allowed values are left; negative when there are more, or deeper ones. */
+function countDown(value: unknown, allowed: number, levels: number): number {
+  if (typeof value !== 'object' || value === null) return allowed;
+  if (levels === 0) return -1;
+  let left = allowed;
+  if (Array.isArray(value)) {
+    left -= value.length;
+    for (let i = 0; i < value.length && left >= 0; i++) left = countDown(value[i], left, levels - 1);
+    return left;
+  }
+  for (const key in value) {
+    left -= 1;
+    if (left < 0) break;
+    left = countDown((value as Readonly<Record<string, unknown>>)[key], left, levels - 1);
+  }
+  return left;
+}
 
 /** Undefined when the whole value is within bounds; else where they are left. Looks no further than that. */
 function findExcess(value: unknown): Problem | undefined {

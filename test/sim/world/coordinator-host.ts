@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import { openArtifactRoom } from '@capacloud/coordinator/artifacts/artifact-room';
 import { type Engine, openEngine } from '@capacloud/coordinator/engine';
 import { createGateway } from '@capacloud/coordinator/gateway/gateway';
+import { JobSpecs } from '@capacloud/coordinator/job-specs';
 import { ensureOperatorKey } from '@capacloud/coordinator/operator-key';
 import { readOrCreateSecret } from '@capacloud/coordinator/secret-files';
 import { SteadyClock } from '@capacloud/coordinator/steady-clock';
@@ -122,8 +123,10 @@ export class CoordinatorHost {
     const { store, sequencer, transparency } = engine;
     this.#tellRestart(engine);
     await ensureOperatorKey(dataDir, sequencer, store.reads, now());
+    const specs = new JobSpecs(store.reads);
     const gateway = createGateway({
       sequencer,
+      specs,
       store: store.reads,
       artifacts: store.artifacts,
       logger,
@@ -139,6 +142,7 @@ export class CoordinatorHost {
       sequencer,
       log: store.log,
       store: store.reads,
+      specs,
       index: store.artifacts,
       limits: { maxArtifactBytes: 2 ** 26, accountBytes: 2 ** 30, totalBytes: 2 ** 34 },
       logRetentionMs: 24 * 3600_000,
@@ -151,6 +155,7 @@ export class CoordinatorHost {
       deps: {
         sequencer,
         store: store.reads,
+        specs,
         artifactIndex: store.artifacts,
         artifacts: room.artifacts,
         logs: room.logs,

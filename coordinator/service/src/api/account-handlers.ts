@@ -1,8 +1,8 @@
-import { sha256Hex } from '@capacloud/protocol/hash';
 import { type AccountId, isAccountId } from '@capacloud/protocol/ids';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
 import { parseNano } from '@capacloud/protocol/units';
 import type { AccountView } from '@capacloud/protocol/views';
+import { nativeSha256Hex } from '../native-sha256.ts';
 import type { AccountRow, SystemAccount } from '../ports/read-store.ts';
 import { type KeyCaller, reaches } from './caller.ts';
 import type { ApiDependencies } from './dependencies.ts';
@@ -63,7 +63,7 @@ export function accountHandlers(
             account,
             amountNano,
             at: call.at,
-            ref: sha256Hex(`${call.idempotent.account} ${call.idempotent.key}`),
+            ref: nativeSha256Hex(`${call.idempotent.account} ${call.idempotent.key}`),
           },
           asideOf,
         ),

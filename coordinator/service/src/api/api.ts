@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { nestsTooDeeply } from '@capacloud/protocol/json-depth';
 import { apiLimits } from '@capacloud/protocol/routes';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { accountHandlers } from './account-handlers.ts';
@@ -109,6 +110,8 @@ function acceptJson(app: FastifyInstance): void {
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     // Clients that always state a content type send no body to calls that take none.
     if (body === '') done(null, undefined);
+    else if (nestsTooDeeply(body as string))
+      done(new RefusalError({ code: 'request.invalid', message: 'The body nests too deeply.' }));
     else void parse(request, body as string, done);
   });
 }

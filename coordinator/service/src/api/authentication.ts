@@ -1,7 +1,7 @@
-import { sha256Hex } from '@capacloud/protocol/hash';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
 import type { Route } from '@capacloud/protocol/routes';
+import { nativeSha256Hex } from '../native-sha256.ts';
 import type { ApiKeyRow, ReadStore } from '../ports/read-store.ts';
 import type { SessionTokens } from '../ports/session-tokens.ts';
 import type { Caller, KeyCaller, Scope } from './caller.ts';
@@ -42,7 +42,7 @@ export class Authentication {
         : accept({ kind: 'agent', ...agent });
     }
     if (!keyPattern.test(token)) return refuse('auth.invalid', 'This is not an API key.');
-    const hash = sha256Hex(token);
+    const hash = nativeSha256Hex(token);
     const known = this.#known.get(hash) ?? (await this.#load(hash));
     if (known === undefined) return refuse('auth.invalid', 'The API key is unknown or was revoked.');
     if (known.expiresAt !== undefined && known.expiresAt <= this.#now())

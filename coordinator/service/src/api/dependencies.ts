@@ -1,3 +1,4 @@
+import type { JobSpecs } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { ArtifactStore } from '../ports/artifact-store.ts';
 import type { LiveActivity } from '../ports/live-activity.ts';
@@ -36,6 +37,7 @@ export interface ApiDependencies {
   readonly settings: ApiSettings;
   readonly sequencer: Sequencer;
   readonly store: ReadStore;
+  readonly specs: JobSpecs;
   readonly artifactIndex: ArtifactIndex;
   readonly artifacts: ArtifactStore;
   readonly logs: TaskLogs;

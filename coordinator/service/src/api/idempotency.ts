@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import type { AccountId, Sha256Hex } from '@capacloud/protocol/ids';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
 import { apiLimits } from '@capacloud/protocol/routes';
+import { nativeSha256Hex } from '../native-sha256.ts';
 import type { ReadStore } from '../ports/read-store.ts';
 import type { Aside } from '../ports/sequencer.ts';
 
@@ -39,8 +39,7 @@ export function idempotentRequest(
       `An Idempotency-Key is 1 to ${apiLimits.idempotencyKeyChars} visible ASCII characters.`,
     );
   const text = JSON.stringify([call.method, call.path, call.body]);
-  const hash = createHash('sha256').update(text).digest('hex') as Sha256Hex;
-  return accept({ account, key, hash, at: call.at });
+  return accept({ account, key, hash: nativeSha256Hex(text), at: call.at });
 }
 
 /**

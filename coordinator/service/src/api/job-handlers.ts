@@ -115,7 +115,7 @@ async function submit(
   const job = jobIdFrom(deps.randomBytes(20));
   const salt = encodeHex(deps.randomBytes(32));
   const { terms, specText } = termsOf(spec, price.value, salt);
-  const { artifactIndex, sequencer } = deps;
+  const { artifactIndex, sequencer, specs } = deps;
   const refs = [...new Set(spec.inputs.map((input) => input.sha256))].map((sha256) => ({
     sha256,
     account,
@@ -123,6 +123,8 @@ async function submit(
   }));
   // Before the job exists, so that no input is collected under it.
   for (const ref of refs) await artifactIndex.addRef(ref);
+  // At hand when the task is placed, which may be in the same commit.
+  specs.keep(job, spec, specText.length);
   const view = JSON.stringify(submittedView(job, account, spec, terms, at));
   const outcome = await sequencer.submit({ type: 'job.submit', at, job, consumer: account, terms }, () => [
     {
@@ -136,6 +138,7 @@ async function submit(
     asideOf(view),
   ]);
   if (outcome.ok) return accept(view);
+  specs.forget(job);
   for (const ref of refs) await artifactIndex.removeRef(ref);
   return outcome;
 }

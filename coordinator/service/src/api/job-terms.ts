@@ -1,9 +1,9 @@
 import type { JobTerms } from '@capacloud/core/command';
 import { canonicalJson } from '@capacloud/protocol/canonical';
-import { sha256Hex } from '@capacloud/protocol/hash';
 import type { JobSpec } from '@capacloud/protocol/job-spec';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
 import { formatNano, parseDecimalNano } from '@capacloud/protocol/units';
+import { nativeSha256Hex } from '../native-sha256.ts';
 
 const hourMs = 3_600_000n;
 const nanoPerUnit = 10n ** 9n;
@@ -60,7 +60,7 @@ export function termsOf(
 ): { readonly terms: JobTerms; readonly specText: string } {
   const specText = canonicalJson(spec);
   const terms: JobTerms = {
-    specHash: sha256Hex(salt + specText),
+    specHash: nativeSha256Hex(salt + specText),
     tasks: spec.replicas,
     resources: spec.resources,
     needsRoot: needsRoot(spec),

@@ -1,7 +1,7 @@
-import { sha256Hex } from '@capacloud/protocol/hash';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { accept, refuse } from '@capacloud/protocol/result';
 import type { ApiKeyView } from '@capacloud/protocol/views';
+import { nativeSha256Hex } from '../native-sha256.ts';
 import type { ApiKeyRow } from '../ports/read-store.ts';
 import { type Authentication, scopesOf } from './authentication.ts';
 import type { Scope } from './caller.ts';
@@ -37,7 +37,7 @@ export function keyHandlers(
         createdAt: at,
         ...(body.expires_in_s === undefined ? {} : { expiresAt: at + body.expires_in_s * 1000 }),
       };
-      await deps.sequencer.record([{ kind: 'api_key', hash: sha256Hex(secret), ...row }]);
+      await deps.sequencer.record([{ kind: 'api_key', hash: nativeSha256Hex(secret), ...row }]);
       return accept({ ...keyView(row), secret });
     },
     listKeys: async ({ caller }) => {

@@ -1,9 +1,9 @@
 import { desiredAttempts } from '@capacloud/core/node/desired';
 import type { State } from '@capacloud/core/state';
 import { type AccountId, type JobId, jobIdOf, type NodeId, type Sha256Hex } from '@capacloud/protocol/ids';
+import type { JobSpecs } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { ArtifactParty } from '../ports/artifact-store.ts';
-import type { JobSpecs } from './job-specs.ts';
 import type { OutputClaims } from './output-claims.ts';
 
 /** Who may read which artifact. */
@@ -43,8 +43,8 @@ export class ArtifactAccess {
     if (record === undefined) return false;
     const jobs = new Set(desiredAttempts(this.#state, record).map((attempt) => jobIdOf(attempt.task)));
     for (const job of jobs) {
-      const files = await this.#specs.filesOf(job);
-      if (files.inputs.has(sha256)) return true;
+      const spec = await this.#specs.get(job);
+      if (spec?.inputs.some((input) => input.sha256 === sha256) === true) return true;
     }
     return false;
   }

@@ -8,13 +8,13 @@ import { createState } from '@capacloud/core/state';
 import type { AccountId, JobId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { JobSpecs } from '../job-specs.ts';
 import { CommandSequencer } from '../log/command-sequencer.ts';
 import type { ArtifactParty } from '../ports/artifact-store.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { ArtifactAccess } from './artifact-access.ts';
 import { type ArtifactRoom, openArtifactRoom } from './artifact-room.ts';
 import { DiskArtifactStore } from './artifact-store.ts';
-import { JobSpecs } from './job-specs.ts';
 import { OutputClaims } from './output-claims.ts';
 import { DiskTaskLogs, maxLogBytes } from './task-logs.ts';
 
@@ -35,6 +35,7 @@ async function openRoom(): Promise<ArtifactRoom> {
     sequencer,
     log: store.log,
     store: store.reads,
+    specs: new JobSpecs(store.reads),
     index: store.artifacts,
     limits: { maxArtifactBytes: 2 ** 30, accountBytes: 2 ** 30, totalBytes: 1000 },
     logRetentionMs: dayMs,

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
+import type { JobSpecs } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { ArtifactStore } from '../ports/artifact-store.ts';
 import type { LogPort } from '../ports/log.ts';
@@ -9,7 +10,6 @@ import type { Sequencer } from '../ports/sequencer.ts';
 import type { TaskLogs } from '../ports/task-logs.ts';
 import { ArtifactAccess } from './artifact-access.ts';
 import { type ArtifactLimits, DiskArtifactStore } from './artifact-store.ts';
-import { JobSpecs } from './job-specs.ts';
 import { OutputClaims } from './output-claims.ts';
 import { DiskTaskLogs } from './task-logs.ts';
 
@@ -20,6 +20,7 @@ export interface ArtifactRoomParts {
   readonly sequencer: Sequencer;
   readonly log: LogPort;
   readonly store: ReadStore;
+  readonly specs: JobSpecs;
   readonly index: ArtifactIndex;
   readonly limits: ArtifactLimits;
   /** Logs of jobs are removed when nothing was written to them for so long. */
@@ -37,10 +38,9 @@ export interface ArtifactRoom {
 
 /** Opens <dataDir>/artifacts and <dataDir>/logs, claims outputs as tasks succeed, and collects what nobody needs. */
 export async function openArtifactRoom(parts: ArtifactRoomParts): Promise<ArtifactRoom> {
-  const { sequencer, store, index, now, logger } = parts;
+  const { sequencer, store, specs, index, now, logger } = parts;
   const folder = join(parts.dataDir, 'artifacts');
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const specs = new JobSpecs(store);
   const claims = new OutputClaims({
     path: join(folder, 'claims-cursor'),
     log: parts.log,

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { type JobId, type Sha256Hex, taskIdOf } from '@capacloud/protocol/ids';
 import type { JobView } from '@capacloud/protocol/views';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { JobSpecs } from '../job-specs.ts';
 import { consumerAccount, startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';
-import { JobSpecs } from './job-specs.ts';
 import { OutputClaims } from './output-claims.ts';
 
 let coordinator: TestCoordinator;

@@ -2,16 +2,16 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import type { Event, EventOf } from '@capacloud/core/event';
 import { jobIdOf } from '@capacloud/protocol/ids';
 import type { SignedReceipt } from '@capacloud/protocol/receipt';
+import type { JobSpecs } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { LogPort } from '../ports/log.ts';
 import type { ReadStore } from '../ports/read-store.ts';
 import type { CommittedEvent } from '../ports/sequencer.ts';
-import type { JobSpecs } from './job-specs.ts';
 
 const batchEntries = 1000;
-/** The cursor is written once in so many events: after a crash at most these are looked at again. */
 /** Successes kept in memory until they are claimed. */
 const maxHeard = 10_000;
+/** The cursor is written once in so many events: after a crash at most these are looked at again. */
 const cursorStep = 10_000;
 
 /**
@@ -108,7 +108,7 @@ export class OutputClaims {
     return (
       event.type === 'attempt.ended' &&
       event.then.kind === 'succeeded' &&
-      this.#specs.known(jobIdOf(event.task))?.hasOutputs !== false
+      this.#specs.known(jobIdOf(event.task))?.outputs.length !== 0
     );
   }
 
@@ -143,7 +143,8 @@ export class OutputClaims {
 
   async #claim(event: EventOf<'attempt.ended'>): Promise<void> {
     const job = jobIdOf(event.task);
-    if (!(await this.#specs.filesOf(job)).hasOutputs) return;
+    const spec = await this.#specs.get(job);
+    if (spec === undefined || spec.outputs.length === 0) return;
     const row = await this.#store.getJob(job);
     const receipt = await this.#store.getReceipt(event.task, event.attempt);
     if (row === undefined || receipt === undefined) return;

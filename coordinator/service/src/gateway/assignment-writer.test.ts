@@ -2,6 +2,7 @@ import { defaultRuleset } from '@capacloud/core/ruleset';
 import type { JobId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';
 import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
 import { expect, test } from 'vitest';
+import { JobSpecs } from '../job-specs.ts';
 import { AssignmentWriter, attemptNonce } from './assignment-writer.ts';
 import type { Placement } from './placements.ts';
 
@@ -31,7 +32,7 @@ function writerOf(spec: object, reads: JobId[] = []): AssignmentWriter {
   };
   const row = { sha256, sizeBytes: 7, complete: true, createdAt: 0 };
   const artifacts = { get: (hash: Sha256Hex) => Promise.resolve(hash === sha256 ? row : undefined) };
-  return new AssignmentWriter(store, artifacts, () => defaultRuleset, 'secret');
+  return new AssignmentWriter(new JobSpecs(store), artifacts, () => defaultRuleset, 'secret');
 }
 const spec = {
   image: 'busybox',

@@ -3,9 +3,8 @@ import type { Ruleset } from '@capacloud/core/ruleset';
 import type { Assignment } from '@capacloud/protocol/frames';
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
 import { taskIndexOf } from '@capacloud/protocol/ids';
-import type { JobSpec } from '@capacloud/protocol/job-spec';
+import type { JobSpecs, RunSpec } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
-import type { ReadStore } from '../ports/read-store.ts';
 import type { Placement } from './placements.ts';
 
 type SharedFields = Omit<Assignment, 'task' | 'attempt' | 'nonce' | 'devices' | 'taskIndex'>;
@@ -24,7 +23,7 @@ export function attemptNonce(secret: string, task: TaskId, attempt: number): str
 
 /** Writes assignments as JSON. What all tasks of a job share is written once and kept, within bounds. */
 export class AssignmentWriter {
-  readonly #store: Pick<ReadStore, 'getJobSpec'>;
+  readonly #specs: Pick<JobSpecs, 'known' | 'get'>;
   readonly #artifacts: Pick<ArtifactIndex, 'get'>;
   readonly #ruleset: () => Ruleset;
   readonly #secret: string;
@@ -33,20 +32,20 @@ export class AssignmentWriter {
   readonly #loading = new Map<JobId, Promise<boolean>>();
 
   constructor(
-    store: Pick<ReadStore, 'getJobSpec'>,
+    specs: Pick<JobSpecs, 'known' | 'get'>,
     artifacts: Pick<ArtifactIndex, 'get'>,
     ruleset: () => Ruleset,
     secret: string,
   ) {
-    this.#store = store;
+    this.#specs = specs;
     this.#artifacts = artifacts;
     this.#ruleset = ruleset;
     this.#secret = secret;
   }
 
-  /** Undefined until the job's template was loaded. */
+  /** Undefined while something about the job has to be loaded first. */
   write(placement: Placement): string | undefined {
-    const shared = this.#templates.get(placement.job);
+    const shared = this.#templates.get(placement.job) ?? this.#writeKnown(placement.job);
     if (shared === undefined) return undefined;
     const { task, attempt, devices } = placement;
     placement.nonce = attemptNonce(this.#secret, task, attempt);
@@ -71,13 +70,26 @@ export class AssignmentWriter {
   }
 
   async #load(job: JobId): Promise<boolean> {
-    const row = await this.#store.getJobSpec(job);
-    if (row === undefined) return false;
-    // Written by ourselves, from a parsed job file.
-    const spec = JSON.parse(row.spec) as JobSpec;
-    const shared = JSON.stringify(await this.#shared(spec)).slice(1, -1);
-    this.#keep(job, shared);
+    const spec = await this.#specs.get(job);
+    if (spec === undefined) return false;
+    const inputs = await Promise.all(
+      spec.inputs.map(async ({ sha256, target }) => {
+        // An artifact that is gone is for the agent to find missing: then the attempt ends as input_unavailable.
+        const row = await this.#artifacts.get(sha256);
+        return { sha256, sizeBytes: row?.sizeBytes ?? 0, target };
+      }),
+    );
+    this.#keep(job, this.#shared(spec, inputs));
     return true;
+  }
+
+  /** The sizes of inputs are in the store; without inputs, all there is to say is in the spec. */
+  #writeKnown(job: JobId): string | undefined {
+    const spec = this.#specs.known(job);
+    if (spec === undefined || spec.inputs.length > 0) return undefined;
+    const shared = this.#shared(spec, []);
+    this.#keep(job, shared);
+    return shared;
   }
 
   #keep(job: JobId, shared: string): void {
@@ -90,16 +102,9 @@ export class AssignmentWriter {
     }
   }
 
-  async #shared(spec: JobSpec): Promise<SharedFields> {
+  #shared(spec: RunSpec, inputs: SharedFields['inputs']): string {
     const ruleset = this.#ruleset();
-    const inputs = await Promise.all(
-      spec.inputs.map(async ({ sha256, target }) => {
-        // An artifact that is gone is for the agent to find missing: then the attempt ends as input_unavailable.
-        const row = await this.#artifacts.get(sha256);
-        return { sha256, sizeBytes: row?.sizeBytes ?? 0, target };
-      }),
-    );
-    return {
+    const fields: SharedFields = {
       image: spec.image,
       ...(spec.entrypoint === undefined ? {} : { entrypoint: [...spec.entrypoint] }),
       ...(spec.command === undefined ? {} : { command: [...spec.command] }),
@@ -116,5 +121,6 @@ export class AssignmentWriter {
       uploadTimeoutMs: ruleset.uploadTimeoutMs,
       stopGraceMs: spec.stopGraceMs,
     };
+    return JSON.stringify(fields).slice(1, -1);
   }
 }

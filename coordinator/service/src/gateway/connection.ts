@@ -78,8 +78,10 @@ export class Connection {
     };
     // A paused socket would never see the peer's close.
     this.#ws.resume();
-    this.#ws.send(JSON.stringify(frame));
-    this.#ws.close(entry.ws, refusal.code);
+    this.batch(() => {
+      this.#ws.send(JSON.stringify(frame));
+      this.#ws.close(entry.ws, refusal.code);
+    });
     this.#end();
   }
 

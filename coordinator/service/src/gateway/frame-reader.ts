@@ -6,6 +6,7 @@ import {
   ReportFrameSchema,
   wireLimits,
 } from '@capacloud/protocol/frames';
+import { nestsTooDeeply } from '@capacloud/protocol/json-depth';
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { schemaProblems } from '@capacloud/protocol/schema';
@@ -23,7 +24,12 @@ export type SessionFrame = Exclude<AgentFrame, HelloFrame>;
 /** Naming what is wrong walks the whole value, so it is done only for texts that cannot make it slow. */
 const explainedTextLength = 4096;
 
+/** Shorter texts cannot hold the loop up however deep they are. */
+const unscannedTextLength = 1024;
+
 function parse(text: string): Result<Record<string, unknown>> {
+  if (text.length > unscannedTextLength && nestsTooDeeply(text))
+    return refuse('frame.malformed', 'The frame nests too deeply.');
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -7,6 +7,7 @@ import type { NodeId } from '@capacloud/protocol/ids';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { Logger } from 'pino';
 import { type ServerOptions, WebSocketServer } from 'ws';
+import type { JobSpecs } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { LiveActivity } from '../ports/live-activity.ts';
 import type { ReadStore } from '../ports/read-store.ts';
@@ -31,7 +32,8 @@ import { SessionTable } from './session-table.ts';
 export interface GatewayDeps {
   /** Its state holds nothing yet that is not durable. */
   readonly sequencer: Sequencer;
-  readonly store: Pick<ReadStore, 'getJobSpec' | 'getNodeSession'>;
+  readonly specs: Pick<JobSpecs, 'known' | 'get'>;
+  readonly store: Pick<ReadStore, 'getNodeSession'>;
   readonly artifacts: Pick<ArtifactIndex, 'get' | 'listRefs'>;
   readonly logger: Logger;
   readonly coordinator: string;
@@ -90,7 +92,7 @@ export class Gateway {
     for (const node of sequencer.state.nodes.keys()) this.#sessions.assumeHeard(node, now());
     const flushes = new FlushQueue();
     const writer = new AssignmentWriter(
-      deps.store,
+      deps.specs,
       deps.artifacts,
       () => sequencer.state.ruleset,
       nonceSecret,
@@ -187,6 +189,8 @@ export class Gateway {
       return;
     }
     socket.once('close', leave);
+    // The answer to the upgrade and the challenge after it go out in one write: each costs as much as reading a frame.
+    socket.cork();
     this.#sockets.handleUpgrade(request, socket, head, (ws) => {
       const connection = new Connection(ws, socket, this.#counts, () => this.#deps.now());
       this.#connections.add(connection);
@@ -196,6 +200,7 @@ export class Gateway {
       };
       void this.#receive(connection, leave);
     });
+    socket.uncork();
   }
 
   #turnAway(request: IncomingMessage): Refusal | undefined {

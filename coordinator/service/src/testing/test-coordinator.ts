@@ -15,6 +15,7 @@ import { pino } from 'pino';
 import { type Api, createApi } from '../api/api.ts';
 import type { ApiDependencies, ApiSettings } from '../api/dependencies.ts';
 import { type ArtifactRoom, openArtifactRoom } from '../artifacts/artifact-room.ts';
+import { JobSpecs } from '../job-specs.ts';
 import { CommandSequencer, sequencerLimits } from '../log/command-sequencer.ts';
 import type { PullProgress } from '../ports/live-activity.ts';
 import type { Outcome } from '../ports/sequencer.ts';
@@ -212,11 +213,13 @@ export async function startCoordinator(options: TestOptions = {}): Promise<TestC
       waitingCommands: options.waitingCommands ?? sequencerLimits.waitingCommands,
     },
   });
+  const specs = new JobSpecs(store.reads);
   const room = await openArtifactRoom({
     dataDir,
     sequencer,
     log: store.log,
     store: store.reads,
+    specs,
     index: store.artifacts,
     limits: { maxArtifactBytes: 2 ** 26, accountBytes: options.accountBytes ?? 2 ** 28, totalBytes: 2 ** 30 },
     logRetentionMs: 3600_000,
@@ -225,7 +228,7 @@ export async function startCoordinator(options: TestOptions = {}): Promise<TestC
   });
   const tokens = new Map<string, AgentIdentity>();
   const pulls = new Map<TaskId, PullProgress>();
-  const deps = apiDependencies({ dataDir, store, sequencer, room, tokens, pulls }, options);
+  const deps = apiDependencies({ dataDir, store, sequencer, specs, room, tokens, pulls }, options);
   const api = createApi(deps, pino({ level: 'silent' }));
   const coordinator = new TestCoordinator({ dataDir, store, sequencer, room, api, tokens, pulls, failures });
   await addAccounts(coordinator);
@@ -235,10 +238,12 @@ export async function startCoordinator(options: TestOptions = {}): Promise<TestC
 }
 
 function apiDependencies(
-  parts: Pick<TestCoordinator, 'dataDir' | 'store' | 'sequencer' | 'room' | 'tokens' | 'pulls'>,
+  parts: Pick<TestCoordinator, 'dataDir' | 'store' | 'sequencer' | 'room' | 'tokens' | 'pulls'> & {
+    readonly specs: JobSpecs;
+  },
   options: TestOptions,
 ): ApiDependencies {
-  const { dataDir, store, sequencer, room, tokens, pulls } = parts;
+  const { dataDir, store, sequencer, specs, room, tokens, pulls } = parts;
   const transparency = createTransparency({
     origin: 'capacloud.test',
     signer: openLogKey(dataDir, 'capacloud.test'),
@@ -262,6 +267,7 @@ function apiDependencies(
     },
     sequencer,
     store: store.reads,
+    specs,
     artifactIndex: store.artifacts,
     artifacts: room.artifacts,
     logs: room.logs,
