@@ -12,6 +12,7 @@ import {
 import { ApiError, networkError } from './api-error.ts';
 import { type Exchange, type ExchangeAnswer, type ExchangeRequest, fetchExchange } from './exchange.ts';
 import { pause } from './pause.ts';
+import { Submissions } from './submissions.ts';
 
 export interface ClientOptions {
   /** Origin of the coordinator, for example http://127.0.0.1:8080. */
@@ -43,7 +44,10 @@ export type CallOptions<N extends RouteName> = Optional<'params', ParamsOf<N>> &
 
 export interface Client {
   readonly baseUrl: string;
-  /** Any route of the API, typed by its definition. Throws ApiError; retries what a repeat may mend. */
+  /**
+   * Any route of the API, typed by its definition. Throws ApiError; retries what a repeat may mend. Submissions (`submitJob`)
+   * that come while others are under way share requests, unless they bring an option besides the body.
+   */
   call<N extends RouteName>(name: N, options: CallOptions<N>): Promise<ResponseOf<N>>;
   /** The same, for bodies that are streams or bytes: the raw response, its status checked. */
   open<N extends RouteName>(name: N, options: CallOptions<N>): Promise<Response>;
@@ -55,6 +59,8 @@ interface LooseOptions {
   readonly params?: Readonly<Record<string, Plain>> | undefined;
   readonly query?: Readonly<Record<string, Plain>> | undefined;
   readonly body?: unknown;
+  /** The body as JSON, where it was written already. */
+  readonly bodyText?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
   readonly idempotencyKey?: string;
@@ -63,7 +69,7 @@ interface LooseOptions {
 /** An answer of JSON or text larger than this is not one of ours. */
 const maxTextBytes = 64 * 1024 * 1024;
 
-/** A client of one coordinator. It keeps no connection and no state but its options. */
+/** A client of one coordinator. It keeps no connection of its own. */
 export function createClient(options: ClientOptions): Client {
   const baseUrl = options.baseUrl.replace(/\/+$/, '');
   const maxTries = options.maxTries ?? 4;
@@ -91,17 +97,30 @@ export function createClient(options: ClientOptions): Client {
     }
   }
 
+  const call = <N extends RouteName>(name: N, given: LooseOptions) =>
+    withRetries(
+      name,
+      given,
+      options.exchange ?? fetchExchange,
+      async (answer) => (await readAnswer(answer)) as ResponseOf<N>,
+    );
+  const submissions = new Submissions({
+    one: (bodyText) => call('submitJob', { bodyText }),
+    many: (bodyText) => call('submitJobs', { bodyText }),
+  });
+
   return {
     baseUrl,
     open: (name, given) => withRetries(name, given, fetchExchange, (response) => Promise.resolve(response)),
     call: <N extends RouteName>(name: N, given: CallOptions<N>) =>
-      withRetries(
-        name,
-        given,
-        options.exchange ?? fetchExchange,
-        async (answer) => (await readAnswer(answer)) as ResponseOf<N>,
-      ),
+      name === 'submitJob' && isBodyAlone(given)
+        ? (submissions.submit(JSON.stringify(given.body)) as Promise<ResponseOf<N>>)
+        : call(name, given),
   };
+}
+
+function isBodyAlone(given: LooseOptions): boolean {
+  return given.body !== undefined && Object.keys(given).length === 1;
 }
 
 async function readAnswer(response: ExchangeAnswer): Promise<unknown> {
@@ -138,7 +157,10 @@ function buildRequest(
   if (apiKey !== undefined) headers.authorization = `Bearer ${apiKey}`;
   if (route.idempotent === true) headers['idempotency-key'] = given.idempotencyKey ?? crypto.randomUUID();
   let body: string | Uint8Array<ArrayBuffer> | undefined;
-  if (given.body instanceof Uint8Array) {
+  if (given.bodyText !== undefined) {
+    headers['content-type'] = 'application/json';
+    body = given.bodyText;
+  } else if (given.body instanceof Uint8Array) {
     headers['content-type'] = 'application/octet-stream';
     body = given.body as Uint8Array<ArrayBuffer>;
   } else if (given.body !== undefined) {

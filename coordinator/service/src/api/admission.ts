@@ -39,14 +39,23 @@ export class Admission {
       if (!anonymous.allowed) return limited(reply, 'anonymous', anonymous, this.#anonymous);
       writeHeaders(reply, 'anonymous', anonymous, this.#anonymous);
     } else {
-      const key = caller.kind === 'key' ? caller.account : caller.node;
-      const account = this.#accounts.take(key);
+      const account = this.#accounts.take(bucketOf(caller));
       if (!account.allowed) return limited(reply, 'account', account, this.#accounts);
       writeHeaders(reply, 'account', account, this.#accounts);
     }
     if (!identified.ok) return route.auth === 'none' ? accept(undefined) : identified;
     return authorise(route, caller);
   }
+
+  /** A body that asks for more than one call's work counts as so many calls of its account. */
+  weigh(route: Route, caller: Caller | undefined, body: unknown): void {
+    if (route.weigh === undefined || caller === undefined) return;
+    this.#accounts.charge(bucketOf(caller), route.weigh(body) - 1);
+  }
+}
+
+function bucketOf(caller: Caller): string {
+  return caller.kind === 'key' ? caller.account : caller.node;
 }
 
 /** draft-ietf-httpapi-ratelimit-headers-10. */

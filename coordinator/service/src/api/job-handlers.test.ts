@@ -1,6 +1,7 @@
 import { canonicalJson } from '@capacloud/protocol/canonical';
 import { sha256Hex } from '@capacloud/protocol/hash';
 import { type JobId, taskIdOf } from '@capacloud/protocol/ids';
+import type { ResponseOf } from '@capacloud/protocol/routes';
 import type { JobView, TaskView } from '@capacloud/protocol/views';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -30,6 +31,61 @@ async function json<T>(path: string, key?: string): Promise<T> {
   expect(response.status).toBe(200);
   return (await response.json()) as T;
 }
+
+type Results = ResponseOf<'submitJobs'>['results'];
+
+describe('a batch of submissions', () => {
+  const submitBatch = async (jobs: readonly unknown[], headers = nextKey()) => {
+    const response = await coordinator.call('POST', '/v1/jobs/batch', { json: { jobs }, headers });
+    expect(response.status).toBe(200);
+    return { response, results: ((await response.json()) as { results: Results }).results };
+  };
+
+  it('takes or refuses each by itself, in order', async () => {
+    const poor = { ...jobFile, price: { max_per_hour: '90000000' } };
+    const { results } = await submitBatch([
+      jobFile,
+      { ...jobFile, image: 1 },
+      poor,
+      { ...jobFile, name: 'last' },
+    ]);
+    expect(results.map((each) => ('job' in each ? each.job.state : each.problem.code))).toEqual([
+      'queued',
+      'job.invalid',
+      'ledger.insufficient_funds',
+      'queued',
+    ]);
+    expect(results[3]).toMatchObject({ job: { name: 'last', account: consumerAccount } });
+    const { id } = (results[0] as { job: JobView }).job;
+    expect(await json<JobView>(`/v1/jobs/${id}`)).toMatchObject({ id, tasks: { total: 2 } });
+  });
+
+  it('happens once for a key, as a whole', async () => {
+    const headers = nextKey();
+    const first = await submitBatch([jobFile, { version: '2' }], headers);
+    const size = coordinator.store.log.size();
+    const again = await submitBatch([jobFile, { version: '2' }], headers);
+    expect(again.results).toEqual(first.results);
+    expect(again.response.headers.get('idempotency-replayed')).toBe('true');
+    expect(coordinator.store.log.size()).toBe(size);
+  });
+
+  it('that was refused altogether may be sent again', async () => {
+    const headers = nextKey();
+    const { results } = await submitBatch([{ version: '2' }], headers);
+    expect(results).toMatchObject([{ problem: { code: 'job.invalid', status: 422 } }]);
+    const again = await submitBatch([{ version: '2' }], headers);
+    expect(again.response.headers.get('idempotency-replayed')).toBeNull();
+  });
+
+  it.each([{ jobs: [] }, { jobs: Array.from({ length: 257 }, () => jobFile) }, { jobs: jobFile }, [jobFile]])(
+    'of a wrong shape is refused %#',
+    async (body) => {
+      const response = await coordinator.call('POST', '/v1/jobs/batch', { json: body, headers: nextKey() });
+      expect(response.status).toBe(422);
+    },
+  );
+});
 
 describe('submission', () => {
   it('holds the ceiling, hides the spec behind a salted hash and shows the job', async () => {

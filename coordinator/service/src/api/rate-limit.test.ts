@@ -34,3 +34,14 @@ it('knows so many keys and forgets the one unused for longest', () => {
   expect(buckets.take('a').allowed).toBe(false);
   expect(buckets.take('b').allowed).toBe(true);
 });
+
+it('lets a debt be paid before the next', () => {
+  let now = 0;
+  const buckets = new TokenBuckets({ perSecond: 10, burst: 5 }, 10, () => now);
+  expect(buckets.take('a').allowed).toBe(true);
+  buckets.charge('a', 24);
+  now = 1900;
+  expect(buckets.take('a')).toEqual({ allowed: false, remaining: 0, resetS: 1 });
+  now = 2100;
+  expect(buckets.take('a').allowed).toBe(true);
+});

@@ -51,6 +51,11 @@ export class TokenBuckets {
     };
   }
 
+  /** Takes tokens that may not be there: the calls that follow wait until the debt is paid. */
+  charge(key: string, tokens: number): void {
+    this.#bucketOf(key).tokens -= tokens;
+  }
+
   #bucketOf(key: string): Bucket {
     const at = this.#now();
     const { perSecond, burst } = this.policy;

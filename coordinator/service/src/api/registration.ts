@@ -62,6 +62,7 @@ function registerRoute(
     handler: async (request, reply) => {
       const parsed = parse(request, registration.now());
       if (!parsed.ok) return sendProblem(reply, parsed.refusal);
+      registration.admission.weigh(route, request.caller, parsed.value['body']);
       const result = await handler(callOf(parsed.value, request, reply));
       if (!result.ok) return sendProblem(reply, result.refusal);
       return sendAnswer(request, reply, route, result.value);

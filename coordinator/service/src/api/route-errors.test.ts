@@ -99,15 +99,15 @@ function tooMany(): Promise<Response> {
 }
 
 /** One command may wait for the disk, and many come at once. */
-function overloaded(): Promise<Response> {
+function overloaded(path: string, body: object): Promise<Response> {
   return withOther({ waitingCommands: 1 }, async (other) => {
     for (let round = 0; ; round++) {
       const burst = await Promise.all(
         Array.from({ length: 20 }, (_, i) =>
-          other.call('POST', '/v1/jobs', { json: job, headers: { 'idempotency-key': `${round}-${i}` } }),
+          other.call('POST', path, { json: body, headers: { 'idempotency-key': `${round}-${i}` } }),
         ),
       );
-      const refused = burst.find((response) => response.status !== 201);
+      const refused = burst.find((response) => response.status >= 400);
       if (refused !== undefined) return refused;
     }
   });
@@ -139,7 +139,12 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
     'ledger.insufficient_funds': () => post('/v1/jobs', { ...job, price: { max_per_hour: '90000000' } }, 'a'),
     'idempotency.mismatch': () => post('/v1/jobs', { ...job, image: 'other' }, 'first'),
     'idempotency.required': () => post('/v1/jobs', job),
-    'service.overloaded': () => overloaded(),
+    'service.overloaded': () => overloaded('/v1/jobs', job),
+  },
+  submitJobs: {
+    'idempotency.mismatch': () => post('/v1/jobs/batch', { jobs: [job] }, 'first'),
+    'idempotency.required': () => post('/v1/jobs/batch', { jobs: [job] }),
+    'service.overloaded': () => overloaded('/v1/jobs/batch', { jobs: [job] }),
   },
   listJobs: {},
   getJob: { 'request.not_found': () => get(`/v1/jobs/${noJob}`) },

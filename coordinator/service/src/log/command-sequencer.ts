@@ -4,9 +4,10 @@ import { apply, decide, needsPlacement } from '@capacloud/core/machine';
 import type { State } from '@capacloud/core/state';
 import { StateCapture } from '@capacloud/core/state-capture';
 import { canonicalJson } from '@capacloud/protocol/canonical';
+import type { Refusal, Result } from '@capacloud/protocol/result';
 import { type LogPort, logLimits } from '../ports/log.ts';
 import type { Projection } from '../ports/projection.ts';
-import type { Aside, CommittedEvent, Outcome, Sequencer } from '../ports/sequencer.ts';
+import type { Aside, CommittedEvent, Outcome, Sequencer, Submission } from '../ports/sequencer.ts';
 import { Group } from './group.ts';
 import { type CapturedState, type StateDigest, StateDigests } from './state-writer.ts';
 
@@ -37,11 +38,15 @@ export interface SequencerParts {
   readonly limits?: SequencerLimits;
 }
 
-const overloaded: Outcome = {
+interface Refused {
+  readonly ok: false;
+  readonly refusal: Refusal;
+}
+const overloaded: Refused = {
   ok: false,
   refusal: { code: 'service.overloaded', message: 'Too many commands wait for the disk.' },
 };
-const draining: Outcome = {
+const draining: Refused = {
   ok: false,
   refusal: { code: 'service.draining', message: 'The coordinator no longer takes commands.' },
 };
@@ -81,13 +86,29 @@ export class CommandSequencer implements Sequencer {
     command: Command,
     asides?: (events: readonly CommittedEvent[]) => readonly Aside[],
   ): Promise<Outcome> {
+    return this.#take<Outcome>(() => this.#execute(command, asides));
+  }
+
+  submitTogether(
+    submissions: readonly Submission[],
+    asides: (outcomes: readonly Outcome[]) => readonly Aside[],
+  ): Promise<Result<readonly Outcome[]>> {
+    return this.#take<Result<readonly Outcome[]>>(() => {
+      const outcomes = submissions.map((each) => this.#execute(each.command, () => each.asides));
+      for (const aside of asides(outcomes)) this.#parts.projection.aside(aside);
+      return { ok: true, value: outcomes };
+    });
+  }
+
+  /** All that `execute` does is in one group. */
+  #take<T>(execute: () => T): Promise<T | Refused> {
     // After a failure nothing may be said, not even a refusal: the process is about to end.
     if (this.#failed) return new Promise(() => {});
     if (this.#closed) return Promise.resolve(draining);
     if (this.#waiting >= this.#limits.waitingCommands || this.#waitingBytes >= this.#limits.waitingBytes)
       return Promise.resolve(overloaded);
     try {
-      const result = this.#execute(command, asides);
+      const result = execute();
       this.#waiting += 1;
       return new Promise((resolve) => {
         this.#open.addOutcome(result, resolve);

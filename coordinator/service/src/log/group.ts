@@ -1,5 +1,5 @@
 import type { LogGroup, RowBatch } from '../ports/log.ts';
-import type { CommittedEvent, Outcome } from '../ports/sequencer.ts';
+import type { CommittedEvent } from '../ports/sequencer.ts';
 
 /** The commands that become durable together. */
 export class Group {
@@ -41,7 +41,7 @@ export class Group {
     this.#events.push(event);
   }
 
-  addOutcome(outcome: Outcome, tell: (outcome: Outcome) => void): void {
+  addOutcome<T>(outcome: T, tell: (outcome: T) => void): void {
     this.#outcomes += 1;
     this.addWaiter(() => {
       tell(outcome);

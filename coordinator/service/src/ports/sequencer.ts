@@ -2,7 +2,7 @@ import type { Command } from '@capacloud/core/command';
 import type { Event } from '@capacloud/core/event';
 import type { State } from '@capacloud/core/state';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
-import type { Refusal } from '@capacloud/protocol/result';
+import type { Refusal, Result } from '@capacloud/protocol/result';
 
 /**
  * Private rows that are written in the same transaction as the events of a command: what must be durable
@@ -81,6 +81,11 @@ export type Outcome =
   | { readonly ok: true; readonly events: readonly CommittedEvent[] }
   | { readonly ok: false; readonly refusal: Refusal };
 
+export interface Submission {
+  readonly command: Command;
+  readonly asides: readonly Aside[];
+}
+
 /** The single writer: decides, applies, and speaks only after the group is durable. */
 export interface Sequencer {
   /** Live state. Read only: it may be ahead of what is durable by the group in flight. */
@@ -93,6 +98,14 @@ export interface Sequencer {
     command: Command,
     asides?: (events: readonly CommittedEvent[]) => readonly Aside[],
   ): Promise<Outcome>;
+  /**
+   * The same for commands that belong to one request: what they lead to and the asides of the whole are durable together or
+   * not at all. A command that is refused hinders no other; refused as a whole while there is no room.
+   */
+  submitTogether(
+    submissions: readonly Submission[],
+    asides: (outcomes: readonly Outcome[]) => readonly Aside[],
+  ): Promise<Result<readonly Outcome[]>>;
   /** Makes private rows durable that go with no event. */
   record(asides: readonly Aside[]): Promise<void>;
   /** Called once a group, after it is durable, before the outcomes of its commands resolve. */

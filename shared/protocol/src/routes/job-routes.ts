@@ -10,7 +10,9 @@ import {
   TaskStateSchema,
   TaskViewSchema,
 } from '../views.ts';
-import { closed, count, page, type Route } from './route.ts';
+import { closed, count, ProblemSchema, page, type Route } from './route.ts';
+
+export const maxJobsPerBatch = 256;
 
 const jobParams = Type.Object({ job: JobIdSchema }, closed);
 const taskParams = Type.Object({ task: TaskIdSchema }, closed);
@@ -59,6 +61,38 @@ export const jobRoutes = {
       'idempotency.required',
       'service.overloaded',
     ],
+  },
+  submitJobs: {
+    method: 'POST',
+    path: '/v1/jobs/batch',
+    summary: 'Submit many jobs in one request; each is taken or refused by itself',
+    tag: 'jobs',
+    auth: 'consumer',
+    body: Type.Object(
+      {
+        jobs: Type.Array(Type.Unknown({ description: 'A job file (see /v1/schemas/job-1.json).' }), {
+          minItems: 1,
+          maxItems: maxJobsPerBatch,
+        }),
+      },
+      closed,
+    ),
+    status: 200,
+    response: Type.Object(
+      {
+        results: Type.Array(
+          Type.Union([
+            Type.Object({ job: JobViewSchema }, closed),
+            Type.Object({ problem: ProblemSchema }, closed),
+          ]),
+          { description: 'In the order of the jobs.' },
+        ),
+      },
+      closed,
+    ),
+    idempotent: true,
+    weigh: (body) => (body as { readonly jobs: readonly unknown[] }).jobs.length,
+    errors: ['idempotency.mismatch', 'idempotency.required', 'service.overloaded'],
   },
   listJobs: {
     method: 'GET',

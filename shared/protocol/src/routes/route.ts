@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox';
 import Type from 'typebox';
-import type { ErrorCode } from '../errors.ts';
+import type { ErrorCode, ProblemDetails } from '../errors.ts';
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD';
@@ -19,8 +19,13 @@ export interface Route {
   readonly response: TSchema | 'binary' | 'event-stream' | 'text' | 'none';
   /** An Idempotency-Key header is required: the call spends or creates. */
   readonly idempotent?: true;
+  /** How many calls a body counts for against the rate of its account; 1 where nothing is said. */
+  readonly weigh?: (body: unknown) => number;
   readonly errors: readonly ErrorCode[];
 }
+
+/** A refusal inside an answer. */
+export const ProblemSchema = Type.Unsafe<ProblemDetails>({ $ref: '#/components/schemas/Problem' });
 
 export const closed = { additionalProperties: false } as const;
 export const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });

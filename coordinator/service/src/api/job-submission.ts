@@ -1,0 +1,162 @@
+import type { JobTerms } from '@capacloud/core/command';
+import { encodeHex } from '@capacloud/protocol/bytes';
+import { type AccountId, type JobId, jobIdFrom } from '@capacloud/protocol/ids';
+import { type JobSpec, parseJobFile } from '@capacloud/protocol/job-spec';
+import { accept, type Problem, type Result, refuse } from '@capacloud/protocol/result';
+import type { ResponseOf } from '@capacloud/protocol/routes';
+import type { JobView } from '@capacloud/protocol/views';
+import type { Outcome, Submission } from '../ports/sequencer.ts';
+import type { ApiDependencies } from './dependencies.ts';
+import type { AsideOf } from './idempotency.ts';
+import { priceOf, termsOf } from './job-terms.ts';
+import { problemDetails } from './problem.ts';
+import { timeText } from './views.ts';
+
+/** A job that may be submitted: what its file says is right, and its inputs are held for it. */
+interface PreparedJob extends Submission {
+  readonly job: JobId;
+  readonly view: JobView;
+  /** Takes back what was done for it: it was refused after all. */
+  release(): Promise<void>;
+}
+
+/** The answer is the JSON of a JobView. */
+export async function submitOne(
+  deps: ApiDependencies,
+  account: AccountId,
+  body: unknown,
+  asideOf: AsideOf,
+): Promise<Result<string>> {
+  const prepared = await prepare(deps, account, body);
+  if (!prepared.ok) return prepared;
+  const { command, asides, view, release } = prepared.value;
+  const text = JSON.stringify(view);
+  const outcome = await deps.sequencer.submit(command, () => [...asides, asideOf(text)]);
+  if (outcome.ok) return accept(text);
+  await release();
+  return outcome;
+}
+
+type BatchResult = ResponseOf<'submitJobs'>['results'][number];
+
+/** The answer is the JSON of the results, which are durable in the commit of the jobs: sent again, a batch happens once. */
+export async function submitMany(
+  deps: ApiDependencies,
+  account: AccountId,
+  files: readonly unknown[],
+  requestId: string,
+  asideOf: AsideOf,
+): Promise<Result<string>> {
+  const all: Result<PreparedJob>[] = [];
+  for (const file of files) all.push(await prepare(deps, account, file));
+  const ready = all.flatMap((each) => (each.ok ? [each.value] : []));
+  const answerOf = (outcomes: readonly Outcome[]): string => {
+    let next = 0;
+    const results = all.map((each): BatchResult => {
+      if (!each.ok) return { problem: problemDetails(each.refusal, requestId) };
+      const outcome = outcomes[next++] as Outcome;
+      if (!outcome.ok) return { problem: problemDetails(outcome.refusal, requestId) };
+      return { job: each.value.view };
+    });
+    return JSON.stringify({ results });
+  };
+  if (ready.length === 0) return accept(answerOf([]));
+  let text = '';
+  const outcomes = await deps.sequencer.submitTogether(ready, (decided) => {
+    text = answerOf(decided);
+    return decided.some(({ ok }) => ok) ? [asideOf(text)] : [];
+  });
+  for (const [index, { release }] of ready.entries())
+    if (!outcomes.ok || outcomes.value[index]?.ok !== true) await release();
+  return outcomes.ok ? accept(text) : outcomes;
+}
+
+async function prepare(
+  deps: ApiDependencies,
+  account: AccountId,
+  body: unknown,
+): Promise<Result<PreparedJob>> {
+  const parsed = parseJobFile(body);
+  if (!parsed.ok) return parsed;
+  const spec = parsed.value;
+  const price = priceOf(spec, deps.settings);
+  if (!price.ok) return price;
+  const missing = await missingInputs(deps, account, spec);
+  if (missing.length > 0)
+    return refuse('job.artifact_missing', `${missing.length} of the inputs cannot be read.`, {
+      problems: missing,
+    });
+  const at = deps.now();
+  const job = jobIdFrom(deps.randomBytes(20));
+  const salt = encodeHex(deps.randomBytes(32));
+  const { terms, specText } = termsOf(spec, price.value, salt);
+  const { artifactIndex, specs } = deps;
+  const refs = [...new Set(spec.inputs.map((input) => input.sha256))].map((sha256) => ({
+    sha256,
+    account,
+    job,
+  }));
+  // Before the job exists, so that no input is collected under it.
+  for (const ref of refs) await artifactIndex.addRef(ref);
+  // At hand when the task is placed, which may be in the same commit.
+  specs.keep(job, spec, specText.length);
+  const { name } = spec;
+  return accept({
+    job,
+    command: { type: 'job.submit', at, job, consumer: account, terms },
+    asides: [
+      {
+        kind: 'job_spec',
+        job,
+        spec: specText,
+        salt,
+        image: spec.image,
+        ...(name === undefined ? {} : { name }),
+      },
+    ],
+    view: submittedView(job, account, spec, terms, at),
+    async release() {
+      specs.forget(job);
+      for (const ref of refs) await artifactIndex.removeRef(ref);
+    },
+  });
+}
+
+async function missingInputs(
+  deps: ApiDependencies,
+  account: AccountId,
+  spec: JobSpec,
+): Promise<readonly Problem[]> {
+  const party = { kind: 'account', account, operator: false } as const;
+  const problems: Problem[] = [];
+  for (const [index, { sha256 }] of spec.inputs.entries()) {
+    const status = await deps.artifacts.status(party, sha256);
+    if (status?.complete === true) continue;
+    problems.push({
+      pointer: `/inputs/${index}/source`,
+      message:
+        status === undefined
+          ? `this account has uploaded no artifact ${sha256}`
+          : `only ${status.offset} of ${status.sizeBytes} bytes of it have been uploaded`,
+    });
+  }
+  return problems;
+}
+
+function submittedView(job: JobId, account: AccountId, spec: JobSpec, terms: JobTerms, at: number): JobView {
+  const { tasks } = terms;
+  return {
+    id: job,
+    ...(spec.name === undefined ? {} : { name: spec.name }),
+    account,
+    state: 'queued',
+    image: spec.image,
+    resources: spec.resources,
+    tasks: { total: tasks, queued: tasks, active: 0, succeeded: 0, failed: 0, cancelled: 0, expired: 0 },
+    submitted_at: timeText(at),
+    held_nano: `${terms.holdNano * BigInt(tasks)}`,
+    charged_nano: '0',
+    max_rate_nano: `${terms.maxRateNano}`,
+    spec_hash: terms.specHash,
+  };
+}
