@@ -48,8 +48,8 @@ export const dispatch: Benchmark = {
           onAssigned = listener;
         });
       // Until the compilers have settled.
-      await measure(2 * samples);
-      await jetStream.measureDelivery(2 * samples, pauseMs);
+      await measure(8 * samples);
+      await jetStream.measureDelivery(8 * samples, pauseMs);
       for (let round = 1; round <= rounds; round++) {
         signal.throwIfAborted();
         ours.push(await measure(samples));

@@ -39,7 +39,7 @@ export const queue: Benchmark = {
       const jetStream = await startJetStream(dir, signal);
       stops.push(() => jetStream.stop());
       // Until the compilers have settled.
-      for (const peer of [ours, bullMq, jetStream]) await peer.measure(jobs / 2, inFlight);
+      for (const peer of [ours, bullMq, jetStream]) await peer.measure(2 * jobs, inFlight);
       for (let round = 1; round <= rounds; round++) {
         signal.throwIfAborted();
         const before = await cpuMsOf(ours.pid);

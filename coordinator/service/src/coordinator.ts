@@ -6,7 +6,7 @@ import type { ApiSettings } from './api/dependencies.ts';
 import { openArtifactRoom } from './artifacts/artifact-room.ts';
 import type { Config } from './config/config.ts';
 import { type Engine, openEngine } from './engine.ts';
-import { createGateway } from './gateway/gateway.ts';
+import { createGateway, type Gateway } from './gateway/gateway.ts';
 import { JobSpecs } from './job-specs.ts';
 import { ensureOperatorKey } from './operator-key.ts';
 import { pooledRandomBytes } from './random-bytes.ts';
@@ -62,19 +62,7 @@ async function compose(
   const keyPath = await ensureOperatorKey(config.dataDir, sequencer, store.reads, now());
   if (keyPath !== undefined) logger.info({ path: keyPath }, 'the operator key was written');
   const specs = new JobSpecs(store.reads);
-  const gateway = createGateway({
-    sequencer,
-    specs,
-    store: store.reads,
-    artifacts: store.artifacts,
-    logger,
-    coordinator: config.name,
-    chainId: config.chainId,
-    nonceSecret: readOrCreateSecret(join(config.dataDir, 'nonce.secret'), () =>
-      randomBytes(32).toString('hex'),
-    ),
-    now,
-  });
+  const gateway = openGateway(config, engine, specs, logger, now);
   const room = await openArtifactRoom({
     dataDir: config.dataDir,
     sequencer,
@@ -125,6 +113,28 @@ async function compose(
       await engine.close();
     },
   };
+}
+
+function openGateway(
+  config: Config,
+  { store, sequencer }: Engine,
+  specs: JobSpecs,
+  logger: Logger,
+  now: () => number,
+): Gateway {
+  return createGateway({
+    sequencer,
+    specs,
+    store: store.reads,
+    artifacts: store.artifacts,
+    logger,
+    coordinator: config.name,
+    chainId: config.chainId,
+    nonceSecret: readOrCreateSecret(join(config.dataDir, 'nonce.secret'), () =>
+      randomBytes(32).toString('hex'),
+    ),
+    now,
+  });
 }
 
 function apiSettings(config: Config, version: string): ApiSettings {

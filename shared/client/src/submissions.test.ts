@@ -18,7 +18,7 @@ const problemOf = (code: ErrorCode, retryable = false) => ({
   problem: { type: '', title: '', status: 422, code, detail: 'No.', hint: '', retryable, request_id: 'r' },
 });
 const namesOf = (request: SeenRequest | undefined) =>
-  (JSON.parse(`${request?.body}`) as { jobs: { name: string }[] }).jobs.map(({ name }) => name);
+  (JSON.parse(String(request?.body)) as { jobs: { name: string }[] }).jobs.map(({ name }) => name);
 
 test('goes at once when nothing is under way, and together with others when something is', async () => {
   server.on('POST /v1/jobs', json(jobView(), 201));

@@ -23,9 +23,17 @@ export const serviceGuards: readonly Guard[] = [
   {
     name: 'keep the answer with what it answers',
     why: 'A crash between job and answer would make a second job.',
-    file: `${service}/api/job-handlers.ts`,
-    find: '    asideOf(view),\n',
-    replace: '',
+    file: `${service}/api/job-submission.ts`,
+    find: '[...asides, asideOf(text)]',
+    replace: 'asides',
+    faults: ['cut', 'coordinator-crash'],
+  },
+  {
+    name: 'keep the answer with the batch that it answers',
+    why: 'A crash between jobs and answer would make them a second time.',
+    file: `${service}/api/job-submission.ts`,
+    find: 'decided.some(({ ok }) => ok) ? [asideOf(text)] : []',
+    replace: '[]',
     faults: ['cut', 'coordinator-crash'],
   },
   {

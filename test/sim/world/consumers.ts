@@ -11,6 +11,8 @@ import type { Watch } from './watch.ts';
 const firstPauseMs = 300;
 const longestPauseMs = 5000;
 const answerMs = 20_000;
+/** One job in so many is submitted in a batch. */
+const batchEvery = 4;
 
 /** The consumers and the operator: they ask until they are answered, each request under one Idempotency-Key. */
 export class Consumers {
@@ -53,11 +55,23 @@ export class Consumers {
   async #submit(job: JobPlan, index: number): Promise<void> {
     const account = accountOf(job.consumer);
     const key = `job-${index}`;
-    const answer = await this.#ask(`account:${account}`, 'POST', '/v1/jobs', key, job.file);
-    const { id } = answer as { readonly id?: string };
+    const id = await this.#submitted(`account:${account}`, key, job.file, index % batchEvery === 0);
     if (id !== undefined && job.cancelAfterMs !== undefined)
       await this.#cancel(account, id, job.cancelAfterMs, job.isStubborn);
     this.#open -= 1;
+  }
+
+  /** Id of the job; undefined when it was refused. In a batch it has a neighbour that is wrong. */
+  async #submitted(token: string, key: string, file: unknown, inBatch: boolean): Promise<string | undefined> {
+    if (inBatch) {
+      const answer = await this.#ask(token, 'POST', '/v1/jobs/batch', key, { jobs: [{}, file] });
+      const { results } = answer as {
+        readonly results?: readonly { readonly job?: { readonly id: string } }[];
+      };
+      return results?.[1]?.job?.id;
+    }
+    const answer = await this.#ask(token, 'POST', '/v1/jobs', key, file);
+    return (answer as { readonly id?: string }).id;
   }
 
   async #cancel(account: string, job: string, afterMs: number, isImpatient = false): Promise<void> {

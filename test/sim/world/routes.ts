@@ -13,6 +13,7 @@ import { TaskViews } from '@capacloud/coordinator/api/task-views';
 import { errorCatalogue } from '@capacloud/protocol/errors';
 import type { AccountId } from '@capacloud/protocol/ids';
 import type { Refusal, Result } from '@capacloud/protocol/result';
+import type { ResponseOf } from '@capacloud/protocol/routes';
 import { kernel } from '../kernel/kernel.ts';
 import type { HttpAnswer, HttpRequest } from '../kernel/servers.ts';
 import { isInjected } from './injected.ts';
@@ -91,6 +92,13 @@ function tellClient(
     const { id } = JSON.parse(Buffer.from(body).toString('utf8')) as { readonly id: string };
     const frame = { type: 'submitted', account: caller.account, key, job: id } as const;
     watch.observe({ kind: 'said', to: 'client', frame });
+  } else if (path === '/v1/jobs/batch' && key !== undefined) {
+    const { results } = JSON.parse(Buffer.from(body).toString('utf8')) as ResponseOf<'submitJobs'>;
+    for (const [index, result] of results.entries()) {
+      if (!('job' in result)) continue;
+      const frame = { account: caller.account, key: `${key}/${index}`, job: result.job.id } as const;
+      watch.observe({ kind: 'said', to: 'client', frame: { type: 'submitted', ...frame } });
+    }
   } else if (path.endsWith('/cancel') && job !== undefined)
     watch.observe({ kind: 'said', to: 'client', frame: { type: 'cancelled', job } });
 }
@@ -121,6 +129,7 @@ function routesOf(deps: ApiDependencies, signal: AbortSignal): readonly Route[] 
     },
     route('GET', /^\/v1\/artifacts\/(?<sha256>[^/]+)$/, artifacts.getArtifact),
     route('POST', /^\/v1\/jobs$/, jobs.submitJob, 201),
+    route('POST', /^\/v1\/jobs\/batch$/, jobs.submitJobs),
     route('GET', /^\/v1\/jobs\/(?<job>[^/]+)$/, jobs.getJob),
     route('POST', /^\/v1\/jobs\/(?<job>[^/]+)\/cancel$/, jobs.cancelJob),
     route('POST', /^\/v1\/accounts$/, accounts.createAccount, 201),

@@ -17,7 +17,7 @@ interface PreparedJob extends Submission {
   readonly job: JobId;
   readonly view: JobView;
   /** Takes back what was done for it: it was refused after all. */
-  release(): Promise<void>;
+  readonly release: () => Promise<void>;
 }
 
 /** The answer is the JSON of a JobView. */
@@ -115,7 +115,7 @@ async function prepare(
       },
     ],
     view: submittedView(job, account, spec, terms, at),
-    async release() {
+    release: async () => {
       specs.forget(job);
       for (const ref of refs) await artifactIndex.removeRef(ref);
     },

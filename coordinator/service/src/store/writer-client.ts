@@ -51,7 +51,7 @@ export class WriterClient {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      this.#worker.postMessage({ id, fencingEpoch, write } satisfies WriteRequest, buffersOf(write));
+      this.#worker.postMessage({ id, fencingEpoch, write } satisfies WriteRequest, largeBuffersOf(write));
     });
   }
 
@@ -78,8 +78,12 @@ export class WriterClient {
   }
 }
 
-/** Moved instead of copied. */
-function buffersOf(write: Write): ArrayBuffer[] {
+/** Moving one costs more than copying a small one. */
+const movedBytes = 32 * 1024;
+
+/** Those that are moved instead of copied. */
+function largeBuffersOf(write: Write): ArrayBuffer[] {
   if (write.kind !== 'group') return [];
-  return write.group.rows.flatMap(({ numbers, amounts }) => [numbers.buffer, amounts.buffer]);
+  const buffers = write.group.rows.flatMap(({ numbers, amounts }) => [numbers.buffer, amounts.buffer]);
+  return buffers.filter(({ byteLength }) => byteLength >= movedBytes);
 }
