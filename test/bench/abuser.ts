@@ -40,6 +40,8 @@ function maskedFrame(text: string): Buffer {
 }
 
 async function hold(index: number): Promise<void> {
+  // All at once they would be a flood of connections each second, which is another attack.
+  await sleep((1000 * index) / Number(sockets));
   for (;;) {
     const socket: Socket = connect(Number(port), hostname);
     socket.on('error', () => {});
@@ -55,7 +57,7 @@ async function hold(index: number): Promise<void> {
   }
 }
 for (let index = 0; index < Number(sockets); index++) void hold(index);
-await sleep(500);
+await sleep(1500);
 process.send?.({ holding: Number(sockets) });
 
 let refused = 0;
