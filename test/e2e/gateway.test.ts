@@ -303,6 +303,21 @@ test('a silent session is closed', async () => {
   expect(await peer.ended).toEqual({ code: 4408, refusal: 'session.idle' });
 });
 
+test('a node that was given up while its session was open has to come back', async () => {
+  let nowMs = Date.now();
+  const rig = await rigOf({ now: () => nowMs, limits: { idleMs: 3_600_000 } });
+  const identity = createIdentity();
+  const peer = new RawPeer(rig.url);
+  await peer.open(identity);
+  nowMs += 600_000;
+  await rig.tick();
+  const status = () => rig.sequencer.state.nodes.get(identity.node)?.status;
+  expect(status()).toBe('lost');
+  expect(await peer.ended).toEqual({ code: 4408, refusal: 'session.idle' });
+  await new RawPeer(rig.url).open(identity);
+  expect(status()).toBe('ready');
+});
+
 test('an offer changes what the node sells, and offers are limited', async () => {
   const rig = await rigOf();
   const agent = agentOf(rig);

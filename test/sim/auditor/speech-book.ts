@@ -56,7 +56,7 @@ interface Wire {
   readonly outputs: HeardReceipt['outputs'];
 }
 
-const keptHellos = 2;
+const keptHellos = 8;
 
 /** What was said to the coordinator and by it. Everything that it says must rest on what is durable. */
 export class SpeechBook {

@@ -1,3 +1,4 @@
+import type { HeapEvent } from './event-heap.ts';
 import type { Prng } from './prng.ts';
 
 /** Thrown out of an effect of a process that has just ended: whatever it still runs must come to nothing. */
@@ -12,8 +13,10 @@ export class Actor {
   /** Of its machine's wall clock, against true time. */
   wallOffsetMs: number;
   alive = true;
-  /** Frozen until this true time, as by SIGSTOP: its events wait. */
+  /** Frozen until this true time. */
   frozenUntilMs = 0;
+  /** What came to it while it was frozen, oldest first. */
+  readonly held: HeapEvent[] = [];
   /** It ends before this many more effects; infinite where no crash is due. */
   effectsLeft = Number.POSITIVE_INFINITY;
   /** After each of its events. */

@@ -2,7 +2,7 @@ import type { Actor } from './actor.ts';
 
 /** One thing that happens at a time. Cancelled ones stay in the heap and are passed over. */
 export interface HeapEvent {
-  readonly atMs: number;
+  atMs: number;
   readonly sequence: number;
   readonly actor: Actor;
   /** What it is, with a digest of its content: the trace is made of these. */

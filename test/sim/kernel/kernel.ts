@@ -99,7 +99,7 @@ export class Kernel {
       const { run, actor } = event;
       if (run === undefined || !actor.alive) continue;
       if (actor.frozenUntilMs > event.atMs) {
-        this.schedule(actor.frozenUntilMs - this.nowMs, actor, event.kind, run);
+        actor.held.push(event);
         continue;
       }
       this.nowMs = event.atMs;
@@ -112,6 +112,22 @@ export class Kernel {
         this.#uncaught(actor, error);
       }
       return true;
+    }
+  }
+
+  /** As by SIGSTOP: its events wait until it thaws. */
+  freeze(actor: Actor, forMs: number): void {
+    actor.frozenUntilMs = Math.max(actor.frozenUntilMs, this.nowMs + forMs);
+    this.schedule(forMs, this.nature, `thaw ${actor.name}`, () => {
+      if (actor.frozenUntilMs <= this.nowMs) this.thaw(actor);
+    });
+  }
+
+  thaw(actor: Actor): void {
+    actor.frozenUntilMs = 0;
+    for (const event of actor.held.splice(0)) {
+      event.atMs = this.nowMs;
+      this.#heap.push(event);
     }
   }
 

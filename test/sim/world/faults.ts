@@ -58,7 +58,7 @@ export class Faults {
     Object.assign(network.faults, { cut: 0, vanish: 0, repeat: 0, delay: 0, delayMs: 0, forge: 0 });
     diskFaults.stall = 0;
     for (const undo of this.#undo) undo();
-    for (const { actor } of [...machines, coordinator]) if (actor !== undefined) unfreeze(actor);
+    for (const { actor } of [...machines, coordinator]) if (actor !== undefined) kernel().thaw(actor);
   }
 
   #repeat(kind: FaultKind, strength: number, stroke: (random: Prng) => void): void {
@@ -230,7 +230,7 @@ export class Faults {
   #freeze(actor: Actor | undefined, forMs: number): void {
     if (actor === undefined) return;
     this.#targets.watch.fault('process frozen', actor.name);
-    actor.frozenUntilMs = kernel().nowMs + forMs;
+    kernel().freeze(actor, forMs);
   }
 
   /** The state folder of an earlier time comes back, as from a backup. */
@@ -244,10 +244,6 @@ export class Faults {
       putBack();
     });
   }
-}
-
-function unfreeze(actor: Actor): void {
-  actor.frozenUntilMs = 0;
 }
 
 function clockJump(random: Prng): number {
