@@ -117,9 +117,9 @@ export class Kernel {
 
   /** As by SIGSTOP: its events wait until it thaws. */
   freeze(actor: Actor, forMs: number): void {
-    actor.frozenUntilMs = Math.max(actor.frozenUntilMs, this.nowMs + forMs);
+    actor.frozenUntilMs = this.nowMs + forMs;
     this.schedule(forMs, this.nature, `thaw ${actor.name}`, () => {
-      if (actor.frozenUntilMs <= this.nowMs) this.thaw(actor);
+      this.thaw(actor);
     });
   }
 

@@ -228,7 +228,8 @@ export class Faults {
   }
 
   #freeze(actor: Actor | undefined, forMs: number): void {
-    if (actor === undefined) return;
+    // One that is frozen stays so for as long as it was to: the auditor knows how long that is at most.
+    if (actor === undefined || actor.frozenUntilMs > kernel().nowMs) return;
     this.#targets.watch.fault('process frozen', actor.name);
     kernel().freeze(actor, forMs);
   }
