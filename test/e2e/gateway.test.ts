@@ -306,15 +306,16 @@ test('a silent session is closed', async () => {
 test('a node that was given up while its session was open has to come back', async () => {
   let nowMs = Date.now();
   const rig = await rigOf({ now: () => nowMs, limits: { idleMs: 3_600_000 } });
-  const identity = createIdentity();
-  const peer = new RawPeer(rig.url);
-  await peer.open(identity);
+  const agent = agentOf(rig);
+  await agent.connect();
   nowMs += 600_000;
   await rig.tick();
-  const status = () => rig.sequencer.state.nodes.get(identity.node)?.status;
+  const status = () => rig.sequencer.state.nodes.get(agent.identity.node)?.status;
   expect(status()).toBe('lost');
-  expect(await peer.ended).toEqual({ code: 4408, refusal: 'session.idle' });
-  await new RawPeer(rig.url).open(identity);
+  agent.beat();
+  await until(() => !agent.isConnected, 'the end of its session');
+  expect(rig.gateway.refusals.get('session.idle')).toBe(1);
+  await agent.connect();
   expect(status()).toBe('ready');
 });
 

@@ -177,12 +177,12 @@ export class AttemptWork {
       journal.save(requestStop(current, 'run_timeout'));
       onChange();
     };
-    const { ending, log } = await runContainer(this.#parts, record, onTimeout, signal);
+    const ending = await runContainer(this.#parts, record, onTimeout, signal);
     const stop = journal.attempt(key)?.stop;
     if (stop !== undefined || ending.engineLost) {
-      return this.#move(key, 'reporting', { ending, log, outcome: judgeEnding(ending, stop, undefined) });
+      return this.#move(key, 'reporting', { ending, outcome: judgeEnding(ending, stop, undefined) });
     }
-    this.#move(key, 'collecting', { ending, log }, [this.#stage(key, 'uploading')]);
+    this.#move(key, 'collecting', { ending }, [this.#stage(key, 'uploading')]);
   }
 
   async #abandon(record: AttemptRecord, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,4 @@
-import type { AttemptRecord, Ending, LogState } from '../core/attempt-record.ts';
+import type { AttemptRecord, Ending } from '../core/attempt-record.ts';
 import { attemptKeyText, type ObservedAttempt } from '../core/ports.ts';
 import { remainingRunMs } from '../core/run-clock.ts';
 import type { WorkParts } from './attempt-work.ts';
@@ -20,7 +20,7 @@ export async function runContainer(
   record: AttemptRecord,
   onTimeout: () => void,
   signal: AbortSignal,
-): Promise<{ readonly ending: Ending; readonly log: LogState }> {
+): Promise<Ending> {
   const { runtime, logs, clock } = parts;
   const { key, assignment } = record;
   const spool = await logs.open(key);
@@ -42,8 +42,7 @@ export async function runContainer(
   clearTimeout(late);
   signal.throwIfAborted();
   spool.finish();
-  const { sizeBytes, truncated } = spool;
-  return { ending: endingOf(seen, runtime.pidsExhausted(key)), log: { ...record.log, sizeBytes, truncated } };
+  return endingOf(seen, runtime.pidsExhausted(key));
 }
 
 /** The output is worth having, but no reason to fail: its loss is noted in the agent's log. */

@@ -73,13 +73,10 @@ export class Executor implements SessionHost {
     const leaseTimer = setInterval(() => {
       if (this.#leaseLapsed() && this.attempts().some(isStoppable)) this.#wake();
     }, leaseCheckMs);
-    // The logs of what had been settled; other attempts open theirs when their turn comes.
-    for (const { key, phase, log } of this.attempts()) {
-      if (phase === 'settled' && !log.done) this.#track(this.#parts.logs.finish(key), key);
-    }
     let failures = 0;
     try {
       while (!signal.aborted) {
+        this.#finishLogs();
         failures = (await this.#observe(signal)) ? 0 : failures + 1;
         this.#wake();
         const pauseMs = failures === 0 ? relistMs : 200 + backoffMs(failures, 500, relistMs, Math.random);
@@ -91,6 +88,13 @@ export class Executor implements SessionHost {
       for (const activity of this.#active.values()) activity.abort.abort();
       await Promise.all(this.#running);
       await this.#parts.logs.close();
+    }
+  }
+
+  /** The logs of what an earlier life had settled; other attempts open theirs when their turn comes. */
+  #finishLogs(): void {
+    for (const { key, phase, log } of this.attempts()) {
+      if (phase === 'settled' && !log.done) this.#track(this.#parts.logs.finish(key), key);
     }
   }
 

@@ -1,6 +1,5 @@
 import type { NodeStatus } from '@capacloud/core/event';
 import type { JobId, NodeId } from '@capacloud/protocol/ids';
-import type { Refusal } from '@capacloud/protocol/result';
 import type { Logger } from 'pino';
 import type { AssignmentWriter } from './assignment-writer.ts';
 import type { FlushQueue } from './flush-queue.ts';
@@ -51,9 +50,6 @@ export class Dispatcher implements PlacementListener {
   }
 
   nodeChanged(node: NodeId, status: NodeStatus): void {
-    // Whatever speaks as a lost node has to begin anew: only a hello brings it back, with what it still holds.
-    const session = this.#sessions.get(node);
-    if (status === 'lost' && session?.isOpen === true) session.connection.refuse(givenUp);
     if (status === 'lost' || status === 'gone') this.#sessions.forget(node);
   }
 
@@ -99,9 +95,3 @@ export class Dispatcher implements PlacementListener {
     this.#flushes.add(session);
   }
 }
-
-/** Its frames came too late: we were held up, or it was. One that is still opening is newer than the loss. */
-const givenUp: Refusal = {
-  code: 'session.idle',
-  message: 'The node was given up: nothing was heard of it for longer than its lease.',
-};

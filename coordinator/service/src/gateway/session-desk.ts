@@ -131,6 +131,8 @@ export class SessionDesk {
 
   #take(session: Session, offers: TokenBucket, text: string, nowMs: number): Refusal | undefined {
     if (!session.mayReceive(nowMs)) return rateLimited;
+    // Given up since its hello, so it came too late. Only another hello brings it back; an acknowledgement would renew its lease.
+    if (this.#deps.sequencer.state.nodes.get(session.node)?.status === 'lost') return givenUp;
     const read = readSessionFrame(text);
     if (!read.ok) return read.refusal;
     const frame = read.value;
@@ -173,4 +175,8 @@ export class SessionDesk {
   }
 }
 
+const givenUp: Refusal = {
+  code: 'session.idle',
+  message: 'The node was given up: nothing was heard of it for longer than its lease.',
+};
 const rateLimited: Refusal = { code: 'frame.rate_limited', message: 'Too many frames in a short time.' };
