@@ -7,6 +7,11 @@ it('knows the faults of a job from those of the node', () => {
   expect(isCommandFault('mkdir /var/lib/docker/overlay2/l: no space left on device')).toBe(false);
   const both = 'runc: open /run/state.json: no such file or directory: write: no space left on device';
   expect(isCommandFault(both)).toBe(false);
+  // Seen after a full disk under the engine.
+  const torn = 'chown /var/lib/docker/overlay2/5e79b5b6/work/work: no such file or directory';
+  expect(isCommandFault(torn)).toBe(false);
+  const target = 'error mounting "/a" to rootfs at "/var/lib/docker/overlay2/5e/merged/b": not a directory';
+  expect(isCommandFault(target)).toBe(true);
 });
 
 it('takes a program for missing only when the engine could look for it', () => {

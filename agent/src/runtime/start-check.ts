@@ -12,9 +12,12 @@ const commandFault =
 /** What it says when the node's disk is at fault, whatever else it says of what it could not do therefore. */
 const nodeFault = /no space left on device|input\/output error|read-only file system|disk quota exceeded/i;
 
+/** What it could not do in its own storage, as after a full disk, before it came to what the job wants. */
+const storageFault = /^(chown|chmod|lstat|mkdir|open|stat|symlink|unlink) \S*\/overlay2?\//;
+
 /** Whether the engine's refusal is the job's fault, and not the node's. */
 export function isCommandFault(message: string): boolean {
-  return commandFault.test(message) && !nodeFault.test(message);
+  return commandFault.test(message) && !nodeFault.test(message) && !storageFault.test(message);
 }
 
 /** What the engine's answer to a question for a path tells; it gives a status alone, and no words with it. */
