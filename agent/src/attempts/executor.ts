@@ -43,7 +43,7 @@ export class Executor implements SessionHost {
   readonly #active = new Map<string, Activity>();
   readonly #stopping = new Set<string>();
   readonly #pulls = new Map<string, { readonly key: AttemptKey; readonly progress: PullProgress }>();
-  readonly #running = new Set<Promise<void>>();
+  readonly #running = new Set<Promise<unknown>>();
   readonly #shutdown = new AbortController();
   #desired: Set<string> | undefined;
   #paused = false;
@@ -93,9 +93,8 @@ export class Executor implements SessionHost {
 
   /** The logs of what an earlier life had settled; other attempts open theirs when their turn comes. */
   #finishLogs(): void {
-    for (const { key, phase, log } of this.attempts()) {
+    for (const { key, phase, log } of this.attempts())
       if (phase === 'settled' && !log.done) this.#track(this.#parts.logs.finish(key), key);
-    }
   }
 
   /** No new work from now on; what is held goes on. */
@@ -254,8 +253,7 @@ export class Executor implements SessionHost {
   }
 
   #track(work: Promise<unknown>, key: AttemptKey): void {
-    const tracked: Promise<void> = work
-      .then(() => {})
+    const tracked: Promise<unknown> = work
       .catch((error: unknown) => {
         if (this.#shutdown.signal.aborted) return;
         this.#parts.log.warn(
@@ -290,12 +288,11 @@ export class Executor implements SessionHost {
       if (signal.aborted) return;
       log.error({ err: error, attempt: attemptKeyText(record.key), step: activity.kind }, 'a step failed');
       const current = journal.attempt(record.key);
-      if (current === undefined) return;
+      if (current === undefined || current.phase === 'settled') return;
       if (current.phase === 'reporting' || current.phase === 'cleaning' || activity.kind === 'abandon') {
         await sleep(1000 + backoffMs(3, 500, 5000, Math.random), undefined, { signal }).catch(() => {});
         return;
       }
-      if (current.phase === 'settled') return;
       const message = error instanceof Error ? error.message : 'unknown';
       this.#work.fail(record.key, 'agent_failed', `The agent failed at ${activity.kind}: ${message}`);
     }

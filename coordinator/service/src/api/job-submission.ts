@@ -14,7 +14,6 @@ import { timeText } from './views.ts';
 
 /** A job that may be submitted: what its file says is right, and its inputs are held for it. */
 interface PreparedJob extends Submission {
-  readonly job: JobId;
   readonly view: JobView;
   /** Takes back what was done for it: it was refused after all. */
   readonly release: () => Promise<void>;
@@ -37,6 +36,14 @@ export async function submitOne(
   return outcome;
 }
 
+const jobsPerTurn = 32;
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
 type BatchResult = ResponseOf<'submitJobs'>['results'][number];
 
 /** The answer is the JSON of the results, which are durable in the commit of the jobs: sent again, a batch happens once. */
@@ -48,7 +55,11 @@ export async function submitMany(
   asideOf: AsideOf,
 ): Promise<Result<string>> {
   const all: Result<PreparedJob>[] = [];
-  for (const file of files) all.push(await prepare(deps, account, file));
+  for (const file of files) {
+    // Reading a full batch takes tens of milliseconds, in which others have their turn.
+    if (all.length % jobsPerTurn === jobsPerTurn - 1) await nextTurn();
+    all.push(await prepare(deps, account, file));
+  }
   const ready = all.flatMap((each) => (each.ok ? [each.value] : []));
   const answerOf = (outcomes: readonly Outcome[]): string => {
     let next = 0;
@@ -102,7 +113,6 @@ async function prepare(
   specs.keep(job, spec, specText.length);
   const { name } = spec;
   return accept({
-    job,
     command: { type: 'job.submit', at, job, consumer: account, terms },
     asides: [
       {
