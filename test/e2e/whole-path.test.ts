@@ -156,7 +156,8 @@ describe.skipIf(!hasEngine)('a job, from its file to its outputs', () => {
   });
 
   it("pays for its own errors and its providers' failures out of different budgets", async () => {
-    const script = `if [ $CAPACLOUD_ATTEMPT = 1 ]; then ${untilTold}; fi; [ $CAPACLOUD_ATTEMPT = 3 ] || exit 3`;
+    // What runs for less than a millisecond costs nothing.
+    const script = `if [ $CAPACLOUD_ATTEMPT = 1 ]; then ${untilTold}; fi; [ $CAPACLOUD_ATTEMPT = 3 ] || exit 3; sleep 1`;
     const job = await rig.submit(script, {
       retry: { max_attempts: 2, provider_lost: 1, backoff: { initial: '1s', max: '1s' } },
     });

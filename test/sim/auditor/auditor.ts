@@ -249,7 +249,7 @@ export class Auditor {
     if (kind === 'clock') this.#stops.ended(task.nodes.at(-1) ?? '', task.id, entry.attempt, nowMs);
     if (kind === 'forgotten') {
       check(
-        this.#speech.mayHaveForgotten(task.nodes.at(-1) ?? '', task.id, entry.attempt),
+        this.#speech.mayHaveForgotten(task.nodes.at(-1) ?? '', task.id, entry.attempt, task.assignedMs),
         'task.state',
         () => `${key} is given up, and its node says that it holds it`,
       );

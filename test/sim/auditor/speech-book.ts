@@ -64,7 +64,10 @@ export class SpeechBook {
   readonly #nodes: NodeBook;
   readonly #sessions = new Map<string, SessionFacts>();
   /** What the newest hellos of each node said that it holds. */
-  readonly #hellos = new Map<string, readonly (readonly Ref[])[]>();
+  readonly #hellos = new Map<
+    string,
+    readonly { readonly heardMs: number; readonly held: readonly Ref[] }[]
+  >();
   /** Receipts and nonces by job, then by attempt; they go with the job. */
   readonly #receipts = new Map<string, Map<string, HeardReceipt[]>>();
   readonly #nonces = new Map<string, Map<string, string>>();
@@ -82,8 +85,9 @@ export class SpeechBook {
     if (known !== undefined) known.heardMs = nowMs;
     if (frame['type'] === 'hello') {
       facts.helloMs = nowMs;
-      const held = frame['attempts'] as readonly Ref[] | undefined;
-      this.#hellos.set(node, [held ?? [], ...(this.#hellos.get(node) ?? [])].slice(0, keptHellos));
+      const held = (frame['attempts'] as readonly Ref[] | undefined) ?? [];
+      const earlier = this.#hellos.get(node) ?? [];
+      this.#hellos.set(node, [{ heardMs: nowMs, held }, ...earlier].slice(0, keptHellos));
     }
     if (frame['type'] === 'heartbeat') {
       facts.heartbeats.set(Number(frame['n']), nowMs);
@@ -124,10 +128,16 @@ export class SpeechBook {
     });
   }
 
-  /** Whether one of its last hellos left the attempt out; there are several while connections overtake one another. */
-  mayHaveForgotten(node: string, task: string, attempt: number): boolean {
+  /**
+   * Whether one of its last hellos since it was given the attempt left that out; there are several while connections overtake
+   * one another and the coordinator's disk stalls.
+   */
+  mayHaveForgotten(node: string, task: string, attempt: number, assignedMs: number): boolean {
     const hellos = this.#hellos.get(node) ?? [];
-    return hellos.some((held) => !held.some((ref) => ref.task === task && ref.attempt === attempt));
+    return hellos.some(
+      ({ heardMs, held }) =>
+        heardMs > assignedMs && !held.some((ref) => ref.task === task && ref.attempt === attempt),
+    );
   }
 
   receiptsFor(task: string, attempt: number): readonly HeardReceipt[] {

@@ -143,6 +143,7 @@ export class TaskBook {
     task.assignedAt = event.at;
     task.stageAt = event.at;
     task.runningAt = 0;
+    task.assignedMs = nowMs;
     task.changedMs = nowMs;
   }
 

@@ -40,6 +40,8 @@ export interface TaskFacts {
   readonly tries: Tries;
   /** True time of its last change. */
   changedMs: number;
+  /** When its newest attempt was. */
+  assignedMs: number;
 }
 
 /** What stays of a task when its job is settled. */
@@ -66,6 +68,7 @@ export function waitingTask(job: JobFacts, index: number, nowMs: number): TaskFa
     notBefore: 0,
     tries: { own: 0, provider: 0, free: 0 },
     changedMs: nowMs,
+    assignedMs: nowMs,
   };
 }
 

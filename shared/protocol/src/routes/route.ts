@@ -24,10 +24,25 @@ export interface Route {
   readonly errors: readonly ErrorCode[];
 }
 
-/** A refusal inside an answer. */
-export const ProblemSchema = Type.Unsafe<ProblemDetails>({ $ref: '#/components/schemas/Problem' });
-
 export const closed = { additionalProperties: false } as const;
+const text = Type.String({ maxLength: 4096 });
+/** A refusal inside an answer (RFC 9457). */
+export const ProblemSchema = Type.Unsafe<ProblemDetails>(
+  Type.Object(
+    {
+      type: text,
+      title: text,
+      status: Type.Integer({ minimum: 400, maximum: 599 }),
+      code: text,
+      detail: text,
+      hint: text,
+      retryable: Type.Boolean(),
+      request_id: text,
+      errors: Type.Optional(Type.Array(Type.Object({ pointer: text, message: text }, closed))),
+    },
+    closed,
+  ),
+);
 export const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 export const page = {
   cursor: Type.Optional(Type.String({ maxLength: 256 })),
