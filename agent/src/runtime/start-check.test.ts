@@ -8,7 +8,7 @@ it('knows the faults of a job from those of the node', () => {
   const both = 'runc: open /run/state.json: no such file or directory: write: no space left on device';
   expect(isCommandFault(both)).toBe(false);
   // Seen after a full disk under the engine.
-  const torn = 'chown /var/lib/docker/overlay2/5e79b5b6/work/work: no such file or directory';
+  const torn = 'chown /var/lib/docker/overlay2/5e79b5b6/diff: no such file or directory';
   expect(isCommandFault(torn)).toBe(false);
   const target = 'error mounting "/a" to rootfs at "/var/lib/docker/overlay2/5e/merged/b": not a directory';
   expect(isCommandFault(target)).toBe(true);

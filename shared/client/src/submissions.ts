@@ -23,7 +23,7 @@ interface Waiting {
 
 /**
  * Gathers submissions as Nagle's algorithm gathers bytes: the first goes at once, and those that come while requests are
- * under way go together in the next. A request costs the coordinator several times what a job in it does.
+ * under way go together in the next. A request for each job would more than double what a job costs the coordinator.
  */
 export class Submissions {
   readonly #calls: SubmissionCalls;

@@ -5,8 +5,9 @@ const quote = 0x22;
 const backslash = 0x5c;
 
 /**
- * Whether JSON text nests deeper than anything of ours. JSON.parse takes 65 ns for each level of a hostile text, so
- * 1 MiB of `[` would hold a service up for 60 ms; to look first costs a twentieth of that. Text that is not JSON gets either answer.
+ * Whether JSON text nests deeper than anything of ours. JSON.parse takes about 0.1 µs for each level of a hostile text, so
+ * 1 MiB of `[` would hold a service up for 100 ms. To look first ends at the 65th level of such a text and adds a third to
+ * the parsing of an honest one (1.1 ms for 600 KB). Text that is not JSON gets either answer.
  */
 export function nestsTooDeeply(text: string): boolean {
   let depth = 0;
