@@ -42,15 +42,19 @@ export function stepFor(name: StepName, { paths, filters, reportDir }: StepOptio
       };
     case 'unit':
     case 'arch':
-      return { name, commands: [vitestCommand(name, reportDir, filters)] };
+      return { name, commands: [vitestCommand(name, { reportDir, filters, reporter: 'minimal' })] };
   }
 }
 
-/** Both reporters: the one for people on the terminal, the JSON one for the totals. */
+interface VitestOptions extends Pick<StepOptions, 'filters' | 'reportDir'> {
+  /** `minimal` tells failures alone, for an output that is read afterwards; `default` is for eyes that follow. */
+  readonly reporter: 'default' | 'minimal';
+}
+
+/** Two reporters: one for people, and the JSON one for the totals. */
 export function vitestCommand(
   project: string,
-  reportDir: string,
-  filters: readonly string[],
+  { reportDir, filters, reporter }: VitestOptions,
 ): readonly [string, ...string[]] {
   return [
     'vitest',
@@ -58,7 +62,7 @@ export function vitestCommand(
     '--project',
     project,
     '--passWithNoTests',
-    '--reporter=default',
+    `--reporter=${reporter}`,
     '--reporter=json',
     `--outputFile.json=${join(reportDir, `${project}.json`)}`,
     ...filters,

@@ -1,13 +1,17 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { stripVTControlCharacters } from 'node:util';
 
 /** What test runs add up to. */
 export interface Totals {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+  /** A line for each failure that has a name: its file, its title and the first line of what it said. */
+  readonly failures: readonly string[];
 }
 
-export const noTests: Totals = { passed: 0, failed: 0, skipped: 0 };
+export const noTests: Totals = { passed: 0, failed: 0, skipped: 0, failures: [] };
+const maxFailureCharacters = 300;
 
 /** The part of vitest's JSON report that is read here. */
 interface JsonReport {
@@ -15,11 +19,29 @@ interface JsonReport {
   readonly numFailedTests: number;
   readonly numPendingTests: number;
   readonly numTodoTests: number;
-  readonly testResults: readonly { readonly status: string; readonly assertionResults: readonly unknown[] }[];
+  readonly testResults: readonly FileResult[];
+}
+
+interface FileResult {
+  readonly name: string;
+  readonly status: string;
+  readonly message: string;
+  readonly assertionResults: readonly TestResult[];
+}
+
+interface TestResult {
+  readonly fullName: string;
+  readonly status: string;
+  readonly failureMessages: readonly string[];
 }
 
 export function addTotals(a: Totals, b: Totals): Totals {
-  return { passed: a.passed + b.passed, failed: a.failed + b.failed, skipped: a.skipped + b.skipped };
+  return {
+    passed: a.passed + b.passed,
+    failed: a.failed + b.failed,
+    skipped: a.skipped + b.skipped,
+    failures: [...a.failures, ...b.failures],
+  };
 }
 
 /**
@@ -37,8 +59,20 @@ export function readTotals(reportFile: string, exitCode: number): Totals {
     passed: report.numPassedTests,
     failed: failed === 0 && exitCode !== 0 ? 1 : failed,
     skipped: report.numPendingTests + report.numTodoTests,
+    failures: report.testResults.flatMap(failuresOf),
   };
 }
+
+function failuresOf({ name, status, message, assertionResults }: FileResult): readonly string[] {
+  if (status !== 'failed') return [];
+  if (assertionResults.length === 0) return [failureLine(name, message)];
+  return assertionResults
+    .filter((result) => result.status === 'failed')
+    .map((result) => failureLine(`${name} > ${result.fullName}`, result.failureMessages[0] ?? ''));
+}
+
+const failureLine = (where: string, message: string): string =>
+  `${where}: ${stripVTControlCharacters(message).split('\n', 1)[0] ?? ''}`.slice(0, maxFailureCharacters);
 
 function parseReport(text: string): JsonReport | undefined {
   try {
@@ -49,5 +83,9 @@ function parseReport(text: string): JsonReport | undefined {
   }
 }
 
-export const totalsLine = ({ passed, failed, skipped }: Totals): string =>
-  `${passed} passed, ${failed} failed, ${skipped} skipped`;
+/** The failures that have names, one a line, and then the totals: the end of a log tells what to look for. */
+export const summaryOf = ({ passed, failed, skipped, failures }: Totals): string =>
+  [
+    ...failures.map((failure) => `failed: ${failure}`),
+    `${passed} passed, ${failed} failed, ${skipped} skipped`,
+  ].join('\n');

@@ -75,11 +75,12 @@ async function runRealTests(run: TestRun, reportDir: string): Promise<Totals> {
 
 async function runProject(
   project: string,
-  { root, filters, signal }: TestRun,
+  { root, filters, signal, strict }: TestRun,
   reportDir: string,
   env: NodeJS.ProcessEnv,
 ): Promise<Totals> {
-  const [command, ...args] = vitestCommand(project, reportDir, filters);
+  const reporter = strict ? 'minimal' : 'default';
+  const [command, ...args] = vitestCommand(project, { reportDir, filters, reporter });
   const { exitCode } = await runCommand(command, args, { cwd: root, env, output: 'inherit' }, signal);
   return readTotals(join(reportDir, `${project}.json`), exitCode);
 }

@@ -3,7 +3,7 @@
 //   npm test -- [--all] [filters and options for vitest…]
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { totalsLine } from './test-report.ts';
+import { summaryOf } from './test-report.ts';
 import { runAllTests } from './test-run.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -20,7 +20,7 @@ try {
     write,
     signal: interruption.signal,
   });
-  write(`${totalsLine(totals)}\n`);
+  write(`${summaryOf(totals)}\n`);
   process.exitCode = interruption.signal.aborted ? 130 : totals.failed > 0 ? 1 : 0;
 } catch (error) {
   if (!interruption.signal.aborted) throw error;
