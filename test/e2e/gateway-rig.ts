@@ -161,7 +161,8 @@ export async function startGatewayRig(options: GatewayRigOptions = {}): Promise<
       return job;
     },
     cancel: (job) => must(sequencer.submit({ type: 'job.cancel', at: now(), job, consumer: rigConsumer })),
-    tick: () => must(sequencer.submit({ type: 'tick', at: now(), heard: gateway.heard() })),
+    tick: () =>
+      must(sequencer.submit({ type: 'tick', at: now(), heard: gateway.heard(), listeningSince: 0 })),
     stop: async () => {
       await gateway.drain(AbortSignal.timeout(5000));
       await sequencer.close();

@@ -89,14 +89,23 @@ export interface FinishAttempt extends Timed {
   readonly claimedRunMs: number;
 }
 
+/** When a node was heard: last, and since when without a silence or a new session. Unix milliseconds. */
+export interface Contact {
+  readonly lastAt: number;
+  readonly sinceAt: number;
+}
+
 /**
  * The reconciler's heartbeat: it takes what time has changed (silent nodes, expired clocks, backoffs) and
- * places waiting tasks. `heard` gives, for connected or recently connected nodes, when each was last heard.
+ * places waiting tasks. `heard` tells of connected and of recently connected nodes; before `listeningSince` the
+ * coordinator was not there to hear anybody.
  */
 export interface Tick extends Timed {
   readonly type: 'tick';
-  readonly heard: ReadonlyMap<NodeId, number>;
+  readonly heard: ReadonlyMap<NodeId, Contact>;
+  readonly listeningSince: number;
 }
+
 /** Places waiting tasks now; issued when capacity or work arrived, so that nothing waits for the next tick. */
 export interface Place extends Timed {
   readonly type: 'place';

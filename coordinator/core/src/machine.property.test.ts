@@ -90,7 +90,7 @@ function settleAll(state: State, from: number, log: Event[]): void {
     run({ type: 'job.cancel', at, job: job.id, consumer: job.consumer });
   }
   at += 3_600_000;
-  run({ type: 'tick', at, heard: new Map() });
+  run({ type: 'tick', at, heard: new Map(), listeningSince: 0 });
 }
 
 function simulate(

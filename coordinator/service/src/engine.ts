@@ -1,3 +1,4 @@
+import type { Contact } from '@capacloud/core/command';
 import type { Event } from '@capacloud/core/event';
 import { encodeHex } from '@capacloud/protocol/bytes';
 import { canonicalJson } from '@capacloud/protocol/canonical';
@@ -42,7 +43,7 @@ export interface Engine {
   readonly sequencer: CommandSequencer;
   readonly transparency: Transparency;
   /** Starts the clock, given when each node was last heard. */
-  startClock(heard: () => ReadonlyMap<NodeId, number>): void;
+  startClock(heard: () => ReadonlyMap<NodeId, Contact>): void;
   /** Makes everything taken durable, writes a snapshot and closes the files. */
   close(): Promise<void>;
 }

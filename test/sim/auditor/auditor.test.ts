@@ -1,7 +1,21 @@
 import { expect, it } from 'vitest';
 import { Auditor } from './auditor.ts';
 import { AuditFailure, type Rule, type TableDump } from './observation.ts';
-import { ada, device, job, node, nonce, offer, other, pat, ruleset, Story, task, terms } from './story.ts';
+import {
+  ada,
+  device,
+  epochMs,
+  job,
+  node,
+  nonce,
+  offer,
+  other,
+  pat,
+  ruleset,
+  Story,
+  task,
+  terms,
+} from './story.ts';
 
 /** The rule that the story breaks, at its end at the latest; undefined where it breaks none. */
 function ruleBrokenBy(story: Story, finish: boolean): Rule | undefined {
@@ -322,7 +336,29 @@ const bad: readonly (readonly [Rule, string, () => Story])[] = [
   [
     'task.limbo',
     'an attempt that nobody looks after',
-    () => new Story().open().submit().assign().wait(59_000).heartbeat(1).heartbeat(1, other).wait(20_000),
+    () =>
+      new Story()
+        .open()
+        .submit()
+        .assign()
+        .pass(60_000 + 65_000)
+        .wait(11_000),
+  ],
+  [
+    'task.clock',
+    'a clock ends an attempt before its node can have come back',
+    () => {
+      const story = new Story()
+        .open()
+        .submit()
+        .assign()
+        .tell({ kind: 'stopped', coordinator: 0 })
+        .wait(200_000)
+        .tell({ kind: 'restarted', coordinator: 0, size: 12, stateHash: 'x' })
+        .wait(10_000);
+      const then = { ...requeued, notBefore: epochMs + story.nowMs + pauseMs };
+      return story.end({ ...clockEnd, reason: 'assignment_timeout', then });
+    },
   ],
   [
     'job.state',

@@ -246,7 +246,10 @@ export class Auditor {
       const isFalse = entry.then.kind === 'succeeded' && truth === false;
       check(!isFalse, 'money.paid-unearned', () => `${key} is paid and its program failed`);
     }
-    if (kind === 'clock') this.#stops.ended(task.nodes.at(-1) ?? '', task.id, entry.attempt, nowMs);
+    if (kind === 'clock') {
+      this.#limbo.checkPatience(key, rules, nowMs);
+      this.#stops.ended(task.nodes.at(-1) ?? '', task.id, entry.attempt, nowMs);
+    }
     if (kind === 'forgotten') {
       check(
         this.#speech.mayHaveForgotten(task.nodes.at(-1) ?? '', task.id, entry.attempt, task.assignedMs),

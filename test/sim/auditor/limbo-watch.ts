@@ -5,7 +5,10 @@ import { check } from './observation.ts';
 import type { TaskBook } from './task-book.ts';
 import { isActive, isEnd, stageLimitMs } from './task-facts.ts';
 
-/** While the coordinator runs, everything that is not over moves on within its time. */
+/** Its clock may run a little fast while it comes back to the wall clock. */
+const fastest = 1.05;
+
+/** While the coordinator runs, everything that is not over moves on within its time, and not in its first moments. */
 export class LimboWatch {
   readonly #tasks: TaskBook;
   readonly #nodes: NodeBook;
@@ -27,6 +30,16 @@ export class LimboWatch {
     this.#upSinceMs = undefined;
   }
 
+  /** A clock ended an attempt: what its node had to say of it while the coordinator was away must have had time to come. */
+  checkPatience(what: string, rules: Ruleset, nowMs: number): void {
+    const upMs = nowMs - (this.#upSinceMs ?? nowMs);
+    check(
+      upMs >= rules.unknownAfterMs / fastest,
+      'task.clock',
+      () => `${what} is ended by a clock ${upMs} ms after a start`,
+    );
+  }
+
   sweep(rules: Ruleset, nowMs: number): void {
     const upSinceMs = this.#upSinceMs;
     if (upSinceMs === undefined) return;
@@ -35,7 +48,8 @@ export class LimboWatch {
       const { id, state, attempt, changedMs, job } = task;
       if (isEnd(state)) continue;
       if (isActive(state)) {
-        const limitMs = stageLimitMs(task, rules) + this.#slackMs;
+        // Where its node comes back again and again, a lease more.
+        const limitMs = stageLimitMs(task, rules) + rules.leaseMs + rules.lostMarginMs + this.#slackMs;
         check(
           waited(changedMs) <= limitMs,
           'task.limbo',

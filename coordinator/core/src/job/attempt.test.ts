@@ -198,6 +198,44 @@ describe('clocks', () => {
     expect(machine.place()).toMatchObject([{ type: 'attempt.assigned', attempt: 2 }]);
   });
 
+  const assignMs = 60_000;
+  const silentMs = 15_000;
+  const lostMs = 65_000;
+
+  it.each([
+    ['has just come back', { lastAt: assignMs, sinceAt: assignMs - silentMs + 1 }],
+    ['has not spoken since the deadline', { lastAt: assignMs - 1, sinceAt: 0 }],
+  ])('wait for a node that %s', (_, { lastAt, sinceAt }) => {
+    const { machine } = placed();
+    const assignedAt = machine.now;
+    const contact = { lastAt: assignedAt + lastAt, sinceAt: assignedAt + sinceAt };
+    expect(machine.wait(assignMs).tickHearing([[0, contact]])).toEqual([]);
+    // With both, it is over.
+    const said = { lastAt: machine.now + 1, sinceAt: machine.now + 1 - silentMs };
+    expect(only(machine.wait(1).tickHearing([[0, said]]), 'attempt.ended')).toHaveLength(1);
+  });
+
+  it('wait no longer than a lease for a node that comes back again and again', () => {
+    const { machine } = placed();
+    machine.wait(assignMs);
+    const flapping = () => [[0, { lastAt: machine.now, sinceAt: machine.now }]] as const;
+    expect(machine.wait(lostMs - 1).tickHearing(flapping())).toEqual([]);
+    expect(only(machine.wait(1).tickHearing(flapping()), 'attempt.ended')).toMatchObject([
+      { reason: 'assignment_timeout' },
+    ]);
+  });
+
+  it('count that lease from when the coordinator began to listen', () => {
+    const { machine } = placed();
+    // An hour of ours, by the wall clock: its end says nothing of the node.
+    machine.wait(3_600_000);
+    const startedAt = machine.now;
+    const back = () => [[0, { lastAt: machine.now, sinceAt: machine.now }]] as const;
+    expect(machine.tickHearing(back(), startedAt)).toEqual([]);
+    expect(machine.wait(lostMs - 1).tickHearing(back(), startedAt)).toEqual([]);
+    expect(only(machine.wait(1).tickHearing(back(), startedAt), 'attempt.ended')).toHaveLength(1);
+  });
+
   it('are set anew when the rules change', () => {
     const { machine } = placed();
     machine.run({

@@ -1,12 +1,13 @@
 import type { NodeId } from '@capacloud/protocol/ids';
 import { mustGet } from '../assert.ts';
-import type { Place, Tick } from '../command.ts';
+import type { Contact, Place, Tick } from '../command.ts';
 import { Decision } from '../decision.ts';
 import type { Event } from '../event.ts';
 import { endBackoffs } from '../job/queue.ts';
 import { afterFailure } from '../job/retry.ts';
 import { isActive } from '../job/task-states.ts';
 import { restingStatus } from '../node/node-commands.ts';
+import type { Ruleset } from '../ruleset.ts';
 import type { Job, NodeRecord, State, Task } from '../state.ts';
 import { cheapestFirst } from './placement.ts';
 
@@ -21,12 +22,13 @@ export function decidePlace(state: State, { at }: Place): readonly Event[] {
 }
 
 /** What time alone has changed, then a place. */
-export function decideTick(state: State, { at, heard }: Tick): readonly Event[] {
+export function decideTick(state: State, tick: Tick): readonly Event[] {
+  const { at, heard } = tick;
   const decision = new Decision(state, at);
   const leaving = new Set<NodeId>();
   for (const node of state.nodes.values()) judgeSilence(state, decision, node, heard.get(node.id), leaving);
   const budget = { left: maxEndsPerTick };
-  endOverdue(state, decision, budget);
+  endOverdue(state, decision, tick, budget);
   expireWaiting(state, decision, budget);
   const events = [...decision.close()];
   place(state, at, leaving, events);
@@ -37,13 +39,13 @@ function judgeSilence(
   state: State,
   decision: Decision,
   node: NodeRecord,
-  heard: number | undefined,
+  contact: Contact | undefined,
   leaving: Set<NodeId>,
 ): void {
   if (node.status === 'lost' || node.status === 'gone') return;
   const { at, events } = decision;
   const { leaseMs, lostMarginMs, unknownAfterMs } = state.ruleset;
-  const silentMs = at - Math.max(heard ?? 0, node.heardAt);
+  const silentMs = at - Math.max(contact?.lastAt ?? 0, node.heardAt);
   if (silentMs < unknownAfterMs) {
     if (node.status !== 'unknown') return;
     const to = restingStatus(node.directive, node.accepting);
@@ -104,7 +106,19 @@ function inOrder<T extends { dueAt: number }>(
   return due.sort((a, b) => a.dueAt - b.dueAt || seqOf(a) - seqOf(b) || indexOf(a) - indexOf(b));
 }
 
-function endOverdue(state: State, decision: Decision, budget: { left: number }): void {
+/**
+ * Whether the end of the stage would have been told by now: the node has been heard without a break for as long as it
+ * may be silent, and after the deadline, too. One that is silent is lost in time, and one that has just come back (or
+ * that we have come back to) may have its word on the way. However often it comes back, it has no more than a lease.
+ */
+function hadItsSay({ leaseMs, lostMarginMs, unknownAfterMs }: Ruleset, task: Task, tick: Tick): boolean {
+  const { at, heard, listeningSince } = tick;
+  if (at >= Math.max(task.dueAt, listeningSince) + leaseMs + lostMarginMs) return true;
+  const contact = task.node === undefined ? undefined : heard.get(task.node);
+  return contact !== undefined && contact.lastAt >= task.dueAt && at >= contact.sinceAt + unknownAfterMs;
+}
+
+function endOverdue(state: State, decision: Decision, tick: Tick, budget: { left: number }): void {
   const jobOf = (task: Task): Job => mustGet(state.jobs, task.job, 'job');
   const due = inOrder(
     state.stageClocks.due(decision.at, maxEndsPerTick),
@@ -114,7 +128,7 @@ function endOverdue(state: State, decision: Decision, budget: { left: number }):
   for (const task of due) {
     if (budget.left === 0) return;
     const reason = overdueReason(task);
-    if (reason === undefined || decision.hasEnded(task.id)) continue;
+    if (reason === undefined || decision.hasEnded(task.id) || !hadItsSay(state.ruleset, task, tick)) continue;
     const job = jobOf(task);
     const then = afterFailure(job, task, reason, undefined, decision.at);
     decision.endAttempt(job, task, { reason, released: false, then });

@@ -4,7 +4,7 @@ import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/pro
 import { taskIdOf } from '@capacloud/protocol/ids';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { Offer } from '@capacloud/protocol/resources';
-import type { Command, JobTerms } from '../command.ts';
+import type { Command, Contact, JobTerms } from '../command.ts';
 import type { Event, EventOf, EventType } from '../event.ts';
 import { checkInvariants } from '../invariants.ts';
 import { apply, decide } from '../machine.ts';
@@ -154,9 +154,13 @@ export class Machine {
   assignments() {
     return only(this.place(), 'attempt.assigned');
   }
-  /** All nodes named were heard of just now; the others when the log last shows them. */
+  /** All nodes named were heard of just now and all the time; the others when the log last shows them. */
   tick(...heard: number[]) {
-    return this.run({ type: 'tick', at: this.now, heard: new Map(heard.map((n) => [nodeId(n), this.now])) });
+    return this.tickHearing(heard.map((n) => [n, { lastAt: this.now, sinceAt: 0 }]));
+  }
+  tickHearing(contacts: readonly (readonly [number, Contact])[], listeningSince = 0) {
+    const heard = new Map(contacts.map(([n, contact]) => [nodeId(n), contact]));
+    return this.run({ type: 'tick', at: this.now, heard, listeningSince });
   }
   progress(task: Task, stage: AttemptStage): Command {
     const node = task.node ?? nodeId(0);

@@ -2,7 +2,7 @@ import type { AttemptStage } from '@capacloud/protocol/frames';
 import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import { outcomeReasons } from '@capacloud/protocol/reasons';
-import type { Command } from '../command.ts';
+import type { Command, Contact } from '../command.ts';
 import { defaultRuleset } from '../ruleset.ts';
 import type { State, Task } from '../state.ts';
 import { consumer, gib, hash, jobId, nodeId, offer, provider, terms } from './harness.ts';
@@ -132,9 +132,13 @@ function connect(state: State, dice: Dice, at: number): Command {
 }
 
 function tick(state: State, dice: Dice, at: number): Command {
-  const heard = new Map<NodeId, number>();
-  for (const node of state.nodes.keys()) if (dice.chance(85)) heard.set(node, at - dice.below(20_000));
-  return { type: 'tick', at, heard };
+  const heard = new Map<NodeId, Contact>();
+  for (const node of state.nodes.keys()) {
+    if (!dice.chance(85)) continue;
+    const lastAt = at - dice.below(20_000);
+    heard.set(node, { lastAt, sinceAt: lastAt - dice.below(60_000) });
+  }
+  return { type: 'tick', at, heard, listeningSince: at - dice.below(200_000) };
 }
 
 /** Ids are never used again once their job has settled: the service draws them at random. */

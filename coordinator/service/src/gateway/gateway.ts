@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { Contact } from '@capacloud/core/command';
 import type { ErrorCode } from '@capacloud/protocol/errors';
 import { errorCatalogue } from '@capacloud/protocol/errors';
 import { sessionPath, wireLimits } from '@capacloud/protocol/frames';
@@ -139,7 +140,7 @@ export class Gateway {
   }
 
   /** When each live node was last heard, for the sequencer's tick. */
-  heard(): ReadonlyMap<NodeId, number> {
+  heard(): ReadonlyMap<NodeId, Contact> {
     return this.#sessions.heard();
   }
 

@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import type { Outcome } from '../ports/sequencer.ts';
 import type { FlushQueue } from './flush-queue.ts';
+import { NodeContact } from './node-contact.ts';
 import { Placements } from './placements.ts';
 import { RefusalCounts } from './refusal-counts.ts';
 import { ReportIntake } from './report-intake.ts';
@@ -19,7 +20,12 @@ function stage(reportsInFlight: number) {
     resume: () => calls.push('resume'),
     refuse: ({ code }: { code: string }) => calls.push(code),
   };
-  const session = { connection, node: 'node_x', report: 0, heardAtMs: 0 } as unknown as Session;
+  const session = {
+    connection,
+    node: 'node_x',
+    report: 0,
+    contact: new NodeContact(0, 5000),
+  } as unknown as Session;
   const intake = new ReportIntake(session, {
     sequencer: { submit: () => new Promise((resolve) => pending.push(resolve)) },
     artifacts: { get: () => Promise.resolve(undefined), listRefs: () => Promise.resolve([]) },

@@ -242,7 +242,7 @@ export class ReportIntake {
       this.#session.connection.pause();
     } else if (this.#isPaused && count <= this.#deps.reportsInFlight / 2) {
       this.#isPaused = false;
-      this.#session.heardAtMs = this.#deps.now();
+      this.#session.contact.hear(this.#deps.now());
       this.#session.connection.resume();
     }
   }

@@ -85,7 +85,7 @@ export class SessionDesk {
   closeIdle(): void {
     const before = this.#deps.now() - this.#deps.limits.idleMs;
     for (const session of this.#deps.sessions.values()) {
-      if (session.heardAtMs > before || this.#intakes.get(session)?.isPaused === true) continue;
+      if (session.contact.lastAt > before || this.#intakes.get(session)?.isPaused === true) continue;
       session.connection.refuse({
         code: 'session.idle',
         message: `Nothing was heard for ${this.#deps.limits.idleMs} ms.`,
@@ -126,7 +126,7 @@ export class SessionDesk {
     const nowMs = this.#deps.now();
     const refusal = this.#take(session, offers, text, nowMs);
     if (refusal !== undefined) session.connection.refuse(refusal);
-    else session.heardAtMs = nowMs;
+    else session.contact.hear(nowMs);
   }
 
   #take(session: Session, offers: TokenBucket, text: string, nowMs: number): Refusal | undefined {

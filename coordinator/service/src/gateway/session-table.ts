@@ -1,3 +1,4 @@
+import type { Contact } from '@capacloud/core/command';
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { AgentIdentity, SessionTokens } from '../ports/session-tokens.ts';
 import type { Session } from './session.ts';
@@ -7,7 +8,7 @@ export class SessionTable implements SessionTokens {
   readonly #byNode = new Map<NodeId, Session>();
   readonly #byToken = new Map<string, Session>();
   /** Kept after a session ends until its node is lost or gone, so it is as bounded as the live nodes. */
-  readonly #heard = new Map<NodeId, number>();
+  readonly #heard = new Map<NodeId, Contact>();
 
   get size(): number {
     return this.#byNode.size;
@@ -26,7 +27,7 @@ export class SessionTable implements SessionTokens {
     const older = this.#byNode.get(session.node);
     this.#byNode.set(session.node, session);
     this.#byToken.set(session.token, session);
-    this.#heard.set(session.node, session.heardAtMs);
+    this.#heard.set(session.node, session.contact);
     return older;
   }
 
@@ -34,7 +35,6 @@ export class SessionTable implements SessionTokens {
     this.#byToken.delete(session.token);
     // A newer one may have taken its place.
     if (this.#byNode.get(session.node) !== session) return;
-    this.#heard.set(session.node, session.heardAtMs);
     this.#byNode.delete(session.node);
   }
 
@@ -44,15 +44,14 @@ export class SessionTable implements SessionTokens {
 
   /** As if the node had just spoken: after a restart nobody is blamed for our own silence. */
   assumeHeard(node: NodeId, atMs: number): void {
-    this.#heard.set(node, atMs);
+    this.#heard.set(node, { lastAt: atMs, sinceAt: atMs });
   }
 
   forget(node: NodeId): void {
     if (!this.#byNode.has(node)) this.#heard.delete(node);
   }
 
-  heard(): ReadonlyMap<NodeId, number> {
-    for (const session of this.#byNode.values()) this.#heard.set(session.node, session.heardAtMs);
+  heard(): ReadonlyMap<NodeId, Contact> {
     return this.#heard;
   }
 }

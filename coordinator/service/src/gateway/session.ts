@@ -7,6 +7,7 @@ import type { Refusal } from '@capacloud/protocol/result';
 import type { Connection } from './connection.ts';
 import type { SessionFrame } from './frame-reader.ts';
 import type { GatewayLimits } from './gateway-limits.ts';
+import { NodeContact } from './node-contact.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /** Below the frame limit of the peer, with room for the envelope. */
@@ -32,7 +33,7 @@ export class Session {
   readonly #bucket: TokenBucket;
   /** Welcome was sent: assignments may follow. */
   isOpen = false;
-  heardAtMs: number;
+  readonly contact: NodeContact;
   /** Highest report that is durable, and newest heartbeat: what the next ack says. */
   report = 0;
   heartbeat = 0;
@@ -65,7 +66,7 @@ export class Session {
     this.named = new Set(hello.attempts.map(({ task, attempt }) => `${task}-${attempt}`));
     this.#limits = limits;
     this.#bucket = new TokenBucket(limits.framesPerSecond, limits.framesBurst, nowMs);
-    this.heardAtMs = nowMs;
+    this.contact = new NodeContact(nowMs, limits.heartbeatMs);
   }
 
   /** One token for each text that arrives, before anything else is done with it. */

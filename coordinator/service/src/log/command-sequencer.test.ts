@@ -87,7 +87,7 @@ describe('a run of jobs', () => {
     const task = `${jobNamed(1)}.0` as TaskId;
     await vi.waitFor(async () => expect(await work.store.reads.listAttempts(task)).toHaveLength(1));
     work.at += 5_000;
-    await work.send({ type: 'tick', at: work.at, heard: new Map() });
+    await work.send({ type: 'tick', at: work.at, heard: new Map(), listeningSince: 0 });
     await settled(work, 1);
     const { reads } = work.store;
     expect(await reads.getTask(task)).toMatchObject({
@@ -141,7 +141,12 @@ it('finds the receipt of every attempt, also of one that had ended before its no
     await vi.waitFor(() => expect(assigned.at(-1)?.attempt).toBe(attempt));
     await finish('exit_nonzero', `{"attempt":${attempt}}`);
     work.at += 60_000;
-    await work.send({ type: 'tick', at: work.at, heard: new Map([[nodeNamed(0), work.at]]) });
+    await work.send({
+      type: 'tick',
+      at: work.at,
+      heard: new Map([[nodeNamed(0), { lastAt: work.at, sinceAt: work.at }]]),
+      listeningSince: 0,
+    });
   }
   await vi.waitFor(() => expect(assigned.at(-1)?.attempt).toBe(3));
   await work.send({ type: 'job.cancel', at: work.at, job: jobNamed(1), consumer });
