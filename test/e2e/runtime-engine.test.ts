@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
 import { afterEach, describe, expect, it } from 'vitest';
 import { OwnEngine } from './own-engine.ts';
@@ -68,5 +70,30 @@ describe('an engine that goes away', () => {
     await engine.start('--live-restore');
     expect(await ended).toMatchObject({ container: 'exited', exitCode: 9 });
     expect((await log).stdout).toBe('one\ntwo\n');
+  });
+});
+
+describe('an engine that lost a part of an image', () => {
+  it('is to blame for the program that it had, and the job for the one that never was', async () => {
+    await open();
+    expect(await rig.run(rig.assign(script('exit 0')))).toMatchObject({ exitCode: 0 });
+    const { GraphDriver } = await rig.docker.getImage(rig.image).inspect();
+    const { UpperDir } = GraphDriver.Data as unknown as { readonly UpperDir: string };
+    await rm(join(UpperDir, 'bin/sh'));
+    const start = async (assignment: ReturnType<RuntimeRig['assign']>) => {
+      expect(await rig.runtime.prepare(assignment, [], rig.signal)).toMatchObject({ ok: true });
+      return await rig.runtime.start(assignment, rig.signal);
+    };
+    expect(await start(rig.assign(script('exit 0')))).toMatchObject({
+      ok: false,
+      refusal: { reason: 'agent_failed', message: expect.stringContaining('/bin/sh') },
+    });
+    // An output's folder over the program's own would hide it, too: with other mounts nothing is known.
+    const outputs = [{ path: '/bin/x', maxBytes: 1 }];
+    for (const other of [
+      rig.assign({ ...script('exit 0'), outputs }),
+      rig.assign({ entrypoint: ['/bin/no'] }),
+    ])
+      expect(await start(other)).toMatchObject({ ok: false, refusal: { reason: 'start_failed' } });
   });
 });

@@ -7,7 +7,7 @@ import { inspectContainer } from './attempt-inspection.ts';
 import { containerName, keeperName } from './attempt-names.ts';
 import { hasStarted } from './attempt-setup.ts';
 import { callEngine, deadlines, engineMessage, engineStatus } from './engine-call.ts';
-import { holdsProgram, isCommandFault, programCandidates } from './start-check.ts';
+import { holdsProgram, isCommandFault, type KnownPrograms, programCandidates } from './start-check.ts';
 
 const killWaitMs = 60_000;
 
@@ -15,6 +15,7 @@ const killWaitMs = 60_000;
 export async function startAttempt(
   docker: Docker,
   assignment: Assignment,
+  known: KnownPrograms,
   signal: AbortSignal,
 ): Promise<Result<void, RuntimeFailure>> {
   const key: AttemptKey = { task: assignment.task, attempt: assignment.attempt };
@@ -27,8 +28,17 @@ export async function startAttempt(
     return failure('engine_lost', 'The container engine stopped before the start.');
   const program = [...(toList(info.Config.Entrypoint) ?? []), ...(info.Config.Cmd ?? [])][0] ?? '';
   const candidates = programCandidates(program, info.Config.Env ?? [], info.Config.WorkingDir ?? '');
-  if (!(await holdsProgram(docker, name, candidates, signal)))
-    return failure('start_failed', `${program.slice(0, 200)}: the image holds no such program.`);
+  const answer = await holdsProgram(docker, name, candidates, signal);
+  if (answer === 'present') known.add(assignment, info.Image, candidates);
+  if (answer === 'absent') {
+    const what = program.slice(0, 200);
+    return known.has(assignment, info.Image, candidates)
+      ? failure(
+          'agent_failed',
+          `${what}: the image held this program before; the node has lost a part of it.`,
+        )
+      : failure('start_failed', `${what}: the image holds no such program.`);
+  }
   try {
     await callEngine(signal, deadlines.changeMs, (abortSignal) =>
       docker.getContainer(name).start({ abortSignal }),

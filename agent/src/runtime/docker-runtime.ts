@@ -33,6 +33,7 @@ import { planMounts } from './mount-plan.ts';
 import { OutputCollector, OutputRefused } from './output-collect.ts';
 import type { ScratchBackend } from './scratch-backend.ts';
 import { measureScratch } from './scratch-usage.ts';
+import { KnownPrograms } from './start-check.ts';
 
 export interface DockerRuntimeOptions {
   readonly socketPath: string;
@@ -62,6 +63,7 @@ class DockerRuntime implements Runtime {
   readonly #positions: LogPositions;
   readonly #queue = new KeyedQueue();
   readonly #notes = new Map<string, AttemptNotes>();
+  readonly #programs = new KnownPrograms();
 
   constructor(options: DockerRuntimeOptions) {
     this.#docker = connectEngine(options.socketPath);
@@ -121,7 +123,7 @@ class DockerRuntime implements Runtime {
 
   async start(assignment: Assignment, signal: AbortSignal): Promise<Result<void, RuntimeFailure>> {
     return await this.#queue.run(attemptKeyText(assignment), async () => {
-      const started = await startAttempt(this.#docker, assignment, signal);
+      const started = await startAttempt(this.#docker, assignment, this.#programs, signal);
       if (started.ok) await this.#watch(assignment, signal);
       return started;
     });

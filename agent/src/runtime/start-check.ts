@@ -1,4 +1,6 @@
+import { hash } from 'node:crypto';
 import { posix } from 'node:path';
+import type { Assignment } from '@capacloud/protocol/frames';
 import type Docker from 'dockerode';
 import { callEngine, deadlines, engineStatus } from './engine-call.ts';
 
@@ -49,15 +51,46 @@ export async function holdsProgram(
   container: string,
   candidates: readonly string[],
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<'present' | 'absent' | 'unclear'> {
   const ask = (path: string) => askFor(docker, container, path, signal);
   for (const path of candidates) {
     const answer = await ask(path);
-    if (answer === 'present') return true;
+    if (answer === 'present') return 'present';
     // A path below a file, or an engine that cannot look at all, as with a full disk: then the start itself will tell.
-    if (answer === 'unclear' && (await ask('/')) !== 'present') return true;
+    if (answer === 'unclear' && (await ask('/')) !== 'present') return 'unclear';
   }
-  return false;
+  return 'absent';
+}
+
+const maxKnownPrograms = 4096;
+
+/**
+ * Programs that were found, each in a file system given by the image's id, the inputs and the folders mounted. None of
+ * these can change, so a program that is gone is a layer that the node has lost, as an engine may after a full disk.
+ */
+export class KnownPrograms {
+  readonly #found = new Set<string>();
+
+  has(assignment: Assignment, image: string, candidates: readonly string[]): boolean {
+    return this.#found.has(keyOf(assignment, image, candidates));
+  }
+
+  add(assignment: Assignment, image: string, candidates: readonly string[]): void {
+    const key = keyOf(assignment, image, candidates);
+    // The newest last: what is used lately stays.
+    this.#found.delete(key);
+    this.#found.add(key);
+    for (const oldest of this.#found) {
+      if (this.#found.size <= maxKnownPrograms) return;
+      this.#found.delete(oldest);
+    }
+  }
+}
+
+function keyOf(assignment: Assignment, image: string, candidates: readonly string[]): string {
+  const inputs = assignment.inputs.map(({ sha256, target }) => [target, sha256]);
+  const outputs = assignment.outputs.map(({ path }) => path);
+  return hash('sha256', JSON.stringify([image, candidates, inputs, outputs]));
 }
 
 async function askFor(
