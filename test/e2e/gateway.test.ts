@@ -285,7 +285,7 @@ test('heartbeats keep a node alive and show how far its pulls have come', async 
   agent.beat([{ task, attempt, doneBytes: 10, totalBytes: 100 }]);
   await until(() => rig.gateway.activity.get(task) !== undefined, 'the progress');
   expect(rig.gateway.activity.get(task)).toEqual({ attempt: 1, doneBytes: 10, totalBytes: 100 });
-  expect(rig.gateway.heard().get(agent.identity.node)).toBe(nowMs);
+  expect(rig.gateway.heard().get(agent.identity.node)?.lastAt).toBe(nowMs);
   nowMs += 14_000;
   await rig.tick();
   expect(rig.sequencer.state.nodes.get(agent.identity.node)?.status).toBe('ready');
