@@ -108,12 +108,18 @@ async function measureHeartbeats(
 }
 
 async function ask(fleet: ChildProcess, request: FleetRequest, signal: AbortSignal): Promise<number> {
-  const answer = once(fleet, 'message', { signal });
-  const died = once(fleet, 'exit', { signal }).then(([code]) => {
+  const over = new AbortController();
+  const until = { signal: AbortSignal.any([signal, over.signal]) };
+  const answer = once(fleet, 'message', until);
+  const died = once(fleet, 'exit', until).then(([code]) => {
     throw new Error(`the fleet ended with ${String(code)}`);
   });
   died.catch(() => undefined);
   fleet.send(request);
-  const [message] = (await Promise.race([answer, died])) as [FleetAnswer];
-  return message.ms;
+  try {
+    const [message] = (await Promise.race([answer, died])) as [FleetAnswer];
+    return message.ms;
+  } finally {
+    over.abort();
+  }
 }
