@@ -112,8 +112,8 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
   );
   const size = await Promise.race([machine.measured(), aborted]);
   if (size === undefined) return;
-  const { cpu, memory, disk, slots } = config.resources;
-  const terms = { cpu, memory, disk, slots, allowRoot: config.allowRoot, ask: config.ask };
+  const { allowRoot, shareDevices, ask, resources } = config;
+  const terms = { ...resources, allowRoot, shareDevices, ask };
   const http = new CoordinatorHttp(session);
   const logs: AttemptLogs = new AttemptLogs(join(config.stateDir, 'logs'), http, journal, log, () =>
     executor.onChange(),

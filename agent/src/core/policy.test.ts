@@ -2,7 +2,7 @@ import type { Assignment } from '@capacloud/protocol/frames';
 import type { Offer } from '@capacloud/protocol/resources';
 import { expect, test } from 'vitest';
 import { outboxLimit } from './journal-port.ts';
-import { closedReason, itemsPerAttempt, maxHeldAttempts, refusalReason } from './policy.ts';
+import { closedReason, itemsPerAttempt, maxHeldAttempts, Room, refusalReason } from './policy.ts';
 
 const offer = {
   cpuMilli: 1000,
@@ -32,11 +32,26 @@ test.each<[string, Assignment, string | undefined]>([
   ['root', assignment({ user: '0' }), 'root'],
   ['root with a group', assignment({ user: '00:5' }), 'root'],
   ['an unknown device', assignment({ devices: ['GPU-9'] }), 'no device GPU-9'],
+  [
+    'a share of a device that is not shared',
+    assignment({ devices: ['GPU-1'] }, { devices: { count: 1, shareMilli: 500 } }),
+    'does not let tasks share',
+  ],
   ['a device in quarantine', assignment({ devices: ['GPU-2'] }), 'quarantined: lost'],
 ])('%s', (_, given, expected) => {
   const reason = refusalReason(given, offer);
   if (expected === undefined) expect(reason).toBeUndefined();
   else expect(reason).toContain(expected);
+});
+
+test('room is counted in thousandths of each device', () => {
+  const room = new Room({ ...offer, slots: 9 });
+  const share = (shareMilli: number) =>
+    assignment({ devices: ['GPU-1'] }, { devices: { count: 1, shareMilli } });
+  const whole = assignment({ devices: ['GPU-1'] }, { devices: { count: 1 } });
+  expect([share(400), whole].map((each) => room.fits(each))).toEqual([true, true]);
+  room.take(share(400));
+  expect([share(600), share(601), whole].map((each) => room.fits(each))).toEqual([true, false, false]);
 });
 
 test('work is taken only while there is room for all its reports', () => {

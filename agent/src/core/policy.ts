@@ -1,5 +1,6 @@
 import type { Assignment } from '@capacloud/protocol/frames';
 import type { Device, Offer } from '@capacloud/protocol/resources';
+import { deviceMilli } from '@capacloud/protocol/resources';
 import type { AttemptPhase, AttemptRecord } from './attempt-record.ts';
 
 /** A hello frame is at most 64 KiB, with its devices; this many attempts fit. */
@@ -28,6 +29,8 @@ export function refusalReason(assignment: Assignment, offer: Offer): string | un
     if (device === undefined) return `The node has no device ${id}.`;
     if (device.health === 'quarantined')
       return `Device ${id} is quarantined: ${device.reason ?? 'it is faulty'}.`;
+    if (assignment.resources.devices?.shareMilli !== undefined && device.shareable !== true)
+      return `The owner does not let tasks share device ${id}.`;
   }
   return undefined;
 }
@@ -41,14 +44,15 @@ export class Room {
   #memoryBytes: number;
   #diskBytes: number;
   #slots: number;
-  readonly #devices: Set<string>;
+  /** Thousandths left of each device. */
+  readonly #devices: Map<string, number>;
 
   constructor(offer: Offer) {
     this.#cpuMilli = offer.cpuMilli;
     this.#memoryBytes = offer.memoryBytes;
     this.#diskBytes = offer.diskBytes;
     this.#slots = offer.slots;
-    this.#devices = new Set(offer.devices.map((device: Device) => device.id));
+    this.#devices = new Map(offer.devices.map((device: Device) => [device.id, 1000]));
   }
 
   fits(assignment: Assignment): boolean {
@@ -58,7 +62,7 @@ export class Room {
       cpuMilli <= this.#cpuMilli &&
       memoryBytes <= this.#memoryBytes &&
       diskBytes <= this.#diskBytes &&
-      assignment.devices.every((id) => this.#devices.has(id))
+      assignment.devices.every((id) => (this.#devices.get(id) ?? 0) >= milliOf(assignment))
     );
   }
 
@@ -68,8 +72,15 @@ export class Room {
     this.#cpuMilli -= assignment.resources.cpuMilli;
     this.#memoryBytes -= assignment.resources.memoryBytes;
     this.#diskBytes -= assignment.resources.diskBytes;
-    for (const id of assignment.devices) this.#devices.delete(id);
+    for (const id of assignment.devices) {
+      const left = this.#devices.get(id);
+      if (left !== undefined) this.#devices.set(id, left - milliOf(assignment));
+    }
   }
+}
+
+function milliOf({ resources }: Assignment): number {
+  return resources.devices === undefined ? 1000 : deviceMilli(resources.devices);
 }
 
 export interface Acceptance {

@@ -10,8 +10,9 @@ export interface OfferTerms {
   readonly cpu: Share;
   readonly memory: Share;
   readonly disk: Share;
-  readonly slots: number | undefined;
+  readonly slots?: number | undefined;
   readonly allowRoot: boolean;
+  readonly shareDevices: boolean;
   readonly ask: Ask;
 }
 
@@ -28,7 +29,9 @@ export function makeOffer(terms: OfferTerms, size: MachineSize, devices: readonl
     memoryBytes: resolve(terms.memory, size.memoryBytes),
     diskBytes: resolve(terms.disk, size.diskFreeBytes),
     slots: Math.min(1024, terms.slots ?? Math.max(1, Math.ceil(cpuMilli / 1000))),
-    devices: devices.slice(0, 64),
+    devices: devices
+      .slice(0, 64)
+      .map((device) => (terms.shareDevices ? { ...device, shareable: true } : device)),
     arch: size.arch,
     allowRoot: terms.allowRoot,
     ask: terms.ask,

@@ -1,6 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Device } from '@capacloud/protocol/resources';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { cpuProbe } from './cpu.ts';
 import { diskProbe } from './disk.ts';
@@ -95,8 +96,14 @@ test('an offer is never more than there is', () => {
     disk: { kind: 'percent', value: 50 },
     slots: undefined,
     allowRoot: false,
+    shareDevices: false,
     ask,
   } as const;
+  const [device] = [{ id: 'GPU-1' } as Device];
+  expect(makeOffer(terms, size, [device]).devices).toEqual([device]);
+  expect(makeOffer({ ...terms, shareDevices: true }, size, [device]).devices).toEqual([
+    { ...device, shareable: true },
+  ]);
   expect(makeOffer(terms, size, [])).toEqual({
     cpuMilli: 2000,
     memoryBytes: 1000,

@@ -25,6 +25,7 @@ test('defaults are safe, and the rest is as written', () => {
       statusSocket: '/s/agent.sock',
       dockerSocket: '/var/run/docker.sock',
       allowRoot: false,
+      shareDevices: false,
       scratch: 'auto',
       logLevel: 'info',
       resources: {

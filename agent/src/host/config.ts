@@ -39,6 +39,7 @@ const ConfigSchema = Type.Object(
     ),
     ask: AskSchema,
     allowRoot: Type.Boolean(),
+    shareDevices: Type.Boolean(),
     scratch: Type.Union([Type.Literal('auto'), Type.Literal('memory'), Type.Literal('loop')]),
     logLevel: Type.Union([
       Type.Literal('debug'),
@@ -69,6 +70,7 @@ const defaults: Readonly<Record<string, RawValue>> = {
   'ask.disk_gib_hour': '0.0001',
   'ask.device_hour': '0.5',
   allow_root: false,
+  share_devices: false,
   scratch: 'auto',
   log_level: 'info',
 };
@@ -215,6 +217,7 @@ function shape(parsed: ReadonlyMap<string, unknown>): unknown {
       deviceHourNano: parsed.get('ask.device_hour'),
     },
     allowRoot: parsed.get('allow_root'),
+    shareDevices: parsed.get('share_devices'),
     scratch: parsed.get('scratch'),
     logLevel: parsed.get('log_level'),
     statusSocket: parsed.get('status_socket') ?? join(stateDir, 'agent.sock'),

@@ -134,6 +134,7 @@ export const settings = [
   { key: 'ask.disk_gib_hour', shape: 'capa', help: 'price of a GiB of disk for an hour', parse: price },
   { key: 'ask.device_hour', shape: 'capa', help: 'price of a GPU for an hour', parse: price },
   { key: 'allow_root', shape: 'bool', help: 'take images that run as root', parse: flag },
+  { key: 'share_devices', shape: 'bool', help: 'let several tasks share a GPU', parse: flag },
   {
     key: 'scratch',
     shape: 'kind',

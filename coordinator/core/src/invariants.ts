@@ -79,17 +79,20 @@ function checkJob(state: State, job: Job): void {
 function checkNode(state: State, node: NodeRecord): void {
   let slots = node.offer.slots;
   let memoryBytes = node.offer.memoryBytes;
-  let devices = 0;
+  const deviceUse = new Map<string, number>();
   for (const occupancy of node.occupied.values()) {
     const { resources } = mustGet(state.jobs, occupancy.job, 'job').terms;
     slots -= 1;
     memoryBytes -= resources.memoryBytes;
-    devices += occupancy.devices.length;
-    for (const device of occupancy.devices)
-      invariant(node.takenDevices.has(device), `${device} is free and taken`);
+    for (const device of occupancy.devices) {
+      const milli = resources.devices?.shareMilli ?? 1000;
+      deviceUse.set(device, (deviceUse.get(device) ?? 0) + milli);
+    }
   }
   invariant(slots === node.freeSlots && memoryBytes === node.freeMemoryBytes, `${node.id}: free capacity`);
-  invariant(devices === node.takenDevices.size, `${node.id}: taken devices`);
+  invariant(deviceUse.size === node.deviceUse.size, `${node.id}: devices in use`);
+  for (const [device, milli] of deviceUse)
+    invariant(milli <= 1000 && node.deviceUse.get(device) === milli, `${node.id}: use of ${device}`);
   invariant(node.askClass?.open.has(node) === isOpen(node), `${node.id}: index of open nodes`);
   const empty = node.status === 'lost' || node.status === 'gone';
   invariant(!empty || node.occupied.size === 0, `${node.id} is ${node.status} with attempts`);

@@ -8,6 +8,7 @@ import type { Event, NodeStatus } from './event.ts';
 import type { TaskState } from './job/task-states.ts';
 import type { HoldState } from './ledger/hold-states.ts';
 import { defaultRuleset, type Ruleset } from './ruleset.ts';
+import { ScheduleNotes } from './scheduler/schedule-notes.ts';
 
 export interface Account {
   readonly id: AccountId;
@@ -42,11 +43,16 @@ export interface AskClass {
   readonly memoryGibHourNano: bigint;
   readonly diskGibHourNano: bigint;
   readonly deviceHourNano: bigint;
+  /** The same prices in floating point. */
+  readonly hourNano: {
+    readonly cpu: number;
+    readonly memoryGib: number;
+    readonly diskGib: number;
+    readonly device: number;
+  };
   members: number;
   /** Those that take work and have something left. */
   readonly open: Set<NodeRecord>;
-  /** Price of a task an hour, by shape; a bounded cache. */
-  readonly rates: Map<string, bigint>;
 }
 
 export interface NodeRecord {
@@ -69,10 +75,13 @@ export interface NodeRecord {
   freeCpuMilli: number;
   freeMemoryBytes: number;
   freeDiskBytes: number;
-  readonly takenDevices: Set<string>;
+  /** Thousandths taken of each device, above 0. */
+  readonly deviceUse: Map<string, number>;
   /** 0 (idle) to 1, the fullest of its dimensions. */
   load: number;
   askClass: AskClass | undefined;
+  /** Rises with each change of what it has free, of its offer or of whether it takes work. */
+  revision: number;
 }
 
 export interface Task extends Clocked<Task> {
@@ -166,12 +175,7 @@ export interface State {
   readonly stageClocks: ClockWheel<Task>;
   readonly backoffs: ClockWheel<Task>;
   readonly queueClocks: ClockWheel<Job>;
-  /**
-   * Notes of the scheduler to itself, which `decide` may write: whether work or capacity has come since a place
-   * began at the head of the queue, and the seq of the job from which one that was cut short goes on (0: none).
-   * Neither is in a snapshot: after a restart the queue is simply looked at from its head.
-   */
-  readonly schedule: { changed: boolean; resumeFrom: number };
+  readonly schedule: ScheduleNotes;
   /** Those that write the state as it was down, and are shown each event before it happens. */
   readonly captures: Set<{ keep(event: Event): void }>;
 }
@@ -193,7 +197,7 @@ export function createState(): State {
     stageClocks: new ClockWheel(),
     backoffs: new ClockWheel(),
     queueClocks: new ClockWheel(),
-    schedule: { changed: false, resumeFrom: 0 },
+    schedule: new ScheduleNotes(),
     captures: new Set(),
   };
 }

@@ -50,6 +50,14 @@ const Gpu = Type.Object(
         description: 'Minimum that the driver supports.',
       }),
     ),
+    share: Type.Optional(
+      Type.Number({
+        minimum: 0.001,
+        maximum: 0.999,
+        description:
+          'A part of one GPU that others may share, in steps of 0.001. Their memory is not kept apart: each must stay within its part.',
+      }),
+    ),
   },
   closed,
 );

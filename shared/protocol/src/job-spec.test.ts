@@ -96,6 +96,7 @@ describe('parseJobFile', () => {
     ['A100:2', { count: 2, models: ['a100'] }],
     ['2', { count: 2 }],
     [{ vendor: 'amd' }, { count: 1, vendor: 'amd' }],
+    [{ share: 0.333 }, { count: 1, shareMilli: 333 }],
   ])('reads gpu %j', (gpu, devices) => {
     const result = parseJobFile({ ...minimal, resources: { gpu } });
     expect(result.ok && result.value.resources.devices).toEqual(devices);
@@ -119,6 +120,9 @@ describe('parseJobFile', () => {
     ['/resources/memory', { resources: { memory: '16 gigs' } }],
     ['/resources/memory', { resources: { memory: '0' } }],
     ['/resources/cpu', { resources: { cpu: 0.0001 } }],
+    ['/resources/gpu/share', { resources: { gpu: { share: 0.3333 } } }],
+    ['/resources/gpu/share', { resources: { gpu: { share: 0.5, count: 2 } } }],
+    ['/resources/gpu/share', { resources: { gpu: { share: 1 } } }],
     ['/timeout', { timeout: '1w' }],
     ['/timeout', { timeout: '400d' }],
     ['/price/max_per_hour', { price: { max_per_hour: '-1' } }],

@@ -270,6 +270,11 @@ function readGpu(gpu: GpuField, read: UnitReader): DeviceRequest | undefined {
     gpu.model === undefined
       ? undefined
       : readModels(typeof gpu.model === 'string' ? [gpu.model] : gpu.model, '/resources/gpu/model', read);
+  const shareMilli = gpu.share === undefined ? undefined : Math.round(gpu.share * 1000);
+  if (shareMilli !== undefined && Math.abs(shareMilli - (gpu.share ?? 0) * 1000) > 1e-6)
+    read.problem('/resources/gpu/share', 'must be a multiple of 0.001');
+  if (shareMilli !== undefined && (gpu.count ?? 1) !== 1)
+    read.problem('/resources/gpu/share', 'is of one GPU, so count must be 1');
   return {
     count: gpu.count ?? 1,
     ...(gpu.vendor === undefined ? {} : { vendor: gpu.vendor }),
@@ -277,6 +282,7 @@ function readGpu(gpu: GpuField, read: UnitReader): DeviceRequest | undefined {
     ...(gpu.vram === undefined ? {} : { memoryBytes: read.size('/resources/gpu/vram', gpu.vram) }),
     ...(gpu.compute_capability === undefined ? {} : { computeCapability: gpu.compute_capability }),
     ...(gpu.cuda === undefined ? {} : { cuda: gpu.cuda }),
+    ...(shareMilli === undefined ? {} : { shareMilli }),
   };
 }
 

@@ -22,6 +22,9 @@ export const DeviceSchema = Type.Object(
     cuda: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$' })),
     health: Type.Union([Type.Literal('healthy'), Type.Literal('suspect'), Type.Literal('quarantined')]),
     reason: Type.Optional(Type.String({ maxLength: 200, description: 'Why it is not healthy.' })),
+    shareable: Type.Optional(
+      Type.Boolean({ description: 'Its owner lets several tasks use it at once, each a share.' }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -69,6 +72,13 @@ export const DeviceRequestSchema = Type.Object(
     memoryBytes: Type.Optional(count(maxSizeBytes)),
     computeCapability: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$' })),
     cuda: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}(\\.[0-9]{1,2})?$' })),
+    shareMilli: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 999,
+        description: 'Thousandths of one device that others may share; absent for whole devices.',
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -86,6 +96,11 @@ export const ResourcesSchema = Type.Object(
   { additionalProperties: false },
 );
 export type Resources = Static<typeof ResourcesSchema>;
+
+/** Thousandths of each device that a request takes. */
+export function deviceMilli(request: DeviceRequest): number {
+  return request.shareMilli ?? 1000;
+}
 
 /**
  * Normalises a product name so that "NVIDIA GeForce RTX 4090", "GeForce RTX 4090" and "RTX4090" meet:

@@ -1,4 +1,4 @@
-import type { Device, DeviceRequest } from './entry.ts';
+import type { Device, DeviceRequest, Resources } from './entry.ts';
 
 function versionAtLeast(have: string | undefined, wanted: string): boolean {
   if (have === undefined) return false;
@@ -12,6 +12,7 @@ export function isWhatWasAsked(device: Device, wish: DeviceRequest): boolean {
   const models = wish.models ?? [];
   return (
     device.health === 'healthy' &&
+    (wish.shareMilli === undefined || device.shareable === true) &&
     (wish.vendor === undefined || wish.vendor === device.vendor) &&
     (models.length === 0 || models.some((model) => `${device.model}-`.startsWith(`${model}-`))) &&
     device.memoryBytes >= (wish.memoryBytes ?? 0) &&
@@ -19,4 +20,10 @@ export function isWhatWasAsked(device: Device, wish: DeviceRequest): boolean {
       versionAtLeast(device.computeCapability, wish.computeCapability)) &&
     (wish.cuda === undefined || versionAtLeast(device.cuda, wish.cuda))
   );
+}
+
+/** Thousandths that a task takes of each device it is given; none where its job is not known any more. */
+export function milliOf(resources: Resources | undefined): number {
+  if (resources?.devices === undefined) return 0;
+  return resources.devices.shareMilli ?? 1000;
 }

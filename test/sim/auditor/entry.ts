@@ -22,6 +22,7 @@ export interface DeviceRequest {
   readonly memoryBytes?: number;
   readonly computeCapability?: string;
   readonly cuda?: string;
+  readonly shareMilli?: number;
 }
 export interface Resources {
   readonly cpuMilli: number;
@@ -37,6 +38,7 @@ export interface Device {
   readonly computeCapability?: string;
   readonly cuda?: string;
   readonly health: string;
+  readonly shareable?: boolean;
 }
 export interface Offer {
   readonly cpuMilli: number;

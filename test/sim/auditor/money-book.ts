@@ -5,13 +5,15 @@ const gib = 2n ** 30n;
 
 /** What an offer asks an hour for these resources, in nano-CAPA: everything added exactly, then rounded up once. */
 export function priceAnHour({ ask }: Offer, wanted: Resources): bigint {
+  const wish = wanted.devices;
+  const milliDevices = wish === undefined ? 0 : (wish.shareMilli ?? 1000) * wish.count;
   const milliGib =
     BigInt(wanted.cpuMilli) * BigInt(ask.cpuHourNano) * gib +
     1000n * BigInt(wanted.memoryBytes) * BigInt(ask.memoryGibHourNano) +
-    1000n * BigInt(wanted.diskBytes) * BigInt(ask.diskGibHourNano);
+    1000n * BigInt(wanted.diskBytes) * BigInt(ask.diskGibHourNano) +
+    gib * BigInt(milliDevices) * BigInt(ask.deviceHourNano);
   const unit = 1000n * gib;
-  const whole = milliGib / unit + (milliGib % unit === 0n ? 0n : 1n);
-  return whole + BigInt(wanted.devices?.count ?? 0) * BigInt(ask.deviceHourNano);
+  return milliGib / unit + (milliGib % unit === 0n ? 0n : 1n);
 }
 
 /** What a run of so many milliseconds costs: rounded up, within the hold; the provider's share is rounded down. */

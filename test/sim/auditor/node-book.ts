@@ -1,4 +1,4 @@
-import { isWhatWasAsked } from './device-match.ts';
+import { isWhatWasAsked, milliOf } from './device-match.ts';
 import type { AttemptAssigned, JobTerms, Offer, Ruleset, StatusChanged } from './entry.ts';
 import { priceAnHour } from './money-book.ts';
 import { check, fail } from './observation.ts';
@@ -153,8 +153,13 @@ export class NodeBook {
       const device = offer.devices.find((each) => each.id === id);
       const good = device !== undefined && wish !== undefined && isWhatWasAsked(device, wish);
       check(good, 'capacity.device', () => `${what}: ${id} is not what was asked for`);
-      for (const [task, other] of node.holds)
-        check(!other.devices.includes(id), 'capacity.device', () => `${what}: ${id} is held by ${task}`);
+      const taken = [...node.holds.values()].filter((other) => other.devices.includes(id));
+      const milli = taken.reduce((sum, { terms: { resources } }) => sum + milliOf(resources), 0);
+      check(
+        milli + milliOf(terms.resources) <= 1000,
+        'capacity.device',
+        () => `${what}: ${milli} thousandths of ${id} are held by others`,
+      );
     }
   }
 

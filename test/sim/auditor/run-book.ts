@@ -1,3 +1,4 @@
+import { milliOf } from './device-match.ts';
 import type { JobTerms } from './entry.ts';
 import type { NodeBook } from './node-book.ts';
 import type { AuditTerms, Observation } from './observation.ts';
@@ -102,15 +103,20 @@ export class RunBook {
     if (facts?.nodes[attempt - 1] !== node)
       return fail('run.unassigned', `${what} runs, and the log does not give it there`);
     check(!machine.running.has(`${task}/${attempt}`), 'run.twice', () => `${what} runs in two containers`);
-    for (const other of machine.running.values())
-      for (const device of devices)
-        check(
-          !other.devices.includes(device),
-          'run.device',
-          () => `${what} and ${other.task} both use ${device}`,
-        );
-    for (const other of this.#byTask.get(task) ?? []) this.#checkTwo(other, attempt, atMs);
     const terms = 'job' in facts ? facts.job.terms : undefined;
+    for (const device of devices) {
+      const others = [...machine.running.values()].filter((other) => other.devices.includes(device));
+      const milli = others.reduce(
+        (sum, { resources }) => sum + milliOf(resources),
+        milliOf(terms?.resources),
+      );
+      check(
+        milli <= 1000,
+        'run.device',
+        () => `${what} and ${others.map((other) => other.task).join()} use ${milli} thousandths of ${device}`,
+      );
+    }
+    for (const other of this.#byTask.get(task) ?? []) this.#checkTwo(other, attempt, atMs);
     const graceMs = terms?.stopGraceMs ?? 0;
     // Where its job is settled already, it is not wanted, which has a bound of its own.
     const limitMs = terms === undefined ? Number.POSITIVE_INFINITY : terms.runTimeoutMs + graceMs;

@@ -212,9 +212,9 @@ export const coreGuards: readonly Guard[] = [
   {
     name: 'one attempt of a task on a node',
     why: 'The second would be placed beside the first, which may still run.',
-    file: `${core}/scheduler/candidates.ts`,
-    find: '(task.avoid.includes(top.node.id) || top.node.occupied.has(task.id))',
-    replace: 'task.avoid.includes(top.node.id)',
+    file: `${core}/scheduler/node-order.ts`,
+    find: '(task.avoid.includes(node.id) || node.occupied.has(task.id))',
+    replace: 'task.avoid.includes(node.id)',
     faults: ['lies'],
     machines: 2,
     stubborn: true,
@@ -242,10 +242,10 @@ export const coreGuards: readonly Guard[] = [
   },
   {
     name: 'give a device once',
-    why: 'Two tasks would share a device.',
-    file: `${core}/scheduler/candidates.ts`,
-    find: '(id) => node.takenDevices.has(id) || (',
-    replace: '(id) => id.length > 1e9 || (',
+    why: 'Tasks would be given more of a device than there is.',
+    file: `${core}/scheduler/look.ts`,
+    find: 'return plan === undefined ? used : used + (plan.given.get(device) ?? 0);',
+    replace: 'return plan?.given.get(device) ?? 0;',
   },
   {
     name: 'place on ready nodes only',
@@ -258,9 +258,9 @@ export const coreGuards: readonly Guard[] = [
   {
     name: "stay below the consumer's ceiling",
     why: 'A consumer would pay more an hour than it agreed to.',
-    file: `${core}/scheduler/candidates.ts`,
-    find: 'if (rate <= terms.maxRateNano)',
-    replace: 'if (rate >= 0n)',
+    file: `${core}/scheduler/node-order.ts`,
+    find: 'this.#maxRateNano = terms.maxRateNano;',
+    replace: 'this.#maxRateNano = 10n ** 18n;',
   },
   {
     name: 'healthy devices only',

@@ -55,7 +55,11 @@ function jobFileOf(random: Prng): JobPlan['file'] {
       cpu: isImpossible ? 500 : random.pick([0.25, 1, 1, 2]),
       memory: random.pick(['256Mi', '1Gi', '2Gi']),
       disk: '1Gi',
-      ...(gpus === 0 ? {} : { gpu: { count: gpus } }),
+      ...(gpus === 0
+        ? {}
+        : {
+            gpu: gpus === 1 && random.chance(0.5) ? { share: random.pick([0.2, 0.5, 0.7]) } : { count: gpus },
+          }),
     },
     ...(random.chance(0.5) ? { outputs: [{ path: '/out' }] } : {}),
     timeout: `${2 + random.below(40)}s`,
@@ -97,7 +101,7 @@ export function stubbornJobs(random: Prng, consumers: number, activeMs: number):
           cpu: random.pick([0.25, 1, 2]),
           memory: random.pick(['256Mi', '2Gi']),
           disk: '1Gi',
-          ...(random.chance(0.4) ? { gpu: { count: 1 } } : {}),
+          ...(random.chance(0.4) ? { gpu: random.pick([{ count: 1 }, { share: 0.4 }]) } : {}),
         },
         ...(random.chance(0.5) ? { outputs: [{ path: '/out' }] } : {}),
         timeout: `${isOverrun ? 2 + random.below(30) : 120 + random.below(60)}s`,

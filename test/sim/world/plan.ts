@@ -121,6 +121,7 @@ function grantsOf(random: Prng, consumers: number): readonly string[] {
 
 function offerOf(random: Prng, n: number): Offer {
   const devices = random.chance(0.4) ? 1 + random.below(4) : 0;
+  const isShareable = random.chance(0.5);
   const slots = 1 + random.below(6);
   return {
     cpuMilli: 1000 * (1 + random.below(8)),
@@ -133,6 +134,7 @@ function offerOf(random: Prng, n: number): Offer {
       model: random.pick(['rtx-4090', 'a100-sxm4-80gb']),
       memoryBytes: 24 * gib,
       health: 'healthy',
+      ...(isShareable ? { shareable: true } : {}),
     })),
     arch: 'amd64',
     allowRoot: random.chance(0.5),

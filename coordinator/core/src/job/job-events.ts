@@ -93,6 +93,7 @@ export function applySubmitted(state: State, event: JobSubmitted): void {
   state.openHoldsNano += job.terms.holdNano * BigInt(job.live);
   state.queueClocks.add(job, queueDeadline(job));
   addReady(state, job, 0, job.live);
+  state.schedule.mix.note(job.terms.resources, job.live);
 }
 
 /** A task has reached an end; money and counts follow. The caller has taken it out of the indexes. */

@@ -1,6 +1,7 @@
 import type { TaskReason } from '@capacloud/protocol/reasons';
 import { taskReasons } from '@capacloud/protocol/reasons';
 import type { AfterAttempt } from '../event.ts';
+import { hash32 } from '../hash32.ts';
 import type { Job, Task } from '../state.ts';
 
 /** Attempt numbers end here, as they do on the wire: whatever the budgets say, a task cannot loop for ever. */
@@ -48,17 +49,13 @@ function coversOwnError(job: Job, reason: TaskReason, exitCode: number | undefin
   return exitCode !== undefined && codes.includes(exitCode);
 }
 
-/** Doubles from the initial to the greatest delay; the upper half is spread, so that a broken batch does not return as one. */
+/**
+ * Doubles from the initial to the greatest delay; the upper half is spread, so that a broken batch does not return as
+ * one. The log records the delay, so nobody has to recompute it.
+ */
 function backoffMs(job: Job, task: Task, failures: number): number {
   const { backoffInitialMs, backoffMaxMs } = job.terms;
   const fullMs = Math.min(backoffMaxMs, backoffInitialMs * 2 ** Math.min(failures - 1, 30));
   const halfMs = Math.floor(fullMs / 2);
   return fullMs - halfMs + (hash32(`${task.id}#${task.attempt}`) % (halfMs + 1));
-}
-
-/** FNV-1a, 32 bits. Only spreads delays: the log records the delay, so nobody has to recompute it. */
-function hash32(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return hash >>> 0;
 }

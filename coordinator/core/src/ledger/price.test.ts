@@ -14,6 +14,8 @@ it('adds cpu, memory, disk and devices, exact, and rounds up once', () => {
   const resources = { cpuMilli: 2500, memoryBytes: 4 * gib, diskBytes: 10 * gib, shmBytes: 64 * gib };
   expect(rateNano(ask, resources)).toBe(2500n + 40n + 10n);
   expect(rateNano(ask, { ...resources, devices: { count: 3 } })).toBe(2550n + 21n);
+  const shared = (shareMilli: number) => rateNano(ask, { ...resources, devices: { count: 1, shareMilli } });
+  expect([shared(1), shared(143), shared(999)]).toEqual([2551n, 2552n, 2557n]);
   // 0.625 of memory and 0.25 of disk are one together.
   expect(rateNano(ask, { cpuMilli: 1000, memoryBytes: gib / 16, diskBytes: gib / 4, shmBytes: 0 })).toBe(
     1001n,

@@ -1,4 +1,5 @@
 import type { Ask, Resources } from '@capacloud/protocol/resources';
+import { deviceMilli } from '@capacloud/protocol/resources';
 
 /** Prices of one unit for an hour, in nano-CAPA. */
 export interface AskNano {
@@ -25,13 +26,18 @@ export function parseAsk(ask: Ask): AskNano {
   };
 }
 
-/** nano-CAPA an hour for the resources of one task: exact, then rounded up once. Shared memory is part of memory. */
+/**
+ * nano-CAPA an hour for the resources of one task: exact, then rounded up once. Shared memory is part of memory. A
+ * share of a device costs that part of it.
+ */
 export function rateNano(ask: AskNano, resources: Resources): bigint {
   const cpu = BigInt(resources.cpuMilli) * ask.cpuHourNano * gib;
   const memory = BigInt(resources.memoryBytes) * ask.memoryGibHourNano * 1000n;
   const disk = BigInt(resources.diskBytes) * ask.diskGibHourNano * 1000n;
-  const devices = BigInt(resources.devices?.count ?? 0) * ask.deviceHourNano;
-  return divideUp(cpu + memory + disk, gib * 1000n) + devices;
+  const request = resources.devices;
+  const milli = request === undefined ? 0 : request.count * deviceMilli(request);
+  const devices = BigInt(milli) * ask.deviceHourNano * gib;
+  return divideUp(cpu + memory + disk + devices, gib * 1000n);
 }
 
 export interface Charge {

@@ -1,4 +1,5 @@
 import type { Offer, Resources } from '@capacloud/protocol/resources';
+import { deviceMilli } from '@capacloud/protocol/resources';
 import { broken, mustGet } from '../assert.ts';
 import { parseAsk } from '../ledger/price.ts';
 import type { AskClass, Job, NodeRecord, Occupancy, State } from '../state.ts';
@@ -56,9 +57,11 @@ export function restore(node: NodeRecord, job: Job, occupancy: Occupancy): void 
   node.occupied.set(occupancy.task, occupancy);
   job.occupied += 1;
   takeFree(node, job.terms.resources);
+  const milli = deviceMilliOf(job);
   for (const device of occupancy.devices) {
-    if (node.takenDevices.has(device)) broken(`${device} of ${node.id} is taken twice`);
-    node.takenDevices.add(device);
+    const used = (node.deviceUse.get(device) ?? 0) + milli;
+    if (used > 1000) broken(`${device} of ${node.id} is taken twice`);
+    node.deviceUse.set(device, used);
   }
 }
 
@@ -74,9 +77,18 @@ export function vacate(
   node.occupied.delete(task);
   job.occupied -= 1;
   giveFree(node, job.terms.resources);
-  for (const device of occupancy.devices) node.takenDevices.delete(device);
+  const milli = deviceMilliOf(job);
+  for (const device of occupancy.devices) {
+    const used = (node.deviceUse.get(device) ?? 0) - milli;
+    if (used > 0) node.deviceUse.set(device, used);
+    else node.deviceUse.delete(device);
+  }
   refreshOpen(state, node);
   if (isOpen(node)) state.schedule.changed = true;
+}
+
+function deviceMilliOf({ terms }: Job): number {
+  return terms.resources.devices === undefined ? 0 : deviceMilli(terms.resources.devices);
 }
 
 /** After a change of offer: what is free follows from the offer and what is occupied. */
@@ -106,6 +118,7 @@ export function isOpen(node: NodeRecord): boolean {
 /** Keeps the index of open nodes. */
 export function refreshOpen(state: State, node: NodeRecord): void {
   node.load = loadOf(node.offer, node);
+  state.schedule.noteNode(node);
   const askClass = node.askClass;
   if (askClass === undefined) return;
   if (isOpen(node)) {
@@ -128,7 +141,13 @@ function joinAskClass(state: State, node: NodeRecord): void {
   }
   let askClass = state.askClasses.get(key);
   if (askClass === undefined) {
-    askClass = { key, ...parseAsk(ask), members: 0, open: new Set(), rates: new Map() } satisfies AskClass;
+    const hourNano = {
+      cpu: Number(ask.cpuHourNano),
+      memoryGib: Number(ask.memoryGibHourNano),
+      diskGib: Number(ask.diskGibHourNano),
+      device: Number(ask.deviceHourNano),
+    };
+    askClass = { key, ...parseAsk(ask), hourNano, members: 0, open: new Set() } satisfies AskClass;
     state.askClasses.set(key, askClass);
   }
   askClass.members += 1;

@@ -35,9 +35,10 @@ export function newNode(id: NodeId, provider: NodeRecord['provider'], at: number
     freeCpuMilli: 0,
     freeMemoryBytes: 0,
     freeDiskBytes: 0,
-    takenDevices: new Set(),
+    deviceUse: new Map(),
     load: 1,
     askClass: undefined,
+    revision: 0,
   };
 }
 

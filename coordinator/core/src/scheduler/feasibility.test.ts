@@ -53,7 +53,7 @@ it('chooses the smallest devices that do, and none that is taken', () => {
     { ...a100, id: 'GPU-b', memoryBytes: 24 * gib },
   ];
   const choose = (count: number, taken: string[] = []) =>
-    chooseDevices(offer({ devices }), { count }, (id) => taken.includes(id));
+    chooseDevices(offer({ devices }), { count }, (id) => (taken.includes(id) ? 1000 : 0));
   expect(choose(2)).toEqual(['GPU-b', 'GPU-c']);
   expect(choose(2, ['GPU-b'])).toEqual(['GPU-c', 'GPU-a']);
   expect(choose(3, ['GPU-b'])).toBeUndefined();

@@ -1,4 +1,5 @@
 import type { Device, DeviceRequest, Offer } from '@capacloud/protocol/resources';
+import { deviceMilli } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
 import type { NodeRecord } from '../state.ts';
 
@@ -16,6 +17,7 @@ function isModel(model: string, wanted: string): boolean {
 
 export function matchesDevice(device: Device, request: DeviceRequest): boolean {
   if (device.health !== 'healthy') return false;
+  if (request.shareMilli !== undefined && device.shareable !== true) return false;
   if (request.vendor !== undefined && device.vendor !== request.vendor) return false;
   if (request.models !== undefined && !request.models.some((wanted) => isModel(device.model, wanted)))
     return false;
@@ -29,18 +31,35 @@ export function matchesDevice(device: Device, request: DeviceRequest): boolean {
 }
 
 /**
- * Devices for one task, the smallest that do, so that large ones stay free for those who need them; undefined
- * when too few match.
+ * Devices for one task: a share where the least is left beside it, and else the smallest that do, so that large and
+ * whole ones stay free for those who need them; undefined when too few match. `usedMilli` gives what is taken of each.
  */
 export function chooseDevices(
   offer: Offer,
   request: DeviceRequest,
-  isTaken: (id: string) => boolean,
+  usedMilli: (id: string) => number,
 ): readonly string[] | undefined {
-  const matching = offer.devices.filter((device) => !isTaken(device.id) && matchesDevice(device, request));
+  const milli = deviceMilli(request);
+  const matching = offer.devices.filter(
+    (device) => usedMilli(device.id) + milli <= 1000 && matchesDevice(device, request),
+  );
   if (matching.length < request.count) return undefined;
-  matching.sort((a, b) => a.memoryBytes - b.memoryBytes || (a.id < b.id ? -1 : 1));
+  matching.sort(
+    (a, b) => usedMilli(b.id) - usedMilli(a.id) || a.memoryBytes - b.memoryBytes || (a.id < b.id ? -1 : 1),
+  );
   return matching.slice(0, request.count).map((device) => device.id);
+}
+
+/** Whether chooseDevices would find them. */
+export function hasDevices(offer: Offer, request: DeviceRequest, usedMilli: (id: string) => number): boolean {
+  const milli = deviceMilli(request);
+  let left = request.count;
+  for (const device of offer.devices) {
+    if (usedMilli(device.id) + milli > 1000 || !matchesDevice(device, request)) continue;
+    left -= 1;
+    if (left === 0) return true;
+  }
+  return false;
 }
 
 /** Whether the node may run tasks of the job at all: owner's and consumer's wishes, not room or price. */
@@ -57,7 +76,5 @@ export function couldEverRun(node: NodeRecord, terms: JobTerms): boolean {
   if (!isAllowed(node, terms)) return false;
   if (offer.cpuMilli < resources.cpuMilli || offer.memoryBytes < resources.memoryBytes) return false;
   if (offer.diskBytes < resources.diskBytes) return false;
-  return (
-    resources.devices === undefined || chooseDevices(offer, resources.devices, () => false) !== undefined
-  );
+  return resources.devices === undefined || hasDevices(offer, resources.devices, () => 0);
 }

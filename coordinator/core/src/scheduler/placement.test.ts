@@ -2,6 +2,7 @@ import type { AccountId } from '@capacloud/protocol/ids';
 import { describe, expect, it } from 'vitest';
 import { needsPlacement } from '../machine.ts';
 import { gib, jobId, Machine, nodeId, offer, provider } from '../testing/harness.ts';
+import { lookLimits } from './look.ts';
 import { placementLimits } from './placement.ts';
 import { maxEndsPerTick } from './schedule-commands.ts';
 import { waitingReason } from './waiting-reason.ts';
@@ -75,7 +76,31 @@ describe('a task goes to', () => {
     machine.submit(2, { resources: { ...cpus(100), devices: { count: 1 } } });
     expect(machine.assignments().map(({ devices }) => devices)).toEqual([['a']]);
     machine.restart().check();
-    expect([...machine.node(0).takenDevices].sort()).toEqual(['a', 'b', 'c']);
+    expect([...machine.node(0).deviceUse.keys()].sort()).toEqual(['a', 'b', 'c']);
+  });
+
+  it('shares of devices whose owner allows it, where the least is left beside them', () => {
+    const shared = (id: string) => ({ ...gpu(id, 24), shareable: true });
+    const machine = Machine.ready(1, { slots: 9, devices: [gpu('a', 24), shared('b'), shared('c')] });
+    const share = (shareMilli: number) => ({ ...cpus(100), devices: { count: 1, shareMilli } });
+    for (const [n, milli] of [300, 800, 200, 500, 400].entries())
+      machine.submit(n + 1, { resources: share(milli) });
+    expect(machine.assignments().map(({ devices }) => devices)).toEqual([['b'], ['c'], ['c'], ['b']]);
+    machine.restart().check();
+    expect([...machine.node(0).deviceUse]).toEqual([
+      ['b', 800],
+      ['c', 1000],
+    ]);
+    machine.submit(6, { tasks: 2, resources: { ...cpus(100), devices: { count: 1 } } });
+    expect(machine.assignments().map(({ devices }) => devices)).toEqual([['a']]);
+    machine.run(machine.finish(machine.task(2), 'completed'));
+    machine.run(machine.finish(machine.task(3), 'completed'));
+    expect(
+      machine
+        .check()
+        .assignments()
+        .map(({ devices }) => devices),
+    ).toEqual([['c']]);
   });
 
   it('providers that the job wants, and root where the owner allows it', () => {
@@ -192,4 +217,28 @@ it('tells why a job waits', () => {
   machine.run(machine.finish(machine.task(1), 'engine_lost'));
   expect(reason()).toBe('backing_off');
   expect(waitingReason(machine.state, jobId(77))).toBeUndefined();
+});
+
+describe('a network larger than one look', () => {
+  const nodes = lookLimits.examinations + 500;
+  const network = (): Machine => {
+    const machine = Machine.ready(0);
+    for (let n = 0; n < nodes; n++) machine.connect(n, { offer: offer({ slots: 1, cpuMilli: 1000 }) });
+    return machine;
+  };
+
+  it('is looked at to its end before anybody is told that there is no room', () => {
+    const machine = network();
+    const [first, second] = [cpus(2000), cpus(3000)];
+    machine.submit(1, { resources: first });
+    machine.submit(2, { resources: second });
+    machine.submit(3, { resources: cpus(1000) });
+    let looks = 0;
+    let placed = 0;
+    for (; needsPlacement(machine.state) && looks < 20; looks++) placed += machine.assignments().length;
+    // Two shapes that fit nowhere take two looks each, and whoever comes behind them has its turn.
+    expect([placed, machine.task(3).state]).toEqual([1, 'assigned']);
+    expect(looks).toBeGreaterThan(2);
+    expect(looks).toBeLessThan(8);
+  }, 60_000);
 });

@@ -9,7 +9,8 @@ import { isActive } from '../job/task-states.ts';
 import { restingStatus } from '../node/node-commands.ts';
 import type { Ruleset } from '../ruleset.ts';
 import type { Job, NodeRecord, State, Task } from '../state.ts';
-import { cheapestFirst } from './placement.ts';
+import { Look } from './look.ts';
+import { placeTasks } from './placement.ts';
 
 /** Ends of attempts and of waits in one tick; what is left over is due at the next. */
 export const maxEndsPerTick = 1024;
@@ -160,8 +161,8 @@ function place(state: State, at: number, leaving: ReadonlySet<NodeId>, events: E
     schedule.resumeFrom = 0;
     return;
   }
-  const view = { at, classes: state.openClasses, excluded: leaving, resumeFrom: schedule.resumeFrom };
-  const { assignments, resumeFrom } = cheapestFirst.place(view, state.waiting);
+  const look = new Look(leaving, schedule.nodes);
+  const { assignments, resumeFrom } = placeTasks(at, look, schedule, state.waiting);
   schedule.resumeFrom = resumeFrom;
   for (const { devices, node, rateNano, task } of assignments) {
     const attempt = task.attempt + 1;

@@ -2,6 +2,7 @@ import type { AttemptStage } from '@capacloud/protocol/frames';
 import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import { outcomeReasons } from '@capacloud/protocol/reasons';
+import type { DeviceRequest } from '@capacloud/protocol/resources';
 import type { Command, Contact } from '../command.ts';
 import { defaultRuleset } from '../ruleset.ts';
 import type { State, Task } from '../state.ts';
@@ -50,11 +51,18 @@ const devices = [0, 1].map((n) => ({
   model: 'rtx-4090',
   memoryBytes: 24 * gib,
   health: 'healthy' as const,
+  shareable: n === 1,
 }));
 
 function anyTask(state: State, dice: Dice): Task | undefined {
   const tasks = [...state.tasks.values()].filter((task) => task.attempt > 0);
   return tasks.length === 0 ? undefined : dice.pick(tasks);
+}
+
+function randomRequest(dice: Dice): DeviceRequest {
+  return dice.chance(50)
+    ? { count: 1, shareMilli: dice.pick([300, 500, 800]) }
+    : { count: dice.below(2) + 1 };
 }
 
 function randomTerms(dice: Dice) {
@@ -76,7 +84,7 @@ function randomTerms(dice: Dice) {
       memoryBytes: gib,
       diskBytes: 0,
       shmBytes: 0,
-      ...(dice.chance(25) ? { devices: { count: dice.below(2) + 1 } } : {}),
+      ...(dice.chance(25) ? { devices: randomRequest(dice) } : {}),
     },
   });
 }

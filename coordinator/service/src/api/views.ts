@@ -144,7 +144,7 @@ function usedOf(record: NodeRecord): NodeView['used'] {
     memory_bytes: used(record.offer.memoryBytes, record.freeMemoryBytes),
     disk_bytes: used(record.offer.diskBytes, record.freeDiskBytes),
     slots: used(record.offer.slots, record.freeSlots),
-    devices: record.takenDevices.size,
+    devices: record.deviceUse.size,
   };
 }
 

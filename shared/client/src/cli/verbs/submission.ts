@@ -55,7 +55,7 @@ function summary({ spec, inputs }: CheckedJob): readonly (readonly [string, stri
   const gpu =
     devices === undefined
       ? undefined
-      : `${devices.count} × ${devices.models?.join(' or ') ?? devices.vendor ?? 'any'}`;
+      : `${devices.shareMilli === undefined ? devices.count : devices.shareMilli / 1000} × ${devices.models?.join(' or ') ?? devices.vendor ?? 'any'}`;
   const uploadBytes = inputs.reduce((sum, input) => sum + input.sizeBytes, 0);
   const artifacts = plural(spec.inputs.length, 'artifact');
   const ceiling = (nano: bigint | undefined, per: string) =>

@@ -1,0 +1,93 @@
+import type { NodeId } from '@capacloud/protocol/ids';
+import type { Resources } from '@capacloud/protocol/resources';
+import { deviceMilli } from '@capacloud/protocol/resources';
+import { type Free, loadOf, takeFree } from '../node/capacity.ts';
+import type { NodeRecord, Task } from '../state.ts';
+import type { NodeChanges } from './node-changes.ts';
+import type { Space } from './task-mix.ts';
+
+/** What one look may cost, some milliseconds each: estimates of what a placement makes unusable, and nodes looked at anew. */
+export const lookLimits = { weighings: 512, examinations: 16_384 } as const;
+
+export interface Assignment {
+  readonly task: Task;
+  readonly node: NodeRecord;
+  readonly devices: readonly string[];
+  readonly rateNano: string;
+}
+
+/** What a node has left once the assignments made so far in this look have happened. */
+interface Plan extends Free {
+  load: number;
+  /** As of a node, and like no node's. */
+  revision: number;
+  /** Thousandths of devices that were given away. */
+  readonly given: Map<string, number>;
+}
+
+/** One look at the queue: nodes as the state has them, less what the look has given away. */
+export class Look {
+  /** Open by the state, but going away in this very decision. */
+  readonly excluded: ReadonlySet<NodeId>;
+  /** Nodes that were given something, in order. */
+  readonly changed: NodeRecord[] = [];
+  weighings: number = lookLimits.weighings;
+  examinations: number = lookLimits.examinations;
+  /** Something waits only because there was no time to look at more nodes. */
+  isCutShort = false;
+  readonly #changes: NodeChanges;
+  /** Only nodes that were given something have one. */
+  readonly #plans = new Map<NodeRecord, Plan>();
+
+  constructor(excluded: ReadonlySet<NodeId>, changes: NodeChanges) {
+    this.excluded = excluded;
+    this.#changes = changes;
+  }
+
+  freeOf(node: NodeRecord): Free {
+    return this.#plans.get(node) ?? node;
+  }
+
+  loadOf(node: NodeRecord): number {
+    return this.#plans.get(node)?.load ?? node.load;
+  }
+
+  revisionOf(node: NodeRecord): number {
+    return this.#plans.get(node)?.revision ?? node.revision;
+  }
+
+  usedMilli(node: NodeRecord, device: string): number {
+    const used = node.deviceUse.size === 0 ? 0 : (node.deviceUse.get(device) ?? 0);
+    const plan = this.#plans.size === 0 ? undefined : this.#plans.get(node);
+    return plan === undefined ? used : used + (plan.given.get(device) ?? 0);
+  }
+
+  spaceOf(node: NodeRecord): Space {
+    const free = this.freeOf(node);
+    const { devices } = node.offer;
+    return {
+      slots: free.freeSlots,
+      cpuMilli: free.freeCpuMilli,
+      memoryBytes: free.freeMemoryBytes,
+      devices,
+      freeMilli: devices.map(({ health, id }) =>
+        health === 'healthy' ? 1000 - this.usedMilli(node, id) : 0,
+      ),
+    };
+  }
+
+  give(node: NodeRecord, resources: Resources, devices: readonly string[]): void {
+    let plan = this.#plans.get(node);
+    if (plan === undefined) {
+      const { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes, load } = node;
+      plan = { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes, load, revision: 0, given: new Map() };
+      this.#plans.set(node, plan);
+    }
+    takeFree(plan, resources);
+    const milli = resources.devices === undefined ? 0 : deviceMilli(resources.devices);
+    for (const id of devices) plan.given.set(id, (plan.given.get(id) ?? 0) + milli);
+    plan.load = loadOf(node.offer, plan);
+    plan.revision = this.#changes.nextPlan();
+    this.changed.push(node);
+  }
+}

@@ -1,0 +1,53 @@
+import type { JobTerms } from '../command.ts';
+import type { NodeRecord } from '../state.ts';
+import { DeviceSupply } from './device-supply.ts';
+import { NodeChanges } from './node-changes.ts';
+import { NodeOrder } from './node-order.ts';
+import { TaskMix } from './task-mix.ts';
+
+/** Orders kept at a time, and entries in them: one for every node that has room for the shape. */
+const maxOrders = 64;
+const maxEntries = 500_000;
+
+/**
+ * What the scheduler keeps for itself, which `decide` may write: it follows from the state and from what was seen since
+ * the start, no hash depends on it, and it is in no snapshot. The log records what was placed.
+ */
+export class ScheduleNotes {
+  /** Whether work or capacity has come since a place began at the head of the queue. */
+  changed = false;
+  /** Seq of the job from which a place that was cut short goes on; 0: none. After a restart the queue is looked at from its head. */
+  resumeFrom = 0;
+  readonly #supply = new DeviceSupply();
+  readonly mix = new TaskMix(this.#supply);
+  readonly nodes = new NodeChanges();
+  /** By shape, the least lately used first. */
+  readonly #orders = new Map<string, NodeOrder>();
+
+  /** The order of nodes for tasks of the shape. */
+  orderOf(shape: string, terms: JobTerms): NodeOrder {
+    let order = this.#orders.get(shape);
+    if (order === undefined) {
+      order = new NodeOrder(shape, terms, this.mix, this.nodes);
+      this.#makeRoom();
+    } else this.#orders.delete(shape);
+    this.#orders.set(shape, order);
+    return order;
+  }
+
+  /** What the node has free, its offer or whether it takes work may be another. */
+  noteNode(node: NodeRecord): void {
+    this.nodes.note(node);
+    this.#supply.note(node);
+  }
+
+  #makeRoom(): void {
+    let entries = 0;
+    for (const order of this.#orders.values()) entries += order.size;
+    for (const [shape, order] of this.#orders) {
+      if (this.#orders.size < maxOrders && entries <= maxEntries) return;
+      this.#orders.delete(shape);
+      entries -= order.size;
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import type { Device, DeviceRequest } from '@capacloud/protocol/resources';
+import { expect, it } from 'vitest';
+import { gib, Machine } from '../testing/harness.ts';
+import { DeviceSupply } from './device-supply.ts';
+import { type Space, TaskMix } from './task-mix.ts';
+
+const gpu = (id: string, model = 't4'): Device => ({
+  id,
+  vendor: 'nvidia',
+  model,
+  memoryBytes: 16 * gib,
+  health: 'healthy',
+  shareable: true,
+});
+const wants = (devices: DeviceRequest, cpuMilli = 1000) => ({
+  cpuMilli,
+  memoryBytes: gib,
+  diskBytes: 0,
+  shmBytes: 0,
+  devices,
+});
+const space = (freeMilli: number[], cpuMilli = 100_000, slots = 100): Space => ({
+  slots,
+  cpuMilli,
+  memoryBytes: 1000 * gib,
+  devices: freeMilli.map((_, i) => gpu(`GPU-${i}`)),
+  freeMilli,
+});
+
+it('fills nothing before anything was seen, and everything with tasks that fit', () => {
+  const mix = new TaskMix(new DeviceSupply());
+  expect(mix.expectedFill(space([1000, 1000]))).toBe(0);
+  mix.note({ cpuMilli: 1, memoryBytes: 1, diskBytes: 0, shmBytes: 0 }, 5);
+  expect(mix.generation).toBe(0);
+  mix.note(wants({ count: 1 }), 1);
+  expect(mix.expectedFill(space([1000, 1000]))).toBe(2000);
+});
+
+it('counts as lost what is too small, and what processors, memory or slots are missing for', () => {
+  const mix = new TaskMix(new DeviceSupply());
+  mix.note(wants({ count: 1, shareMilli: 400 }, 2000), 1);
+  expect(mix.expectedFill(space([1000]))).toBe(800);
+  expect(mix.expectedFill(space([399, 799]))).toBe(400);
+  expect(mix.expectedFill(space([1000, 1000], 5000))).toBe(800);
+  expect(mix.expectedFill(space([1000, 1000], 100_000, 3))).toBe(1200);
+  const whole = new TaskMix(new DeviceSupply());
+  whole.note(wants({ count: 2 }), 1);
+  expect(whole.expectedFill(space([1000, 999, 1000, 1000]))).toBe(2000);
+});
+
+it('fills only devices that the tasks may use', () => {
+  const mix = new TaskMix(new DeviceSupply());
+  mix.note(wants({ count: 1, models: ['a100'] }), 1);
+  expect(mix.expectedFill(space([1000]))).toBe(0);
+  const both = { ...space([1000, 1000]), devices: [gpu('a'), gpu('b', 'a100-sxm4-80gb')] };
+  expect(mix.expectedFill(both)).toBe(1000);
+});
+
+it('forgets what came long ago', () => {
+  const mix = new TaskMix(new DeviceSupply());
+  mix.note(wants({ count: 1, shareMilli: 300 }), 1);
+  expect(mix.expectedFill(space([1000]))).toBe(900);
+  for (let i = 0; i < 200; i++) mix.note(wants({ count: 1 }), 10_000);
+  expect(mix.expectedFill(space([1000]))).toBe(1000);
+  expect(mix.generation).toBeLessThan(40);
+});
+
+it('knows which devices are wanted by those who take no others', () => {
+  const machine = Machine.ready(2, { devices: [gpu('a'), gpu('b'), gpu('c')] });
+  machine.connect(2, { offer: { ...machine.node(0).offer, devices: [gpu('rare', 'p100')] } });
+  const { mix } = machine.state.schedule;
+  machine.submit(1, { resources: wants({ count: 1 }) });
+  for (let n = 2; n < 40; n++)
+    machine.submit(n, { resources: wants({ count: 1, ...(n % 4 === 0 ? { models: ['p100'] } : {}) }) });
+  const [plain, rare] = [mix.kindOf(gpu('x')).load, mix.kindOf(gpu('y', 'p100')).load];
+  expect(plain).toBeLessThan(1);
+  expect(rare).toBeGreaterThan(2);
+  // Six of one kind and one of the other, all wanted once.
+  expect(6 * plain + rare).toBeCloseTo(7, 5);
+  // So who takes any gets the plain ones while there are some.
+  const models = machine.assignments().map(({ node }) => node === machine.node(2).id);
+  expect(models.filter(Boolean)).toHaveLength(1);
+});
