@@ -2,11 +2,21 @@
 export interface Benchmark {
   readonly name: string;
   readonly summary: string;
-  run(options: {
-    readonly quick: boolean;
-    readonly log: (line: string) => void;
-    readonly signal: AbortSignal;
-  }): Promise<BenchmarkResult>;
+  run(options: BenchmarkOptions): Promise<BenchmarkResult>;
+}
+
+export interface BenchmarkOptions {
+  readonly quick: boolean;
+  /** For `trace`: tasks that are known by name, or a file of them; and how many seeds are run of each. */
+  readonly tasks?: string;
+  readonly seeds?: number;
+  readonly log: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** What was asked for cannot be measured; the message says what can. */
+export class BenchmarkRefusal extends Error {
+  override readonly name = 'BenchmarkRefusal';
 }
 
 export interface BenchmarkResult {
