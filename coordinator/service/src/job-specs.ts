@@ -3,7 +3,7 @@ import type { JobSpec } from '@capacloud/protocol/job-spec';
 import type { ReadStore } from './ports/read-store.ts';
 
 /** What of a spec is the same in memory and in the store: amounts are text there. */
-export type RunSpec = Omit<JobSpec, 'price'>;
+export type RunSpec = Omit<JobSpec, 'price'> & { readonly price: Pick<JobSpec['price'], 'currency'> };
 
 /** Specs of one generation: how many, and how many characters of JSON in all. Two generations are kept. */
 const maxSpecs = 5000;

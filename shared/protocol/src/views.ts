@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { AccountIdSchema, JobIdSchema, NodeIdSchema, Sha256Schema, TaskIdSchema } from './ids.ts';
+import { type Obstacle, obstacles } from './obstacles.ts';
 import { type TaskReason, taskReasons } from './reasons.ts';
 import { AttemptNumberSchema, OutputFileSchema } from './receipt.ts';
 import { OfferSchema, ResourcesSchema } from './resources.ts';
@@ -101,6 +102,60 @@ export const TaskViewSchema = Type.Object(
   closed,
 );
 export type TaskView = Static<typeof TaskViewSchema>;
+
+/** Why a task waits: how many nodes each obstacle keeps it from, and which one change of the job file would help. */
+export const WhyViewSchema = Type.Object(
+  {
+    task: TaskIdSchema,
+    state: TaskStateSchema,
+    reason: Reason,
+    message: Type.String(),
+    hint: Type.String(),
+    nodes: Type.Object(
+      {
+        total: count,
+        suitable: Type.Integer({ minimum: 0, description: 'Would run the task once they are free.' }),
+        free: Type.Integer({ minimum: 0, description: 'Would run it now.' }),
+      },
+      closed,
+    ),
+    obstacles: Type.Array(
+      Type.Object(
+        {
+          code: literals(obstacles as [Obstacle, ...Obstacle[]]),
+          message: Type.String(),
+          nodes: count,
+          alone: Type.Integer({
+            minimum: 0,
+            description: 'Nodes that nothing else is in the way of, but what passes.',
+          }),
+          examples: Type.Array(NodeIdSchema, { maxItems: 10 }),
+        },
+        closed,
+      ),
+      { description: 'Empty unless the task is queued.' },
+    ),
+    changes: Type.Array(
+      Type.Object(
+        {
+          pointer: Type.String({ description: 'JSON pointer into the job file.' }),
+          to: Type.Optional(
+            Type.Union([Type.String(), Type.Number(), Type.Array(Type.String())], {
+              description: 'Value for the job file; absent where the wish has to go.',
+            }),
+          ),
+          nodes: count,
+          free: count,
+          message: Type.String(),
+        },
+        closed,
+      ),
+      { description: 'The one that opens the most nodes that are free now comes first.' },
+    ),
+  },
+  closed,
+);
+export type WhyView = Static<typeof WhyViewSchema>;
 
 export const AttemptViewSchema = Type.Object(
   {

@@ -48,6 +48,17 @@ export function priceOf(
   return accept({ maxRateNano, holdNano });
 }
 
+/** An amount in CAPA as one of the job's currency that is worth as much at least. */
+export function amountIn(
+  currency: JobSpec['price']['currency'],
+  amountNano: bigint,
+  { usdPerCapa }: Pick<PriceTerms, 'usdPerCapa'>,
+): bigint {
+  if (currency === 'CAPA') return amountNano;
+  const usdNanoPerCapa = parseDecimalNano(usdPerCapa) ?? 0n;
+  return (amountNano * usdNanoPerCapa + nanoPerUnit - 1n) / nanoPerUnit;
+}
+
 function invalid(pointer: string, message: string): Result<never> {
   return refuse('job.invalid', `${pointer} ${message}.`, { problems: [{ pointer, message }] });
 }

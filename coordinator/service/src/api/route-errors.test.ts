@@ -155,6 +155,7 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
   followJob: { 'request.not_found': () => get(`/v1/jobs/${noJob}/events`) },
   listTasks: { 'request.not_found': () => get(`/v1/jobs/${noJob}/tasks`) },
   getTask: { 'request.not_found': () => get(`/v1/tasks/${noJob}.0`) },
+  explainTask: { 'request.not_found': () => get(`/v1/tasks/${noJob}.0/why`) },
   listAttempts: { 'request.not_found': () => get(`/v1/tasks/${noJob}.0/attempts`) },
   getReceipt: { 'request.not_found': () => get(`/v1/tasks/${task}/attempts/1/receipt`) },
   followLog: { 'request.not_found': () => get(`/v1/tasks/${task}/attempts/9/log`) },

@@ -8,11 +8,12 @@ import type { Handlers } from './handler.ts';
 import { findJob, noJob } from './job-handlers.ts';
 import { pageOfRows } from './pages.ts';
 import type { TaskViews } from './task-views.ts';
+import { whyView } from './why-view.ts';
 
 export function taskHandlers(
   deps: ApiDependencies,
   views: TaskViews,
-): Handlers<'listTasks' | 'getTask' | 'listAttempts' | 'getReceipt'> {
+): Handlers<'listTasks' | 'getTask' | 'explainTask' | 'listAttempts' | 'getReceipt'> {
   const { store } = deps;
   return {
     listTasks: async ({ caller, params, query }) => {
@@ -27,6 +28,11 @@ export function taskHandlers(
     getTask: async ({ caller, params }) => {
       const row = await findTask(deps, caller, params.task);
       return row === undefined ? noTask(params.task) : accept(await views.ofTask(row));
+    },
+    explainTask: async ({ caller, params, signal }) => {
+      const row = await findTask(deps, caller, params.task);
+      if (row === undefined) return noTask(params.task);
+      return accept(await whyView(deps, await views.ofTask(row), signal));
     },
     listAttempts: async ({ caller, params }) => {
       if ((await findTask(deps, caller, params.task)) === undefined) return noTask(params.task);

@@ -309,10 +309,54 @@ test("a stranger's text cannot steer the terminal", async () => {
   expect(out).toContain('a�[2Jb�');
 });
 
+test('why of a job asks about the first task that waits, and tells what would help', async () => {
+  server.on(tasks, json({ items: [taskView(1)] })).on(
+    `GET /v1/tasks/${taskIdAt(1)}/why`,
+    json({
+      task: taskIdAt(1),
+      state: 'queued',
+      reason: 'price_too_low',
+      message: 'Every node asks for more.',
+      hint: 'Raise price.max_per_hour.',
+      nodes: { total: 9, suitable: 0, free: 0 },
+      obstacles: [
+        { code: 'price', message: '6 of 9 nodes ask for more.', nodes: 6, alone: 6, examples: [nodeId] },
+      ],
+      changes: [
+        {
+          pointer: '/price/max_per_hour',
+          to: '0.92',
+          nodes: 6,
+          free: 6,
+          message: 'set price.max_per_hour to 0.92 USD: 6 nodes',
+        },
+      ],
+    }),
+  );
+  const { out, code } = await capacloud(['why', jobId]);
+  expect(code).toBe(0);
+  expect(out).toContain('9 nodes: 0 would do, 0 now');
+  expect(out).toMatch(/6 +6 +ask for more than the ceiling \(price\) +node_abab/);
+  expect(out).toContain('set price.max_per_hour to 0.92 USD: 6 nodes');
+  expect(out).not.toContain('hint');
+});
+
 test.each(['bash', 'zsh', 'fish'])('completion for %s knows the verbs', async (shell) => {
   const { out, code } = await capacloud(['completion', shell]);
   expect(code).toBe(0);
-  for (const verb of ['run', 'validate', 'ps', 'status', 'logs', 'wait', 'cancel', 'get', 'login', 'nodes'])
+  for (const verb of [
+    'run',
+    'validate',
+    'ps',
+    'status',
+    'why',
+    'logs',
+    'wait',
+    'cancel',
+    'get',
+    'login',
+    'nodes',
+  ])
     expect(out).toMatch(new RegExp(`\\b${verb}\\b`));
 });
 

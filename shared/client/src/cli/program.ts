@@ -10,6 +10,7 @@ import { addNodes } from './verbs/nodes.ts';
 import { addStatus } from './verbs/status.ts';
 import { addRun, addValidate } from './verbs/submission.ts';
 import type { Runner } from './verbs/verb.ts';
+import { addWhy } from './verbs/why.ts';
 
 export interface ProgramParts {
   readonly version: string;
@@ -21,7 +22,10 @@ export interface ProgramParts {
 }
 
 const groups = [
-  { title: 'Jobs:', verbs: [addRun, addValidate, addPs, addStatus, addLogs, addWait, addCancel, addGet] },
+  {
+    title: 'Jobs:',
+    verbs: [addRun, addValidate, addPs, addStatus, addWhy, addLogs, addWait, addCancel, addGet],
+  },
   { title: 'Account:', verbs: [addLogin, addWhoami, addBalance] },
   { title: 'Network:', verbs: [addNodes] },
   { title: 'Shell:', verbs: [addCompletion] },

@@ -9,6 +9,7 @@ import {
   pageOf,
   TaskStateSchema,
   TaskViewSchema,
+  WhyViewSchema,
 } from '../views.ts';
 import { closed, count, ProblemSchema, page, type Route } from './route.ts';
 
@@ -161,6 +162,17 @@ export const jobRoutes = {
     params: taskParams,
     status: 200,
     response: TaskViewSchema,
+    errors: ['request.not_found'],
+  },
+  explainTask: {
+    method: 'GET',
+    path: '/v1/tasks/{task}/why',
+    summary: 'Why a task waits, which nodes each wish excludes, and the nearest change that would help',
+    tag: 'tasks',
+    auth: 'consumer',
+    params: taskParams,
+    status: 200,
+    response: WhyViewSchema,
     errors: ['request.not_found'],
   },
   listAttempts: {

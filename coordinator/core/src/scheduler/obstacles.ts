@@ -1,0 +1,78 @@
+import type { Obstacle } from '@capacloud/protocol/obstacles';
+import type { Device, DeviceRequest } from '@capacloud/protocol/resources';
+import type { JobTerms } from '../command.ts';
+import { parseAsk, rateNano } from '../ledger/price.ts';
+import { isConnected } from '../node/node-states.ts';
+import type { NodeRecord, Task } from '../state.ts';
+import { hasDevices, matchesDevice } from './feasibility.ts';
+
+/** The node runs other tasks: this passes by itself. */
+export function isPassing(obstacle: Obstacle): boolean {
+  return obstacle.startsWith('busy_');
+}
+
+/** Everything that keeps the task from the node now, not the first thing alone; nothing where it could be placed. */
+export function obstaclesOf(node: NodeRecord, terms: JobTerms, task?: Task): readonly Obstacle[] {
+  const found: Obstacle[] = [];
+  const add = (obstacle: Obstacle, stands: boolean): void => {
+    if (stands) found.push(obstacle);
+  };
+  const { offer } = node;
+  const { resources, providers, excludeProviders } = terms;
+  add('node_silent', !isConnected(node.status));
+  add('node_closed', isConnected(node.status) && (node.status !== 'ready' || !node.accepting));
+  const isWanted = providers.length === 0 || providers.includes(node.provider);
+  add('provider', !isWanted || excludeProviders.includes(node.provider));
+  add('root', terms.needsRoot && !offer.allowRoot);
+  add('cpu', offer.cpuMilli < resources.cpuMilli);
+  add('memory', offer.memoryBytes < resources.memoryBytes);
+  add('disk', offer.diskBytes < resources.diskBytes);
+  if (resources.devices !== undefined) found.push(...deviceObstacles(node, resources.devices));
+  add('price', rateNano(node.askClass ?? parseAsk(offer.ask), resources) > terms.maxRateNano);
+  // One that failed there may still go there again, where there is no other; one that still runs there may not.
+  add('tried', task !== undefined && node.occupied.has(task.id));
+  add('busy_slots', node.freeSlots < 1);
+  add('busy_cpu', offer.cpuMilli >= resources.cpuMilli && node.freeCpuMilli < resources.cpuMilli);
+  add(
+    'busy_memory',
+    offer.memoryBytes >= resources.memoryBytes && node.freeMemoryBytes < resources.memoryBytes,
+  );
+  add('busy_disk', offer.diskBytes >= resources.diskBytes && node.freeDiskBytes < resources.diskBytes);
+  return found;
+}
+
+/** Wishes of a request that single devices meet or do not. */
+const wishes = [
+  ['gpu_vendor', 'vendor'],
+  ['gpu_model', 'models'],
+  ['gpu_memory', 'memoryBytes'],
+  ['gpu_compute_capability', 'computeCapability'],
+  ['gpu_cuda', 'cuda'],
+  ['gpu_share', 'shareMilli'],
+] as const satisfies readonly (readonly [Obstacle, keyof DeviceRequest])[];
+
+function deviceObstacles({ deviceUse, offer }: NodeRecord, request: DeviceRequest): readonly Obstacle[] {
+  const { count } = request;
+  if (hasDevices(offer, request, () => 0)) {
+    const isFree = hasDevices(offer, request, (id) => deviceUse.get(id) ?? 0);
+    return isFree ? [] : ['busy_gpu'];
+  }
+  const enough = (matches: (device: Device) => boolean): boolean =>
+    offer.devices.filter(matches).length >= count;
+  if (!enough((device) => matchesDevice(device, { count }))) return ['gpu_count'];
+  const unmet = wishes.filter(
+    ([, wish]) =>
+      request[wish] !== undefined &&
+      !enough((device) => matchesDevice(device, { count, [wish]: request[wish] })),
+  );
+  // Each wish is met by enough devices, and all together are not.
+  return unmet.length === 0 ? ['gpu_combination'] : unmet.map(([obstacle]) => obstacle);
+}
+
+/** The request without the wish that the obstacle is about. */
+export function withoutWish(request: DeviceRequest, obstacle: Obstacle): DeviceRequest {
+  const wish = wishes.find(([each]) => each === obstacle)?.[1];
+  if (wish === undefined) return request;
+  const { [wish]: _dropped, ...rest } = request;
+  return rest;
+}

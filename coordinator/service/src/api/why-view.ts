@@ -1,0 +1,91 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type Change, Explanation } from '@capacloud/core/scheduler/explanation';
+import { obstacleCatalogue } from '@capacloud/protocol/obstacles';
+import { formatNano } from '@capacloud/protocol/units';
+import type { TaskView, WhyView } from '@capacloud/protocol/views';
+import type { ApiDependencies } from './dependencies.ts';
+import { amountIn } from './job-terms.ts';
+
+/** Others have their turn after so many nodes: some milliseconds. */
+const nodesPerTurn = 1000;
+const mebibyte = 2 ** 20;
+
+/** Looks at every node, for people and not for the hot path. */
+export async function whyView(
+  { sequencer: { state }, settings, specs }: Pick<ApiDependencies, 'sequencer' | 'settings' | 'specs'>,
+  task: TaskView,
+  signal: AbortSignal,
+): Promise<WhyView> {
+  const { state: taskState, reason, message, hint } = task;
+  const job = state.jobs.get(task.job);
+  const known = state.tasks.get(task.id);
+  const view = { task: task.id, state: taskState, reason, message, hint };
+  if (job === undefined || known?.state !== 'queued')
+    return { ...view, nodes: { total: 0, suitable: 0, free: 0 }, obstacles: [], changes: [] };
+  const explanation = new Explanation(job.terms, known);
+  let looked = 0;
+  for (const node of state.nodes.values()) {
+    explanation.look(node);
+    looked += 1;
+    if (looked % nodesPerTurn === 0) await nextTurn(undefined, { signal });
+  }
+  const { nodes: total, suitable, free } = explanation;
+  const currency = (await specs.get(job.id))?.price.currency ?? 'CAPA';
+  const priceText = (rateNano: bigint): string => formatNano(amountIn(currency, rateNano, settings));
+  return {
+    ...view,
+    nodes: { total, suitable, free },
+    obstacles: explanation.counts().map(({ obstacle, nodes, alone, examples }) => ({
+      code: obstacle,
+      message: `${nodes} of ${total} nodes ${obstacleCatalogue[obstacle].sentence}.`,
+      nodes,
+      alone,
+      examples: [...examples],
+    })),
+    changes: explanation.changes().flatMap((change) => changeView(change, currency, priceText)),
+  };
+}
+
+function changeView(
+  change: Change,
+  currency: string,
+  priceText: (rateNano: bigint) => string,
+): WhyView['changes'] {
+  const entry = obstacleCatalogue[change.obstacle];
+  if (!('pointer' in entry)) return [];
+  const { nodes, free } = change;
+  const to = valueOf(change, priceText);
+  const name = entry.pointer.slice(1).replaceAll('/', '.');
+  const what =
+    to === undefined ? `drop ${name}` : `set ${name} to ${Array.isArray(to) ? to.join(' or ') : to}`;
+  const unit = change.obstacle === 'price' ? ` ${currency}` : '';
+  const opened = `${nodes} ${nodes === 1 ? 'node' : 'nodes'}${free === nodes ? '' : `, ${free} of them free now`}`;
+  return [
+    {
+      pointer: entry.pointer,
+      ...(to === undefined ? {} : { to }),
+      nodes,
+      free,
+      message: `${what}${unit}: ${opened}`,
+    },
+  ];
+}
+
+/** As the job file spells it: sizes and processors rounded down, so that they fit. */
+function valueOf(
+  { obstacle, to }: Change,
+  priceText: (rateNano: bigint) => string,
+): string | number | string[] | undefined {
+  switch (obstacle) {
+    case 'price':
+      return typeof to === 'bigint' ? priceText(to) : undefined;
+    case 'cpu':
+      return typeof to === 'number' ? `${to}m` : undefined;
+    case 'memory':
+    case 'disk':
+    case 'gpu_memory':
+      return typeof to === 'number' ? `${Math.floor(to / mebibyte)}Mi` : undefined;
+    default:
+      return typeof to === 'bigint' ? undefined : typeof to === 'object' ? [...to] : to;
+  }
+}

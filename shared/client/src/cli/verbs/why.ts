@@ -1,0 +1,71 @@
+import type { TaskId } from '@capacloud/protocol/ids';
+import { taskIdOf } from '@capacloud/protocol/ids';
+import { obstacleCatalogue } from '@capacloud/protocol/obstacles';
+import type { WhyView } from '@capacloud/protocol/views';
+import type { Command } from 'commander';
+import type { Client } from '../../client.ts';
+import { type Context, parseJobOrTaskId } from '../context.ts';
+import { plain, plural, stateText } from '../phrases.ts';
+import { writeFields, writeTable } from '../table.ts';
+import type { Runner } from './verb.ts';
+
+export function addWhy(program: Command, runner: Runner): void {
+  program
+    .command('why')
+    .description('why a task waits, and what would help')
+    .argument('<id>', 'task id, or a job id for the first of its tasks that waits')
+    .action(
+      runner(async (context, idText: string) => {
+        const client = await context.client();
+        const task = await taskOf(context, client, idText);
+        const why = await client.call('explainTask', { params: { task }, signal: context.signal });
+        if (context.json) context.writeJson(why);
+        else writeWhy(context, why);
+        return undefined;
+      }),
+    );
+}
+
+async function taskOf({ signal }: Context, client: Client, idText: string): Promise<TaskId> {
+  const asked = parseJobOrTaskId(idText);
+  if (asked.kind === 'task') return asked.id;
+  const query = { limit: 1, state: 'queued' } as const;
+  const { items } = await client.call('listTasks', { params: { job: asked.id }, query, signal });
+  return items[0]?.id ?? taskIdOf(asked.id, 0);
+}
+
+function writeWhy({ terminal: { out } }: Context, why: WhyView): void {
+  const { total, suitable, free } = why.nodes;
+  writeFields(out, [
+    ['task', out.paint('bold', why.task)],
+    ['state', stateText(out, why.state)],
+    ['why', `${plain(why.message)} ${out.paint('dim', `(${why.reason})`)}`],
+    [
+      'nodes',
+      why.state === 'queued' ? `${plural(total, 'node')}: ${suitable} would do, ${free} now` : undefined,
+    ],
+    ['hint', why.hint === '' || why.changes.length > 0 ? undefined : plain(why.hint)],
+  ]);
+  if (why.obstacles.length > 0) {
+    out.write('\n');
+    writeTable(
+      out,
+      [
+        { title: 'NODES', align: 'right' },
+        { title: 'ONLY THIS', align: 'right' },
+        { title: 'IN THE WAY' },
+        { title: 'FOR EXAMPLE', shrinks: true },
+      ],
+      why.obstacles.map(({ alone, code, examples, nodes }) => [
+        String(nodes),
+        alone === 0 ? '' : String(alone),
+        `${obstacleCatalogue[code].sentence} ${out.paint('dim', `(${code})`)}`,
+        examples[0] ?? '',
+      ]),
+    );
+  }
+  if (why.changes.length > 0) {
+    out.write(`\n${out.paint('bold', 'What would help')}\n`);
+    for (const { message } of why.changes) out.write(`  ${plain(message)}\n`);
+  }
+}

@@ -1,0 +1,38 @@
+/** What stands between a task and a node, as a sentence about nodes, and the wish in the job file that it is about. */
+export interface ObstacleEntry {
+  readonly sentence: string;
+  /** Absent where nothing in the job file would help. */
+  readonly pointer?: string;
+}
+
+const obstacle = (sentence: string, pointer?: string): ObstacleEntry =>
+  pointer === undefined ? { sentence } : { sentence, pointer };
+
+/** Stable: codes are added, never changed. Those that begin with `busy_` pass by themselves. */
+export const obstacleCatalogue = {
+  node_silent: obstacle('are silent'),
+  node_closed: obstacle('take no new work'),
+  provider: obstacle('belong to providers that the job does not want', '/placement'),
+  root: obstacle('allow no containers that run as root', '/user'),
+  cpu: obstacle('offer too few processors', '/resources/cpu'),
+  memory: obstacle('offer too little memory', '/resources/memory'),
+  disk: obstacle('offer too little disk', '/resources/disk'),
+  gpu_count: obstacle('have too few healthy GPUs', '/resources/gpu/count'),
+  gpu_vendor: obstacle('have GPUs of other vendors', '/resources/gpu/vendor'),
+  gpu_model: obstacle('have other models of GPU', '/resources/gpu/model'),
+  gpu_memory: obstacle('have GPUs with less memory', '/resources/gpu/vram'),
+  gpu_compute_capability: obstacle('have GPUs of an older generation', '/resources/gpu/compute_capability'),
+  gpu_cuda: obstacle('have drivers for an older CUDA', '/resources/gpu/cuda'),
+  gpu_share: obstacle('do not let tasks share a GPU', '/resources/gpu/share'),
+  gpu_combination: obstacle('have no GPUs with all that is asked for at once', '/resources/gpu'),
+  price: obstacle('ask for more than the ceiling', '/price/max_per_hour'),
+  tried: obstacle('still hold an earlier attempt of the task'),
+  busy_slots: obstacle('run as many containers as they may'),
+  busy_cpu: obstacle('have their processors in use'),
+  busy_memory: obstacle('have their memory in use'),
+  busy_disk: obstacle('have their disk in use'),
+  busy_gpu: obstacle('have their GPUs in use'),
+} as const satisfies Readonly<Record<string, ObstacleEntry>>;
+
+export type Obstacle = keyof typeof obstacleCatalogue;
+export const obstacles = Object.keys(obstacleCatalogue) as readonly Obstacle[];
