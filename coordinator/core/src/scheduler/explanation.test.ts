@@ -123,28 +123,20 @@ function changed(before: JobTerms, { obstacle, to }: Change): JobTerms {
   const { devices } = resources;
   const withDevices = (change: Partial<DeviceRequest>): JobTerms =>
     ({ ...before, resources: { ...resources, devices: { ...devices, ...change } } }) as JobTerms;
-  switch (obstacle) {
-    case 'price':
-      return { ...before, maxRateNano: to as bigint };
-    case 'cpu':
-      return { ...before, resources: { ...resources, cpuMilli: to as number } };
-    case 'memory':
-      return { ...before, resources: { ...resources, memoryBytes: to as number } };
-    case 'disk':
-      return { ...before, resources: { ...resources, diskBytes: to as number } };
-    case 'gpu_count':
-      return withDevices({ count: to as number });
-    case 'gpu_memory':
-      return withDevices({ memoryBytes: to as number });
-    case 'gpu_model':
-      return withDevices({ models: to as string[] });
-    case 'root':
-      return { ...before, needsRoot: false };
-    case 'provider':
-      return { ...before, providers: [], excludeProviders: [] };
-    default:
-      throw new Error(obstacle);
-  }
+  const withResources = (change: object): JobTerms => ({ ...before, resources: { ...resources, ...change } });
+  const made = {
+    price: { ...before, maxRateNano: to as bigint },
+    cpu: withResources({ cpuMilli: to }),
+    memory: withResources({ memoryBytes: to }),
+    disk: withResources({ diskBytes: to }),
+    gpu_count: withDevices({ count: to as number }),
+    gpu_memory: withDevices({ memoryBytes: to as number }),
+    gpu_model: withDevices({ models: to as string[] }),
+    root: { ...before, needsRoot: false },
+  };
+  const terms = made[obstacle as keyof typeof made];
+  if (terms === undefined) throw new Error(obstacle);
+  return terms;
 }
 
 it('counts right what each change opens, on any network', () => {

@@ -148,7 +148,16 @@ export class Explanation {
       case 'root':
       case 'gpu_share':
         return [{ obstacle, nodes: alone.length, free: alone.filter(({ isFree }) => isFree).length }];
-      default:
+      // No one wish is to blame, or nothing that a job asks for.
+      case 'gpu_combination':
+      case 'node_silent':
+      case 'node_closed':
+      case 'tried':
+      case 'busy_slots':
+      case 'busy_cpu':
+      case 'busy_memory':
+      case 'busy_disk':
+      case 'busy_gpu':
         return [];
     }
   }

@@ -76,16 +76,10 @@ function valueOf(
   { obstacle, to }: Change,
   priceText: (rateNano: bigint) => string,
 ): string | number | string[] | undefined {
-  switch (obstacle) {
-    case 'price':
-      return typeof to === 'bigint' ? priceText(to) : undefined;
-    case 'cpu':
-      return typeof to === 'number' ? `${to}m` : undefined;
-    case 'memory':
-    case 'disk':
-    case 'gpu_memory':
-      return typeof to === 'number' ? `${Math.floor(to / mebibyte)}Mi` : undefined;
-    default:
-      return typeof to === 'bigint' ? undefined : typeof to === 'object' ? [...to] : to;
+  if (typeof to === 'bigint') return priceText(to);
+  if (typeof to === 'number') {
+    if (obstacle === 'cpu') return `${to}m`;
+    return obstacle === 'gpu_count' ? to : `${Math.floor(to / mebibyte)}Mi`;
   }
+  return typeof to === 'object' ? [...to] : to;
 }
