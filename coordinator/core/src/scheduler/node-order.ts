@@ -76,9 +76,9 @@ export class NodeOrder {
     return this.#heap.size;
   }
 
-  /** No node has room for this shape any more, as far as could be seen in this look. */
+  /** No node has room for this shape any more. */
   get exhausted(): boolean {
-    return this.#heap.size === 0 && (this.#isComplete || (this.#look?.examinations ?? 0) <= 0);
+    return this.#heap.size === 0 && this.#isComplete;
   }
 
   get #isComplete(): boolean {
@@ -96,6 +96,7 @@ export class NodeOrder {
     this.#position = end;
     const isWorthIt = known !== undefined && end - known <= Math.max(fewChanges, this.#roster);
     if (isWorthIt && this.#changes.follow(known, (node) => this.#add(node, look))) {
+      look.examinations -= end - known;
       for (const entry of taken) if (entry.revision === entry.node.revision) this.#push(entry);
     } else {
       this.#heap.clear();

@@ -220,25 +220,24 @@ it('tells why a job waits', () => {
 });
 
 describe('a network larger than one look', () => {
-  const nodes = lookLimits.examinations + 500;
-  const network = (): Machine => {
-    const machine = Machine.ready(0);
-    for (let n = 0; n < nodes; n++) machine.connect(n, { offer: offer({ slots: 1, cpuMilli: 1000 }) });
-    return machine;
-  };
-
-  it('is looked at to its end before anybody is told that there is no room', () => {
-    const machine = network();
-    const [first, second] = [cpus(2000), cpus(3000)];
-    machine.submit(1, { resources: first });
-    machine.submit(2, { resources: second });
-    machine.submit(3, { resources: cpus(1000) });
-    let looks = 0;
-    let placed = 0;
-    for (; needsPlacement(machine.state) && looks < 20; looks++) placed += machine.assignments().length;
-    // Two shapes that fit nowhere take two looks each, and whoever comes behind them has its turn.
-    expect([placed, machine.task(3).state]).toEqual([1, 'assigned']);
-    expect(looks).toBeGreaterThan(2);
-    expect(looks).toBeLessThan(8);
-  }, 60_000);
+  it.each([
+    ['is as large as one', lookLimits.examinations],
+    ['is larger', lookLimits.examinations + 500],
+  ])(
+    'that %s is looked at to its end before anybody is told that there is no room',
+    (_, nodes) => {
+      const machine = Machine.ready(0);
+      for (let n = 0; n < nodes; n++) machine.connect(n, { offer: offer({ slots: 1, cpuMilli: 1000 }) });
+      for (const [n, cpuMilli] of [2000, 3000, 1000].entries())
+        machine.submit(n + 1, { resources: cpus(cpuMilli) });
+      let looks = 0;
+      let placed = 0;
+      for (; needsPlacement(machine.state) && looks < 20; looks++) placed += machine.assignments().length;
+      // Two shapes that fit nowhere take a look or two each, and whoever comes behind them has its turn.
+      expect([placed, machine.task(3).state]).toEqual([1, 'assigned']);
+      expect(looks).toBeGreaterThan(2);
+      expect(looks).toBeLessThan(8);
+    },
+    60_000,
+  );
 });

@@ -42,8 +42,7 @@ export function placeTasks(
       cursor.order = notes.orderOf(cursor.queue.shape, job.terms);
       cursor.order.begin(look);
     }
-    const isDone = placeJob(job, cursor.order, at, assignments);
-    if (!isDone || look.isCutShort) return { assignments, resumeFrom: job.seq };
+    if (!placeJob(job, cursor.order, at, look, assignments)) return { assignments, resumeFrom: job.seq };
     cursors.shift();
     if (!cursor.order.exhausted) advance(cursors, cursor);
   }
@@ -77,8 +76,8 @@ function advance(cursors: Cursor[], cursor: Cursor): void {
   cursors.splice(i, 0, cursor);
 }
 
-/** False when the bound of assignments was reached with tasks left. */
-function placeJob(job: Job, order: NodeOrder, at: number, assignments: Assignment[]): boolean {
+/** False when a bound of the look was reached with tasks left. */
+function placeJob(job: Job, order: NodeOrder, at: number, look: Look, assignments: Assignment[]): boolean {
   const late = queueDeadline(job) <= at;
   let left = job.ready;
   for (let index = job.firstReady; left > 0 && !order.exhausted; index++) {
@@ -91,6 +90,7 @@ function placeJob(job: Job, order: NodeOrder, at: number, assignments: Assignmen
     if (assignments.length === placementLimits.assignments) return false;
     const assignment = order.take(task);
     if (assignment !== undefined) assignments.push(assignment);
+    else if (look.isCutShort) return false;
   }
   return true;
 }
