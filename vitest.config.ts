@@ -9,6 +9,8 @@ const loopbackTests = [
   'test/e2e/{backup,gateway,gateway-abuse,session-resumption}.test.ts',
 ];
 const resolve = { conditions };
+/** How long what is polled for may take: a stalled disk alone can take a second. */
+const poll = { poll: { timeout: 10_000 } };
 const ssr = { resolve: { conditions, externalConditions: conditions } };
 
 export default defineConfig({
@@ -27,6 +29,7 @@ export default defineConfig({
             'shared/*/src/**/*.test.ts',
             'scripts/**/*.test.ts',
           ],
+          expect: poll,
           testTimeout: 20_000,
         },
       },
@@ -39,6 +42,7 @@ export default defineConfig({
           name: 'packaging',
           include: ['test/packaging/**/*.test.ts'],
           fileParallelism: false,
+          expect: poll,
           testTimeout: 300_000,
           hookTimeout: 900_000,
         },
@@ -49,6 +53,7 @@ export default defineConfig({
         test: {
           name: 'loopback',
           include: loopbackTests,
+          expect: poll,
           testTimeout: 300_000,
           hookTimeout: 300_000,
         },
@@ -62,6 +67,7 @@ export default defineConfig({
           exclude: loopbackTests,
           // Real engines and processes that are killed, on a small machine: one file at a time.
           fileParallelism: false,
+          expect: poll,
           testTimeout: 300_000,
           hookTimeout: 300_000,
         },

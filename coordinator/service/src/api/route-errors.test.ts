@@ -26,8 +26,9 @@ beforeAll(async () => {
   await coordinator.connectNode();
   const job = await submit({ version: '1', image: 'busybox' }, 'first');
   task = taskIdOf(job as JobId, 0);
-  await vi.waitFor(async () =>
-    expect((await coordinator.store.reads.getTask(task as never))?.state).toBe('assigned'),
+  await vi.waitFor(
+    async () => expect((await coordinator.store.reads.getTask(task as never))?.state).toBe('assigned'),
+    10_000,
   );
   ended = await submit({ version: '1', image: 'busybox' }, 'second');
   await coordinator.call('POST', `/v1/jobs/${ended}/cancel`);

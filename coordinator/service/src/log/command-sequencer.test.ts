@@ -85,7 +85,7 @@ describe('a run of jobs', () => {
     work.follow(() => 'exit_nonzero');
     await work.submitJob(1, { maxAttempts: 2 });
     const task = `${jobNamed(1)}.0` as TaskId;
-    await vi.waitFor(async () => expect(await work.store.reads.listAttempts(task)).toHaveLength(1));
+    await vi.waitFor(async () => expect(await work.store.reads.listAttempts(task)).toHaveLength(1), 10_000);
     work.at += 5_000;
     await work.send({ type: 'tick', at: work.at, heard: new Map(), listeningSince: 0 });
     await settled(work, 1);
@@ -138,7 +138,7 @@ it('finds the receipt of every attempt, also of one that had ended before its no
   };
   await work.submitJob(1, { maxAttempts: 3 });
   for (const attempt of [1, 2]) {
-    await vi.waitFor(() => expect(assigned.at(-1)?.attempt).toBe(attempt));
+    await vi.waitFor(() => expect(assigned.at(-1)?.attempt).toBe(attempt), 10_000);
     await finish('exit_nonzero', `{"attempt":${attempt}}`);
     work.at += 60_000;
     await work.send({
@@ -148,7 +148,7 @@ it('finds the receipt of every attempt, also of one that had ended before its no
       listeningSince: 0,
     });
   }
-  await vi.waitFor(() => expect(assigned.at(-1)?.attempt).toBe(3));
+  await vi.waitFor(() => expect(assigned.at(-1)?.attempt).toBe(3), 10_000);
   await work.send({ type: 'job.cancel', at: work.at, job: jobNamed(1), consumer });
   const { reads } = work.store;
   const task = `${jobNamed(1)}.0` as TaskId;
@@ -173,7 +173,7 @@ describe('commit, then speak', () => {
     const order: string[] = [];
     work.sequencer.onCommitted(() => order.push('listener'));
     const told = work.prepare(1).then(() => order.push('caller'));
-    await vi.waitFor(() => expect(work.sequencer.state.nodes.size).toBe(1));
+    await vi.waitFor(() => expect(work.sequencer.state.nodes.size).toBe(1), 10_000);
     await new Promise((resolve) => setImmediate(resolve));
     expect(order).toEqual([]);
     release();
@@ -194,7 +194,7 @@ describe('commit, then speak', () => {
     failing = true;
     const told: unknown[] = [];
     void work.submitJob(1).then((outcome) => told.push(outcome));
-    await vi.waitFor(() => expect(work.failures).toHaveLength(1));
+    await vi.waitFor(() => expect(work.failures).toHaveLength(1), 10_000);
     void work.submitJob(1).then((outcome) => told.push(outcome));
     void work.sequencer.digest().then((digest) => told.push(digest));
     await new Promise((resolve) => setImmediate(resolve));
@@ -216,7 +216,7 @@ describe('commit, then speak', () => {
       }),
     });
     void work.prepare(1);
-    await vi.waitFor(() => expect(work.failures.map(String).join()).toContain('deposed'));
+    await vi.waitFor(() => expect(work.failures.map(String).join()).toContain('deposed'), 10_000);
     expect(work.store.log.size()).toBe(0);
     await work.store.close();
   });
