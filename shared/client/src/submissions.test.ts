@@ -66,7 +66,8 @@ test('keeps requests within 64 jobs and a quarter of a MiB, and leaves calls wit
     client.call('submitJob', { body: { version: '1' }, idempotencyKey: 'own' }),
   ]);
   const batches = server.requests('POST /v1/jobs/batch').map((request) => namesOf(request).length);
-  expect(batches[0]).toBe(64);
+  // Two are under way at a time, and either may arrive first.
+  expect(Math.max(...batches)).toBe(64);
   expect(batches.reduce((sum, each) => sum + each, 0) + server.requests('POST /v1/jobs').length).toBe(106);
   for (const { body } of server.requests('POST /v1/jobs/batch')) expect(body.length).toBeLessThan(300_000);
   expect(server.requests('POST /v1/jobs').map(({ headers }) => headers['idempotency-key'])).toContain('own');
