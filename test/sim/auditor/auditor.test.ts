@@ -336,6 +336,11 @@ const bad: readonly (readonly [Rule, string, () => Story])[] = [
   [
     'task.limbo',
     'an attempt that nobody looks after',
+    () => new Story().open().submit().assign().pass(75_000, 5_000),
+  ],
+  [
+    'task.limbo',
+    'an attempt that nobody looks after while its node comes and goes',
     () =>
       new Story()
         .open()

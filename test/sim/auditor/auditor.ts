@@ -95,6 +95,8 @@ export class Auditor {
       case 'stopped':
         this.#stops.stop();
         return this.#limbo.stop();
+      case 'stalled':
+        return this.#limbo.stall(seen.fromMs, seen.untilMs);
       case 'restarted':
         this.#limbo.start(this.#nowMs);
         this.#lines.checkSize(seen.size);

@@ -3,7 +3,7 @@ import type { NodeBook } from './node-book.ts';
 import type { AuditTerms } from './observation.ts';
 import { check } from './observation.ts';
 import type { TaskBook } from './task-book.ts';
-import { isActive, isEnd, stageLimitMs } from './task-facts.ts';
+import { isActive, isEnd, stageLimitMs, type TaskFacts } from './task-facts.ts';
 
 /** Its clock may run a little fast while it comes back to the wall clock. */
 const fastest = 1.05;
@@ -15,6 +15,7 @@ export class LimboWatch {
   readonly #slackMs: number;
   /** Since when the coordinator runs without a break. */
   #upSinceMs: number | undefined = 0;
+  readonly #stalls: { readonly fromMs: number; readonly untilMs: number }[] = [];
 
   constructor(tasks: TaskBook, nodes: NodeBook, { slackMs }: AuditTerms) {
     this.#tasks = tasks;
@@ -24,6 +25,10 @@ export class LimboWatch {
 
   start(nowMs: number): void {
     this.#upSinceMs = nowMs;
+  }
+
+  stall(fromMs: number, untilMs: number): void {
+    this.#stalls.push({ fromMs, untilMs });
   }
 
   stop(): void {
@@ -43,13 +48,16 @@ export class LimboWatch {
   sweep(rules: Ruleset, nowMs: number): void {
     const upSinceMs = this.#upSinceMs;
     if (upSinceMs === undefined) return;
-    const waited = (sinceMs: number): number => nowMs - Math.max(sinceMs, upSinceMs);
+    // While its disk stalls it can end nothing.
+    const waited = (sinceMs: number): number => {
+      const fromMs = Math.max(sinceMs, upSinceMs);
+      return nowMs - fromMs - this.#stalledMs(fromMs, nowMs);
+    };
     for (const task of this.#tasks.live.values()) {
       const { id, state, attempt, changedMs, job } = task;
       if (isEnd(state)) continue;
       if (isActive(state)) {
-        // Where its node comes back again and again, a lease more.
-        const limitMs = stageLimitMs(task, rules) + rules.leaseMs + rules.lostMarginMs + this.#slackMs;
+        const limitMs = stageLimitMs(task, rules) + this.#patienceMs(task, rules, nowMs) + this.#slackMs;
         check(
           waited(changedMs) <= limitMs,
           'task.limbo',
@@ -73,5 +81,21 @@ export class LimboWatch {
         () => `${id} is ${status} and silent for ${waited(heardMs)} ms`,
       );
     }
+  }
+
+  /** How much longer a stage may take: its node must have been there for a while; one that comes and goes has a lease. */
+  #patienceMs({ nodes }: TaskFacts, rules: Ruleset, nowMs: number): number {
+    const node = this.#nodes.get(nodes.at(-1) ?? '');
+    const isSteady =
+      nowMs - node.heardMs <= this.#slackMs &&
+      nowMs - node.steadySinceMs > rules.unknownAfterMs + this.#slackMs;
+    return isSteady ? 0 : rules.leaseMs + rules.lostMarginMs;
+  }
+
+  #stalledMs(fromMs: number, untilMs: number): number {
+    return this.#stalls.reduce(
+      (sum, stall) => sum + Math.max(0, Math.min(untilMs, stall.untilMs) - Math.max(fromMs, stall.fromMs)),
+      0,
+    );
   }
 }

@@ -16,6 +16,9 @@ const moves: Readonly<Record<string, readonly string[]>> = {
 /** The operator's wish may change while the node stays where it is. */
 const wishes = ['operator_cordoned', 'operator_uncordoned', 'operator_drained'];
 
+/** Two heartbeats, of 5 s at most, are missed: a little less, because the coordinator's clock may run a little fast. */
+const pauseMs = 9_000;
+
 interface Holding {
   readonly attempt: number;
   readonly terms: JobTerms;
@@ -36,6 +39,8 @@ export interface NodeFacts {
   leaseUntilMs: number;
   /** True time at which any frame of it was last read. */
   heardMs: number;
+  /** True time since which it has been heard without a pause or a new session. */
+  steadySinceMs: number;
   /** Its agent knows since `sinceMs` at the latest what was wanted of it at `ofMs`. */
   knows: { readonly ofMs: number; readonly sinceMs: number } | undefined;
 }
@@ -60,8 +65,15 @@ export class NodeBook {
       wordAt: at,
       leaseUntilMs: 0,
       heardMs: nowMs,
+      steadySinceMs: nowMs,
       knows: undefined,
     });
+  }
+
+  /** A frame of it was read, the first of a session or another. */
+  hear(node: NodeFacts, isHello: boolean, nowMs: number): void {
+    if (isHello || nowMs - node.heardMs > pauseMs) node.steadySinceMs = nowMs;
+    node.heardMs = nowMs;
   }
 
   offer(id: string, provider: string, offer: Offer, accepting: boolean, at: number): void {

@@ -30,6 +30,8 @@ export type Observation =
   /** State hash of the live coordinator at a size: a replay of as many entries must give the same. */
   | { readonly kind: 'digest'; readonly size: number; readonly stateHash: string }
   | { readonly kind: 'tables'; readonly tables: TableDump }
+  /** The coordinator's disk takes that long for a write, and nothing can be committed meanwhile. True time. */
+  | { readonly kind: 'stalled'; readonly fromMs: number; readonly untilMs: number }
   /** A frame left the coordinator. `session` names the connection, uniquely over the whole run. */
   | {
       readonly kind: 'said';

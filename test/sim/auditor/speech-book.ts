@@ -82,7 +82,7 @@ export class SpeechBook {
     if (frame === undefined) return;
     const facts = this.#session(node, session);
     const known = this.#nodes.all.get(node);
-    if (known !== undefined) known.heardMs = nowMs;
+    if (known !== undefined) this.#nodes.hear(known, frame['type'] === 'hello', nowMs);
     if (frame['type'] === 'hello') {
       facts.helloMs = nowMs;
       const held = (frame['attempts'] as readonly Ref[] | undefined) ?? [];

@@ -72,10 +72,10 @@ export class Story {
   }
 
   /** Time goes by and both nodes are heard. */
-  pass(ms: number): this {
-    for (let left = ms; left > 0; left -= 30_000) {
+  pass(ms: number, everyMs = 30_000): this {
+    for (let left = ms; left > 0; left -= everyMs) {
       this.hear({ type: 'heartbeat', n: this.nowMs }).hear({ type: 'heartbeat', n: this.nowMs }, other);
-      this.wait(Math.min(left, 30_000));
+      this.wait(Math.min(left, everyMs));
     }
     return this;
   }

@@ -55,10 +55,14 @@ function writerThread(owner: ThreadOwner, path: string, watch: Watch, faults: Di
     post(message) {
       const random = actor.random;
       const isStalled = faults.stall > 0 && random.chance(faults.stall);
-      if (isStalled) watch.fault('disk stalled');
       const takesMs = isStalled ? stallMs(random, faults) : random.between(0.1, 1.5);
       // One write after another, as a thread does.
-      freeAtMs = Math.max(freeAtMs, kernel().nowMs) + takesMs;
+      const fromMs = Math.max(freeAtMs, kernel().nowMs);
+      freeAtMs = fromMs + takesMs;
+      if (isStalled) {
+        watch.fault('disk stalled');
+        watch.observe({ kind: 'stalled', fromMs, untilMs: freeAtMs });
+      }
       const request = message as WriteRequest | 'close';
       kernel().schedule(freeAtMs - kernel().nowMs, actor, 'writer writes', () => {
         asked = request === 'close' ? undefined : request.write;

@@ -90,8 +90,7 @@ class World {
     this.#auditor = new Auditor({
       overrunMs: 15_000,
       promptMs: 5_000,
-      // The disk may stall three times in a row and the process be frozen between, and then nothing can be committed.
-      slackMs: 30_000,
+      slackMs: 20_000,
       clientsPersist: true,
     });
     this.#watch = new Watch((observation: Observation) => this.#auditor.observe(observation));
