@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { nextMessage } from '../child-answer.ts';
 import { createBenchCoordinator } from './bench-coordinator.ts';
 import { type Benchmark, median } from './benchmark.ts';
 import type { FleetAnswer, FleetRequest } from './fanin-fleet.ts';
@@ -108,18 +109,7 @@ async function measureHeartbeats(
 }
 
 async function ask(fleet: ChildProcess, request: FleetRequest, signal: AbortSignal): Promise<number> {
-  const over = new AbortController();
-  const until = { signal: AbortSignal.any([signal, over.signal]) };
-  const answer = once(fleet, 'message', until);
-  const died = once(fleet, 'exit', until).then(([code]) => {
-    throw new Error(`the fleet ended with ${String(code)}`);
-  });
-  died.catch(() => undefined);
+  const answer = nextMessage<FleetAnswer>(fleet, 'the fleet', signal);
   fleet.send(request);
-  try {
-    const [message] = (await Promise.race([answer, died])) as [FleetAnswer];
-    return message.ms;
-  } finally {
-    over.abort();
-  }
+  return (await answer).ms;
 }

@@ -1,9 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { nextMessage } from '../../child-answer.ts';
 import {
   type Benchmark,
   type BenchmarkOptions,
@@ -109,9 +109,9 @@ class Pool {
     const results: SeedResult[] = [];
     const work = async (child: ChildProcess): Promise<void> => {
       for (let request = left.shift(); request !== undefined; request = left.shift()) {
-        const answered = once(child, 'message', { signal: this.#signal });
+        const answered = nextMessage<TraceAnswer>(child, 'a process that places', this.#signal);
         child.send(request);
-        const [answer] = (await answered) as [TraceAnswer];
+        const answer = await answered;
         if ('problem' in answer) throw new BenchmarkRefusal(answer.problem);
         results.push(answer);
       }

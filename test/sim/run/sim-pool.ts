@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { nextMessage } from '../../child-answer.ts';
 import type { SeedRun, ShrunkRun, SimAnswer, SimQuestion } from './messages.ts';
 
 const entry = fileURLToPath(new URL('../sim-process.ts', import.meta.url));
@@ -30,21 +30,8 @@ class SimWorker {
     this.#child.disconnect();
   }
 
-  async #answer(): Promise<SimAnswer> {
-    const gone = new AbortController();
-    const lost = once(this.#child, 'exit', { signal: gone.signal }).then(([code]) => {
-      throw new Error(`a simulating process ended with ${String(code)}`);
-    });
-    try {
-      const [answer] = (await Promise.race([
-        once(this.#child, 'message', { signal: gone.signal }),
-        lost,
-      ])) as [SimAnswer];
-      return answer;
-    } finally {
-      lost.catch(() => {});
-      gone.abort();
-    }
+  #answer(): Promise<SimAnswer> {
+    return nextMessage(this.#child, 'a simulating process');
   }
 }
 
