@@ -79,6 +79,7 @@ export class Room {
   }
 }
 
+/** A device that comes without having been asked for counts as a whole one. */
 function milliOf({ resources }: Assignment): number {
   return resources.devices === undefined ? 1000 : deviceMilli(resources.devices);
 }

@@ -1,3 +1,4 @@
+import { deviceMilli } from '@capacloud/protocol/resources';
 import { invariant, mustGet } from './assert.ts';
 import { isReady } from './job/queue.ts';
 import { stageDeadline } from './job/stage-clock.ts';
@@ -85,7 +86,7 @@ function checkNode(state: State, node: NodeRecord): void {
     slots -= 1;
     memoryBytes -= resources.memoryBytes;
     for (const device of occupancy.devices) {
-      const milli = resources.devices?.shareMilli ?? 1000;
+      const milli = deviceMilli(resources.devices);
       deviceUse.set(device, (deviceUse.get(device) ?? 0) + milli);
     }
   }
@@ -93,7 +94,7 @@ function checkNode(state: State, node: NodeRecord): void {
   invariant(deviceUse.size === node.deviceUse.size, `${node.id}: devices in use`);
   for (const [device, milli] of deviceUse)
     invariant(milli <= 1000 && node.deviceUse.get(device) === milli, `${node.id}: use of ${device}`);
-  invariant(node.askClass?.open.has(node) === isOpen(node), `${node.id}: index of open nodes`);
+  invariant(state.openNodes.has(node) === isOpen(node), `${node.id}: index of open nodes`);
   const empty = node.status === 'lost' || node.status === 'gone';
   invariant(!empty || node.occupied.size === 0, `${node.id} is ${node.status} with attempts`);
 }
@@ -125,8 +126,5 @@ function checkIndexes(state: State): void {
       invariant(job.shape === queue.shape, 'a job waits in the queue of another shape');
       invariant(i === 0 || (queue.jobs[i - 1]?.seq ?? 0) < job.seq, 'a queue is out of order');
     });
-  }
-  for (const askClass of state.askClasses.values()) {
-    invariant(state.openClasses.has(askClass) === askClass.open.size > 0, 'open ask classes');
   }
 }

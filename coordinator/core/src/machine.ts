@@ -134,5 +134,5 @@ function changeRuleset(state: State, ruleset: Ruleset): void {
  */
 export function needsPlacement(state: State): boolean {
   const { changed, resumeFrom } = state.schedule;
-  return (changed || resumeFrom > 0) && state.openClasses.size > 0 && state.waiting.size > 0;
+  return (changed || resumeFrom > 0) && state.openNodes.size > 0 && state.waiting.size > 0;
 }

@@ -51,8 +51,6 @@ export interface AskClass {
     readonly device: number;
   };
   members: number;
-  /** Those that take work and have something left. */
-  readonly open: Set<NodeRecord>;
 }
 
 export interface NodeRecord {
@@ -169,8 +167,8 @@ export interface State {
   /** Sum of all open holds, counted from the tasks; the holds account must equal it. */
   openHoldsNano: bigint;
   readonly askClasses: Map<string, AskClass>;
-  /** Those with open nodes. */
-  readonly openClasses: Set<AskClass>;
+  /** Those that take work and have something left. */
+  readonly openNodes: Set<NodeRecord>;
   readonly waiting: Map<string, ShapeQueue>;
   readonly stageClocks: ClockWheel<Task>;
   readonly backoffs: ClockWheel<Task>;
@@ -192,7 +190,7 @@ export function createState(): State {
     tasks: new Map(),
     openHoldsNano: 0n,
     askClasses: new Map(),
-    openClasses: new Set(),
+    openNodes: new Set(),
     waiting: new Map(),
     stageClocks: new ClockWheel(),
     backoffs: new ClockWheel(),

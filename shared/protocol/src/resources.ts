@@ -97,9 +97,9 @@ export const ResourcesSchema = Type.Object(
 );
 export type Resources = Static<typeof ResourcesSchema>;
 
-/** Thousandths of each device that a request takes. */
-export function deviceMilli(request: DeviceRequest): number {
-  return request.shareMilli ?? 1000;
+/** Thousandths of each device that a request takes; 0 where none is asked for. */
+export function deviceMilli(request: DeviceRequest | undefined): number {
+  return request === undefined ? 0 : (request.shareMilli ?? 1000);
 }
 
 /**

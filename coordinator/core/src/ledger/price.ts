@@ -34,8 +34,7 @@ export function rateNano(ask: AskNano, resources: Resources): bigint {
   const cpu = BigInt(resources.cpuMilli) * ask.cpuHourNano * gib;
   const memory = BigInt(resources.memoryBytes) * ask.memoryGibHourNano * 1000n;
   const disk = BigInt(resources.diskBytes) * ask.diskGibHourNano * 1000n;
-  const request = resources.devices;
-  const milli = request === undefined ? 0 : request.count * deviceMilli(request);
+  const milli = (resources.devices?.count ?? 0) * deviceMilli(resources.devices);
   const devices = BigInt(milli) * ask.deviceHourNano * gib;
   return divideUp(cpu + memory + disk + devices, gib * 1000n);
 }

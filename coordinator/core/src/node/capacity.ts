@@ -57,7 +57,7 @@ export function restore(node: NodeRecord, job: Job, occupancy: Occupancy): void 
   node.occupied.set(occupancy.task, occupancy);
   job.occupied += 1;
   takeFree(node, job.terms.resources);
-  const milli = deviceMilliOf(job);
+  const milli = deviceMilli(job.terms.resources.devices);
   for (const device of occupancy.devices) {
     const used = (node.deviceUse.get(device) ?? 0) + milli;
     if (used > 1000) broken(`${device} of ${node.id} is taken twice`);
@@ -77,7 +77,7 @@ export function vacate(
   node.occupied.delete(task);
   job.occupied -= 1;
   giveFree(node, job.terms.resources);
-  const milli = deviceMilliOf(job);
+  const milli = deviceMilli(job.terms.resources.devices);
   for (const device of occupancy.devices) {
     const used = (node.deviceUse.get(device) ?? 0) - milli;
     if (used > 0) node.deviceUse.set(device, used);
@@ -85,10 +85,6 @@ export function vacate(
   }
   refreshOpen(state, node);
   if (isOpen(node)) state.schedule.changed = true;
-}
-
-function deviceMilliOf({ terms }: Job): number {
-  return terms.resources.devices === undefined ? 0 : deviceMilli(terms.resources.devices);
 }
 
 /** After a change of offer: what is free follows from the offer and what is occupied. */
@@ -119,14 +115,8 @@ export function isOpen(node: NodeRecord): boolean {
 export function refreshOpen(state: State, node: NodeRecord): void {
   node.load = loadOf(node.offer, node);
   state.schedule.noteNode(node);
-  const askClass = node.askClass;
-  if (askClass === undefined) return;
-  if (isOpen(node)) {
-    if (askClass.open.size === 0) state.openClasses.add(askClass);
-    askClass.open.add(node);
-  } else if (askClass.open.delete(node) && askClass.open.size === 0) {
-    state.openClasses.delete(askClass);
-  }
+  if (isOpen(node)) state.openNodes.add(node);
+  else state.openNodes.delete(node);
 }
 
 function joinAskClass(state: State, node: NodeRecord): void {
@@ -135,7 +125,6 @@ function joinAskClass(state: State, node: NodeRecord): void {
   const old = node.askClass;
   if (old?.key === key) return;
   if (old !== undefined) {
-    if (old.open.delete(node) && old.open.size === 0) state.openClasses.delete(old);
     old.members -= 1;
     if (old.members === 0) state.askClasses.delete(old.key);
   }
@@ -147,7 +136,7 @@ function joinAskClass(state: State, node: NodeRecord): void {
       diskGib: Number(ask.diskGibHourNano),
       device: Number(ask.deviceHourNano),
     };
-    askClass = { key, ...parseAsk(ask), hourNano, members: 0, open: new Set() } satisfies AskClass;
+    askClass = { key, ...parseAsk(ask), hourNano, members: 0 } satisfies AskClass;
     state.askClasses.set(key, askClass);
   }
   askClass.members += 1;

@@ -5,7 +5,7 @@ import type { NodeRecord } from '../state.ts';
 export interface DeviceKind {
   readonly device: Device;
   readonly key: string;
-  /** Healthy devices of this kind on nodes that take work. */
+  /** Devices of this kind, healthy or not, on nodes that take work. */
   count: number;
   /** Of the mix: which of its demands it suits, in their order, and how much it is wanted; 1 on the average. */
   generation: number;

@@ -109,8 +109,7 @@ export class Explanation {
         const value = of(node);
         return value !== undefined && !isCloser(limit, value);
       });
-      const to = limit as bigint | number | string;
-      return [{ obstacle, to, nodes: opened.length, free: opened.filter(({ isFree }) => isFree).length }];
+      return [{ ...opening(obstacle, opened), to: limit as bigint | number | string }];
     };
     const more = (a: number, b: number): boolean => a > b;
     switch (obstacle) {
@@ -147,7 +146,7 @@ export class Explanation {
       case 'provider':
       case 'root':
       case 'gpu_share':
-        return [{ obstacle, nodes: alone.length, free: alone.filter(({ isFree }) => isFree).length }];
+        return [opening(obstacle, alone)];
       // No one wish is to blame, or nothing that a job asks for.
       case 'gpu_combination':
       case 'node_silent':
@@ -194,12 +193,7 @@ export class Explanation {
       .map(([model]) => model);
     const opened = alone.filter(({ node }) => this.#holds(node, more));
     const to = [...(this.#terms.resources.devices?.models ?? []), ...more];
-    return {
-      obstacle: 'gpu_model',
-      to,
-      nodes: opened.length,
-      free: opened.filter(({ isFree }) => isFree).length,
-    };
+    return { ...opening('gpu_model', opened), to };
   }
 
   /** Whether enough devices are of the models, or of those that are wanted already. */
@@ -209,6 +203,10 @@ export class Explanation {
     const request = { ...devices, models: [...(devices.models ?? []), ...models] };
     return node.offer.devices.filter((device) => matchesDevice(device, request)).length >= devices.count;
   }
+}
+
+function opening(obstacle: Obstacle, opened: Tally['alone']): Change {
+  return { obstacle, nodes: opened.length, free: opened.filter(({ isFree }) => isFree).length };
 }
 
 function isNewer(a: string, b: string): boolean {

@@ -68,13 +68,3 @@ export function isAllowed(node: NodeRecord, terms: JobTerms): boolean {
   if (terms.providers.length > 0 && !terms.providers.includes(node.provider)) return false;
   return !terms.excludeProviders.includes(node.provider);
 }
-
-/** Whether the node could run a task of the job if it were empty. */
-export function couldEverRun(node: NodeRecord, terms: JobTerms): boolean {
-  const { offer } = node;
-  const { resources } = terms;
-  if (!isAllowed(node, terms)) return false;
-  if (offer.cpuMilli < resources.cpuMilli || offer.memoryBytes < resources.memoryBytes) return false;
-  if (offer.diskBytes < resources.diskBytes) return false;
-  return resources.devices === undefined || hasDevices(offer, resources.devices, () => 0);
-}

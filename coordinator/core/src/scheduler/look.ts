@@ -84,7 +84,7 @@ export class Look {
       this.#plans.set(node, plan);
     }
     takeFree(plan, resources);
-    const milli = resources.devices === undefined ? 0 : deviceMilli(resources.devices);
+    const milli = deviceMilli(resources.devices);
     for (const id of devices) plan.given.set(id, (plan.given.get(id) ?? 0) + milli);
     plan.load = loadOf(node.offer, plan);
     plan.revision = this.#changes.nextPlan();

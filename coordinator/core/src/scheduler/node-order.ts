@@ -172,7 +172,7 @@ export class NodeOrder {
     const { node } = entry;
     const { resources } = this.#terms;
     const devices = this.#devicesOf(node, look) ?? noDevices;
-    const milli = resources.devices === undefined ? 0 : deviceMilli(resources.devices);
+    const milli = deviceMilli(resources.devices);
     const space = look.spaceOf(node);
     const before = this.#mix.fillOf(node, entry.revision, space);
     space.slots -= 1;
@@ -244,7 +244,7 @@ export class NodeOrder {
     if (askClass === undefined) return 0;
     const { cpuMilli, devices, diskBytes, memoryBytes } = this.#terms.resources;
     const { hourNano } = askClass;
-    const milli = devices === undefined ? 0 : devices.count * deviceMilli(devices);
+    const milli = (devices?.count ?? 0) * deviceMilli(devices);
     return (
       (cpuMilli * hourNano.cpu + milli * hourNano.device) / 1000 +
       (memoryBytes * hourNano.memoryGib + diskBytes * hourNano.diskGib) / gib

@@ -38,10 +38,7 @@ export function placeTasks(
       return { assignments, resumeFrom: job.seq };
     }
     examined += 1;
-    if (cursor.order === undefined) {
-      cursor.order = notes.orderOf(cursor.queue.shape, job.terms);
-      cursor.order.begin(look);
-    }
+    cursor.order ??= notes.orderOf(cursor.queue.shape, job.terms, look);
     if (!placeJob(job, cursor.order, at, look, assignments)) return { assignments, resumeFrom: job.seq };
     cursors.shift();
     if (!cursor.order.exhausted) advance(cursors, cursor);

@@ -157,7 +157,7 @@ function place(state: State, at: number, leaving: ReadonlySet<NodeId>, events: E
   endBackoffs(state, at);
   const { schedule } = state;
   if (schedule.resumeFrom === 0) schedule.changed = false;
-  if (state.openClasses.size === 0 || state.waiting.size === 0) {
+  if (state.openNodes.size === 0 || state.waiting.size === 0) {
     schedule.resumeFrom = 0;
     return;
   }

@@ -1,6 +1,7 @@
 import type { JobTerms } from '../command.ts';
 import type { NodeRecord } from '../state.ts';
 import { DeviceSupply } from './device-supply.ts';
+import type { Look } from './look.ts';
 import { NodeChanges } from './node-changes.ts';
 import { NodeOrder } from './node-order.ts';
 import { TaskMix } from './task-mix.ts';
@@ -24,14 +25,15 @@ export class ScheduleNotes {
   /** By shape, the least lately used first. */
   readonly #orders = new Map<string, NodeOrder>();
 
-  /** The order of nodes for tasks of the shape. */
-  orderOf(shape: string, terms: JobTerms): NodeOrder {
+  /** The order of nodes for tasks of the shape, as they are for the look. */
+  orderOf(shape: string, terms: JobTerms, look: Look): NodeOrder {
     let order = this.#orders.get(shape);
     if (order === undefined) {
       order = new NodeOrder(shape, terms, this.mix, this.nodes);
       this.#makeRoom();
     } else this.#orders.delete(shape);
     this.#orders.set(shape, order);
+    order.begin(look);
     return order;
   }
 

@@ -180,7 +180,9 @@ export class TaskMix {
    * hard at those few. The pulls at a device add up to its load, which is 1 where nobody is particular.
    */
   #pull(): void {
-    const kinds = [...this.#supply.kinds].slice(0, maxKinds);
+    const kinds = [...this.#supply.kinds]
+      .filter(({ device }) => device.health === 'healthy')
+      .slice(0, maxKinds);
     const all = kinds.reduce((sum, { count }) => sum + count, 0);
     const wanted = this.#demands.reduce((sum, { count, milli, weight }) => sum + weight * count * milli, 0);
     for (const demand of this.#demands) {

@@ -1,9 +1,8 @@
 import type { JobId } from '@capacloud/protocol/ids';
 import type { CoordinatorReason } from '@capacloud/protocol/reasons';
 import { parseAsk, rateNano } from '../ledger/price.ts';
-import { isConnected } from '../node/node-states.ts';
 import type { State } from '../state.ts';
-import { couldEverRun } from './feasibility.ts';
+import { isPassing, obstaclesOf } from './obstacles.ts';
 
 export interface WaitingReason {
   readonly reason: Extract<
@@ -28,13 +27,14 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
   let affordable = 0;
   let cheapest: bigint | undefined;
   for (const node of state.nodes.values()) {
-    if (!isConnected(node.status)) continue;
+    const lasting = obstaclesOf(node, job.terms).filter((obstacle) => !isPassing(obstacle));
+    if (lasting.includes('node_silent')) continue;
     connected += 1;
-    if (node.status !== 'ready' || !couldEverRun(node, job.terms)) continue;
+    if (lasting.some((obstacle) => obstacle !== 'price')) continue;
     feasible += 1;
+    if (lasting.length === 0) affordable += 1;
     const rate = rateNano(node.askClass ?? parseAsk(node.offer.ask), job.terms.resources);
     if (cheapest === undefined || rate < cheapest) cheapest = rate;
-    if (rate <= job.terms.maxRateNano) affordable += 1;
   }
   if (connected === 0) return { reason: 'no_nodes', message: 'No node is connected.' };
   if (feasible === 0 || cheapest === undefined) {
