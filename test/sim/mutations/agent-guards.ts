@@ -52,6 +52,7 @@ export const agentGuards: readonly Guard[] = [
     find: "if (desired.attempts !== undefined && !desired.attempts.has(attemptKeyText(record.key))) return 'dropped';",
     replace: '',
     faults: ['partition'],
+    stubborn: true,
   },
   {
     name: 'wait for room',
