@@ -5,34 +5,45 @@ import type { SeedRun, ShrunkRun, SimAnswer, SimQuestion } from './messages.ts';
 
 const entry = fileURLToPath(new URL('../sim-process.ts', import.meta.url));
 
-/** One process that runs simulations: the globals of the thread are replaced there. */
-class SimWorker {
-  readonly #child: ChildProcess;
+/** Simulated processes that crash leave signals behind that Node keeps for ever, some 2 MB a run. */
+const runsPerProcess = 200;
 
-  private constructor(child: ChildProcess) {
+/** A process that runs simulations, and another one after some runs: the globals of the thread are replaced there. */
+class SimWorker {
+  readonly #signal: AbortSignal;
+  #child: ChildProcess;
+  #runs = 0;
+
+  private constructor(child: ChildProcess, signal: AbortSignal) {
     this.#child = child;
+    this.#signal = signal;
   }
 
   static async start(signal: AbortSignal): Promise<SimWorker> {
-    const child = fork(entry, { execArgv: ['--conditions=@capacloud/source'], signal, stdio: 'inherit' });
-    child.on('error', () => {});
-    const worker = new SimWorker(child);
-    await worker.#answer();
-    return worker;
+    return new SimWorker(await startProcess(signal), signal);
   }
 
   async ask(question: SimQuestion): Promise<SimAnswer> {
+    if (this.#runs === runsPerProcess) {
+      this.end();
+      this.#child = await startProcess(this.#signal);
+      this.#runs = 0;
+    }
+    this.#runs += 1;
     this.#child.send(question);
-    return this.#answer();
+    return nextMessage(this.#child, 'a simulating process');
   }
 
   end(): void {
     this.#child.disconnect();
   }
+}
 
-  #answer(): Promise<SimAnswer> {
-    return nextMessage(this.#child, 'a simulating process');
-  }
+async function startProcess(signal: AbortSignal): Promise<ChildProcess> {
+  const child = fork(entry, { execArgv: ['--conditions=@capacloud/source'], signal, stdio: 'inherit' });
+  child.on('error', () => {});
+  await nextMessage(child, 'a simulating process');
+  return child;
 }
 
 /** Runs questions on some processes at once; answers come as they are ready. */
