@@ -2,6 +2,7 @@ import type { JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { TaskReason } from '@capacloud/protocol/reasons';
 import { mustGet } from './assert.ts';
 import type { AfterAttempt, AttemptEnded, Event } from './event.ts';
+import { isActive } from './job/task-states.ts';
 import type { Job, NodeRecord, State, Task } from './state.ts';
 
 interface Tally {
@@ -12,6 +13,8 @@ interface Tally {
   cancelled: number;
   expired: number;
 }
+
+type FailedAttempt = Exclude<AfterAttempt, { readonly kind: 'succeeded' }>;
 
 export interface Ending {
   readonly reason: TaskReason;
@@ -55,6 +58,20 @@ export class Decision {
   }
 
   endAttempt(job: Job, task: Task, ending: Ending): void {
+    this.#endAttempt(job, task, ending);
+    if (job.terms.gang === true && ending.then.kind !== 'succeeded') this.#stopGang(job, ending.then);
+  }
+
+  /** What runs of a gang cannot go on without the one that failed, and starts again with it. */
+  #stopGang(job: Job, then: FailedAttempt): void {
+    const others: FailedAttempt = then.kind === 'failed' ? then : { ...then, budget: 'free' };
+    for (const task of job.tasks) {
+      if (!isActive(task.state) || this.hasEnded(task.id)) continue;
+      this.#endAttempt(job, task, { reason: 'gang_stopped', released: false, then: others });
+    }
+  }
+
+  #endAttempt(job: Job, task: Task, ending: Ending): void {
     const { released, then } = ending;
     this.events.push(endedEvent(task, ending, this.at));
     this.#ended ??= new Set();

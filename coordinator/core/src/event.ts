@@ -79,6 +79,10 @@ export interface PublicTerms {
   readonly backoffInitialMs: number;
   readonly backoffMaxMs: number;
   readonly providerLost: number;
+  /** Among its consumer's jobs; absent: 0. */
+  readonly priority?: number;
+  /** All tasks are placed together or none is. */
+  readonly gang?: true;
 }
 export interface JobSubmitted extends Stamped, PublicTerms {
   readonly type: 'job.submitted';

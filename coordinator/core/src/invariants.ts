@@ -1,16 +1,18 @@
+import type { AccountId } from '@capacloud/protocol/ids';
 import { deviceMilli } from '@capacloud/protocol/resources';
 import { invariant, mustGet } from './assert.ts';
-import { isReady } from './job/queue.ts';
+import { hasTurnBefore, isReady } from './job/queue.ts';
 import { stageDeadline } from './job/stage-clock.ts';
 import { isActive, isTerminal } from './job/task-states.ts';
-import { isOpen } from './node/capacity.ts';
-import type { Job, NodeRecord, State } from './state.ts';
+import { addUse, isOpen } from './node/capacity.ts';
+import type { Amounts, ConsumerQueue, Job, NodeRecord, State } from './state.ts';
 
 /** Everything that must hold between two events, recomputed from nothing; O(state). For tests and audits. */
 export function checkInvariants(state: State): void {
   checkMoney(state);
   for (const job of state.jobs.values()) checkJob(state, job);
   for (const node of state.nodes.values()) checkNode(state, node);
+  checkUse(state);
   checkIndexes(state);
 }
 
@@ -73,7 +75,9 @@ function checkJob(state: State, job: Job): void {
       counts.ready === job.ready,
     `${job.id}: counts`,
   );
-  const queued = state.waiting.get(job.shape)?.jobs.includes(job) ?? false;
+  const isWhole = job.terms.gang !== true || job.ready === 0 || job.ready === job.live;
+  invariant(isWhole, `${job.id}: a part of a gang waits`);
+  const queued = state.waiting.get(job.consumer)?.byShape.get(job.shape)?.jobs.includes(job) ?? false;
   invariant(queued === job.ready > 0, `${job.id}: queue`);
 }
 
@@ -120,11 +124,41 @@ function checkIndexes(state: State): void {
   invariant(active === state.stageClocks.size, 'stage clocks');
   invariant(backing === state.backoffs.size, 'backoffs');
   invariant(untried === state.queueClocks.size, 'queue clocks');
-  for (const queue of state.waiting.values()) {
-    invariant(queue.jobs.length > 0, 'an empty queue is kept');
-    queue.jobs.forEach((job, i) => {
-      invariant(job.shape === queue.shape, 'a job waits in the queue of another shape');
-      invariant(i === 0 || (queue.jobs[i - 1]?.seq ?? 0) < job.seq, 'a queue is out of order');
-    });
+  for (const queue of state.waiting.values()) checkQueue(queue);
+}
+
+function checkQueue({ account, byShape, lanes }: ConsumerQueue): void {
+  invariant(lanes.length > 0 && lanes.length === byShape.size, 'an empty queue is kept');
+  const firsts = lanes.flatMap(({ jobs }) => jobs[0] ?? []);
+  invariant(inTurn(firsts), 'lanes are out of order');
+  for (const lane of lanes) {
+    invariant(lane.jobs.length > 0 && byShape.get(lane.shape) === lane, 'an empty lane is kept');
+    invariant(inTurn(lane.jobs), 'a lane is out of order');
+    for (const job of lane.jobs)
+      invariant(
+        job.shape === lane.shape && job.consumer === account.id,
+        'a job waits in the queue of another',
+      );
   }
+}
+
+function inTurn(jobs: readonly Job[]): boolean {
+  return jobs.every((job, i) => {
+    const before = jobs[i - 1];
+    return before === undefined || hasTurnBefore(before, job);
+  });
+}
+
+/** What consumers use follows from what occupies nodes. */
+function checkUse(state: State): void {
+  const left = new Map<AccountId, Amounts>();
+  for (const { id, use } of state.accounts.values()) left.set(id, { ...use });
+  for (const { occupied } of state.nodes.values()) {
+    for (const { job: id } of occupied.values()) {
+      const job = mustGet(state.jobs, id, 'job');
+      addUse(mustGet(left, job.consumer, 'account'), job.terms.resources, -1);
+    }
+  }
+  for (const [id, { cpuMilli, deviceMilli, memoryBytes }] of left)
+    invariant(cpuMilli === 0 && deviceMilli === 0 && memoryBytes === 0, `${id}: use`);
 }

@@ -133,6 +133,6 @@ function changeRuleset(state: State, ruleset: Ruleset): void {
  * last look, or that look was cut short. O(1).
  */
 export function needsPlacement(state: State): boolean {
-  const { changed, resumeFrom } = state.schedule;
-  return (changed || resumeFrom > 0) && state.openNodes.size > 0 && state.waiting.size > 0;
+  const { changed, isCutShort } = state.schedule;
+  return (changed || isCutShort) && state.openNodes.size > 0 && state.waiting.size > 0;
 }

@@ -5,6 +5,7 @@ import { newJob, queueDeadline } from './job/job-events.ts';
 import { addReady, isReady } from './job/queue.ts';
 import { setStageClock } from './job/stage-clock.ts';
 import { isActive } from './job/task-states.ts';
+import { newAccount } from './ledger/account-commands.ts';
 import { recount, restore } from './node/capacity.ts';
 import { newNode } from './node/node-events.ts';
 import { isUntouched, type JobText, type NodeText, type Snapshot } from './snapshot-text.ts';
@@ -35,8 +36,10 @@ export function decodeState(text: string): State {
   state.ruleset = snapshot.ruleset;
   state.jobSeq = snapshot.jobSeq;
   for (const { availableNano, credits, id } of snapshot.accounts) {
-    const grants = new Map(credits.map(([ref, amountNano]) => [ref, BigInt(amountNano)]));
-    state.accounts.set(id, { id, availableNano: BigInt(availableNano), liveTasks: 0, credits: grants });
+    const account = newAccount(id);
+    account.availableNano = BigInt(availableNano);
+    for (const [ref, amountNano] of credits) account.credits.set(ref, BigInt(amountNano));
+    state.accounts.set(id, account);
   }
   for (const name of ['custody', 'emission', 'fees', 'holds', 'penalties'] as const) {
     state.house[name] = BigInt(snapshot.house[name]);
@@ -120,7 +123,7 @@ function decodeNode(state: State, text: NodeText): void {
   const node = Object.assign(newNode(id, fields.provider, fields.statusSince), fields);
   state.nodes.set(id, node);
   for (const [task, job, attempt, devices] of occupied) {
-    restore(node, mustGet(state.jobs, job, 'job'), { task, job, attempt, devices });
+    restore(state, node, mustGet(state.jobs, job, 'job'), { task, job, attempt, devices });
   }
   recount(state, node);
 }

@@ -10,11 +10,21 @@ import type { HoldState } from './ledger/hold-states.ts';
 import { defaultRuleset, type Ruleset } from './ruleset.ts';
 import { ScheduleNotes } from './scheduler/schedule-notes.ts';
 
+/** What one consumer uses, or what all nodes offer. */
+export interface Amounts {
+  cpuMilli: number;
+  memoryBytes: number;
+  /** Thousandths of devices. */
+  deviceMilli: number;
+}
+
 export interface Account {
   readonly id: AccountId;
   availableNano: bigint;
   /** Tasks of its jobs that have not ended. */
   liveTasks: number;
+  /** What attempts of its jobs take of nodes. Derived. */
+  readonly use: Amounts;
   /** Grants by their ref, so that each happens once. */
   readonly credits: Map<string, bigint>;
 }
@@ -139,12 +149,25 @@ export interface Job extends Clocked<Job> {
   firstReady: number;
   /** Equal for jobs whose tasks may run on the same nodes at the same prices. */
   readonly shape: string;
+  /** Time of submission, moved by its priority: among jobs of one consumer the lowest goes first. */
+  readonly turn: number;
 }
 
-/** Jobs with ready tasks of one shape, by submission. Derived. */
-export interface ShapeQueue {
+/** Jobs of one consumer with ready tasks of one shape, in their turn. Derived. */
+export interface Lane {
   readonly shape: string;
   readonly jobs: Job[];
+  /** Notes of the scheduler: the pass in which it was seen to its end, and where a look that was cut short in it goes on. */
+  seenIn: number;
+  goesOn: { readonly pass: number; readonly job: Job } | undefined;
+}
+
+/** What waits of one consumer. Derived. */
+export interface ConsumerQueue {
+  readonly account: Account;
+  readonly byShape: Map<string, Lane>;
+  /** By the turn of the first job. */
+  readonly lanes: Lane[];
 }
 
 /**
@@ -169,7 +192,7 @@ export interface State {
   readonly askClasses: Map<string, AskClass>;
   /** Those that take work and have something left. */
   readonly openNodes: Set<NodeRecord>;
-  readonly waiting: Map<string, ShapeQueue>;
+  readonly waiting: Map<AccountId, ConsumerQueue>;
   readonly stageClocks: ClockWheel<Task>;
   readonly backoffs: ClockWheel<Task>;
   readonly queueClocks: ClockWheel<Job>;

@@ -151,6 +151,22 @@ export const JobFileSchema = Type.Object(
       ),
     ),
     replicas: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, default: 1 })),
+    gang: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'All replicas start together, or none does; when one of them fails, all stop and start again together.',
+      }),
+    ),
+    priority: Type.Optional(
+      Type.Integer({
+        minimum: -100,
+        maximum: 100,
+        default: 0,
+        description:
+          'Among your own jobs: a point counts as one minute of waiting. Between consumers, who uses less goes first.',
+      }),
+    ),
     inputs: Type.Optional(
       Type.Array(
         Type.Object(

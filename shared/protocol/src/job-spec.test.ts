@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseJobFile } from './job-spec.ts';
+import { maxGangTasks, parseJobFile } from './job-spec.ts';
 
 const minimal = { version: '1', image: 'busybox:1' };
 const hash = 'ab'.repeat(32);
@@ -33,6 +33,18 @@ describe('parseJobFile', () => {
       price: { currency: 'USD' },
     });
     expect(result.value.user).toBeUndefined();
+  });
+
+  it('takes gangs that can be placed at once, and priorities', () => {
+    expect(parseJobFile({ ...minimal, gang: true, replicas: 8, priority: -5 })).toMatchObject({
+      value: { gang: true, replicas: 8, priority: -5 },
+    });
+    expect(parseJobFile({ ...minimal, gang: false, priority: 0 })).not.toHaveProperty('value.gang');
+    for (const replicas of [1, maxGangTasks + 1])
+      expect(problemsOf({ ...minimal, gang: true, replicas })).toEqual({
+        '/replicas': 'must be 2 to 512 for a gang',
+      });
+    expect(Object.keys(problemsOf({ ...minimal, priority: 101 }))).toEqual(['/priority']);
   });
 
   it('reads every supported field', () => {
@@ -110,7 +122,6 @@ describe('parseJobFile', () => {
     ['/inputs/0/source', { inputs: [{ source: 'https://example.com/x', target: '/in/x' }] }],
     ['/verification/policy', { verification: { policy: 'redundant' } }],
     ['/outputs/0/destination', { outputs: [{ path: '/out', destination: 's3://bucket' }] }],
-    ['/gang', { gang: true }],
   ])('refuses %s as not supported yet', (pointer, part) => {
     expect(codeOf({ ...minimal, ...part })).toBe('job.unsupported');
     expect(problemsOf({ ...minimal, ...part })[pointer]).toContain('not supported yet');

@@ -30,6 +30,10 @@ export interface JobSpec {
   readonly providers: readonly AccountId[];
   readonly excludeProviders: readonly AccountId[];
   readonly replicas: number;
+  /** All replicas start together or none does. Absent: each by itself. */
+  readonly gang?: true;
+  /** Among the jobs of its consumer. Absent: 0. */
+  readonly priority?: number;
   readonly inputs: readonly { readonly sha256: Sha256Hex; readonly target: string }[];
   readonly outputs: readonly { readonly path: string; readonly maxBytes: number }[];
   readonly timeoutMs: number;
@@ -140,6 +144,8 @@ function specFromFile(file: JobFile): Result<JobSpec> {
     providers: (file.placement?.providers ?? []) as AccountId[],
     excludeProviders: (file.placement?.exclude_providers ?? []) as AccountId[],
     replicas: file.replicas ?? 1,
+    ...(file.gang === true ? { gang: true } : {}),
+    ...(file.priority === undefined || file.priority === 0 ? {} : { priority: file.priority }),
     inputs,
     outputs,
     timeoutMs: read.duration('/timeout', file.timeout ?? '1h'),
@@ -148,6 +154,8 @@ function specFromFile(file: JobFile): Result<JobSpec> {
     retry: readRetry(file.retry ?? {}, read),
     price: readPrice(file.price ?? {}, read),
   };
+  if (spec.gang === true && (spec.replicas < 2 || spec.replicas > maxGangTasks))
+    read.problem('/replicas', `must be 2 to ${maxGangTasks} for a gang`);
   // JSON can spell text that is not Unicode ("\ud800"); it has no UTF-8 form, so it can be neither hashed nor sent.
   if (!isWellFormed(spec)) read.problem('', 'holds text that is not valid Unicode (a lone surrogate)');
   else if (!fitsFrame(spec))
@@ -165,6 +173,9 @@ function isWellFormed(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return true;
   return Object.entries(value).every(([key, item]) => key.isWellFormed() && isWellFormed(item));
 }
+
+/** Tasks of one gang: they are placed in one decision. */
+export const maxGangTasks = 512;
 
 /** An assignment travels in one frame with its envelope; one that does not fit would end every session it is sent over. */
 const maxSpecBytes = wireLimits.frameBytes - 32 * 1024;

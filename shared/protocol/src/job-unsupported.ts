@@ -4,7 +4,6 @@ import type { Problem } from './result.ts';
 const unsupportedFields: readonly string[] = [
   '/secrets',
   '/registry_auth',
-  '/gang',
   '/checkpoint',
   '/ports',
   '/healthcheck',

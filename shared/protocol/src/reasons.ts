@@ -170,6 +170,11 @@ export const coordinatorReasons = {
     'The node did not finish uploading in time.',
     'The task is tried on another node.',
   ),
+  gang_stopped: reason(
+    'none',
+    'Another task of its gang failed, so all of them were stopped.',
+    'Look at the task that failed; all start again together where its retries allow.',
+  ),
   node_drained: reason('none', 'The node is going away.', 'The task is tried on another node.'),
   cancelled: reason('none', 'The job was cancelled.', 'Submit it again if it is still wanted.'),
   receipt_invalid: reason(

@@ -334,6 +334,24 @@ const bad: readonly (readonly [Rule, string, () => Story])[] = [
         .commit({ type: 'task.ended', task, outcome: 'expired', reason: 'queue_timeout' }),
   ],
   [
+    'task.gang',
+    'a part of a gang that starts',
+    () => new Story().open().submit({ tasks: 2, gang: true }).assign(),
+  ],
+  [
+    'task.gang',
+    'a task that is stopped with a gang of which none failed',
+    () =>
+      new Story().run().commit({
+        type: 'attempt.ended',
+        task,
+        attempt: 1,
+        reason: 'gang_stopped',
+        released: false,
+        then: { kind: 'failed' },
+      }),
+  ],
+  [
     'task.limbo',
     'an attempt that nobody looks after',
     () => new Story().open().submit().assign().pass(75_000, 5_000),

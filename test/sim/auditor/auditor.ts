@@ -67,7 +67,7 @@ export class Auditor {
       case 'committed':
         this.#lines.append(seen.first, seen.lines);
         for (const line of seen.lines) this.#take(parseEntry(line));
-        return;
+        return this.#tasks.gangs.checkWhole();
       case 'log':
         return this.#lines.compare(seen.first, seen.lines);
       case 'said':
@@ -252,6 +252,7 @@ export class Auditor {
       this.#limbo.checkPatience(key, rules, nowMs);
       this.#stops.ended(task.nodes.at(-1) ?? '', task.id, entry.attempt, nowMs);
     }
+    if (kind === 'gang') this.#stops.ended(task.nodes.at(-1) ?? '', task.id, entry.attempt, nowMs);
     if (kind === 'forgotten') {
       check(
         this.#speech.mayHaveForgotten(task.nodes.at(-1) ?? '', task.id, entry.attempt, task.assignedMs),

@@ -74,6 +74,8 @@ export interface JobTerms {
   readonly providerLost: number;
   readonly maxRateNano: string;
   readonly holdNano: string;
+  readonly gang?: boolean;
+  readonly priority?: number;
 }
 
 export type After =

@@ -156,6 +156,7 @@ export type Rule =
   | 'task.state'
   | 'task.number'
   | 'task.retry'
+  | 'task.gang'
   | 'task.clock'
   | 'task.limbo'
   | 'task.forgotten'

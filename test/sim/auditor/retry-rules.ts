@@ -32,10 +32,9 @@ const names: Readonly<Record<string, string>> = { run_timeout: 'timeout', oom_ki
 const neverRetried = ['image_not_found'];
 const mostAttempts = 10_000;
 
+/** Attempts so far that ended so and were tried again; failures of a gang are those of all its tasks together. */
 export interface Tries {
-  /** Attempts so far that ended so and were tried again. */
-  own: number;
-  provider: number;
+  readonly failures: { own: number; provider: number };
   free: number;
 }
 
@@ -43,9 +42,9 @@ export interface Tries {
 function dueRetry(terms: JobTerms, tries: Tries, event: AttemptEnded): 'own' | 'provider' | 'free' | 'none' {
   if (event.attempt >= mostAttempts) return 'none';
   const fault = faults[event.reason];
-  if (fault === 'provider') return tries.provider < terms.providerLost ? 'provider' : 'none';
+  if (fault === 'provider') return tries.failures.provider < terms.providerLost ? 'provider' : 'none';
   if (fault !== 'consumer') return 'free';
-  if (tries.own + 1 >= terms.maxAttempts || neverRetried.includes(event.reason)) return 'none';
+  if (tries.failures.own + 1 >= terms.maxAttempts || neverRetried.includes(event.reason)) return 'none';
   if (!terms.retryOn.includes(names[event.reason] ?? 'error')) return 'none';
   const codes = terms.retryExitCodes;
   const isCovered =
@@ -63,12 +62,28 @@ export function checkRetry(terms: JobTerms, tries: Tries, event: AttemptEnded): 
   const done = then.kind === 'requeued' ? then.budget : 'none';
   check(done === due, 'task.retry', () => `${what} and costs ${done}; due is ${due}`);
   if (then.kind !== 'requeued' || due === 'none') return;
-  tries[due] += 1;
-  const full = Math.min(terms.backoffMaxMs, terms.backoffInitialMs * 2 ** Math.min(30, tries[due] - 1));
+  const count = due === 'free' ? (tries.free += 1) : (tries.failures[due] += 1);
+  const full = Math.min(terms.backoffMaxMs, terms.backoffInitialMs * 2 ** Math.min(30, count - 1));
   const pauseMs = then.notBefore - event.at;
   check(
     pauseMs >= Math.ceil(full / 2) - 1 && pauseMs <= full,
     'task.retry',
     () => `${what} and pauses ${pauseMs} of ${full} ms`,
   );
+}
+
+/** A task of a gang was stopped because of another one, just now: it goes on as that one does, at nobody's cost. */
+export function checkGangStop(
+  terms: JobTerms,
+  tries: Tries,
+  event: AttemptEnded,
+  cause: AttemptEnded | undefined,
+): void {
+  const what = `${event.task}/${event.attempt} is stopped with its gang`;
+  check(terms.gang === true && cause?.at === event.at, 'task.gang', () => `${what}, of which none failed`);
+  const due = cause?.then.kind === 'requeued' ? `requeued free ${cause.then.notBefore}` : 'failed';
+  const { then } = event;
+  const done = then.kind === 'requeued' ? `requeued ${then.budget} ${then.notBefore}` : then.kind;
+  check(done === due, 'task.gang', () => `${what} and is ${done}; due is ${due}`);
+  if (then.kind === 'requeued') tries.free += 1;
 }

@@ -1,9 +1,10 @@
 import type { AttemptAssigned, AttemptEnded, JobSettled, JobTerms, Ruleset } from './entry.ts';
+import { GangWatch } from './gang-watch.ts';
 import type { MoneyBook } from './money-book.ts';
 import { priceOfRun } from './money-book.ts';
 import type { NodeBook, NodeFacts } from './node-book.ts';
 import { check, fail } from './observation.ts';
-import { checkRetry } from './retry-rules.ts';
+import { checkGangStop, checkRetry } from './retry-rules.ts';
 import {
   type EndKind,
   isActive,
@@ -24,6 +25,7 @@ export class TaskBook {
   /** Consumer of every job there ever was. */
   readonly consumers = new Map<string, string>();
   readonly past = new Map<string, PastTask>();
+  readonly gangs = new GangWatch();
   readonly #money: MoneyBook;
   readonly #nodes: NodeBook;
 
@@ -47,9 +49,18 @@ export class TaskBook {
     check(!this.consumers.has(id), 'job.state', () => `${id} is submitted twice`);
     check(count >= 1 && count <= rules.maxTasksPerJob, 'job.state', () => `${id} has ${count} tasks`);
     const tasks: TaskFacts[] = [];
-    const job: JobFacts = { terms, submittedAt: at, submittedMs: nowMs, tasks, isCancelled: false };
+    const job: JobFacts = {
+      terms,
+      submittedAt: at,
+      submittedMs: nowMs,
+      tasks,
+      isCancelled: false,
+      failure: undefined,
+    };
+    const together = { own: 0, provider: 0 };
     for (let index = 0; index < count; index++) {
-      const task = waitingTask(job, index, nowMs);
+      const failures = terms.gang === true ? together : { own: 0, provider: 0 };
+      const task = waitingTask(job, index, failures, nowMs);
       tasks.push(task);
       this.live.set(task.id, task);
     }
@@ -134,6 +145,7 @@ export class TaskBook {
       const isLate = event.at >= submittedAt + terms.queueTimeoutMs;
       check(!isLate, 'task.clock', () => `${what} is assigned after its time to wait was over`);
     }
+    this.gangs.touch(task.job);
     const node = this.#nodes.assign(event, task.job.terms);
     task.state = 'assigned';
     task.attempt = event.attempt;
@@ -166,7 +178,12 @@ export class TaskBook {
     task.ends.push(kind);
     if (event.released) this.#nodes.release(node.id, task.id, event.attempt);
     const { then } = event;
-    checkRetry(task.job.terms, task.tries, event);
+    if (kind === 'gang') checkGangStop(task.job.terms, task.tries, event, task.job.failure);
+    else {
+      checkRetry(task.job.terms, task.tries, event);
+      task.job.failure = then.kind === 'succeeded' ? undefined : event;
+    }
+    this.gangs.touch(task.job);
     if (then.kind === 'succeeded') {
       this.#checkPrice(event, task, rules);
       this.#end(task, 'succeeded', nowMs);
@@ -208,6 +225,14 @@ export class TaskBook {
     if (reason === 'agent_failed') {
       check(released && task.state !== 'assigned', 'task.state', () => `${what} is forgotten`);
       return 'forgotten';
+    }
+    if (reason === 'gang_stopped') {
+      check(
+        !released,
+        'node.occupied',
+        () => `${what} was stopped without its node, which may hold it still`,
+      );
+      return 'gang';
     }
     const dueMs = stageLimitMs(task, rules);
     const isDue = stageClocks[task.state] === reason && !released && at >= task.stageAt + dueMs;

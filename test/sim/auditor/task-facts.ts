@@ -1,4 +1,4 @@
-import type { JobTerms, Ruleset } from './entry.ts';
+import type { AttemptEnded, JobTerms, Ruleset } from './entry.ts';
 import type { Tries } from './retry-rules.ts';
 
 /** Stages of an attempt in their order; a report may pass over some and never goes back. */
@@ -11,8 +11,8 @@ export const stageClocks: Readonly<Record<string, string>> = {
   uploading: 'upload_timeout',
 };
 
-/** How an attempt came to its end: by the node's receipt, by a clock of the coordinator, or by the silence or the forgetting of its node. */
-export type EndKind = 'receipt' | 'clock' | 'lost' | 'forgotten' | 'cancelled';
+/** How an attempt came to its end: by the node's receipt, by a clock of the coordinator, by the silence or the forgetting of its node, or with its gang. */
+export type EndKind = 'receipt' | 'clock' | 'gang' | 'lost' | 'forgotten' | 'cancelled';
 
 export interface JobFacts {
   readonly terms: JobTerms;
@@ -21,6 +21,8 @@ export interface JobFacts {
   readonly submittedMs: number;
   readonly tasks: readonly TaskFacts[];
   isCancelled: boolean;
+  /** The newest end of an attempt that failed by itself. */
+  failure: AttemptEnded | undefined;
 }
 
 export interface TaskFacts {
@@ -52,7 +54,12 @@ export interface PastTask {
 }
 
 /** A task that waits for its first attempt. */
-export function waitingTask(job: JobFacts, index: number, nowMs: number): TaskFacts {
+export function waitingTask(
+  job: JobFacts,
+  index: number,
+  failures: Tries['failures'],
+  nowMs: number,
+): TaskFacts {
   return {
     id: `${job.terms.job}.${index}`,
     job,
@@ -66,7 +73,7 @@ export function waitingTask(job: JobFacts, index: number, nowMs: number): TaskFa
     runningAt: 0,
     stageAt: job.submittedAt,
     notBefore: 0,
-    tries: { own: 0, provider: 0, free: 0 },
+    tries: { failures, free: 0 },
     changedMs: nowMs,
     assignedMs: nowMs,
   };

@@ -2,6 +2,7 @@ import { agentGuards } from './agent-guards.ts';
 import { coreGuards } from './core-guards.ts';
 import type { Guard } from './guard.ts';
 import { serviceGuards } from './service-guards.ts';
+import { turnGuards } from './turn-guards.ts';
 
 /** Everything that the simulator must miss when it is gone. */
-export const guards: readonly Guard[] = [...coreGuards, ...serviceGuards, ...agentGuards];
+export const guards: readonly Guard[] = [...coreGuards, ...turnGuards, ...serviceGuards, ...agentGuards];

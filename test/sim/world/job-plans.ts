@@ -10,15 +10,20 @@ export interface JobPlan {
   readonly isStubborn?: true;
 }
 
-/** A ceiling that some nodes are above, and programs that want to be root. */
+/** A ceiling that some nodes are above, programs that want to be root, gangs, and priorities. */
 export function withWishes(random: Prng, jobs: readonly JobPlan[]): readonly JobPlan[] {
   return jobs.map((job) => {
     const ceiling = random.chance(0.15) ? random.pick(['0.0002', '0.0006']) : undefined;
     const isRoot = random.chance(0.1);
+    const isGang = random.chance(0.2);
+    const replicas = Number(job.file['replicas'] ?? 1);
     const file = {
       ...job.file,
       ...(ceiling === undefined ? {} : { price: { max_per_hour: ceiling, currency: 'CAPA' } }),
       ...(isRoot ? { user: '0' } : {}),
+      // Few, or no node has room for them all.
+      ...(isGang && replicas > 1 ? { gang: true, replicas: 2 + (replicas % 5) } : {}),
+      ...(random.chance(0.3) ? { priority: random.below(7) - 3 } : {}),
     };
     return { ...job, file };
   });

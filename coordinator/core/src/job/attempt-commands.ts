@@ -52,7 +52,7 @@ export function decideFinish(state: State, command: FinishAttempt): Result<reado
       : afterFailure(job, task, reason, exitCode, at);
   const ending = { reason, exitCode, receipt, released: true, then };
   // The common case, without the books of a decision: other tasks are left, so the job cannot settle.
-  if (job.live > 1 && state.nodes.get(command.node)?.status !== 'draining') {
+  if (job.live > 1 && job.terms.gang !== true && state.nodes.get(command.node)?.status !== 'draining') {
     return accept([endedEvent(task, ending, at)]);
   }
   const decision = new Decision(state, at);

@@ -1,3 +1,4 @@
+import { maxGangTasks } from '@capacloud/protocol/job-spec';
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import type { CancelJob, JobTerms, SubmitJob } from '../command.ts';
@@ -18,6 +19,12 @@ export function decideSubmit(state: State, command: SubmitJob): Result<readonly 
     return refuse(
       'job.too_many_tasks',
       `A job has at most ${maxTasksPerJob} tasks; this one has ${terms.tasks}.`,
+    );
+  }
+  if (terms.gang === true && terms.tasks > maxGangTasks) {
+    return refuse(
+      'job.too_many_tasks',
+      `A gang has at most ${maxGangTasks} tasks; this one has ${terms.tasks}.`,
     );
   }
   if (account.liveTasks + terms.tasks > maxLiveTasksPerAccount) {
@@ -47,11 +54,13 @@ function submitted({ at, consumer, job }: SubmitJob, terms: JobTerms): Event {
     backoffMaxMs: terms.backoffMaxMs,
     consumer,
     excludeProviders: terms.excludeProviders,
+    ...(terms.gang === undefined ? {} : { gang: terms.gang }),
     holdNano: `${terms.holdNano}`,
     job,
     maxAttempts: terms.maxAttempts,
     maxRateNano: `${terms.maxRateNano}`,
     needsRoot: terms.needsRoot,
+    ...(terms.priority === undefined ? {} : { priority: terms.priority }),
     providerLost: terms.providerLost,
     providers: terms.providers,
     queueTimeoutMs: terms.queueTimeoutMs,

@@ -36,6 +36,12 @@ export function newTask(job: Job['id'], index: number, at: number): Task {
 export const noDevices: Task['devices'] = [];
 const noNodes: Task['avoid'] = [];
 
+/**
+ * A point of priority is worth so much waiting: all jobs age alike, so their order is settled when they are submitted,
+ * and no job of low priority waits for ever.
+ */
+const agingMs = 60_000;
+
 /** A job with all its tasks queued and untried; in no index yet. */
 export function newJob(
   id: Job['id'],
@@ -64,6 +70,7 @@ export function newJob(
     ready: 0,
     firstReady: terms.tasks,
     shape: shapeOf(terms),
+    turn: at - (terms.priority ?? 0) * agingMs,
     dueAt: 0,
     bucket: undefined,
     clockPrev: undefined,

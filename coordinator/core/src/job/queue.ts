@@ -1,7 +1,10 @@
 import { mustGet } from '../assert.ts';
-import type { Job, State, Task } from '../state.ts';
+import type { ConsumerQueue, Job, Lane, State, Task } from '../state.ts';
 
-/** The queue of tasks: first come, first served by job, then by index. Backing-off tasks wait in a wheel beside it. */
+/**
+ * The queue of tasks: by consumer, then by shape, then by the turn of the job and by index. Backing-off tasks wait in a
+ * wheel beside it.
+ */
 
 export function isReady(task: Task): boolean {
   return task.state === 'queued' && task.bucket === undefined;
@@ -12,6 +15,11 @@ export function shapeOf(terms: Job['terms']): string {
   const { resources: r, providers, excludeProviders } = terms;
   const devices = r.devices === undefined ? '' : JSON.stringify(r.devices);
   return `${r.cpuMilli} ${r.memoryBytes} ${r.diskBytes} ${terms.maxRateNano} ${terms.needsRoot ? 1 : 0} ${providers.join()} ${excludeProviders.join()} ${devices}`;
+}
+
+/** Whether it is the turn of job a before that of b, both of one consumer. */
+export function hasTurnBefore(a: Job, b: Job): boolean {
+  return a.turn !== b.turn ? a.turn < b.turn : a.seq < b.seq;
 }
 
 /** `count` tasks of the job became ready, none with an index below `firstIndex`. */
@@ -63,32 +71,80 @@ export function endBackoffs(state: State, at: number): void {
   }
 }
 
-/** First position of a job with at least this seq. */
-export function positionOf(jobs: readonly Job[], seq: number): number {
+/** First position of a job whose turn is not before that of the given one. */
+export function positionOf(jobs: readonly Job[], job: Job): number {
+  return firstPosition(jobs, (other) => !hasTurnBefore(other, job));
+}
+
+function firstPosition<T>(items: readonly T[], isAfter: (item: T) => boolean): number {
   let low = 0;
-  let high = jobs.length;
+  let high = items.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((jobs[middle]?.seq ?? 0) < seq) low = middle + 1;
+    const item = items[middle];
+    if (item !== undefined && !isAfter(item)) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
 function enqueue(state: State, job: Job): void {
-  const queue = state.waiting.get(job.shape);
+  let queue = state.waiting.get(job.consumer);
   if (queue === undefined) {
-    state.waiting.set(job.shape, { shape: job.shape, jobs: [job] });
+    const account = mustGet(state.accounts, job.consumer, 'account');
+    queue = { account, byShape: new Map(), lanes: [] };
+    state.waiting.set(job.consumer, queue);
+  }
+  const lane = queue.byShape.get(job.shape);
+  if (lane === undefined) {
+    const added = { shape: job.shape, jobs: [job], seenIn: 0, goesOn: undefined };
+    queue.byShape.set(job.shape, added);
+    insertLane(queue, added);
     return;
   }
-  const last = queue.jobs.at(-1);
-  if (last === undefined || last.seq < job.seq) queue.jobs.push(job);
-  else queue.jobs.splice(positionOf(queue.jobs, job.seq), 0, job);
+  const last = lane.jobs.at(-1);
+  if (last === undefined || hasTurnBefore(last, job)) lane.jobs.push(job);
+  else {
+    const position = positionOf(lane.jobs, job);
+    if (position > 0) lane.jobs.splice(position, 0, job);
+    else changeFirst(queue, lane, () => lane.jobs.unshift(job));
+  }
 }
 
 function dequeue(state: State, job: Job): void {
-  const { jobs } = mustGet(state.waiting, job.shape, 'queue of shape');
-  if (jobs[0] === job) jobs.shift();
-  else jobs.splice(positionOf(jobs, job.seq), 1);
-  if (jobs.length === 0) state.waiting.delete(job.shape);
+  const queue = mustGet(state.waiting, job.consumer, 'queue of consumer');
+  const lane = mustGet(queue.byShape, job.shape, 'queue of shape');
+  if (lane.jobs[0] !== job) {
+    lane.jobs.splice(positionOf(lane.jobs, job), 1);
+    return;
+  }
+  if (lane.jobs.length > 1) {
+    changeFirst(queue, lane, () => lane.jobs.shift());
+    return;
+  }
+  removeLane(queue, lane);
+  queue.byShape.delete(job.shape);
+  if (queue.lanes.length === 0) state.waiting.delete(job.consumer);
+}
+
+/** Lanes stand by their first jobs. */
+function changeFirst(queue: ConsumerQueue, lane: Lane, change: () => unknown): void {
+  const isAlone = queue.lanes.length === 1;
+  if (!isAlone) removeLane(queue, lane);
+  change();
+  if (!isAlone) insertLane(queue, lane);
+}
+
+function insertLane({ lanes }: ConsumerQueue, lane: Lane): void {
+  lanes.splice(positionOfLane(lanes, lane), 0, lane);
+}
+
+function removeLane({ lanes }: ConsumerQueue, lane: Lane): void {
+  lanes.splice(positionOfLane(lanes, lane), 1);
+}
+
+function positionOfLane(lanes: readonly Lane[], { jobs: [first] }: Lane): number {
+  return firstPosition(lanes, ({ jobs: [other] }) => {
+    return first === undefined || other === undefined || !hasTurnBefore(other, first);
+  });
 }

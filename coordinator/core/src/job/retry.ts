@@ -21,14 +21,14 @@ export function afterFailure(
   if (task.attempt >= maxAttempts) return { kind: 'failed' };
   switch (taskReasons[reason].fault) {
     case 'consumer': {
-      const failures = task.ownErrors + 1;
+      const failures = failuresOf(job, task, ({ ownErrors }) => ownErrors) + 1;
       if (failures >= job.terms.maxAttempts || !coversOwnError(job, reason, exitCode))
         return { kind: 'failed' };
       return { budget: 'own', kind: 'requeued', notBefore: at + backoffMs(job, task, failures) };
     }
     case 'provider':
     case 'platform': {
-      const failures = task.providerLosses + 1;
+      const failures = failuresOf(job, task, ({ providerLosses }) => providerLosses) + 1;
       if (failures > job.terms.providerLost) return { kind: 'failed' };
       return { budget: 'provider', kind: 'requeued', notBefore: at + backoffMs(job, task, failures) };
     }
@@ -39,6 +39,12 @@ export function afterFailure(
         notBefore: at + backoffMs(job, task, task.freeRequeues + 1),
       };
   }
+}
+
+/** A gang fails as a whole, so its budgets are those of all its tasks together. */
+function failuresOf(job: Job, task: Task, of: (task: Task) => number): number {
+  if (job.terms.gang !== true) return of(task);
+  return job.tasks.reduce((sum, each) => sum + of(each), 0);
 }
 
 function coversOwnError(job: Job, reason: TaskReason, exitCode: number | undefined): boolean {

@@ -33,5 +33,6 @@ export function decideCredit(state: State, command: CreditAccount): Result<reado
 }
 
 export function newAccount(id: Account['id']): Account {
-  return { id, availableNano: 0n, liveTasks: 0, credits: new Map() };
+  const use = { cpuMilli: 0, memoryBytes: 0, deviceMilli: 0 };
+  return { id, availableNano: 0n, liveTasks: 0, use, credits: new Map() };
 }

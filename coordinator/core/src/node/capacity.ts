@@ -2,7 +2,7 @@ import type { Offer, Resources } from '@capacloud/protocol/resources';
 import { deviceMilli } from '@capacloud/protocol/resources';
 import { broken, mustGet } from '../assert.ts';
 import { parseAsk } from '../ledger/price.ts';
-import type { AskClass, Job, NodeRecord, Occupancy, State } from '../state.ts';
+import type { Amounts, AskClass, Job, NodeRecord, Occupancy, State } from '../state.ts';
 
 export interface Free {
   freeSlots: number;
@@ -27,11 +27,18 @@ export function takeFree(free: Free, resources: Resources): void {
   free.freeDiskBytes -= resources.diskBytes;
 }
 
-function giveFree(free: Free, resources: Resources): void {
+export function giveFree(free: Free, resources: Resources): void {
   free.freeSlots += 1;
   free.freeCpuMilli += resources.cpuMilli;
   free.freeMemoryBytes += resources.memoryBytes;
   free.freeDiskBytes += resources.diskBytes;
+}
+
+/** A task more, or less where `times` is -1. */
+export function addUse(use: Amounts, { cpuMilli, devices, memoryBytes }: Resources, times: 1 | -1): void {
+  use.cpuMilli += times * cpuMilli;
+  use.memoryBytes += times * memoryBytes;
+  use.deviceMilli += times * (devices?.count ?? 0) * deviceMilli(devices);
 }
 
 export function fits(free: Free, resources: Resources): boolean {
@@ -48,16 +55,17 @@ export function occupy(state: State, node: NodeRecord, job: Job, occupancy: Occu
   const { resources } = job.terms;
   if (node.occupied.has(occupancy.task)) broken(`${node.id} still holds an attempt of ${occupancy.task}`);
   if (!fits(node, resources)) broken(`${node.id} has no room for ${occupancy.task}`);
-  restore(node, job, occupancy);
+  restore(state, node, job, occupancy);
   refreshOpen(state, node);
 }
 
 /** As occupy, for what a snapshot says is there. */
-export function restore(node: NodeRecord, job: Job, occupancy: Occupancy): void {
+export function restore(state: State, node: NodeRecord, job: Job, occupancy: Occupancy): void {
   node.occupied.set(occupancy.task, occupancy);
   job.occupied += 1;
   takeFree(node, job.terms.resources);
   const milli = deviceMilli(job.terms.resources.devices);
+  addUse(mustGet(state.accounts, job.consumer, 'account').use, job.terms.resources, 1);
   for (const device of occupancy.devices) {
     const used = (node.deviceUse.get(device) ?? 0) + milli;
     if (used > 1000) broken(`${device} of ${node.id} is taken twice`);
@@ -77,6 +85,7 @@ export function vacate(
   node.occupied.delete(task);
   job.occupied -= 1;
   giveFree(node, job.terms.resources);
+  addUse(mustGet(state.accounts, job.consumer, 'account').use, job.terms.resources, -1);
   const milli = deviceMilli(job.terms.resources.devices);
   for (const device of occupancy.devices) {
     const used = (node.deviceUse.get(device) ?? 0) - milli;

@@ -58,7 +58,7 @@ function reconcileHeld(
     if (holds.has(`${taskId}#${attempt}`)) continue;
     const job = mustGet(state.jobs, jobId, 'job');
     const task = mustGet(state.tasks, taskId, 'task');
-    if (task.attempt !== attempt || !isActive(task.state)) {
+    if (task.attempt !== attempt || !isActive(task.state) || decision.hasEnded(taskId)) {
       decision.releaseAttempt(job, taskId, attempt, node);
     } else if (task.state !== 'assigned') {
       const then = afterFailure(job, task, 'agent_failed', undefined, decision.at);

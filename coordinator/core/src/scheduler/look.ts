@@ -1,7 +1,7 @@
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { Resources } from '@capacloud/protocol/resources';
 import { deviceMilli } from '@capacloud/protocol/resources';
-import { type Free, loadOf, takeFree } from '../node/capacity.ts';
+import { type Free, giveFree, loadOf, takeFree } from '../node/capacity.ts';
 import type { NodeRecord, Task } from '../state.ts';
 import type { NodeChanges } from './node-changes.ts';
 import type { Space } from './task-mix.ts';
@@ -77,14 +77,24 @@ export class Look {
   }
 
   give(node: NodeRecord, resources: Resources, devices: readonly string[]): void {
+    this.#change(node, resources, devices, 1);
+  }
+
+  /** It was given in this look, and is not to be. */
+  takeBack(node: NodeRecord, resources: Resources, devices: readonly string[]): void {
+    this.#change(node, resources, devices, -1);
+  }
+
+  #change(node: NodeRecord, resources: Resources, devices: readonly string[], times: 1 | -1): void {
     let plan = this.#plans.get(node);
     if (plan === undefined) {
       const { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes, load } = node;
       plan = { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes, load, revision: 0, given: new Map() };
       this.#plans.set(node, plan);
     }
-    takeFree(plan, resources);
-    const milli = deviceMilli(resources.devices);
+    if (times === 1) takeFree(plan, resources);
+    else giveFree(plan, resources);
+    const milli = times * deviceMilli(resources.devices);
     for (const id of devices) plan.given.set(id, (plan.given.get(id) ?? 0) + milli);
     plan.load = loadOf(node.offer, plan);
     plan.revision = this.#changes.nextPlan();

@@ -76,8 +76,9 @@ export class NodeOrder {
     return this.#heap.size;
   }
 
-  /** No node has room for this shape any more. */
-  get exhausted(): boolean {
+  /** No node has room for this shape any more; what the look has given back counts. */
+  isExhausted(): boolean {
+    if (this.#look !== undefined) this.#follow(this.#look);
     return this.#heap.size === 0 && this.#isComplete;
   }
 
@@ -87,6 +88,7 @@ export class NodeOrder {
 
   /** Before anything is taken in a look. */
   begin(look: Look): void {
+    if (this.#look === look) return;
     this.#look = look;
     this.#lookPosition = 0;
     const taken = this.#taken;

@@ -1,93 +1,112 @@
 import { queueDeadline } from '../job/job-events.ts';
-import { isReady, positionOf } from '../job/queue.ts';
-import type { Job, ShapeQueue } from '../state.ts';
+import { isReady } from '../job/queue.ts';
+import type { ConsumerQueue, Job, Task } from '../state.ts';
 import type { Assignment, Look } from './look.ts';
 import type { NodeOrder } from './node-order.ts';
 import type { ScheduleNotes } from './schedule-notes.ts';
+import { type Cursor, Turns } from './turns.ts';
 
-export interface Placement {
-  readonly assignments: readonly Assignment[];
-  /** Where the next look goes on, when this one was cut short; else 0. */
-  readonly resumeFrom: number;
-}
 export const placementLimits = { assignments: 1024, jobs: 256 } as const;
 
-interface Cursor {
-  readonly queue: ShapeQueue;
-  position: number;
-  job: Job;
-  order: NodeOrder | undefined;
-}
-
 /**
- * First come, first served by job; within a job by index; each task to the best node of its shape's order. A shape that
- * finds no room is passed over, so no job blocks those behind it. Changes neither state nor queue.
+ * Each task to the best node of its shape's order, in the turn of its consumer and of its job; within a job by index. A
+ * shape that finds no room is passed over, so no job blocks those behind it. Changes neither state nor queue.
  */
 export function placeTasks(
   at: number,
   look: Look,
   notes: ScheduleNotes,
-  queue: ReadonlyMap<string, ShapeQueue>,
-): Placement {
-  const assignments: Assignment[] = [];
-  const { cursors, limitSeq } = openCursors(queue, notes.resumeFrom);
-  let examined = 0;
-  for (let cursor = cursors[0]; cursor !== undefined; cursor = cursors[0]) {
-    const { job } = cursor;
-    if (examined === placementLimits.jobs || job.seq >= limitSeq) {
-      return { assignments, resumeFrom: job.seq };
+  queues: Iterable<ConsumerQueue>,
+): readonly Assignment[] {
+  const turns = new Turns(queues, notes.offered, notes.pass);
+  const placing = new Placing(at, look, notes);
+  let isCutShort = false;
+  for (let cursor = turns.top; cursor !== undefined && !isCutShort; cursor = turns.top) {
+    switch (placing.serve(cursor)) {
+      case 'placed':
+        turns.give(cursor.job, 1);
+        break;
+      case 'gang placed': {
+        const { job } = cursor;
+        turns.advance();
+        turns.give(job, job.live);
+        break;
+      }
+      case 'passed':
+        break;
+      case 'seen':
+        turns.advance();
+        break;
+      case 'no room':
+        turns.close();
+        break;
+      case 'cut short':
+        turns.keepPlace();
+        isCutShort = true;
+        break;
     }
-    examined += 1;
-    cursor.order ??= notes.orderOf(cursor.queue.shape, job.terms, look);
-    if (!placeJob(job, cursor.order, at, look, assignments)) return { assignments, resumeFrom: job.seq };
-    cursors.shift();
-    if (!cursor.order.exhausted) advance(cursors, cursor);
   }
-  return { assignments, resumeFrom: limitSeq === Number.POSITIVE_INFINITY ? 0 : limitSeq };
+  notes.endLook(isCutShort);
+  return placing.assignments;
 }
 
-/** One cursor a shape, by the seq of its next job. Shapes whose next job is at `limitSeq` or later wait. */
-function openCursors(
-  queue: ReadonlyMap<string, ShapeQueue>,
-  resumeFrom: number,
-): { cursors: Cursor[]; limitSeq: number } {
-  const cursors: Cursor[] = [];
-  for (const shapeQueue of queue.values()) {
-    const position = resumeFrom === 0 ? 0 : positionOf(shapeQueue.jobs, resumeFrom);
-    const job = shapeQueue.jobs[position];
-    if (job !== undefined) cursors.push({ queue: shapeQueue, position, job, order: undefined });
+/** What became of a turn: what was placed, or passed over; or its job has no more, its shape has no room, the look ends. */
+type Outcome = 'placed' | 'gang placed' | 'passed' | 'seen' | 'no room' | 'cut short';
+
+class Placing {
+  readonly assignments: Assignment[] = [];
+  readonly #at: number;
+  readonly #look: Look;
+  readonly #notes: ScheduleNotes;
+  #jobs = 0;
+
+  constructor(at: number, look: Look, notes: ScheduleNotes) {
+    this.#at = at;
+    this.#look = look;
+    this.#notes = notes;
   }
-  if (cursors.length > 1) cursors.sort((a, b) => a.job.seq - b.job.seq);
-  const limitSeq = cursors[placementLimits.jobs]?.job.seq ?? Number.POSITIVE_INFINITY;
-  return { cursors: cursors.slice(0, placementLimits.jobs), limitSeq };
-}
 
-/** Moves the cursor to the next job of its shape, and back into the order. */
-function advance(cursors: Cursor[], cursor: Cursor): void {
-  cursor.position += 1;
-  const job = cursor.queue.jobs[cursor.position];
-  if (job === undefined) return;
-  cursor.job = job;
-  let i = 0;
-  while ((cursors[i]?.job.seq ?? Number.POSITIVE_INFINITY) < job.seq) i += 1;
-  cursors.splice(i, 0, cursor);
-}
-
-/** False when a bound of the look was reached with tasks left. */
-function placeJob(job: Job, order: NodeOrder, at: number, look: Look, assignments: Assignment[]): boolean {
-  const late = queueDeadline(job) <= at;
-  let left = job.ready;
-  for (let index = job.firstReady; left > 0 && !order.exhausted; index++) {
-    const task = job.tasks[index];
-    if (task === undefined) break;
-    if (!isReady(task)) continue;
-    left -= 1;
-    // Its queue timeout is over: the next tick ends it.
-    if (late && task.attempt === 0) continue;
-    if (assignments.length === placementLimits.assignments) return false;
+  serve(cursor: Cursor): Outcome {
+    const { job, lane } = cursor;
+    if (cursor.isNew) {
+      if (this.#jobs === placementLimits.jobs) return 'cut short';
+      this.#jobs += 1;
+      cursor.isNew = false;
+    }
+    const order = (cursor.order ??= this.#notes.orderOf(lane.shape, job.terms, this.#look));
+    if (order.isExhausted()) return 'no room';
+    if (this.assignments.length === placementLimits.assignments) return 'cut short';
+    if (job.terms.gang === true) return this.#serveGang(job, order);
+    const task = cursor.nextTask();
+    if (task === undefined) return 'seen';
+    if (this.#isLate(task, job)) return 'passed';
     const assignment = order.take(task);
-    if (assignment !== undefined) assignments.push(assignment);
-    else if (look.isCutShort) return false;
+    if (assignment === undefined) return this.#look.isCutShort ? 'cut short' : 'passed';
+    this.assignments.push(assignment);
+    return 'placed';
   }
-  return true;
+
+  /** All that is left of the gang, or nothing: what was found for some is given back when there is nothing for another. */
+  #serveGang(job: Job, order: NodeOrder): Outcome {
+    const { assignments } = this;
+    const before = assignments.length;
+    if (before + job.live > placementLimits.assignments) return 'cut short';
+    for (const task of job.tasks) {
+      if (!isReady(task)) continue;
+      const assignment = this.#isLate(task, job) ? undefined : order.take(task);
+      if (assignment !== undefined) {
+        assignments.push(assignment);
+        continue;
+      }
+      for (const { devices, node } of assignments.splice(before))
+        this.#look.takeBack(node, job.terms.resources, devices);
+      return this.#look.isCutShort ? 'cut short' : 'seen';
+    }
+    return 'gang placed';
+  }
+
+  /** Its queue timeout is over: the next tick ends it. */
+  #isLate(task: Task, job: Job): boolean {
+    return task.attempt === 0 && queueDeadline(job) <= this.#at;
+  }
 }

@@ -69,7 +69,7 @@ function loseNode(state: State, decision: Decision, node: NodeRecord): void {
   for (const { attempt, job: jobId, task: taskId } of node.occupied.values()) {
     const job = mustGet(state.jobs, jobId, 'job');
     const task = mustGet(state.tasks, taskId, 'task');
-    if (task.attempt === attempt && isActive(task.state)) {
+    if (task.attempt === attempt && isActive(task.state) && !decision.hasEnded(taskId)) {
       const then = afterFailure(job, task, 'node_lost', undefined, at);
       decision.endAttempt(job, task, { reason: 'node_lost', released: true, then });
     } else {
@@ -127,13 +127,14 @@ function endOverdue(state: State, decision: Decision, tick: Tick, budget: { left
     (task) => task.index,
   );
   for (const task of due) {
-    if (budget.left === 0) return;
+    if (budget.left <= 0) return;
     const reason = overdueReason(task);
     if (reason === undefined || decision.hasEnded(task.id) || !hadItsSay(state.ruleset, task, tick)) continue;
     const job = jobOf(task);
     const then = afterFailure(job, task, reason, undefined, decision.at);
+    const before = decision.events.length;
     decision.endAttempt(job, task, { reason, released: false, then });
-    budget.left -= 1;
+    budget.left -= decision.events.length - before;
   }
 }
 
@@ -145,7 +146,7 @@ function expireWaiting(state: State, decision: Decision, budget: { left: number 
   );
   for (const job of due) {
     for (const task of job.tasks) {
-      if (budget.left === 0) return;
+      if (budget.left <= 0) return;
       if (task.state !== 'queued' || task.attempt > 0) continue;
       decision.expireTask(job, task);
       budget.left -= 1;
@@ -156,14 +157,12 @@ function expireWaiting(state: State, decision: Decision, budget: { left: number 
 function place(state: State, at: number, leaving: ReadonlySet<NodeId>, events: Event[]): void {
   endBackoffs(state, at);
   const { schedule } = state;
-  if (schedule.resumeFrom === 0) schedule.changed = false;
+  if (!schedule.isCutShort) schedule.changed = false;
   if (state.openNodes.size === 0 || state.waiting.size === 0) {
-    schedule.resumeFrom = 0;
+    schedule.endLook(false);
     return;
   }
-  const look = new Look(leaving, schedule.nodes);
-  const { assignments, resumeFrom } = placeTasks(at, look, schedule, state.waiting);
-  schedule.resumeFrom = resumeFrom;
+  const assignments = placeTasks(at, new Look(leaving, schedule.nodes), schedule, state.waiting.values());
   for (const { devices, node, rateNano, task } of assignments) {
     const attempt = task.attempt + 1;
     events.push({ at, attempt, devices, node: node.id, rateNano, task: task.id, type: 'attempt.assigned' });

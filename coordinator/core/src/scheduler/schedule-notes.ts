@@ -4,6 +4,7 @@ import { DeviceSupply } from './device-supply.ts';
 import type { Look } from './look.ts';
 import { NodeChanges } from './node-changes.ts';
 import { NodeOrder } from './node-order.ts';
+import { OfferedTotal } from './offered-total.ts';
 import { TaskMix } from './task-mix.ts';
 
 /** Orders kept at a time, and entries in them: one for every node that has room for the shape. */
@@ -17,8 +18,10 @@ const maxEntries = 500_000;
 export class ScheduleNotes {
   /** Whether work or capacity has come since a place began at the head of the queue. */
   changed = false;
-  /** Seq of the job from which a place that was cut short goes on; 0: none. After a restart the queue is looked at from its head. */
-  resumeFrom = 0;
+  /** A pass goes over all that waits, in one look or in several; one that was cut short goes on. After a restart there is a new one. */
+  pass = 1;
+  isCutShort = false;
+  readonly offered = new OfferedTotal();
   readonly #supply = new DeviceSupply();
   readonly mix = new TaskMix(this.#supply);
   readonly nodes = new NodeChanges();
@@ -41,6 +44,13 @@ export class ScheduleNotes {
   noteNode(node: NodeRecord): void {
     this.nodes.note(node);
     this.#supply.note(node);
+    this.offered.note(node);
+  }
+
+  /** The look is over; where it was not cut short, the next one begins a new pass. */
+  endLook(isCutShort: boolean): void {
+    this.isCutShort = isCutShort;
+    if (!isCutShort) this.pass += 1;
   }
 
   #makeRoom(): void {

@@ -88,6 +88,8 @@ export function termsOf(
     backoffInitialMs: spec.retry.backoffInitialMs,
     backoffMaxMs: spec.retry.backoffMaxMs,
     providerLost: spec.retry.providerLost,
+    ...(spec.gang === undefined ? {} : { gang: spec.gang }),
+    ...(spec.priority === undefined ? {} : { priority: spec.priority }),
   };
   return { terms, specText };
 }
