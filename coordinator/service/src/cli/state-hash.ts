@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-import { StateCapture } from '@capacloud/core/state-capture';
 import { encodeHex, encodeUtf8, equalBytes } from '@capacloud/protocol/bytes';
 import { leafHash } from '@capacloud/protocol/merkle';
 import { MerkleFrontier } from '@capacloud/protocol/merkle-frontier';
@@ -7,6 +5,7 @@ import { rootAt } from '@capacloud/protocol/merkle-proofs';
 import { replay } from '../log/replay.ts';
 import { nativeSha256 } from '../native-sha256.ts';
 import type { LogPort } from '../ports/log.ts';
+import { stateDigest } from '../state-digest.ts';
 import { DataError } from '../store/data-error.ts';
 import { openLogForAudit } from '../store/store.ts';
 
@@ -28,10 +27,7 @@ export async function printStateHash(dataDir: string, out: { write(text: string)
     const root = frontier.root();
     if (!equalBytes(root, rootAt(size, readSubtree, nativeSha256)))
       throw new DataError('log.damaged', 'The entries of the log do not give the root of its tree.');
-    // Of a large state the whole text is more than one string can hold.
-    const stateHash = createHash('sha256');
-    for (const piece of new StateCapture(state).pieces(1024)) stateHash.update(piece);
-    out.write(`${JSON.stringify({ size, root: encodeHex(root), hash: stateHash.digest('hex') })}\n`);
+    out.write(`${JSON.stringify({ size, root: encodeHex(root), hash: stateDigest(state) })}\n`);
   } finally {
     audit.close();
   }
