@@ -1,4 +1,4 @@
-import type { Ruleset } from '@capacloud/core/ruleset';
+import { defaultRuleset, type Ruleset } from '@capacloud/core/ruleset';
 import Type, { type Static } from 'typebox';
 
 const closed = { additionalProperties: false } as const;
@@ -7,7 +7,7 @@ const days = 24 * 3600 * 1000;
 const milliseconds = Type.Optional(Type.Integer({ minimum: 1, maximum: 30 * days }));
 
 /** Rules that an operator may set, by their name in the file. */
-export const rulesetKeys = {
+const rulesetKeys = {
   fee_basis_points: 'feeBasisPoints',
   unknown_after_ms: 'unknownAfterMs',
   lease_ms: 'leaseMs',
@@ -21,7 +21,7 @@ export const rulesetKeys = {
   max_live_tasks_per_account: 'maxLiveTasksPerAccount',
 } as const satisfies Record<string, keyof Ruleset>;
 
-const RulesSchema = Type.Object(
+export const RulesSchema = Type.Object(
   {
     fee_basis_points: Type.Optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
     unknown_after_ms: milliseconds,
@@ -37,6 +37,15 @@ const RulesSchema = Type.Object(
   },
   closed,
 );
+
+/** The rules of the file over the usual ones. */
+export function rulesetOf(rules: Static<typeof RulesSchema> | undefined): Ruleset {
+  const changed = Object.fromEntries(
+    Object.entries(rules ?? {}).map(([key, value]) => [rulesetKeys[key as keyof typeof rulesetKeys], value]),
+  );
+  return { ...defaultRuleset, ...changed };
+}
+
 const ArtifactsSchema = Type.Object({ max_size: text(32), account_quota: text(32), total: text(32) }, closed);
 
 /** Calls a second that are sustained, and how many at once. */

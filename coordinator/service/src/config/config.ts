@@ -1,5 +1,5 @@
 import { isAbsolute, resolve } from 'node:path';
-import { defaultRuleset, type Ruleset } from '@capacloud/core/ruleset';
+import type { Ruleset } from '@capacloud/core/ruleset';
 import { nearest } from '@capacloud/protocol/nearest';
 import type { Problem, Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
@@ -13,7 +13,7 @@ import {
   ConfigFileSchema,
   environmentSettings,
   knownKeys,
-  rulesetKeys,
+  rulesetOf,
 } from './config-file.ts';
 
 export interface Config {
@@ -188,23 +188,13 @@ function convert(file: ConfigFile, cwd: string): Result<Config> {
       address: rateOf(file.rates.address),
       anonymous: rateOf(file.rates.anonymous),
     },
-    ruleset: rulesetOf(file),
+    ruleset: rulesetOf(file.rules),
   };
   return problems.length > 0 ? invalid(problems) : accept(config);
 }
 
 function rateOf(rate: { readonly per_second: number; readonly burst: number }) {
   return { perSecond: rate.per_second, burst: rate.burst };
-}
-
-function rulesetOf(file: ConfigFile): Ruleset {
-  const changed = Object.fromEntries(
-    Object.entries(file.rules ?? {}).map(([key, value]) => [
-      rulesetKeys[key as keyof typeof rulesetKeys],
-      value,
-    ]),
-  );
-  return { ...defaultRuleset, ...changed };
 }
 
 function parseListen(text: string): { readonly host: string; readonly port: number } | undefined {
