@@ -101,7 +101,7 @@ export const packageRules: readonly PackageRule[] = [
     pure: [],
     rooms: ['log', 'store', 'gateway', 'api', 'artifacts', 'settlement', 'transparency', 'telemetry'],
     shared: ['ports', 'config'],
-    composers: ['cli', 'testing'],
+    composers: ['cli', 'simulate', 'testing'],
   },
   {
     folder: 'coordinator/dashboard',

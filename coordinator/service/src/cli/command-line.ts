@@ -5,6 +5,7 @@ import { keysCommand } from './keys.ts';
 import { type ConfigFlags, loadConfig } from './load-config.ts';
 import { restore, restoreWarning } from './restore.ts';
 import { serve } from './serve.ts';
+import { simulateCommand } from './simulate.ts';
 import { printStateHash } from './state-hash.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -52,6 +53,7 @@ export function createCommandLine(): Command {
       process.stderr.write(restoreWarning);
     });
   program.addCommand(keysCommand());
+  program.addCommand(simulateCommand().copyInheritedSettings(program));
   return program;
 }
 
