@@ -112,8 +112,8 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
   );
   const size = await Promise.race([machine.measured(), aborted]);
   if (size === undefined) return;
-  const { allowRoot, shareDevices, ask, resources } = config;
-  const terms = { ...resources, allowRoot, shareDevices, ask };
+  const { allowRoot, shareDevices, ask, region, labels, resources } = config;
+  const terms = { ...resources, allowRoot, shareDevices, ask, region, labels };
   const http = new CoordinatorHttp(session);
   const logs: AttemptLogs = new AttemptLogs(join(config.stateDir, 'logs'), http, journal, log, () =>
     executor.onChange(),

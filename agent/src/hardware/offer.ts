@@ -1,3 +1,4 @@
+import type { Labels } from '@capacloud/protocol/labels';
 import type { Ask, Device, Offer } from '@capacloud/protocol/resources';
 import type { MachineSize } from './machine.ts';
 
@@ -14,6 +15,8 @@ export interface OfferTerms {
   readonly allowRoot: boolean;
   readonly shareDevices: boolean;
   readonly ask: Ask;
+  readonly region?: string | undefined;
+  readonly labels?: Labels | undefined;
 }
 
 /** Never more than there is. A share of the disk is of what was free, because the rest is the owner's. */
@@ -23,6 +26,7 @@ function resolve(share: Share, total: number): number {
 }
 
 export function makeOffer(terms: OfferTerms, size: MachineSize, devices: readonly Device[]): Offer {
+  const { region, labels = {} } = terms;
   const cpuMilli = Math.min(4_096_000, resolve(terms.cpu, size.threads * 1000));
   return {
     cpuMilli,
@@ -35,5 +39,7 @@ export function makeOffer(terms: OfferTerms, size: MachineSize, devices: readonl
     arch: size.arch,
     allowRoot: terms.allowRoot,
     ask: terms.ask,
+    ...(region === undefined ? {} : { region }),
+    ...(Object.keys(labels).length === 0 ? {} : { labels }),
   };
 }

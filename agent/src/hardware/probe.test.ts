@@ -104,7 +104,9 @@ test('an offer is never more than there is', () => {
   expect(makeOffer({ ...terms, shareDevices: true }, size, [device]).devices).toEqual([
     { ...device, shareable: true },
   ]);
-  expect(makeOffer(terms, size, [])).toEqual({
+  const said = { region: 'eu-central', labels: { tier: 'gold' } };
+  expect(makeOffer({ ...terms, ...said }, size, [])).toMatchObject(said);
+  expect(makeOffer({ ...terms, labels: {} }, size, [])).toEqual({
     cpuMilli: 2000,
     memoryBytes: 1000,
     diskBytes: 200,

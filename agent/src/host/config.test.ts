@@ -44,6 +44,21 @@ test('defaults are safe, and the rest is as written', () => {
   });
 });
 
+test('says where the machine is, and what its owner calls it', () => {
+  const said = { region: 'eu-central', labels: { tier: 'gold', 'rack.units': '42', spot: 'true' } };
+  const file = `${coordinator}region: EU-Central\nlabels:\n  tier: gold\n  rack.units: 42\n  spot: true\n`;
+  expect(resolve(file)).toMatchObject({ ok: true, value: said });
+  const env = {
+    CAPACLOUD_AGENT_REGION: 'eu-central',
+    CAPACLOUD_AGENT_LABELS: 'tier=gold, rack.units=42,spot=true',
+  };
+  expect(resolve(coordinator, { env })).toMatchObject({ ok: true, value: said });
+  // As setup writes what a flag said.
+  expect(resolve(`${coordinator}labels: tier=gold\n`)).toMatchObject({ value: { labels: { tier: 'gold' } } });
+  const many = Array.from({ length: 17 }, (_, n) => `k${n}=v`).join();
+  expect(problems(`${coordinator}labels: ${many}`)).toEqual(['labels: has more than 16 labels']);
+});
+
 test('flags go over the environment, the environment over the file', () => {
   const file = `${coordinator}log_level: error\nscratch: loop\nallow_root: true\n`;
   const env = {
@@ -64,6 +79,9 @@ test('flags go over the environment, the environment over the file', () => {
   expect(environmentName('ask.cpu_hour')).toBe('CAPACLOUD_AGENT_ASK_CPU_HOUR');
 });
 
+const noRegion = 'must be a name such as eu-central: at most 32 letters, digits and dashes';
+const noArch = 'cannot set arch: the offer says it by itself';
+const noValue = 'needs for tier a value of 1 to 63 letters, digits and . _ - between them';
 test.each<[string, string, string]>([
   ['an unknown key', `${coordinator}state_dri: /s`, 'state_dri: is not a setting; did you mean state_dir?'],
   [
@@ -107,6 +125,10 @@ test.each<[string, string, string]>([
     `${coordinator}log_level: loud`,
     'log_level: must be one of debug, info, warn, error',
   ],
+  ['a region that is none', `${coordinator}region: "Europe, central"`, `region: ${noRegion}`],
+  ['a label that the offer says by itself', `${coordinator}labels: {arch: vax}`, `labels: ${noArch}`],
+  ['a list of labels', `${coordinator}labels: [gold]`, 'labels: must be a map'],
+  ['a label without a value', `${coordinator}labels: {tier: }`, `labels: ${noValue}`],
   ['a list for the file', '- a', ': must be a list of settings such as "coordinator: wss://…"'],
 ])('refuses %s', (_, file, problem) => {
   expect(problems(file)).toContain(problem);

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AddressSchema } from '@capacloud/protocol/ids';
+import { LabelsSchema, RegionSchema } from '@capacloud/protocol/labels';
 import { nearest } from '@capacloud/protocol/nearest';
 import { AskSchema } from '@capacloud/protocol/resources';
 import { type Problem, type Result, refuse } from '@capacloud/protocol/result';
@@ -38,6 +39,8 @@ const ConfigSchema = Type.Object(
       closed,
     ),
     ask: AskSchema,
+    region: Type.Optional(RegionSchema),
+    labels: Type.Optional(LabelsSchema),
     allowRoot: Type.Boolean(),
     shareDevices: Type.Boolean(),
     scratch: Type.Union([Type.Literal('auto'), Type.Literal('memory'), Type.Literal('loop')]),
@@ -143,6 +146,7 @@ function unknownKey(key: string, known: readonly string[]): Problem {
 }
 
 const keys: readonly string[] = settings.map((setting: Setting) => setting.key);
+const maps = new Set(settings.filter((setting: Setting) => setting.isMap).map(({ key }) => key as string));
 const groups = new Set(keys.filter((key) => key.includes('.')).map((key) => key.slice(0, key.indexOf('.'))));
 
 function flatten(file: string | undefined, problems: Problem[]): ReadonlyMap<string, RawValue> {
@@ -171,10 +175,12 @@ function flatten(file: string | undefined, problems: Problem[]): ReadonlyMap<str
             ? { pointer: key, message: 'must hold settings of its own' }
             : unknownKey(key, [...keys, ...groups]),
         );
+      } else if (maps.has(key) && typeof value === 'object' && value !== null && !Array.isArray(value)) {
+        values.set(key, JSON.stringify(value));
       } else if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
         values.set(key, value);
       } else {
-        problems.push({ pointer: key, message: 'must be a single value' });
+        problems.push({ pointer: key, message: maps.has(key) ? 'must be a map' : 'must be a single value' });
       }
     }
   };
@@ -216,6 +222,8 @@ function shape(parsed: ReadonlyMap<string, unknown>): unknown {
       diskGibHourNano: parsed.get('ask.disk_gib_hour'),
       deviceHourNano: parsed.get('ask.device_hour'),
     },
+    ...optional('region', 'region'),
+    ...optional('labels', 'labels'),
     allowRoot: parsed.get('allow_root'),
     shareDevices: parsed.get('share_devices'),
     scratch: parsed.get('scratch'),

@@ -1,4 +1,11 @@
 import { addressPattern } from '@capacloud/protocol/ids';
+import {
+  isReservedLabel,
+  labelKeyPattern,
+  labelLimits,
+  labelValuePattern,
+  regionPattern,
+} from '@capacloud/protocol/labels';
 import { parseCpu, parseDecimalNano, parseSize } from '@capacloud/protocol/units';
 
 /** A value as the owner wrote it, in YAML, the environment or a flag. */
@@ -14,6 +21,8 @@ export interface Setting {
   /** What the owner may write; the flag shows it. */
   readonly shape: string;
   readonly parse: (raw: RawValue) => Parsed;
+  /** The file holds a map, which is parsed as its JSON. */
+  readonly isMap?: true;
 }
 
 function accept(value: unknown): Parsed {
@@ -97,6 +106,50 @@ function address(raw: RawValue): Parsed {
     : complain('must be a wallet address: 0x and 40 hex digits, in quotes');
 }
 
+function region(raw: RawValue): Parsed {
+  const lower = typeof raw === 'string' ? raw.toLowerCase() : '';
+  return new RegExp(regionPattern).test(lower)
+    ? accept(lower)
+    : complain('must be a name such as eu-central: at most 32 letters, digits and dashes');
+}
+
+/** KEY=VALUE,…, or the JSON object that a map of the file becomes. */
+function labels(raw: RawValue): Parsed {
+  const entries = labelEntries(String(raw));
+  if (entries === undefined) return complain('must be a map of texts, or KEY=VALUE,… in a flag');
+  if (entries.length > labelLimits.labels) return complain(`has more than ${labelLimits.labels} labels`);
+  const found = new Map<string, string>();
+  for (const [key, value] of entries) {
+    if (isReservedLabel(key)) return complain(`cannot set ${key}: the offer says it by itself`);
+    if (!new RegExp(labelKeyPattern).test(key))
+      return complain('has a key that is not 1 to 63 lower-case letters, digits and . _ / - between them');
+    if (!new RegExp(labelValuePattern).test(value))
+      return complain(`needs for ${key} a value of 1 to 63 letters, digits and . _ - between them`);
+    if (found.has(key)) return complain(`has ${key} twice`);
+    found.set(key, value);
+  }
+  return accept(Object.fromEntries(found));
+}
+
+function labelEntries(written: string): readonly (readonly [string, string])[] | undefined {
+  if (!written.startsWith('{')) {
+    return written.split(',').map((part) => {
+      const [key = '', ...value] = part.split('=');
+      return [key.trim(), value.join('=').trim()];
+    });
+  }
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(written);
+  } catch {
+    return undefined;
+  }
+  return Object.entries(parsed as object).map(([key, value]) => [
+    key,
+    typeof value === 'object' ? '' : String(value),
+  ]);
+}
+
 /** Every setting there is. The file, the environment and the flags all come from this list. */
 export const settings = [
   { key: 'coordinator', shape: 'url', help: 'WebSocket URL of the coordinator', parse: webSocketUrl },
@@ -133,6 +186,14 @@ export const settings = [
   { key: 'ask.memory_gib_hour', shape: 'capa', help: 'price of a GiB of memory for an hour', parse: price },
   { key: 'ask.disk_gib_hour', shape: 'capa', help: 'price of a GiB of disk for an hour', parse: price },
   { key: 'ask.device_hour', shape: 'capa', help: 'price of a GPU for an hour', parse: price },
+  { key: 'region', shape: 'name', help: 'where the machine is, such as eu-central', parse: region },
+  {
+    key: 'labels',
+    shape: 'k=v,…',
+    help: 'words of your own that jobs may ask for, such as tier=gold',
+    parse: labels,
+    isMap: true,
+  },
   { key: 'allow_root', shape: 'bool', help: 'take images that run as root', parse: flag },
   { key: 'share_devices', shape: 'bool', help: 'let several tasks share a GPU', parse: flag },
   {

@@ -1,5 +1,6 @@
 import type { AttemptStage } from '@capacloud/protocol/frames';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { LabelConstraint } from '@capacloud/protocol/labels';
 import type { TaskReason } from '@capacloud/protocol/reasons';
 import type { Offer, Resources } from '@capacloud/protocol/resources';
 import type { Ruleset } from './ruleset.ts';
@@ -70,6 +71,9 @@ export interface PublicTerms {
   readonly needsRoot: boolean;
   readonly providers: readonly AccountId[];
   readonly excludeProviders: readonly AccountId[];
+  /** Any of these; absent where any will do, as is a list of no constraints. */
+  readonly regions?: readonly string[];
+  readonly constraints?: readonly LabelConstraint[];
   readonly queueTimeoutMs: number;
   readonly runTimeoutMs: number;
   readonly stopGraceMs: number;

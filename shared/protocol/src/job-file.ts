@@ -1,13 +1,10 @@
 import Type, { type Static } from 'typebox';
 import { accountIdPattern, Sha256Schema } from './ids.ts';
 import { variableNamePattern } from './job-env.ts';
+import { GpuSchema, SizeSchema as Size } from './job-gpu.ts';
+import { ConstraintsSchema, RegionsSchema } from './job-placement.ts';
 
 const closed = { additionalProperties: false } as const;
-const Size = Type.String({
-  pattern: '^[0-9]+(\\.[0-9]+)?(Ki|Mi|Gi|Ti|K|k|M|G|T)?B?$',
-  maxLength: 32,
-  description: 'A size: 512Mi, 16Gi, 40GB.',
-});
 const Duration = Type.String({
   pattern: '^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$',
   minLength: 2,
@@ -25,43 +22,6 @@ const Strings = Type.Union([
   Type.String({ maxLength: 32_768 }),
   Type.Array(Type.String({ maxLength: 32_768 }), { minItems: 1, maxItems: 256 }),
 ]);
-const Gpu = Type.Object(
-  {
-    count: Type.Optional(Type.Integer({ minimum: 1, maximum: 64, default: 1 })),
-    vendor: Type.Optional(Type.Union([Type.Literal('nvidia'), Type.Literal('amd'), Type.Literal('intel')])),
-    model: Type.Optional(
-      Type.Union(
-        [
-          Type.String({ minLength: 1, maxLength: 96 }),
-          Type.Array(Type.String({ minLength: 1, maxLength: 96 }), { minItems: 1, maxItems: 16 }),
-        ],
-        {
-          description: 'Any of these, matched on the normalised name (rtx-4090, a100-sxm4-80gb).',
-        },
-      ),
-    ),
-    vram: Type.Optional(Size),
-    compute_capability: Type.Optional(
-      Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$', description: 'Minimum.' }),
-    ),
-    cuda: Type.Optional(
-      Type.String({
-        pattern: '^[0-9]{1,2}(\\.[0-9]{1,2})?$',
-        description: 'Minimum that the driver supports.',
-      }),
-    ),
-    share: Type.Optional(
-      Type.Number({
-        minimum: 0.001,
-        maximum: 0.999,
-        description:
-          'A part of one GPU that others may share, in steps of 0.001. Their memory is not kept apart: each must stay within its part.',
-      }),
-    ),
-  },
-  closed,
-);
-
 /**
  * The job file, version 1. Flat, in words people know, closed except for `x-` keys. Fields of the design that
  * nothing acts on yet are not here: job-unsupported.ts names them and they are refused, never ignored.
@@ -119,17 +79,7 @@ export const JobFileSchema = Type.Object(
             description: 'Scratch for outputs.',
           } as typeof Size),
           shm_size: Type.Optional({ ...Size, default: '64Mi' } as typeof Size),
-          gpu: Type.Optional(
-            Type.Union([
-              Type.Integer({ minimum: 0, maximum: 64 }),
-              Type.String({
-                pattern: '^[A-Za-z0-9-]+(:[0-9]{1,2})?$',
-                maxLength: 128,
-                description: 'MODEL[:COUNT]',
-              }),
-              Gpu,
-            ]),
-          ),
+          gpu: Type.Optional(GpuSchema),
         },
         closed,
       ),
@@ -146,6 +96,8 @@ export const JobFileSchema = Type.Object(
           exclude_providers: Type.Optional(
             Type.Array(Type.String({ pattern: accountIdPattern, maxLength: 44 }), { maxItems: 64 }),
           ),
+          regions: Type.Optional(RegionsSchema),
+          constraints: Type.Optional(ConstraintsSchema),
         },
         closed,
       ),

@@ -114,6 +114,32 @@ describe('parseJobFile', () => {
     expect(result.ok && result.value.resources.devices).toEqual(devices);
   });
 
+  it('reads regions and constraints, as nodes spell what they say', () => {
+    const result = parseJobFile({
+      ...minimal,
+      placement: {
+        regions: ['EU-Central', 'us-east', 'eu-central'],
+        constraints: [
+          { key: 'tier', operator: 'in', values: ['gold', 'Silver'] },
+          { key: 'arch', operator: 'not_in', values: ['ARM64'] },
+          { key: 'rack.units', operator: 'gt', values: [4] },
+          { key: 'spot', operator: 'not_exists' },
+        ],
+      },
+    });
+    expect(result.ok && result.value).toMatchObject({
+      regions: ['eu-central', 'us-east'],
+      constraints: [
+        { key: 'tier', operator: 'in', values: ['gold', 'Silver'] },
+        { key: 'arch', operator: 'not_in', values: ['arm64'] },
+        { key: 'rack.units', operator: 'gt', values: ['4'] },
+        { key: 'spot', operator: 'not_exists', values: [] },
+      ],
+    });
+    const plain = parseJobFile({ ...minimal, placement: { constraints: [] } });
+    expect(plain.ok && Object.keys(plain.value)).not.toContain('constraints');
+  });
+
   it.each([
     ['/secrets', { secrets: ['hf'] }],
     ['/type', { type: 'service', ports: [80] }],
@@ -134,6 +160,25 @@ describe('parseJobFile', () => {
     ['/resources/gpu/share', { resources: { gpu: { share: 0.3333 } } }],
     ['/resources/gpu/share', { resources: { gpu: { share: 0.5, count: 2 } } }],
     ['/resources/gpu/share', { resources: { gpu: { share: 1 } } }],
+    ['/placement/regions', { placement: { regions: [] } }],
+    ['/placement/regions/0', { placement: { regions: ['eu central'] } }],
+    ['/placement/constraints/0/operator', { placement: { constraints: [{ key: 'a', operator: 'like' }] } }],
+    ['/placement/constraints/0/values', { placement: { constraints: [{ key: 'a', operator: 'in' }] } }],
+    [
+      '/placement/constraints/1/values',
+      {
+        placement: {
+          constraints: [
+            { key: 'a', operator: 'exists' },
+            { key: 'a', operator: 'gt', values: ['many'] },
+          ],
+        },
+      },
+    ],
+    [
+      '/placement/constraints/0/values',
+      { placement: { constraints: [{ key: 'a', operator: 'exists', values: ['b'] }] } },
+    ],
     ['/timeout', { timeout: '1w' }],
     ['/timeout', { timeout: '400d' }],
     ['/price/max_per_hour', { price: { max_per_hour: '-1' } }],

@@ -7,14 +7,17 @@ import { isSha256 } from './ids.ts';
 import { checkProcessText, checkVariables } from './job-env.ts';
 import type { JobFile } from './job-file.ts';
 import { JobFileSchema } from './job-file.ts';
+import { readGpu } from './job-gpu.ts';
 import { checkMounts } from './job-mounts.ts';
+import { readPlacement } from './job-placement.ts';
 import { findUnsupported } from './job-unsupported.ts';
-import type { DeviceRequest, Resources } from './resources.ts';
-import { maxSizeBytes, normaliseModel } from './resources.ts';
+import type { LabelConstraint } from './labels.ts';
+import type { Resources } from './resources.ts';
 import type { Problem, Result } from './result.ts';
 import { accept, refuse } from './result.ts';
 import { schemaProblems } from './schema.ts';
-import { parseCpu, parseDecimalNano, parseDuration, parseSize } from './units.ts';
+import { UnitReader } from './unit-reader.ts';
+import { parseCpu } from './units.ts';
 
 /** A job file with every default filled in and every unit parsed. */
 export interface JobSpec {
@@ -29,6 +32,9 @@ export interface JobSpec {
   readonly resources: Resources;
   readonly providers: readonly AccountId[];
   readonly excludeProviders: readonly AccountId[];
+  /** Absent where the job asks for none. */
+  readonly regions?: readonly string[];
+  readonly constraints?: readonly LabelConstraint[];
   readonly replicas: number;
   /** All replicas start together or none does. Absent: each by itself. */
   readonly gang?: true;
@@ -86,34 +92,6 @@ function summary(problems: readonly Problem[]): string {
   return `${first.pointer === '' ? 'The job file' : first.pointer} ${first.message}${rest}.`;
 }
 
-/** Reads units out of a file and gathers every problem, so that a person mends them all at once. */
-class UnitReader {
-  readonly problems: Problem[] = [];
-
-  problem(pointer: string, message: string): void {
-    this.problems.push({ pointer, message });
-  }
-  size(pointer: string, text: string): number {
-    const bytes = parseSize(text);
-    if (bytes === undefined || bytes > maxSizeBytes)
-      this.problem(pointer, 'must be a whole number of bytes up to 1024Ti, for example 512Mi or 16Gi');
-    return bytes ?? 1;
-  }
-  duration(pointer: string, text: string): number {
-    const durationMs = parseDuration(text);
-    if (durationMs === undefined || durationMs < 1000 || durationMs > maxDurationMs) {
-      this.problem(pointer, 'must be between 1s and 30d, for example 90s or 1h30m');
-    }
-    return durationMs ?? 1000;
-  }
-  money(pointer: string, text: string): bigint {
-    const nano = parseDecimalNano(text);
-    if (nano === undefined || nano < 1n || nano > 10n ** 18n)
-      this.problem(pointer, 'must be more than 0, with at most 9 decimals');
-    return nano ?? 1n;
-  }
-}
-
 function specFromFile(file: JobFile): Result<JobSpec> {
   const read = new UnitReader();
   const resources = readResources(file.resources ?? {}, read);
@@ -143,6 +121,7 @@ function specFromFile(file: JobFile): Result<JobSpec> {
     resources,
     providers: (file.placement?.providers ?? []) as AccountId[],
     excludeProviders: (file.placement?.exclude_providers ?? []) as AccountId[],
+    ...readPlacement(file.placement ?? {}, read),
     replicas: file.replicas ?? 1,
     ...(file.gang === true ? { gang: true } : {}),
     ...(file.priority === undefined || file.priority === 0 ? {} : { priority: file.priority }),
@@ -237,9 +216,6 @@ function readPrice(price: NonNullable<JobFile['price']>, read: UnitReader): Pric
   };
 }
 
-const maxDevices = 64;
-const maxDurationMs = 30 * 24 * 3600 * 1000;
-
 /** A string is a shell line, a list is run as it is. */
 function argv(value: string | readonly string[]): readonly string[] {
   return typeof value === 'string' ? ['/bin/sh', '-c', value] : value;
@@ -260,46 +236,4 @@ function readResources(resources: NonNullable<JobFile['resources']>, read: UnitR
     shmBytes: read.size('/resources/shm_size', resources.shm_size ?? '64Mi'),
     ...(devices === undefined ? {} : { devices }),
   };
-}
-
-type GpuField = NonNullable<JobFile['resources']>['gpu'];
-
-function readGpu(gpu: GpuField, read: UnitReader): DeviceRequest | undefined {
-  if (gpu === undefined || gpu === 0) return undefined;
-  if (typeof gpu === 'number') return { count: gpu };
-  if (typeof gpu === 'string') {
-    const [model = '', countText] = gpu.split(':');
-    // "2" written as text is a count, as in Compose files.
-    const isCount = countText === undefined && /^[0-9]+$/.test(model);
-    const count = Number(isCount ? model : (countText ?? 1));
-    if (isCount && count === 0) return undefined;
-    if (count < 1 || count > maxDevices)
-      read.problem('/resources/gpu', `must ask for 1 to ${maxDevices} devices`);
-    return isCount ? { count } : { count, models: readModels([model], '/resources/gpu', read) };
-  }
-  const models =
-    gpu.model === undefined
-      ? undefined
-      : readModels(typeof gpu.model === 'string' ? [gpu.model] : gpu.model, '/resources/gpu/model', read);
-  const shareMilli = gpu.share === undefined ? undefined : Math.round(gpu.share * 1000);
-  if (shareMilli !== undefined && Math.abs(shareMilli - (gpu.share ?? 0) * 1000) > 1e-6)
-    read.problem('/resources/gpu/share', 'must be a multiple of 0.001');
-  if (shareMilli !== undefined && (gpu.count ?? 1) !== 1)
-    read.problem('/resources/gpu/share', 'is of one GPU, so count must be 1');
-  return {
-    count: gpu.count ?? 1,
-    ...(gpu.vendor === undefined ? {} : { vendor: gpu.vendor }),
-    ...(models === undefined ? {} : { models }),
-    ...(gpu.vram === undefined ? {} : { memoryBytes: read.size('/resources/gpu/vram', gpu.vram) }),
-    ...(gpu.compute_capability === undefined ? {} : { computeCapability: gpu.compute_capability }),
-    ...(gpu.cuda === undefined ? {} : { cuda: gpu.cuda }),
-    ...(shareMilli === undefined ? {} : { shareMilli }),
-  };
-}
-
-/** Names as nodes report them. A vendor or a brand alone is no model: nothing would be left of it. */
-function readModels(names: readonly string[], pointer: string, read: UnitReader): string[] {
-  const models = names.map(normaliseModel);
-  if (models.includes('')) read.problem(pointer, 'must name a model, for example rtx-4090');
-  return models;
 }

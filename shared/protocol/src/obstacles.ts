@@ -13,6 +13,8 @@ export const obstacleCatalogue = {
   node_silent: obstacle('are silent'),
   node_closed: obstacle('take no new work'),
   provider: obstacle('belong to providers that the job does not want', '/placement'),
+  region: obstacle('are in other regions', '/placement/regions'),
+  label: obstacle('have labels that do not meet the constraints', '/placement/constraints'),
   root: obstacle('allow no containers that run as root', '/user'),
   cpu: obstacle('offer too few processors', '/resources/cpu'),
   memory: obstacle('offer too little memory', '/resources/memory'),

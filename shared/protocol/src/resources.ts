@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { LabelsSchema, RegionSchema } from './labels.ts';
 
 const count = (maximum: number) => Type.Integer({ minimum: 0, maximum });
 /** Largest amount of memory or disk that is spoken of: 1 PiB. */
@@ -56,6 +57,8 @@ export const OfferSchema = Type.Object(
     arch: Type.String({ pattern: '^[a-z0-9_]{1,16}$', description: 'amd64, arm64.' }),
     allowRoot: Type.Boolean({ description: 'The owner allows containers that run as root.' }),
     ask: AskSchema,
+    region: Type.Optional(RegionSchema),
+    labels: Type.Optional(LabelsSchema),
   },
   { additionalProperties: false },
 );

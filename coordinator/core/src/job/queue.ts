@@ -12,9 +12,11 @@ export function isReady(task: Task): boolean {
 
 /** Text that is equal for jobs whose tasks may run on the same nodes at the same prices. */
 export function shapeOf(terms: Job['terms']): string {
-  const { resources: r, providers, excludeProviders } = terms;
+  const { resources: r, providers, excludeProviders, regions, constraints } = terms;
   const devices = r.devices === undefined ? '' : JSON.stringify(r.devices);
-  return `${r.cpuMilli} ${r.memoryBytes} ${r.diskBytes} ${terms.maxRateNano} ${terms.needsRoot ? 1 : 0} ${providers.join()} ${excludeProviders.join()} ${devices}`;
+  const labels =
+    regions === undefined && constraints === undefined ? '' : JSON.stringify({ regions, constraints });
+  return `${r.cpuMilli} ${r.memoryBytes} ${r.diskBytes} ${terms.maxRateNano} ${terms.needsRoot ? 1 : 0} ${providers.join()} ${excludeProviders.join()} ${devices}${labels}`;
 }
 
 /** Whether it is the turn of job a before that of b, both of one consumer. */

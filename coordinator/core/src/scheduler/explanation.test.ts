@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { JobTerms } from '../command.ts';
 import { gib, Machine, nodeId, offer, provider, terms } from '../testing/harness.ts';
-import { type Change, Explanation } from './explanation.ts';
+import { Explanation } from './explanation.ts';
+import type { Change } from './nearest-change.ts';
 import { isPassing, obstaclesOf } from './obstacles.ts';
 
 const gpu = (id: string, change: Partial<Device> = {}): Device => ({
@@ -117,8 +118,38 @@ it('says who must be let in', () => {
   ]);
 });
 
+it('names the regions and the constraints that keep nodes out', () => {
+  const machine = network(
+    { region: 'us-east', labels: { tier: 'gold' } },
+    { region: 'us-east', labels: { tier: 'lead' } },
+    { region: 'us-west' },
+    { labels: { tier: 'gold' } },
+  );
+  const regions = ['eu-central'];
+  expect(explain(machine, { regions }).changes()).toEqual([
+    { obstacle: 'region', to: ['eu-central', 'us-east', 'us-west'], nodes: 3, free: 3 },
+  ]);
+  expect(explain(network({}, {}), { regions }).changes()).toEqual([
+    { obstacle: 'region', nodes: 2, free: 2 },
+  ]);
+  const constraints = [
+    { key: 'tier', operator: 'in', values: ['gold'] },
+    { key: 'region', operator: 'exists', values: [] },
+    { key: 'spot', operator: 'exists', values: [] },
+  ] as const;
+  expect(explain(machine, { constraints: constraints.slice(0, 2) }).changes()).toEqual([
+    { obstacle: 'label', at: 0, nodes: 2, free: 2 },
+    { obstacle: 'label', at: 1, nodes: 1, free: 1 },
+  ]);
+  expect(explain(machine, { constraints }).changes()).toEqual([
+    { obstacle: 'label', nodes: 4, free: 4 },
+    { obstacle: 'label', at: 2, nodes: 1, free: 1 },
+  ]);
+});
+
 /** The terms with the change made. */
-function changed(before: JobTerms, { obstacle, to }: Change): JobTerms {
+function changed(before: JobTerms, { obstacle, to, at }: Change): JobTerms {
+  const { regions: _regions, ...anywhere } = before;
   const { resources } = before;
   const { devices } = resources;
   const withDevices = (change: Partial<DeviceRequest>): JobTerms =>
@@ -133,6 +164,8 @@ function changed(before: JobTerms, { obstacle, to }: Change): JobTerms {
     gpu_memory: withDevices({ memoryBytes: to as number }),
     gpu_model: withDevices({ models: to as string[] }),
     root: { ...before, needsRoot: false },
+    region: { ...anywhere, ...(to === undefined ? {} : { regions: to as string[] }) },
+    label: { ...before, constraints: at === undefined ? [] : (before.constraints ?? []).toSpliced(at, 1) },
   };
   const terms = made[obstacle as keyof typeof made];
   if (terms === undefined) throw new Error(obstacle);
@@ -140,11 +173,17 @@ function changed(before: JobTerms, { obstacle, to }: Change): JobTerms {
 }
 
 it('counts right what each change opens, on any network', () => {
+  const constraints = [
+    { key: 'tier', operator: 'in', values: ['gold'] },
+    { key: 'region', operator: 'exists', values: [] },
+  ] as const;
   const device = fc.record({ model: fc.constantFrom('t4', 'a100', 'l40'), gib: fc.constantFrom(8, 16, 80) });
   const machineOffer = fc.record({
     cpuMilli: fc.constantFrom(1000, 4000, 8000),
     memoryBytes: fc.constantFrom(gib, 8 * gib),
     price: fc.constantFrom(0, 5, 9),
+    region: fc.constantFrom('eu-central', 'us-east', undefined),
+    tier: fc.constantFrom('gold', 'lead', undefined),
     devices: fc.array(device, { maxLength: 3 }),
   });
   const wish = fc.record({
@@ -152,6 +191,12 @@ it('counts right what each change opens, on any network', () => {
     memoryBytes: fc.constantFrom(gib, 4 * gib),
     maxRateNano: fc.constantFrom(1n, 20_000n),
     needsRoot: fc.boolean(),
+    placement: fc.constantFrom<Partial<JobTerms>>(
+      {},
+      { regions: ['eu-central'] },
+      { constraints },
+      { regions: ['eu-central'], constraints: constraints.slice(0, 1) },
+    ),
     devices: fc.option(
       fc.record(
         {
@@ -171,17 +216,20 @@ it('counts right what each change opens, on any network', () => {
       wish,
       (offers, { devices, ...wanted }) => {
         const machine = network(
-          ...offers.map(({ devices: gpus, price, ...rest }) => ({
+          ...offers.map(({ devices: gpus, price, region, tier, ...rest }) => ({
             ...rest,
+            ...(region === undefined ? {} : { region }),
+            ...(tier === undefined ? {} : { labels: { tier } }),
             ask: { ...offer().ask, cpuHourNano: `${price}`, deviceHourNano: `${price}` },
             devices: gpus.map(({ model, gib: size }, i) =>
               gpu(`GPU-${i}`, { model, memoryBytes: size * gib }),
             ),
           })),
         );
-        const { cpuMilli, memoryBytes, ...rest } = wanted;
+        const { cpuMilli, memoryBytes, placement, ...rest } = wanted;
         const before = terms({
           ...rest,
+          ...placement,
           resources: {
             cpuMilli,
             memoryBytes,

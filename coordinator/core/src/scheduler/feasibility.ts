@@ -2,6 +2,7 @@ import type { Device, DeviceRequest, Offer } from '@capacloud/protocol/resources
 import { deviceMilli } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
 import type { NodeRecord } from '../state.ts';
+import { isInRegion, meetsAll } from './labels.ts';
 
 /** "12.4" ≥ "8.9": major and minor are numbers of their own. A bare major asks for any minor. */
 export function isVersionAtLeast(have: string, want: string): boolean {
@@ -66,5 +67,6 @@ export function hasDevices(offer: Offer, request: DeviceRequest, usedMilli: (id:
 export function isAllowed(node: NodeRecord, terms: JobTerms): boolean {
   if (terms.needsRoot && !node.offer.allowRoot) return false;
   if (terms.providers.length > 0 && !terms.providers.includes(node.provider)) return false;
-  return !terms.excludeProviders.includes(node.provider);
+  if (terms.excludeProviders.includes(node.provider)) return false;
+  return isInRegion(node.offer, terms.regions) && meetsAll(node.offer, terms.constraints);
 }

@@ -5,6 +5,7 @@ import { parseAsk, rateNano } from '../ledger/price.ts';
 import { isConnected } from '../node/node-states.ts';
 import type { NodeRecord, Task } from '../state.ts';
 import { hasDevices, matchesDevice } from './feasibility.ts';
+import { isInRegion, meetsAll } from './labels.ts';
 
 /** The node runs other tasks: this passes by itself. */
 export function isPassing(obstacle: Obstacle): boolean {
@@ -23,6 +24,8 @@ export function obstaclesOf(node: NodeRecord, terms: JobTerms, task?: Task): rea
   add('node_closed', isConnected(node.status) && (node.status !== 'ready' || !node.accepting));
   const isWanted = providers.length === 0 || providers.includes(node.provider);
   add('provider', !isWanted || excludeProviders.includes(node.provider));
+  add('region', !isInRegion(offer, terms.regions));
+  add('label', !meetsAll(offer, terms.constraints));
   add('root', terms.needsRoot && !offer.allowRoot);
   add('cpu', offer.cpuMilli < resources.cpuMilli);
   add('memory', offer.memoryBytes < resources.memoryBytes);

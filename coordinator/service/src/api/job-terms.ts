@@ -77,6 +77,8 @@ export function termsOf(
     needsRoot: needsRoot(spec),
     providers: spec.providers,
     excludeProviders: spec.excludeProviders,
+    ...(spec.regions === undefined ? {} : { regions: spec.regions }),
+    ...(spec.constraints === undefined ? {} : { constraints: spec.constraints }),
     maxRateNano: price.maxRateNano,
     holdNano: price.holdNano,
     queueTimeoutMs: spec.queueTimeoutMs,

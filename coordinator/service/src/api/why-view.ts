@@ -1,5 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type Change, Explanation } from '@capacloud/core/scheduler/explanation';
+import type { JobTerms } from '@capacloud/core/command';
+import { Explanation } from '@capacloud/core/scheduler/explanation';
+import type { Change } from '@capacloud/core/scheduler/nearest-change';
 import { obstacleCatalogue } from '@capacloud/protocol/obstacles';
 import { formatNano } from '@capacloud/protocol/units';
 import type { TaskView, WhyView } from '@capacloud/protocol/views';
@@ -42,27 +44,39 @@ export async function whyView(
       alone,
       examples: [...examples],
     })),
-    changes: explanation.changes().flatMap((change) => changeView(change, currency, priceText)),
+    changes: explanation.changes().flatMap((change) => changeView(change, job.terms, currency, priceText)),
   };
+}
+
+const gpuPointer = '/resources/gpu';
+
+/** Into the list, where the wish is one of several. */
+function pointerOf(pointer: string, at: number | undefined): string {
+  if (at === undefined) return pointer;
+  const list = pointer.startsWith(gpuPointer) ? gpuPointer : pointer;
+  return `${list}/${at}${pointer.slice(list.length)}`;
 }
 
 function changeView(
   change: Change,
+  terms: JobTerms,
   currency: string,
   priceText: (rateNano: bigint) => string,
 ): WhyView['changes'] {
   const entry = obstacleCatalogue[change.obstacle];
   if (!('pointer' in entry)) return [];
-  const { nodes, free } = change;
+  const { nodes, free, at } = change;
   const to = valueOf(change, priceText);
-  const name = entry.pointer.slice(1).replaceAll('/', '.');
+  const pointer = pointerOf(entry.pointer, at);
+  const key = change.obstacle === 'label' && at !== undefined ? terms.constraints?.[at]?.key : undefined;
+  const name = pointer.slice(1).replaceAll('/', '.') + (key === undefined ? '' : ` (${key})`);
   const what =
     to === undefined ? `drop ${name}` : `set ${name} to ${Array.isArray(to) ? to.join(' or ') : to}`;
   const unit = change.obstacle === 'price' ? ` ${currency}` : '';
   const opened = `${nodes} ${nodes === 1 ? 'node' : 'nodes'}${free === nodes ? '' : `, ${free} of them free now`}`;
   return [
     {
-      pointer: entry.pointer,
+      pointer,
       ...(to === undefined ? {} : { to }),
       nodes,
       free,

@@ -62,6 +62,25 @@ it.each([
   await coordinator.finish(placed as never, 1);
 });
 
+it('names regions and constraints by their place in the file', async () => {
+  const constraints = [
+    { key: 'arch', operator: 'exists' },
+    { key: 'tier', operator: 'in', values: ['gold'] },
+  ];
+  expect((await why(await submit({ placement: { constraints } }))).changes).toEqual([
+    {
+      pointer: '/placement/constraints/1',
+      nodes: 1,
+      free: 1,
+      message: 'drop placement.constraints.1 (tier): 1 node',
+    },
+  ]);
+  expect(await why(await submit({ placement: { regions: ['mars'] } }))).toMatchObject({
+    obstacles: [{ code: 'region', message: '1 of 1 nodes are in other regions.' }],
+    changes: [{ pointer: '/placement/regions', message: 'drop placement.regions: 1 node' }],
+  });
+});
+
 it('has nothing against a task that runs, and shows nobody the tasks of others', async () => {
   const task = await submit({});
   await expect.poll(async () => (await why(task)).state).toBe('assigned');

@@ -39,6 +39,7 @@ function writeNodes({ terminal: { out } }: Context, nodes: readonly NodeView[]):
     [
       { title: 'NODE', shrinks: true },
       { title: 'STATUS' },
+      { title: 'REGION' },
       { title: 'CPU', align: 'right' },
       { title: 'MEMORY', align: 'right' },
       { title: 'DISK', align: 'right' },
@@ -46,12 +47,14 @@ function writeNodes({ terminal: { out } }: Context, nodes: readonly NodeView[]):
       { title: 'GPU', shrinks: true },
       { title: 'CAPA/CPU·H', align: 'right' },
       { title: 'CAPA/GPU·H', align: 'right' },
+      { title: 'LABELS', shrinks: true },
     ],
     nodes.map((node, index) => {
       const { offer, used } = node;
       return [
         node.id,
         statusText(out, node),
+        offer.region ?? '',
         `${cpuText(used.cpu_milli)}/${cpuText(offer.cpuMilli)}`,
         `${sizeText(used.memory_bytes)}/${sizeText(offer.memoryBytes)}`,
         `${sizeText(used.disk_bytes)}/${sizeText(offer.diskBytes)}`,
@@ -59,6 +62,7 @@ function writeNodes({ terminal: { out } }: Context, nodes: readonly NodeView[]):
         devicesText(node),
         cpuPrices[index] ?? '',
         offer.devices.length === 0 ? '' : (devicePrices[index] ?? ''),
+        labelsText(node),
       ];
     }),
   );
@@ -72,6 +76,14 @@ function devicesText({ offer }: NodeView): string {
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   return plain([...counts].map(([name, count]) => `${count} × ${name}`).join(', '));
+}
+
+function labelsText({ offer: { labels = {} } }: NodeView): string {
+  return plain(
+    Object.entries(labels)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(' '),
+  );
 }
 
 function statusText(output: Output, { status }: NodeView): string {

@@ -1,0 +1,100 @@
+import Type, { type Static } from 'typebox';
+import type { DeviceRequest } from './resources.ts';
+import { normaliseModel } from './resources.ts';
+import type { UnitReader } from './unit-reader.ts';
+
+const maxDevices = 64;
+
+export const SizeSchema = Type.String({
+  pattern: '^[0-9]+(\\.[0-9]+)?(Ki|Mi|Gi|Ti|K|k|M|G|T)?B?$',
+  maxLength: 32,
+  description: 'A size: 512Mi, 16Gi, 40GB.',
+});
+const GpuRequest = Type.Object(
+  {
+    count: Type.Optional(Type.Integer({ minimum: 1, maximum: 64, default: 1 })),
+    vendor: Type.Optional(Type.Union([Type.Literal('nvidia'), Type.Literal('amd'), Type.Literal('intel')])),
+    model: Type.Optional(
+      Type.Union(
+        [
+          Type.String({ minLength: 1, maxLength: 96 }),
+          Type.Array(Type.String({ minLength: 1, maxLength: 96 }), { minItems: 1, maxItems: 16 }),
+        ],
+        {
+          description: 'Any of these, matched on the normalised name (rtx-4090, a100-sxm4-80gb).',
+        },
+      ),
+    ),
+    vram: Type.Optional(SizeSchema),
+    compute_capability: Type.Optional(
+      Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$', description: 'Minimum.' }),
+    ),
+    cuda: Type.Optional(
+      Type.String({
+        pattern: '^[0-9]{1,2}(\\.[0-9]{1,2})?$',
+        description: 'Minimum that the driver supports.',
+      }),
+    ),
+    share: Type.Optional(
+      Type.Number({
+        minimum: 0.001,
+        maximum: 0.999,
+        description:
+          'A part of one GPU that others may share, in steps of 0.001. Their memory is not kept apart: each must stay within its part.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+/** `resources.gpu` of the job file. */
+export const GpuSchema = Type.Union([
+  Type.Integer({ minimum: 0, maximum: maxDevices }),
+  Type.String({
+    pattern: '^[A-Za-z0-9-]+(:[0-9]{1,2})?$',
+    maxLength: 128,
+    description: 'MODEL[:COUNT]',
+  }),
+  GpuRequest,
+]);
+type GpuField = Static<typeof GpuSchema> | undefined;
+
+export function readGpu(gpu: GpuField, read: UnitReader): DeviceRequest | undefined {
+  if (gpu === undefined || gpu === 0) return undefined;
+  if (typeof gpu === 'number') return { count: gpu };
+  if (typeof gpu === 'string') {
+    const [model = '', countText] = gpu.split(':');
+    // "2" written as text is a count, as in Compose files.
+    const isCount = countText === undefined && /^[0-9]+$/.test(model);
+    const count = Number(isCount ? model : (countText ?? 1));
+    if (isCount && count === 0) return undefined;
+    if (count < 1 || count > maxDevices)
+      read.problem('/resources/gpu', `must ask for 1 to ${maxDevices} devices`);
+    return isCount ? { count } : { count, models: readModels([model], '/resources/gpu', read) };
+  }
+  const models =
+    gpu.model === undefined
+      ? undefined
+      : readModels(typeof gpu.model === 'string' ? [gpu.model] : gpu.model, '/resources/gpu/model', read);
+  const shareMilli = gpu.share === undefined ? undefined : Math.round(gpu.share * 1000);
+  if (shareMilli !== undefined && Math.abs(shareMilli - (gpu.share ?? 0) * 1000) > 1e-6)
+    read.problem('/resources/gpu/share', 'must be a multiple of 0.001');
+  if (shareMilli !== undefined && (gpu.count ?? 1) !== 1)
+    read.problem('/resources/gpu/share', 'is of one GPU, so count must be 1');
+  return {
+    count: gpu.count ?? 1,
+    ...(gpu.vendor === undefined ? {} : { vendor: gpu.vendor }),
+    ...(models === undefined ? {} : { models }),
+    ...(gpu.vram === undefined ? {} : { memoryBytes: read.size('/resources/gpu/vram', gpu.vram) }),
+    ...(gpu.compute_capability === undefined ? {} : { computeCapability: gpu.compute_capability }),
+    ...(gpu.cuda === undefined ? {} : { cuda: gpu.cuda }),
+    ...(shareMilli === undefined ? {} : { shareMilli }),
+  };
+}
+
+/** Names as nodes report them. A vendor or a brand alone is no model: nothing would be left of it. */
+function readModels(names: readonly string[], pointer: string, read: UnitReader): string[] {
+  const models = names.map(normaliseModel);
+  if (models.includes('')) read.problem(pointer, 'must name a model, for example rtx-4090');
+  return models;
+}

@@ -1,0 +1,92 @@
+import Type, { type Static } from 'typebox';
+import {
+  isReservedLabel,
+  type LabelConstraint,
+  LabelKeySchema,
+  type LabelOperator,
+  labelLimits,
+  labelNumberPattern,
+  labelOperators,
+  labelValuePattern,
+} from './labels.ts';
+import type { UnitReader } from './unit-reader.ts';
+
+const Region = Type.String({ pattern: '^[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?$', maxLength: 32 });
+/** `placement.regions` of the job file. */
+export const RegionsSchema = Type.Array(Region, {
+  minItems: 1,
+  maxItems: labelLimits.regions,
+  description: 'Any of these, as nodes name theirs: eu-central.',
+});
+const Constraint = Type.Object(
+  {
+    key: { ...LabelKeySchema, description: 'A label of nodes, or arch or region.' } as typeof LabelKeySchema,
+    operator: Type.Unsafe<LabelOperator>(Type.String({ enum: [...labelOperators] })),
+    values: Type.Optional(
+      Type.Array(
+        Type.Union([
+          Type.String({ pattern: labelValuePattern, maxLength: 63 }),
+          Type.Integer({ minimum: 0, maximum: 10 ** 15 - 1 }),
+        ]),
+        { maxItems: labelLimits.values },
+      ),
+    ),
+  },
+  {
+    additionalProperties: false,
+    description:
+      'in and not_in take values, gt and lt one whole number, exists and not_exists none; a missing label is not_in.',
+  },
+);
+/** `placement.constraints` of the job file. */
+export const ConstraintsSchema = Type.Array(Constraint, {
+  maxItems: labelLimits.constraints,
+  description: 'All of these hold.',
+});
+
+interface PlacementWishes {
+  readonly regions?: readonly string[];
+  readonly constraints?: readonly LabelConstraint[];
+}
+
+/** What a job asks of the nodes themselves; only what it asks for is there. */
+export function readPlacement(
+  file: {
+    readonly regions?: Static<typeof RegionsSchema>;
+    readonly constraints?: Static<typeof ConstraintsSchema>;
+  },
+  read: UnitReader,
+): PlacementWishes {
+  const regions = [...new Set(file.regions?.map((region) => region.toLowerCase()))];
+  const constraints = (file.constraints ?? []).map((each, index) => readConstraint(each, index, read));
+  return {
+    ...(regions.length === 0 ? {} : { regions }),
+    ...(constraints.length === 0 ? {} : { constraints }),
+  };
+}
+
+function readConstraint(
+  { key, operator, values = [] }: Static<typeof Constraint>,
+  index: number,
+  read: UnitReader,
+): LabelConstraint {
+  const pointer = `/placement/constraints/${index}/values`;
+  // What offers say of themselves is in lower case.
+  const texts = values.map((value) => (isReservedLabel(key) ? `${value}`.toLowerCase() : `${value}`));
+  switch (operator) {
+    case 'in':
+    case 'not_in':
+      if (texts.length === 0) read.problem(pointer, `must name at least one value for ${operator}`);
+      break;
+    case 'gt':
+    case 'lt':
+      if (texts.length !== 1 || !new RegExp(labelNumberPattern).test(texts[0] ?? ''))
+        read.problem(pointer, `must be one whole number for ${operator}`);
+      break;
+    case 'exists':
+    case 'not_exists':
+      if (texts.length > 0) read.problem(pointer, `must be absent for ${operator}`);
+      break;
+  }
+  return { key, operator, values: texts };
+}

@@ -1,0 +1,33 @@
+import { maxSizeBytes } from './resources.ts';
+import type { Problem } from './result.ts';
+import { parseDecimalNano, parseDuration, parseSize } from './units.ts';
+
+const maxDurationMs = 30 * 24 * 3600 * 1000;
+
+/** Reads units out of a file and gathers every problem, so that a person mends them all at once. */
+export class UnitReader {
+  readonly problems: Problem[] = [];
+
+  problem(pointer: string, message: string): void {
+    this.problems.push({ pointer, message });
+  }
+  size(pointer: string, text: string): number {
+    const bytes = parseSize(text);
+    if (bytes === undefined || bytes > maxSizeBytes)
+      this.problem(pointer, 'must be a whole number of bytes up to 1024Ti, for example 512Mi or 16Gi');
+    return bytes ?? 1;
+  }
+  duration(pointer: string, text: string): number {
+    const durationMs = parseDuration(text);
+    if (durationMs === undefined || durationMs < 1000 || durationMs > maxDurationMs) {
+      this.problem(pointer, 'must be between 1s and 30d, for example 90s or 1h30m');
+    }
+    return durationMs ?? 1000;
+  }
+  money(pointer: string, text: string): bigint {
+    const nano = parseDecimalNano(text);
+    if (nano === undefined || nano < 1n || nano > 10n ** 18n)
+      this.problem(pointer, 'must be more than 0, with at most 9 decimals');
+    return nano ?? 1n;
+  }
+}
