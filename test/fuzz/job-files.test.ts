@@ -13,7 +13,7 @@ import { wireLimits } from '@capacloud/protocol/frames';
 import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
 import { JobFileSchema } from '@capacloud/protocol/job-file';
 import { type JobSpec, parseJobFile } from '@capacloud/protocol/job-spec';
-import { ResourcesSchema } from '@capacloud/protocol/resources';
+import { alternativesOf, ResourcesSchema } from '@capacloud/protocol/resources';
 import fc from 'fast-check';
 import { Value } from 'typebox/value';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -46,6 +46,7 @@ const plainFiles = fc.record(
           fc.integer({ min: 0, max: 64 }),
           fc.constantFrom('2', '0', '64', 'a100:2', 'NVIDIA-A100'),
           fc.constant({ count: 64, vram: '0.5Ki', model: ['NVIDIA RTX 4090', 'é4'] }),
+          fc.constant(['a100:2', { share: 0.5 }, { count: 64, vram: '0.5Ki' }]),
         ),
       },
       { requiredKeys: [] },
@@ -134,15 +135,17 @@ async function expectAssignable(spec: JobSpec): Promise<void> {
     'secret',
   );
   expect(await writer.load(job)).toBe(true);
-  const devices = Array.from({ length: spec.resources.devices?.count ?? 0 }, (_, index) =>
-    `GPU-${index}`.padEnd(96, 'x'),
-  );
-  const placement = { job, task, attempt: 1, devices, nonce: '' };
-  const text = writer.write(placement as unknown as Parameters<typeof writer.write>[0]);
-  const frame = `{"type":"assign","seq":1,"ack":0,"assignments":[${text}]}`;
-  const read = readFrame(frame);
-  expect(read.ok ? [] : read.refusal).toEqual([]);
-  expect(Buffer.byteLength(frame)).toBeLessThanOrEqual(wireLimits.frameBytes);
+  for (const [alternative, resources] of alternativesOf(spec.resources).entries()) {
+    const devices = Array.from({ length: resources.devices?.count ?? 0 }, (_, index) =>
+      `GPU-${index}`.padEnd(96, 'x'),
+    );
+    const placement = { job, task, attempt: 1, devices, alternative, nonce: '' };
+    const text = writer.write(placement as unknown as Parameters<typeof writer.write>[0]);
+    const frame = `{"type":"assign","seq":1,"ack":0,"assignments":[${text}]}`;
+    const read = readFrame(frame);
+    expect(read.ok ? [] : read.refusal).toEqual([]);
+    expect(Buffer.byteLength(frame)).toBeLessThanOrEqual(wireLimits.frameBytes);
+  }
 }
 
 async function expectReadable(input: unknown): Promise<boolean> {

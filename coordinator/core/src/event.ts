@@ -125,6 +125,8 @@ export interface AttemptAssigned extends Stamped {
   readonly attempt: number;
   readonly node: NodeId;
   readonly devices: readonly string[];
+  /** Which of the job's alternatives the task runs by; absent for the first. It decides what is occupied, sent and charged. */
+  readonly alternative?: number;
   /** What the node asks an hour for this task's resources. */
   readonly rateNano: string;
 }

@@ -1,5 +1,5 @@
 import type { AccountId } from '@capacloud/protocol/ids';
-import { deviceMilli } from '@capacloud/protocol/resources';
+import { deviceMilli, requestOf, resourcesBy } from '@capacloud/protocol/resources';
 import { invariant, mustGet } from './assert.ts';
 import { hasTurnBefore, isReady } from './job/queue.ts';
 import { stageDeadline } from './job/stage-clock.ts';
@@ -90,7 +90,7 @@ function checkNode(state: State, node: NodeRecord): void {
     slots -= 1;
     memoryBytes -= resources.memoryBytes;
     for (const device of occupancy.devices) {
-      const milli = deviceMilli(resources.devices);
+      const milli = deviceMilli(requestOf(resources, occupancy.alternative));
       deviceUse.set(device, (deviceUse.get(device) ?? 0) + milli);
     }
   }
@@ -154,9 +154,10 @@ function checkUse(state: State): void {
   const left = new Map<AccountId, Amounts>();
   for (const { id, use } of state.accounts.values()) left.set(id, { ...use });
   for (const { occupied } of state.nodes.values()) {
-    for (const { job: id } of occupied.values()) {
+    for (const { alternative, job: id } of occupied.values()) {
       const job = mustGet(state.jobs, id, 'job');
-      addUse(mustGet(left, job.consumer, 'account'), job.terms.resources, -1);
+      const resources = resourcesBy(job.terms.resources, alternative);
+      addUse(mustGet(left, job.consumer, 'account'), resources, -1);
     }
   }
   for (const [id, { cpuMilli, deviceMilli, memoryBytes }] of left)

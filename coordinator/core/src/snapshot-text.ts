@@ -16,7 +16,14 @@ export interface AccountText {
   readonly credits: readonly (readonly [ref: string, amountNano: string])[];
   readonly id: Account['id'];
 }
-type OccupancyText = readonly [task: Task['id'], job: Job['id'], attempt: number, devices: readonly string[]];
+type OccupancyText = readonly [
+  task: Task['id'],
+  job: Job['id'],
+  attempt: number,
+  devices: readonly string[],
+  /** Absent for the first. */
+  alternative?: number,
+];
 export type NodeText = Pick<
   NodeRecord,
   'accepting' | 'cause' | 'directive' | 'heardAt' | 'id' | 'offer' | 'provider' | 'status' | 'statusSince'
@@ -39,7 +46,7 @@ export type TaskText = Pick<
   | 'runningSince'
   | 'stageSince'
   | 'state'
-> & { readonly rateNano: string };
+> & { readonly rateNano: string; readonly alternative: number | undefined };
 /** In the order of its keys, around the tasks. */
 export interface JobHead {
   readonly cancelled: boolean;
@@ -78,7 +85,8 @@ export function nodeText(node: NodeRecord): NodeText {
   // In the order of assignment: decisions that walk a node's attempts follow it.
   const occupied = Array.from(
     node.occupied.values(),
-    ({ attempt, devices, job, task }: Occupancy): OccupancyText => [task, job, attempt, devices],
+    ({ alternative, attempt, devices, job, task }: Occupancy): OccupancyText =>
+      alternative === 0 ? [task, job, attempt, devices] : [task, job, attempt, devices, alternative],
   );
   return { accepting, cause, directive, heardAt, id, occupied, offer, provider, status, statusSince };
 }
@@ -90,6 +98,8 @@ export function isUntouched(task: Task): boolean {
 /** Keys in order: then canonical JSON is the engine's own. */
 export function taskText(task: Task): TaskText {
   return {
+    // Left out for the first, as before there were others.
+    alternative: task.alternative === 0 ? undefined : task.alternative,
     assignedAt: task.assignedAt,
     attempt: task.attempt,
     avoid: task.avoid,

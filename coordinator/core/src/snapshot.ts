@@ -122,8 +122,8 @@ function decodeNode(state: State, text: NodeText): void {
   const { occupied, id, ...fields } = text;
   const node = Object.assign(newNode(id, fields.provider, fields.statusSince), fields);
   state.nodes.set(id, node);
-  for (const [task, job, attempt, devices] of occupied) {
-    restore(state, node, mustGet(state.jobs, job, 'job'), { task, job, attempt, devices });
+  for (const [task, job, attempt, devices, alternative = 0] of occupied) {
+    restore(state, node, mustGet(state.jobs, job, 'job'), { task, job, attempt, devices, alternative });
   }
   recount(state, node);
 }

@@ -44,6 +44,8 @@ export interface Occupancy {
   readonly job: JobId;
   readonly attempt: number;
   readonly devices: readonly string[];
+  /** Which of the job's alternatives it runs by. */
+  readonly alternative: number;
 }
 
 /** Nodes that ask the same prices: a shape of task costs the same on each, so it is priced once. Derived. */
@@ -106,6 +108,8 @@ export interface Task extends Clocked<Task> {
   /** Who is paid for the current attempt: the node's provider when it was assigned. */
   provider: AccountId | undefined;
   devices: readonly string[];
+  /** Which of the job's alternatives the current attempt runs by; 0 while none is. */
+  alternative: number;
   rateNano: bigint;
   assignedAt: number;
   /** 0 until `running` has been reported. */

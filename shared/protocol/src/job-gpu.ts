@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
-import type { DeviceRequest } from './resources.ts';
-import { normaliseModel } from './resources.ts';
+import type { DeviceRequest, Resources } from './resources.ts';
+import { maxAlternatives, normaliseModel } from './resources.ts';
 import type { UnitReader } from './unit-reader.ts';
 
 const maxDevices = 64;
@@ -47,45 +47,79 @@ const GpuRequest = Type.Object(
   { additionalProperties: false },
 );
 
+const Name = Type.String({
+  pattern: '^[A-Za-z0-9-]+(:[0-9]{1,2})?$',
+  maxLength: 128,
+  description: 'MODEL[:COUNT]',
+});
+
 /** `resources.gpu` of the job file. */
 export const GpuSchema = Type.Union([
   Type.Integer({ minimum: 0, maximum: maxDevices }),
-  Type.String({
-    pattern: '^[A-Za-z0-9-]+(:[0-9]{1,2})?$',
-    maxLength: 128,
-    description: 'MODEL[:COUNT]',
-  }),
+  Name,
   GpuRequest,
+  Type.Array(Type.Union([Name, GpuRequest]), {
+    minItems: 1,
+    maxItems: maxAlternatives,
+    description: 'Ordered alternatives: each task takes the first for which there is room.',
+  }),
 ]);
 type GpuField = Static<typeof GpuSchema> | undefined;
 
-export function readGpu(gpu: GpuField, read: UnitReader): DeviceRequest | undefined {
+const pointer = '/resources/gpu';
+
+/** What is wanted, and what else will do. */
+export function readGpu(gpu: GpuField, read: UnitReader): Pick<Resources, 'devices' | 'alternatives'> {
+  if (!Array.isArray(gpu)) {
+    const devices = readRequest(gpu, pointer, read);
+    return devices === undefined ? {} : { devices };
+  }
+  const [devices, ...alternatives] = gpu.flatMap((each, index) => {
+    const request = readRequest(each, `${pointer}/${index}`, read);
+    if (request === undefined) read.problem(`${pointer}/${index}`, 'must ask for at least one device');
+    return request ?? [];
+  });
+  return {
+    ...(devices === undefined ? {} : { devices }),
+    ...(alternatives.length === 0 ? {} : { alternatives }),
+  };
+}
+
+function readRequest(
+  gpu: Exclude<GpuField, readonly unknown[]>,
+  at: string,
+  read: UnitReader,
+): DeviceRequest | undefined {
   if (gpu === undefined || gpu === 0) return undefined;
   if (typeof gpu === 'number') return { count: gpu };
-  if (typeof gpu === 'string') {
-    const [model = '', countText] = gpu.split(':');
-    // "2" written as text is a count, as in Compose files.
-    const isCount = countText === undefined && /^[0-9]+$/.test(model);
-    const count = Number(isCount ? model : (countText ?? 1));
-    if (isCount && count === 0) return undefined;
-    if (count < 1 || count > maxDevices)
-      read.problem('/resources/gpu', `must ask for 1 to ${maxDevices} devices`);
-    return isCount ? { count } : { count, models: readModels([model], '/resources/gpu', read) };
-  }
+  return typeof gpu === 'string' ? readName(gpu, at, read) : readObject(gpu, at, read);
+}
+
+function readName(name: string, at: string, read: UnitReader): DeviceRequest | undefined {
+  const [model = '', countText] = name.split(':');
+  // "2" written as text is a count, as in Compose files.
+  const isCount = countText === undefined && /^[0-9]+$/.test(model);
+  const count = Number(isCount ? model : (countText ?? 1));
+  if (isCount && count === 0) return undefined;
+  if (count < 1 || count > maxDevices) read.problem(at, `must ask for 1 to ${maxDevices} devices`);
+  return isCount ? { count } : { count, models: readModels([model], at, read) };
+}
+
+function readObject(gpu: Static<typeof GpuRequest>, at: string, read: UnitReader): DeviceRequest {
   const models =
     gpu.model === undefined
       ? undefined
-      : readModels(typeof gpu.model === 'string' ? [gpu.model] : gpu.model, '/resources/gpu/model', read);
+      : readModels(typeof gpu.model === 'string' ? [gpu.model] : gpu.model, `${at}/model`, read);
   const shareMilli = gpu.share === undefined ? undefined : Math.round(gpu.share * 1000);
   if (shareMilli !== undefined && Math.abs(shareMilli - (gpu.share ?? 0) * 1000) > 1e-6)
-    read.problem('/resources/gpu/share', 'must be a multiple of 0.001');
+    read.problem(`${at}/share`, 'must be a multiple of 0.001');
   if (shareMilli !== undefined && (gpu.count ?? 1) !== 1)
-    read.problem('/resources/gpu/share', 'is of one GPU, so count must be 1');
+    read.problem(`${at}/share`, 'is of one GPU, so count must be 1');
   return {
     count: gpu.count ?? 1,
     ...(gpu.vendor === undefined ? {} : { vendor: gpu.vendor }),
     ...(models === undefined ? {} : { models }),
-    ...(gpu.vram === undefined ? {} : { memoryBytes: read.size('/resources/gpu/vram', gpu.vram) }),
+    ...(gpu.vram === undefined ? {} : { memoryBytes: read.size(`${at}/vram`, gpu.vram) }),
     ...(gpu.compute_capability === undefined ? {} : { computeCapability: gpu.compute_capability }),
     ...(gpu.cuda === undefined ? {} : { cuda: gpu.cuda }),
     ...(shareMilli === undefined ? {} : { shareMilli }),
@@ -93,8 +127,8 @@ export function readGpu(gpu: GpuField, read: UnitReader): DeviceRequest | undefi
 }
 
 /** Names as nodes report them. A vendor or a brand alone is no model: nothing would be left of it. */
-function readModels(names: readonly string[], pointer: string, read: UnitReader): string[] {
+function readModels(names: readonly string[], at: string, read: UnitReader): string[] {
   const models = names.map(normaliseModel);
-  if (models.includes('')) read.problem(pointer, 'must name a model, for example rtx-4090');
+  if (models.includes('')) read.problem(at, 'must name a model, for example rtx-4090');
   return models;
 }

@@ -114,6 +114,26 @@ describe('parseJobFile', () => {
     expect(result.ok && result.value.resources.devices).toEqual(devices);
   });
 
+  it('reads GPUs in order of preference', () => {
+    const read = (gpu: unknown) => {
+      const result = parseJobFile({ ...minimal, resources: { gpu } });
+      return result.ok ? result.value.resources : problemsOf({ ...minimal, resources: { gpu } });
+    };
+    expect(read(['A100:2', { model: 'RTX 4090', count: 4, vram: '20Gi' }, { share: 0.5 }])).toMatchObject({
+      devices: { count: 2, models: ['a100'] },
+      alternatives: [
+        { count: 4, models: ['rtx-4090'], memoryBytes: 20 * 2 ** 30 },
+        { count: 1, shareMilli: 500 },
+      ],
+    });
+    expect(read(['A100'])).toEqual(read('A100'));
+    expect(read(['A100', '0', { model: 'nvidia' }, { share: 0.5, count: 2 }])).toEqual({
+      '/resources/gpu/1': 'must ask for at least one device',
+      '/resources/gpu/2/model': 'must name a model, for example rtx-4090',
+      '/resources/gpu/3/share': 'is of one GPU, so count must be 1',
+    });
+  });
+
   it('reads regions and constraints, as nodes spell what they say', () => {
     const result = parseJobFile({
       ...minimal,
@@ -144,7 +164,7 @@ describe('parseJobFile', () => {
     ['/secrets', { secrets: ['hf'] }],
     ['/type', { type: 'service', ports: [80] }],
     ['/network/mode', { network: { mode: 'egress' } }],
-    ['/resources/gpu', { resources: { gpu: [{ count: 1 }] } }],
+    ['/resources/gpu/1/vram_total', { resources: { gpu: [{ count: 1 }, { vram_total: '80Gi' }] } }],
     ['/inputs/0/source', { inputs: [{ source: 'https://example.com/x', target: '/in/x' }] }],
     ['/verification/policy', { verification: { policy: 'redundant' } }],
     ['/outputs/0/destination', { outputs: [{ path: '/out', destination: 's3://bucket' }] }],
@@ -160,6 +180,8 @@ describe('parseJobFile', () => {
     ['/resources/gpu/share', { resources: { gpu: { share: 0.3333 } } }],
     ['/resources/gpu/share', { resources: { gpu: { share: 0.5, count: 2 } } }],
     ['/resources/gpu/share', { resources: { gpu: { share: 1 } } }],
+    ['/resources/gpu', { resources: { gpu: [] } }],
+    ['/resources/gpu', { resources: { gpu: Array.from({ length: 9 }, () => 'a100') } }],
     ['/placement/regions', { placement: { regions: [] } }],
     ['/placement/regions/0', { placement: { regions: ['eu central'] } }],
     ['/placement/constraints/0/operator', { placement: { constraints: [{ key: 'a', operator: 'like' }] } }],

@@ -228,12 +228,11 @@ function readResources(resources: NonNullable<JobFile['resources']>, read: UnitR
   const memoryBytes = read.size('/resources/memory', resources.memory ?? '1Gi');
   // Docker refuses less than 6 MiB; saying so here is kinder than an engine error on a stranger's machine.
   if (memoryBytes < 6 * 2 ** 20) read.problem('/resources/memory', 'must be at least 6Mi');
-  const devices = readGpu(resources.gpu, read);
   return {
     cpuMilli: cpuMilli ?? 1,
     memoryBytes,
     diskBytes: read.size('/resources/disk', resources.disk ?? '1Gi'),
     shmBytes: read.size('/resources/shm_size', resources.shm_size ?? '64Mi'),
-    ...(devices === undefined ? {} : { devices }),
+    ...readGpu(resources.gpu, read),
   };
 }

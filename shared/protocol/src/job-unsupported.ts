@@ -12,6 +12,8 @@ const unsupportedFields: readonly string[] = [
   '/placement/min_reliability',
   '/resources/gpu/vram_total',
   '/resources/gpu/interconnect',
+  '/resources/gpu/*/vram_total',
+  '/resources/gpu/*/interconnect',
   '/inputs/*/secret',
   '/outputs/*/destination',
   '/outputs/*/secret',
@@ -64,8 +66,6 @@ function branchAt(pointer: string): Branch {
 export function findUnsupported(input: unknown): Problem[] {
   const problems: Problem[] = [];
   visit(input, root, '', problems);
-  if (Array.isArray(property(property(input, 'resources'), 'gpu')))
-    problems.push({ pointer: '/resources/gpu', message: `a list of alternatives ${notYet}` });
   const inputs = property(input, 'inputs');
   if (Array.isArray(inputs)) {
     inputs.slice(0, maxItems).forEach((item, index) => {

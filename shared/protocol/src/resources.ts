@@ -87,6 +87,9 @@ export const DeviceRequestSchema = Type.Object(
 );
 export type DeviceRequest = Static<typeof DeviceRequestSchema>;
 
+/** Requests of one job, the first included. */
+export const maxAlternatives = 8;
+
 /** What each task of a job occupies while it runs. Public: it appears in the log. */
 export const ResourcesSchema = Type.Object(
   {
@@ -95,10 +98,39 @@ export const ResourcesSchema = Type.Object(
     diskBytes: count(maxSizeBytes),
     shmBytes: count(maxSizeBytes),
     devices: Type.Optional(DeviceRequestSchema),
+    alternatives: Type.Optional(
+      Type.Array(DeviceRequestSchema, {
+        minItems: 1,
+        maxItems: maxAlternatives - 1,
+        description: 'What will do where there is no room for `devices`, the better first.',
+      }),
+    ),
   },
   { additionalProperties: false },
 );
 export type Resources = Static<typeof ResourcesSchema>;
+
+/** The devices of one alternative: 0 is what is wanted most. Undefined where the job has no such alternative. */
+export function requestOf(
+  { devices, alternatives }: Resources,
+  alternative: number,
+): DeviceRequest | undefined {
+  return alternative === 0 ? devices : alternatives?.[alternative - 1];
+}
+
+/** What a task takes that runs by one of its job's alternatives. */
+export function resourcesBy(resources: Resources, alternative: number): Resources {
+  if (resources.alternatives === undefined) return resources;
+  const { alternatives: _others, ...rest } = resources;
+  const devices = requestOf(resources, alternative);
+  return devices === undefined ? rest : { ...rest, devices };
+}
+
+/** One for each alternative, in order of preference. */
+export function alternativesOf(resources: Resources): readonly Resources[] {
+  const count = 1 + (resources.alternatives?.length ?? 0);
+  return Array.from({ length: count }, (_, alternative) => resourcesBy(resources, alternative));
+}
 
 /** Thousandths of each device that a request takes; 0 where none is asked for. */
 export function deviceMilli(request: DeviceRequest | undefined): number {

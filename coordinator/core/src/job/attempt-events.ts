@@ -1,5 +1,6 @@
 import type { NodeId } from '@capacloud/protocol/ids';
 import { taskReasons } from '@capacloud/protocol/reasons';
+import { requestOf } from '@capacloud/protocol/resources';
 import { broken, mustGet } from '../assert.ts';
 import type { AttemptAssigned, AttemptEnded, AttemptProgressed, AttemptReleased } from '../event.ts';
 import { occupy, vacate } from '../node/capacity.ts';
@@ -17,14 +18,18 @@ export function applyAssigned(state: State, event: AttemptAssigned): void {
   if (!canMove(task.state, 'assigned')) broken(`${task.id}: ${task.state} cannot be assigned`);
   if (event.attempt !== task.attempt + 1)
     broken(`${task.id}: attempt ${event.attempt} after ${task.attempt}`);
+  const { alternative = 0, attempt, devices } = event;
+  if (alternative > 0 && requestOf(job.terms.resources, alternative) === undefined)
+    broken(`${task.id}: its job has no alternative ${alternative}`);
   leaveQueue(state, job, task);
-  occupy(state, node, job, { task: task.id, job: job.id, attempt: event.attempt, devices: event.devices });
+  occupy(state, node, job, { task: task.id, job: job.id, attempt, devices, alternative });
   task.state = 'assigned';
   task.reason = 'assigned';
   task.attempt = event.attempt;
   task.node = node.id;
   task.provider = node.provider;
-  task.devices = event.devices;
+  task.devices = devices;
+  task.alternative = alternative;
   task.rateNano = BigInt(event.rateNano);
   task.assignedAt = event.at;
   task.runningSince = 0;
@@ -85,6 +90,7 @@ function requeue(state: State, job: Job, task: Task, node: NodeId, event: Attemp
   task.state = 'queued';
   task.node = undefined;
   task.devices = noDevices;
+  task.alternative = 0;
   task.stageSince = event.at;
   task.notBefore = event.then.notBefore;
   rejoinQueue(state, job, task, event.at);

@@ -17,6 +17,7 @@ export function newTask(job: Job['id'], index: number, at: number): Task {
     node: undefined,
     provider: undefined,
     devices: noDevices,
+    alternative: 0,
     rateNano: 0n,
     assignedAt: 0,
     runningSince: 0,
@@ -116,6 +117,7 @@ export function endTask(
   task.stageSince = at;
   task.node = undefined;
   task.devices = noDevices;
+  task.alternative = 0;
   job.live -= 1;
   mustGet(state.accounts, job.consumer, 'account').liveTasks -= 1;
   switch (to) {

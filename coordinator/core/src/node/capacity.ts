@@ -1,5 +1,5 @@
 import type { Offer, Resources } from '@capacloud/protocol/resources';
-import { deviceMilli } from '@capacloud/protocol/resources';
+import { deviceMilli, resourcesBy } from '@capacloud/protocol/resources';
 import { broken, mustGet } from '../assert.ts';
 import { parseAsk } from '../ledger/price.ts';
 import type { Amounts, AskClass, Job, NodeRecord, Occupancy, State } from '../state.ts';
@@ -64,8 +64,9 @@ export function restore(state: State, node: NodeRecord, job: Job, occupancy: Occ
   node.occupied.set(occupancy.task, occupancy);
   job.occupied += 1;
   takeFree(node, job.terms.resources);
-  const milli = deviceMilli(job.terms.resources.devices);
-  addUse(mustGet(state.accounts, job.consumer, 'account').use, job.terms.resources, 1);
+  const resources = resourcesBy(job.terms.resources, occupancy.alternative);
+  addUse(mustGet(state.accounts, job.consumer, 'account').use, resources, 1);
+  const milli = deviceMilli(resources.devices);
   for (const device of occupancy.devices) {
     const used = (node.deviceUse.get(device) ?? 0) + milli;
     if (used > 1000) broken(`${device} of ${node.id} is taken twice`);
@@ -85,8 +86,9 @@ export function vacate(
   node.occupied.delete(task);
   job.occupied -= 1;
   giveFree(node, job.terms.resources);
-  addUse(mustGet(state.accounts, job.consumer, 'account').use, job.terms.resources, -1);
-  const milli = deviceMilli(job.terms.resources.devices);
+  const resources = resourcesBy(job.terms.resources, occupancy.alternative);
+  addUse(mustGet(state.accounts, job.consumer, 'account').use, resources, -1);
+  const milli = deviceMilli(resources.devices);
   for (const device of occupancy.devices) {
     const used = (node.deviceUse.get(device) ?? 0) - milli;
     if (used > 0) node.deviceUse.set(device, used);

@@ -6,7 +6,7 @@ import type { JobTerms } from '../command.ts';
 import { gib, Machine, nodeId, offer, provider, terms } from '../testing/harness.ts';
 import { Explanation } from './explanation.ts';
 import type { Change } from './nearest-change.ts';
-import { isPassing, obstaclesOf } from './obstacles.ts';
+import { isPassing, obstaclesOf, optionsOf } from './obstacles.ts';
 
 const gpu = (id: string, change: Partial<Device> = {}): Device => ({
   id,
@@ -118,6 +118,38 @@ it('says who must be let in', () => {
   ]);
 });
 
+it('explains across alternatives, and which of them which change would open', () => {
+  const ask = (device: number) => ({ ...offer().ask, cpuHourNano: '0', deviceHourNano: `${device}` });
+  const machine = network(
+    { devices: [gpu('a', { model: 't4' })], ask: ask(10) },
+    { devices: [gpu('b'), gpu('c')], ask: ask(10) },
+    { devices: [gpu('d', { model: 'a100' })], ask: ask(100) },
+  );
+  const { resources } = wanting({ count: 1, models: ['a100'] });
+  const alternatives = [{ count: 3, models: ['rtx-4090'] }];
+  const explanation = explain(machine, { resources: { ...resources, alternatives }, maxRateNano: 50n });
+  expect(explanation.suitable).toBe(0);
+  expect(explanation.counts()).toEqual([
+    { obstacle: 'gpu_model', nodes: 2, alone: 2, examples: [nodeId(0), nodeId(1)] },
+    { obstacle: 'price', nodes: 1, alone: 1, examples: [nodeId(2)] },
+  ]);
+  expect(explanation.changes()).toEqual([
+    { obstacle: 'gpu_model', at: 0, to: ['a100', 'rtx-4090', 't4'], nodes: 2, free: 2 },
+    { obstacle: 'gpu_count', at: 1, to: 2, nodes: 1, free: 1 },
+    { obstacle: 'price', to: 100n, nodes: 1, free: 1 },
+  ]);
+  const fewer = [{ count: 2, models: ['rtx-4090'], memoryBytes: 40 * gib }];
+  expect(explain(machine, { resources: { ...resources, alternatives: fewer } }).suitable).toBe(1);
+  const other = { ...resources, devices: { count: 1, models: ['h100'] }, alternatives: fewer };
+  expect(explain(machine, { resources: other }).changes()).toContainEqual({
+    obstacle: 'gpu_memory',
+    at: 1,
+    to: 24 * gib,
+    nodes: 1,
+    free: 1,
+  });
+});
+
 it('names the regions and the constraints that keep nodes out', () => {
   const machine = network(
     { region: 'us-east', labels: { tier: 'gold' } },
@@ -152,8 +184,14 @@ function changed(before: JobTerms, { obstacle, to, at }: Change): JobTerms {
   const { regions: _regions, ...anywhere } = before;
   const { resources } = before;
   const { devices } = resources;
-  const withDevices = (change: Partial<DeviceRequest>): JobTerms =>
-    ({ ...before, resources: { ...resources, devices: { ...devices, ...change } } }) as JobTerms;
+  const withDevices = (change: Partial<DeviceRequest>): JobTerms => {
+    const { alternatives = [] } = resources;
+    const [first, ...others] = [devices, ...alternatives].map((request, i) =>
+      i === (at ?? 0) ? { ...request, ...change } : request,
+    );
+    const after = { ...resources, devices: first, ...(others.length === 0 ? {} : { alternatives: others }) };
+    return { ...before, resources: after } as JobTerms;
+  };
   const withResources = (change: object): JobTerms => ({ ...before, resources: { ...resources, ...change } });
   const made = {
     price: { ...before, maxRateNano: to as bigint },
@@ -186,6 +224,14 @@ it('counts right what each change opens, on any network', () => {
     tier: fc.constantFrom('gold', 'lead', undefined),
     devices: fc.array(device, { maxLength: 3 }),
   });
+  const request = fc.record(
+    {
+      count: fc.integer({ min: 1, max: 3 }),
+      memoryBytes: fc.constantFrom(8 * gib, 40 * gib),
+      models: fc.constant<string[]>(['l40']),
+    },
+    { requiredKeys: ['count'] },
+  );
   const wish = fc.record({
     cpuMilli: fc.constantFrom(500, 3000, 9000),
     memoryBytes: fc.constantFrom(gib, 4 * gib),
@@ -197,24 +243,14 @@ it('counts right what each change opens, on any network', () => {
       { constraints },
       { regions: ['eu-central'], constraints: constraints.slice(0, 1) },
     ),
-    devices: fc.option(
-      fc.record(
-        {
-          count: fc.integer({ min: 1, max: 3 }),
-          memoryBytes: fc.constantFrom(8 * gib, 40 * gib),
-          models: fc.constant<string[]>(['l40']),
-        },
-        { requiredKeys: ['count'] },
-      ),
-      { nil: undefined },
-    ),
+    requests: fc.array(request, { maxLength: 3 }),
   });
   let seen = 0;
   fc.assert(
     fc.property(
       fc.array(machineOffer, { minLength: 1, maxLength: 6 }),
       wish,
-      (offers, { devices, ...wanted }) => {
+      (offers, { requests: [devices, ...alternatives], ...wanted }) => {
         const machine = network(
           ...offers.map(({ devices: gpus, price, region, tier, ...rest }) => ({
             ...rest,
@@ -236,12 +272,15 @@ it('counts right what each change opens, on any network', () => {
             diskBytes: gib,
             shmBytes: 0,
             ...(devices === undefined ? {} : { devices }),
+            ...(alternatives.length === 0 ? {} : { alternatives }),
           },
         });
         const explanation = explain(machine, before);
         const nodes = [...machine.state.nodes.values()];
         const suitable = (after: JobTerms) =>
-          nodes.filter((node) => obstaclesOf(node, after).every(isPassing)).length;
+          nodes.filter((node) =>
+            optionsOf(after).some((option) => obstaclesOf(node, option).every(isPassing)),
+          ).length;
         expect(suitable(before)).toBe(explanation.suitable);
         for (const change of explanation.changes()) {
           seen += 1;

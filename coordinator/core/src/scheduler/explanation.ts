@@ -3,7 +3,7 @@ import { type Obstacle, obstacles } from '@capacloud/protocol/obstacles';
 import type { JobTerms } from '../command.ts';
 import type { NodeRecord, Task } from '../state.ts';
 import { type Change, NearestChange, type Opened } from './nearest-change.ts';
-import { isPassing, obstaclesOf } from './obstacles.ts';
+import { fewest, isPassing, lastingOf, obstaclesOf, optionsOf } from './obstacles.ts';
 
 const maxExamples = 10;
 
@@ -19,39 +19,67 @@ export interface ObstacleCount {
 
 interface Tally {
   nodes: number;
-  readonly alone: Opened[];
+  readonly alone: NodeId[];
   readonly others: NodeId[];
+  aloneCount: number;
+}
+
+/** Obstacles that stand in the way of one alternative of a job and not of another. */
+function isOfAlternative(obstacle: Obstacle): boolean {
+  return obstacle.startsWith('gpu_') || obstacle === 'price';
 }
 
 /** Why a task waits: what keeps it from each node, counted, and what would help. Nodes are shown one by one. */
 export class Explanation {
-  readonly #terms: JobTerms;
+  readonly #options: readonly JobTerms[];
   readonly #task: Task | undefined;
   readonly #tallies = new Map<Obstacle, Tally>();
+  /** Nodes that one obstacle alone keeps from the task, by the alternative that it is in the way of. */
+  readonly #opened: readonly Map<Obstacle, Opened[]>[];
   /** Nodes that were shown; those that would do once free; those that would do now. */
   nodes = 0;
   suitable = 0;
   free = 0;
 
   constructor(terms: JobTerms, task?: Task) {
-    this.#terms = terms;
+    this.#options = optionsOf(terms);
+    this.#opened = this.#options.map(() => new Map());
     this.#task = task;
   }
 
   look(node: NodeRecord): void {
     if (node.status === 'lost' || node.status === 'gone') return;
     this.nodes += 1;
-    const found = obstaclesOf(node, this.#terms, this.#task);
-    const lasting = found.filter((obstacle) => !isPassing(obstacle));
+    const lists = this.#options.map((option) => obstaclesOf(node, option, this.#task));
+    const found = fewest(lists);
+    const lasting = lastingOf(found);
     if (found.length === 0) this.free += 1;
     if (lasting.length === 0) this.suitable += 1;
+    else this.#noteOpened(node, lists);
     for (const obstacle of found) {
-      const tally = this.#tallies.get(obstacle) ?? { nodes: 0, alone: [], others: [] };
+      const tally = this.#tallies.get(obstacle) ?? { nodes: 0, alone: [], others: [], aloneCount: 0 };
       this.#tallies.set(obstacle, tally);
       tally.nodes += 1;
       const isAlone = isPassing(obstacle) ? found.length === 1 : lasting.length === 1;
-      if (isAlone) tally.alone.push({ node, isFree: found.length === 1 });
-      else if (tally.others.length < maxExamples) tally.others.push(node.id);
+      if (isAlone) tally.aloneCount += 1;
+      const examples = isAlone ? tally.alone : tally.others;
+      if (examples.length < maxExamples) examples.push(node.id);
+    }
+  }
+
+  /** What concerns all alternatives is noted once. */
+  #noteOpened(node: NodeRecord, lists: readonly (readonly Obstacle[])[]): void {
+    const noted = new Set<Obstacle>();
+    for (const [alternative, found] of lists.entries()) {
+      const [obstacle, ...others] = lastingOf(found);
+      if (obstacle === undefined || others.length > 0 || noted.has(obstacle)) continue;
+      if (!isOfAlternative(obstacle)) noted.add(obstacle);
+      const isOwn = isOfAlternative(obstacle);
+      const opened = this.#opened[isOwn ? alternative : 0];
+      const nodes = opened?.get(obstacle) ?? [];
+      opened?.set(obstacle, nodes);
+      const isOnly = (list: readonly Obstacle[]): boolean => list.length === 1 && list[0] === obstacle;
+      nodes.push({ node, isFree: isOwn ? isOnly(found) : lists.some(isOnly) });
     }
   }
 
@@ -60,21 +88,29 @@ export class Explanation {
     return obstacles.flatMap((obstacle) => {
       const tally = this.#tallies.get(obstacle);
       if (tally === undefined) return [];
-      const examples = [...tally.alone.slice(0, maxExamples).map(({ node }) => node.id), ...tally.others];
-      return [
-        { obstacle, nodes: tally.nodes, alone: tally.alone.length, examples: examples.slice(0, maxExamples) },
-      ];
+      const examples = [...tally.alone, ...tally.others].slice(0, maxExamples);
+      return [{ obstacle, nodes: tally.nodes, alone: tally.aloneCount, examples }];
     });
   }
 
   /** Each about one wish, the one that opens the most free nodes first. */
   changes(): readonly Change[] {
     const found: Change[] = [];
-    const nearest = new NearestChange(this.#terms);
+    const isOne = this.#options.length === 1;
     for (const obstacle of obstacles) {
-      const alone = this.#tallies.get(obstacle)?.alone ?? [];
-      if (alone.length > 0 && !isPassing(obstacle)) found.push(...nearest.about(obstacle, alone));
+      for (const [alternative, option] of this.#options.entries()) {
+        const opened = this.#opened[alternative]?.get(obstacle) ?? [];
+        if (opened.length === 0) continue;
+        const isListed = !isOne && obstacle.startsWith('gpu_');
+        for (const change of new NearestChange(option).about(obstacle, opened))
+          found.push(isListed ? { ...change, at: alternative } : change);
+      }
     }
-    return found.sort((a, b) => b.free - a.free || b.nodes - a.nodes);
+    found.sort((a, b) => b.free - a.free || b.nodes - a.nodes);
+    // Alternatives that cost the same ask for the same ceiling.
+    const ceilings = found.filter(({ obstacle }) => obstacle === 'price');
+    return found.filter(
+      (change) => change.obstacle !== 'price' || ceilings.find(({ to }) => to === change.to) === change,
+    );
   }
 }

@@ -14,6 +14,8 @@ export interface Assignment {
   readonly node: NodeRecord;
   readonly devices: readonly string[];
   readonly rateNano: string;
+  /** Absent for the first of the job's alternatives. */
+  readonly alternative?: number;
 }
 
 /** What a node has left once the assignments made so far in this look have happened. */

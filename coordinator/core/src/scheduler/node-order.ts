@@ -76,7 +76,6 @@ export class NodeOrder {
     return this.#heap.size;
   }
 
-  /** No node has room for this shape any more; what the look has given back counts. */
   isExhausted(): boolean {
     if (this.#look !== undefined) this.#follow(this.#look);
     return this.#heap.size === 0 && this.#isComplete;

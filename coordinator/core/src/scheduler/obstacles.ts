@@ -1,5 +1,5 @@
 import type { Obstacle } from '@capacloud/protocol/obstacles';
-import type { Device, DeviceRequest } from '@capacloud/protocol/resources';
+import { alternativesOf, type Device, type DeviceRequest } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
 import { parseAsk, rateNano } from '../ledger/price.ts';
 import { isConnected } from '../node/node-states.ts';
@@ -12,7 +12,26 @@ export function isPassing(obstacle: Obstacle): boolean {
   return obstacle.startsWith('busy_');
 }
 
-/** Everything that keeps the task from the node now, not the first thing alone; nothing where it could be placed. */
+/** The terms of each alternative by itself, in order of preference. */
+export function optionsOf(terms: JobTerms): readonly JobTerms[] {
+  const alternatives = alternativesOf(terms.resources);
+  return alternatives.length === 1 ? [terms] : alternatives.map((resources) => ({ ...terms, resources }));
+}
+
+export function lastingOf(found: readonly Obstacle[]): readonly Obstacle[] {
+  return found.filter((obstacle) => !isPassing(obstacle));
+}
+
+/** Of what stands in the way of each alternative, what is least for long, and then least. */
+export function fewest(lists: readonly (readonly Obstacle[])[]): readonly Obstacle[] {
+  const weight = (found: readonly Obstacle[]): number => lastingOf(found).length * 100 + found.length;
+  return lists.reduce((best, found) => (weight(found) < weight(best) ? found : best));
+}
+
+/**
+ * Everything that keeps the task from the node now, not the first thing alone; nothing where it could be placed. Looks at
+ * the first alternative of the terms alone: see optionsOf.
+ */
 export function obstaclesOf(node: NodeRecord, terms: JobTerms, task?: Task): readonly Obstacle[] {
   const found: Obstacle[] = [];
   const add = (obstacle: Obstacle, stands: boolean): void => {

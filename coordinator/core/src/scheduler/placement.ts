@@ -1,8 +1,9 @@
+import { resourcesBy } from '@capacloud/protocol/resources';
 import { queueDeadline } from '../job/job-events.ts';
 import { isReady } from '../job/queue.ts';
 import type { ConsumerQueue, Job, Task } from '../state.ts';
 import type { Assignment, Look } from './look.ts';
-import type { NodeOrder } from './node-order.ts';
+import type { TaskOrder } from './preference-order.ts';
 import type { ScheduleNotes } from './schedule-notes.ts';
 import { type Cursor, Turns } from './turns.ts';
 
@@ -24,12 +25,12 @@ export function placeTasks(
   for (let cursor = turns.top; cursor !== undefined && !isCutShort; cursor = turns.top) {
     switch (placing.serve(cursor)) {
       case 'placed':
-        turns.give(cursor.job, 1);
+        turns.give(cursor.job, placing.assignments.slice(-1));
         break;
       case 'gang placed': {
         const { job } = cursor;
         turns.advance();
-        turns.give(job, job.live);
+        turns.give(job, placing.assignments.slice(-job.live));
         break;
       }
       case 'passed':
@@ -87,7 +88,7 @@ class Placing {
   }
 
   /** All that is left of the gang, or nothing: what was found for some is given back when there is nothing for another. */
-  #serveGang(job: Job, order: NodeOrder): Outcome {
+  #serveGang(job: Job, order: TaskOrder): Outcome {
     const { assignments } = this;
     const before = assignments.length;
     if (before + job.live > placementLimits.assignments) return 'cut short';
@@ -98,8 +99,8 @@ class Placing {
         assignments.push(assignment);
         continue;
       }
-      for (const { devices, node } of assignments.splice(before))
-        this.#look.takeBack(node, job.terms.resources, devices);
+      for (const { alternative, devices, node } of assignments.splice(before))
+        this.#look.takeBack(node, resourcesBy(job.terms.resources, alternative ?? 0), devices);
       return this.#look.isCutShort ? 'cut short' : 'seen';
     }
     return 'gang placed';

@@ -163,8 +163,10 @@ function place(state: State, at: number, leaving: ReadonlySet<NodeId>, events: E
     return;
   }
   const assignments = placeTasks(at, new Look(leaving, schedule.nodes), schedule, state.waiting.values());
-  for (const { devices, node, rateNano, task } of assignments) {
+  for (const { alternative, devices, node, rateNano, task } of assignments) {
     const attempt = task.attempt + 1;
-    events.push({ at, attempt, devices, node: node.id, rateNano, task: task.id, type: 'attempt.assigned' });
+    const type = 'attempt.assigned';
+    const event: Event = { at, attempt, devices, node: node.id, rateNano, task: task.id, type };
+    events.push(alternative === undefined ? event : { alternative, ...event });
   }
 }

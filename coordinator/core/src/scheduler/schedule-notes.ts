@@ -1,3 +1,4 @@
+import { alternativesOf } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
 import type { NodeRecord } from '../state.ts';
 import { DeviceSupply } from './device-supply.ts';
@@ -5,6 +6,7 @@ import type { Look } from './look.ts';
 import { NodeChanges } from './node-changes.ts';
 import { NodeOrder } from './node-order.ts';
 import { OfferedTotal } from './offered-total.ts';
+import { PreferenceOrder, type TaskOrder } from './preference-order.ts';
 import { TaskMix } from './task-mix.ts';
 
 /** Orders kept at a time, and entries in them: one for every node that has room for the shape. */
@@ -29,7 +31,16 @@ export class ScheduleNotes {
   readonly #orders = new Map<string, NodeOrder>();
 
   /** The order of nodes for tasks of the shape, as they are for the look. */
-  orderOf(shape: string, terms: JobTerms, look: Look): NodeOrder {
+  orderOf(shape: string, terms: JobTerms, look: Look): TaskOrder {
+    if (terms.resources.alternatives === undefined) return this.#orderOf(shape, terms, look);
+    const options = alternativesOf(terms.resources);
+    return new PreferenceOrder(look, options.length, (alternative) => {
+      const resources = options[alternative] ?? terms.resources;
+      return this.#orderOf(`${shape}#${alternative}`, { ...terms, resources }, look);
+    });
+  }
+
+  #orderOf(shape: string, terms: JobTerms, look: Look): NodeOrder {
     let order = this.#orders.get(shape);
     if (order === undefined) {
       order = new NodeOrder(shape, terms, this.mix, this.nodes);

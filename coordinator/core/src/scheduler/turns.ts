@@ -1,15 +1,17 @@
+import { resourcesBy } from '@capacloud/protocol/resources';
 import { hasTurnBefore, isReady, positionOf } from '../job/queue.ts';
 import { addUse } from '../node/capacity.ts';
 import type { Amounts, ConsumerQueue, Job, Lane, Task } from '../state.ts';
 import { Heap } from './heap.ts';
-import type { NodeOrder } from './node-order.ts';
+import type { Assignment } from './look.ts';
 import type { OfferedTotal } from './offered-total.ts';
+import type { TaskOrder } from './preference-order.ts';
 
 /** How far a look has come in a lane: the job whose turn it is, and its next ready task. */
 export class Cursor {
   readonly lane: Lane;
   job: Job;
-  order: NodeOrder | undefined;
+  order: TaskOrder | undefined;
   /** The job has not been looked at yet. */
   isNew = true;
   #position: number;
@@ -138,11 +140,11 @@ export class Turns {
     return undefined;
   }
 
-  /** So many tasks of the job were placed, whose consumer is on top: it may be another's turn then. */
-  give({ terms }: Job, count: number): void {
+  /** Tasks of one job were placed, whose consumer is on top: it may be another's turn then. */
+  give({ terms }: Job, assignments: readonly Assignment[]): void {
     const line = this.#lines.top;
     if (line === undefined) return;
-    for (let n = 0; n < count; n++) addUse(line.use, terms.resources, 1);
+    for (const { alternative } of assignments) addUse(line.use, resourcesBy(terms.resources, alternative ?? 0), 1);
     line.share = this.#offered.shareOf(line.use);
     this.#lines.sink();
   }

@@ -1,8 +1,9 @@
 import type { JobId } from '@capacloud/protocol/ids';
 import type { CoordinatorReason } from '@capacloud/protocol/reasons';
 import { parseAsk, rateNano } from '../ledger/price.ts';
+import { isConnected } from '../node/node-states.ts';
 import type { State } from '../state.ts';
-import { isPassing, obstaclesOf } from './obstacles.ts';
+import { lastingOf, obstaclesOf, optionsOf } from './obstacles.ts';
 
 export interface WaitingReason {
   readonly reason: Extract<
@@ -22,19 +23,24 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
   if (job.ready === 0) {
     return { reason: 'backing_off', message: `${waits(queued)} for the next attempt.` };
   }
+  const options = optionsOf(job.terms);
   let connected = 0;
   let feasible = 0;
   let affordable = 0;
   let cheapest: bigint | undefined;
   for (const node of state.nodes.values()) {
-    const lasting = obstaclesOf(node, job.terms).filter((obstacle) => !isPassing(obstacle));
-    if (lasting.includes('node_silent')) continue;
+    if (!isConnected(node.status)) continue;
     connected += 1;
-    if (lasting.some((obstacle) => obstacle !== 'price')) continue;
+    const open = options.flatMap((option) => {
+      const lasting = lastingOf(obstaclesOf(node, option));
+      if (lasting.some((obstacle) => obstacle !== 'price')) return [];
+      const rate = rateNano(node.askClass ?? parseAsk(node.offer.ask), option.resources);
+      return [{ rate, isAffordable: lasting.length === 0 }];
+    });
+    if (open.length === 0) continue;
     feasible += 1;
-    if (lasting.length === 0) affordable += 1;
-    const rate = rateNano(node.askClass ?? parseAsk(node.offer.ask), job.terms.resources);
-    if (cheapest === undefined || rate < cheapest) cheapest = rate;
+    if (open.some(({ isAffordable }) => isAffordable)) affordable += 1;
+    for (const { rate } of open) if (cheapest === undefined || rate < cheapest) cheapest = rate;
   }
   if (connected === 0) return { reason: 'no_nodes', message: 'No node is connected.' };
   if (feasible === 0 || cheapest === undefined) {

@@ -65,6 +65,10 @@ function randomRequest(dice: Dice): DeviceRequest {
     : { count: dice.below(2) + 1 };
 }
 
+function randomAlternatives(dice: Dice): { readonly alternatives?: DeviceRequest[] } {
+  return dice.chance(50) ? {} : { alternatives: [randomRequest(dice), randomRequest(dice)] };
+}
+
 function randomTerms(dice: Dice) {
   return terms({
     tasks: dice.below(45),
@@ -84,8 +88,10 @@ function randomTerms(dice: Dice) {
       memoryBytes: gib,
       diskBytes: 0,
       shmBytes: 0,
-      ...(dice.chance(25) ? { devices: randomRequest(dice) } : {}),
+      ...(dice.chance(25) ? { devices: randomRequest(dice), ...randomAlternatives(dice) } : {}),
     },
+    ...(dice.chance(5) ? { regions: ['eu-central'] } : {}),
+    ...(dice.chance(5) ? { constraints: [{ key: 'tier', operator: 'in', values: ['gold'] }] as const } : {}),
   });
 }
 
@@ -96,7 +102,8 @@ export function randomOffer(dice: Dice) {
     diskGibHourNano: '0',
     deviceHourNano: '5',
   };
-  return offer({ slots: dice.below(4) + 1, devices: dice.chance(50) ? devices : [], ask });
+  const said = dice.pick([{}, { region: 'eu-central' }, { region: 'us-east', labels: { tier: 'gold' } }]);
+  return offer({ slots: dice.below(4) + 1, devices: dice.chance(50) ? devices : [], ask, ...said });
 }
 
 function report(state: State, dice: Dice, at: number): Command {

@@ -18,6 +18,7 @@ function placementOf(job: JobId, index = 0, devices: readonly string[] = []): Pl
     node: 'node_x' as NodeId,
     devices,
     sentAtMs: 0,
+    alternative: 0,
     isKnown: false,
     pull: undefined,
     nonce: '',
@@ -66,6 +67,19 @@ test('what tasks share is read once a job; the rest is their own', async () => {
     runTimeoutMs: 1000,
   });
   expect(placement.nonce).toBe(attemptNonce('secret', placement.task, 1));
+});
+
+test('an attempt is sent the resources of the alternative that it runs by', async () => {
+  const requests = [{ count: 1, models: ['a100'] }, { count: 4 }, { count: 1, shareMilli: 500 }] as const;
+  const [devices, ...alternatives] = requests;
+  const writer = writerOf({ ...spec, resources: { ...spec.resources, devices, alternatives } });
+  const job = jobOf(1);
+  await writer.load(job);
+  for (const [alternative, request] of requests.entries()) {
+    const text = writer.write({ ...placementOf(job), alternative }) ?? '';
+    const { resources } = JSON.parse(text) as { readonly resources: unknown };
+    expect(resources).toEqual({ ...spec.resources, devices: request });
+  }
 });
 
 test('a nonce is of one task, one attempt and one secret', () => {

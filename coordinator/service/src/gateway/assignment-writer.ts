@@ -3,11 +3,19 @@ import type { Ruleset } from '@capacloud/core/ruleset';
 import type { Assignment } from '@capacloud/protocol/frames';
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
 import { taskIndexOf } from '@capacloud/protocol/ids';
+import { alternativesOf } from '@capacloud/protocol/resources';
 import type { JobSpecs, RunSpec } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { Placement } from './placements.ts';
 
-type SharedFields = Omit<Assignment, 'task' | 'attempt' | 'nonce' | 'devices' | 'taskIndex'>;
+type SharedFields = Omit<Assignment, 'task' | 'attempt' | 'nonce' | 'devices' | 'taskIndex' | 'resources'>;
+
+/** JSON of what all tasks of a job share, and of what each of its alternatives takes. */
+interface Template {
+  readonly shared: string;
+  readonly resources: readonly string[];
+  readonly length: number;
+}
 
 /** Templates kept: how many, and how many characters of JSON in all. */
 const maxTemplates = 4096;
@@ -27,7 +35,7 @@ export class AssignmentWriter {
   readonly #artifacts: Pick<ArtifactIndex, 'get'>;
   readonly #ruleset: () => Ruleset;
   readonly #secret: string;
-  readonly #templates = new Map<JobId, string>();
+  readonly #templates = new Map<JobId, Template>();
   #length = 0;
   readonly #loading = new Map<JobId, Promise<boolean>>();
 
@@ -45,12 +53,12 @@ export class AssignmentWriter {
 
   /** Undefined while something about the job has to be loaded first. */
   write(placement: Placement): string | undefined {
-    const shared = this.#templates.get(placement.job) ?? this.#writeKnown(placement.job);
-    if (shared === undefined) return undefined;
-    const { task, attempt, devices } = placement;
+    const template = this.#templates.get(placement.job) ?? this.#writeKnown(placement.job);
+    if (template === undefined) return undefined;
+    const { task, attempt, devices, alternative } = placement;
     placement.nonce = attemptNonce(this.#secret, task, attempt);
     const own = `"task":"${task}","attempt":${attempt},"nonce":"${placement.nonce}","taskIndex":${taskIndexOf(task)}`;
-    return `{${own},"devices":${devices.length === 0 ? '[]' : JSON.stringify(devices)},${shared}}`;
+    return `{${own},"devices":${devices.length === 0 ? '[]' : JSON.stringify(devices)},"resources":${template.resources[alternative]},${template.shared}}`;
   }
 
   /** True once `write` can write tasks of this job; false when the store does not know it. One read a job. */
@@ -63,10 +71,10 @@ export class AssignmentWriter {
   }
 
   forget(job: JobId): void {
-    const text = this.#templates.get(job);
-    if (text === undefined) return;
+    const template = this.#templates.get(job);
+    if (template === undefined) return;
     this.#templates.delete(job);
-    this.#length -= text.length;
+    this.#length -= template.length;
   }
 
   async #load(job: JobId): Promise<boolean> {
@@ -79,30 +87,30 @@ export class AssignmentWriter {
         return { sha256, sizeBytes: row?.sizeBytes ?? 0, target };
       }),
     );
-    this.#keep(job, this.#shared(spec, inputs));
+    this.#keep(job, this.#template(spec, inputs));
     return true;
   }
 
   /** The sizes of inputs are in the store; without inputs, all there is to say is in the spec. */
-  #writeKnown(job: JobId): string | undefined {
+  #writeKnown(job: JobId): Template | undefined {
     const spec = this.#specs.known(job);
     if (spec === undefined || spec.inputs.length > 0) return undefined;
-    const shared = this.#shared(spec, []);
-    this.#keep(job, shared);
-    return shared;
+    const template = this.#template(spec, []);
+    this.#keep(job, template);
+    return template;
   }
 
-  #keep(job: JobId, shared: string): void {
+  #keep(job: JobId, template: Template): void {
     this.forget(job);
-    this.#templates.set(job, shared);
-    this.#length += shared.length;
+    this.#templates.set(job, template);
+    this.#length += template.length;
     for (const oldest of this.#templates.keys()) {
       if (this.#templates.size <= maxTemplates && this.#length <= maxTemplateLength) break;
       if (oldest !== job) this.forget(oldest);
     }
   }
 
-  #shared(spec: RunSpec, inputs: SharedFields['inputs']): string {
+  #template(spec: RunSpec, inputs: SharedFields['inputs']): Template {
     const ruleset = this.#ruleset();
     const fields: SharedFields = {
       image: spec.image,
@@ -111,7 +119,6 @@ export class AssignmentWriter {
       ...(spec.workingDir === undefined ? {} : { workingDir: spec.workingDir }),
       ...(spec.user === undefined ? {} : { user: spec.user }),
       env: { ...spec.env },
-      resources: spec.resources,
       inputs,
       outputs: spec.outputs.map(({ path, maxBytes }) => ({ path, maxBytes })),
       taskCount: spec.replicas,
@@ -121,6 +128,8 @@ export class AssignmentWriter {
       uploadTimeoutMs: ruleset.uploadTimeoutMs,
       stopGraceMs: spec.stopGraceMs,
     };
-    return JSON.stringify(fields).slice(1, -1);
+    const shared = JSON.stringify(fields).slice(1, -1);
+    const resources = alternativesOf(spec.resources).map((each) => JSON.stringify(each));
+    return { shared, resources, length: shared.length + resources.join('').length };
   }
 }

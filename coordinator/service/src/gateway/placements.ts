@@ -1,4 +1,4 @@
-import type { NodeStatus } from '@capacloud/core/event';
+import type { EventOf, NodeStatus } from '@capacloud/core/event';
 import { desiredAttempts } from '@capacloud/core/node/desired';
 import type { State } from '@capacloud/core/state';
 import type { JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
@@ -13,6 +13,8 @@ export interface Placement {
   readonly attempt: number;
   readonly node: NodeId;
   readonly devices: readonly string[];
+  /** Which of the job's alternatives it runs by. */
+  readonly alternative: number;
   /** 0 until it was sent in the present session. */
   sentAtMs: number;
   /** The node has said something about it: it need not be sent again. */
@@ -21,6 +23,8 @@ export interface Placement {
   /** Empty until it was first sent. */
   nonce: string;
 }
+
+type Assigned = Pick<EventOf<'attempt.assigned'>, 'task' | 'attempt' | 'node' | 'devices' | 'alternative'>;
 
 /** What a group of committed events means for nodes. */
 export interface PlacementListener {
@@ -42,8 +46,10 @@ export class Placements {
   /** `state` holds nothing that is not durable: this is called before the first command. */
   restore(state: State): void {
     for (const node of state.nodes.values()) {
-      for (const { task, attempt } of desiredAttempts(state, node))
-        this.#add(task, attempt, node.id, state.tasks.get(task)?.devices ?? []);
+      for (const { task, attempt } of desiredAttempts(state, node)) {
+        const { alternative = 0, devices = [] } = state.tasks.get(task) ?? {};
+        this.#add({ task, attempt, node: node.id, devices, alternative });
+      }
     }
   }
 
@@ -63,7 +69,7 @@ export class Placements {
     for (const { event } of events) {
       switch (event.type) {
         case 'attempt.assigned':
-          listener.placed(this.#add(event.task, event.attempt, event.node, event.devices));
+          listener.placed(this.#add(event));
           break;
         case 'attempt.progressed': {
           const placement = this.get(event.task);
@@ -109,7 +115,7 @@ export class Placements {
     }
   }
 
-  #add(task: TaskId, attempt: number, node: NodeId, devices: readonly string[]): Placement {
+  #add({ task, attempt, node, devices, alternative = 0 }: Assigned): Placement {
     const job = jobIdOf(task);
     const placement: Placement = {
       task,
@@ -117,6 +123,7 @@ export class Placements {
       attempt,
       node,
       devices,
+      alternative,
       sentAtMs: 0,
       isKnown: false,
       pull: undefined,

@@ -11,8 +11,8 @@ const wanted = `${job}.1` as TaskId;
 
 function rig(named: readonly string[] = []) {
   const occupied: NodeRecord['occupied'] = new Map([
-    [ended, { task: ended, job, attempt: 2, devices: [] }],
-    [wanted, { task: wanted, job, attempt: 1, devices: [] }],
+    [ended, { task: ended, job, attempt: 2, devices: [], alternative: 0 }],
+    [wanted, { task: wanted, job, attempt: 1, devices: [], alternative: 0 }],
   ]);
   const placements = new Placements();
   placements.follow(

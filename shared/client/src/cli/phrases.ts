@@ -1,3 +1,4 @@
+import { alternativesOf, type Resources } from '@capacloud/protocol/resources';
 import { formatNano } from '@capacloud/protocol/units';
 import type { JobStateName, TaskStateName } from '@capacloud/protocol/views';
 import type { Output } from './terminal.ts';
@@ -44,6 +45,19 @@ export function agoText(time: string, nowMs: number): string {
   const elapsedMs = nowMs - Date.parse(time);
   if (elapsedMs < 2000) return 'just now';
   return `${durationText(elapsedMs).split(' ')[0] ?? ''} ago`;
+}
+
+/** `2 × a100, else 4 × rtx-4090`: the GPUs of a task, what is wanted most first. */
+export function requestsText(resources: Resources): string {
+  const requests = alternativesOf(resources).flatMap(({ devices }) => devices ?? []);
+  return plain(
+    requests
+      .map(
+        ({ count, models, shareMilli, vendor }) =>
+          `${shareMilli === undefined ? count : shareMilli / 1000} × ${models?.join(' or ') ?? vendor ?? 'any'}`,
+      )
+      .join(', else '),
+  );
 }
 
 export function capaText(amountNano: string): string {

@@ -12,6 +12,7 @@ import {
   durationText,
   plain,
   plural,
+  requestsText,
   sizeText,
   stateText,
 } from '../phrases.ts';
@@ -83,7 +84,7 @@ function jobFields({ terminal: { out } }: Context, job: JobView) {
     [
       'each',
       `${cpuText(resources.cpuMilli)} CPU, ${sizeText(resources.memoryBytes)} memory, ${sizeText(resources.diskBytes)} disk${
-        resources.devices === undefined ? '' : `, ${plural(resources.devices.count, 'GPU')}`
+        resources.devices === undefined ? '' : `, GPU ${requestsText(resources)}`
       }`,
     ],
     ['submitted', `${job.submitted_at} (${agoText(job.submitted_at, nowMs)})`],

@@ -3,7 +3,7 @@ import { Interrupted } from '../command-error.ts';
 import type { Context } from '../context.ts';
 import { readJobDocument } from '../job-document.ts';
 import { type CheckedJob, checkJob, uploadInputs } from '../local-inputs.ts';
-import { cpuText, durationText, plural, sizeText } from '../phrases.ts';
+import { cpuText, durationText, plural, requestsText, sizeText } from '../phrases.ts';
 import { writeFields } from '../table.ts';
 import { watchJob } from '../watch-job.ts';
 import type { Runner } from './verb.ts';
@@ -51,11 +51,6 @@ async function validate(context: Context, file: string, options: FileOptions): P
 
 function summary({ spec, inputs }: CheckedJob): readonly (readonly [string, string | undefined])[] {
   const { resources, price } = spec;
-  const { devices } = resources;
-  const gpu =
-    devices === undefined
-      ? undefined
-      : `${devices.shareMilli === undefined ? devices.count : devices.shareMilli / 1000} × ${devices.models?.join(' or ') ?? devices.vendor ?? 'any'}`;
   const uploadBytes = inputs.reduce((sum, input) => sum + input.sizeBytes, 0);
   const artifacts = plural(spec.inputs.length, 'artifact');
   const ceiling = (nano: bigint | undefined, per: string) =>
@@ -72,7 +67,7 @@ function summary({ spec, inputs }: CheckedJob): readonly (readonly [string, stri
       'each',
       `${cpuText(resources.cpuMilli)} CPU, ${sizeText(resources.memoryBytes)} memory, ${sizeText(resources.diskBytes)} disk`,
     ],
-    ['GPU', gpu],
+    ['GPU', resources.devices === undefined ? undefined : requestsText(resources)],
     [
       'inputs',
       spec.inputs.length === 0
