@@ -30,6 +30,8 @@ function ruleBrokenBy(story: Story, finish: boolean): Rule | undefined {
   return undefined;
 }
 
+/** The first will do there, the second will not. */
+const two = { resources: { ...job.resources, alternatives: [{ count: 1, models: ['h100'] }] } };
 const clockEnd = { reason: 'run_timeout', exitCode: undefined, receipt: undefined, released: false };
 const requeued = { kind: 'requeued', budget: 'provider', notBefore: 1_000_000 + 2_000_000 };
 const [silentMs, pauseMs] = [66_000, 1_000];
@@ -105,6 +107,24 @@ const good: Readonly<Record<string, () => Story>> = {
       .settle();
   },
 };
+
+it('finds nothing wrong with a node that says what the job wishes, nor with its second choice', () => {
+  const story = new Story()
+    .open()
+    .submit({
+      regions: ['us-east', 'eu-central'],
+      constraints: [
+        { key: 'tier', operator: 'in', values: ['gold'] },
+        { key: 'spot', operator: 'not_in', values: ['yes'] },
+        { key: 'rack', operator: 'gt', values: ['11'] },
+        { key: 'rack', operator: 'lt', values: ['100'] },
+        { key: 'arch', operator: 'exists', values: [] },
+      ],
+      resources: { ...job.resources, devices: { count: 2 }, alternatives: [{ count: 1 }] },
+    })
+    .assign(1, node, { alternative: 1 });
+  expect(ruleBrokenBy(story, false)).toBeUndefined();
+});
 
 it.each(Object.entries(good))('finds nothing wrong with %s', (_, tell) => {
   expect(ruleBrokenBy(tell(), true)).toBeUndefined();
@@ -280,6 +300,67 @@ const bad: readonly (readonly [Rule, string, () => Story])[] = [
     'capacity.terms',
     'above the ceiling',
     () => new Story().open().submit({ maxRateNano: '10799999' }).assign(),
+  ],
+  [
+    'capacity.terms',
+    'another region',
+    () =>
+      new Story()
+        .open()
+        .submit({ regions: ['us-east'] })
+        .assign(),
+  ],
+  ...(
+    [
+      ['in', 'tier', ['lead']],
+      ['not_in', 'tier', ['gold']],
+      ['exists', 'spot', []],
+      ['not_exists', 'tier', []],
+      ['gt', 'rack', ['12']],
+      ['lt', 'rack', ['12']],
+      ['gt', 'tier', ['1']],
+      ['in', 'region', ['us-east']],
+      ['in', 'arch', ['arm64']],
+    ] as const
+  ).map(
+    ([operator, key, values]) =>
+      [
+        'capacity.terms',
+        `a label that is not ${operator}`,
+        () =>
+          new Story()
+            .open()
+            .submit({ constraints: [{ key, operator, values }] })
+            .assign(),
+      ] as const,
+  ),
+  [
+    'capacity.terms',
+    'an alternative that the job does not have',
+    () => new Story().open().submit(two).assign(1, node, { alternative: 2 }),
+  ],
+  [
+    'capacity.device',
+    'what another alternative asks for',
+    () => new Story().open().submit(two).assign(1, node, { alternative: 1 }),
+  ],
+  [
+    'money.price',
+    'the price of another alternative',
+    () =>
+      new Story()
+        .open()
+        .submit({ resources: { ...job.resources, alternatives: [{ count: 1, shareMilli: 500 }] } })
+        .assign(1, node, { alternative: 1 }),
+  ],
+  [
+    'said.assignment',
+    'sent by another alternative',
+    () =>
+      new Story().run().say({
+        type: 'assign',
+        assignments: [{ task, attempt: 1, nonce, resources: { devices: { count: 2 } } }],
+      }),
   ],
   ['task.state', 'a task is assigned twice', () => new Story().run().assign(2, other)],
   ['task.state', 'a stage goes back', () => new Story().run().report('pulling')],

@@ -29,6 +29,8 @@ export interface Resources {
   readonly memoryBytes: number;
   readonly diskBytes: number;
   readonly devices?: DeviceRequest;
+  /** What will do instead of `devices`, in order of preference. */
+  readonly alternatives?: readonly DeviceRequest[];
 }
 export interface Device {
   readonly id: string;
@@ -47,6 +49,9 @@ export interface Offer {
   readonly slots: number;
   readonly devices: readonly Device[];
   readonly allowRoot: boolean;
+  readonly arch?: string;
+  readonly region?: string;
+  readonly labels?: Readonly<Record<string, string>>;
   readonly ask: {
     readonly cpuHourNano: string;
     readonly memoryGibHourNano: string;
@@ -55,6 +60,11 @@ export interface Offer {
   };
 }
 
+export interface Constraint {
+  readonly key: string;
+  readonly operator: string;
+  readonly values: readonly string[];
+}
 export interface JobTerms {
   readonly job: string;
   readonly consumer: string;
@@ -63,6 +73,8 @@ export interface JobTerms {
   readonly needsRoot: boolean;
   readonly providers: readonly string[];
   readonly excludeProviders: readonly string[];
+  readonly regions?: readonly string[];
+  readonly constraints?: readonly Constraint[];
   readonly queueTimeoutMs: number;
   readonly runTimeoutMs: number;
   readonly stopGraceMs: number;
@@ -107,6 +119,8 @@ export interface AttemptAssigned {
   readonly attempt: number;
   readonly node: string;
   readonly devices: readonly string[];
+  /** 1 for the first of `alternatives`, and so on; nothing for `devices`. */
+  readonly alternative?: number;
   readonly rateNano: string;
 }
 export interface StatusChanged {

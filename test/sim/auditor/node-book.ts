@@ -1,7 +1,8 @@
 import { isWhatWasAsked, milliOf } from './device-match.ts';
-import type { AttemptAssigned, JobTerms, Offer, Ruleset, StatusChanged } from './entry.ts';
+import type { AttemptAssigned, JobTerms, Offer, Resources, Ruleset, StatusChanged } from './entry.ts';
 import { priceAnHour } from './money-book.ts';
 import { check, fail } from './observation.ts';
+import { isWhereAsked, takenBy } from './wish-rules.ts';
 
 /** From the design: joining → ready ⇄ cordoned → draining → gone, with unknown (silent) before lost; who is lost or gone may return. */
 const moves: Readonly<Record<string, readonly string[]>> = {
@@ -21,7 +22,7 @@ const pauseMs = 9_000;
 
 interface Holding {
   readonly attempt: number;
-  readonly terms: JobTerms;
+  readonly takes: Resources;
   readonly devices: readonly string[];
 }
 
@@ -124,14 +125,17 @@ export class NodeBook {
     if (offer === undefined) return fail('capacity.terms', `${what}: it offers nothing`);
     check(node.status === 'ready' && node.accepting, 'node.state', () => `${what}: it is ${node.status}`);
     check(!holds.has(event.task), 'capacity.room', () => `${what}: it holds another attempt of the task`);
-    this.#checkWishes(node, offer, event, terms);
-    holds.set(event.task, { attempt: event.attempt, terms, devices: event.devices });
+    const takes = takenBy(terms.resources, event.alternative);
+    if (takes === undefined)
+      return fail('capacity.terms', `${what}: its job has no alternative ${event.alternative}`);
+    this.#checkWishes(node, offer, event, terms, takes);
+    holds.set(event.task, { attempt: event.attempt, takes, devices: event.devices });
     const sum = { slots: 0, cpu: 0, memory: 0, disk: 0 };
-    for (const { terms: each } of holds.values()) {
+    for (const { takes: each } of holds.values()) {
       sum.slots += 1;
-      sum.cpu += each.resources.cpuMilli;
-      sum.memory += each.resources.memoryBytes;
-      sum.disk += each.resources.diskBytes;
+      sum.cpu += each.cpuMilli;
+      sum.memory += each.memoryBytes;
+      sum.disk += each.diskBytes;
     }
     const fits =
       sum.slots <= offer.slots &&
@@ -142,16 +146,23 @@ export class NodeBook {
     return node;
   }
 
-  #checkWishes(node: NodeFacts, offer: Offer, event: AttemptAssigned, terms: JobTerms): void {
+  #checkWishes(
+    node: NodeFacts,
+    offer: Offer,
+    event: AttemptAssigned,
+    terms: JobTerms,
+    takes: Resources,
+  ): void {
     const what = `${event.task}/${event.attempt} on ${node.id}`;
     const { providers, excludeProviders, needsRoot } = terms;
-    const { devices: wish } = terms.resources;
+    const { devices: wish } = takes;
     const isWelcome =
       (providers.length === 0 || providers.includes(node.provider)) &&
       !excludeProviders.includes(node.provider) &&
-      (offer.allowRoot || !needsRoot);
+      (offer.allowRoot || !needsRoot) &&
+      isWhereAsked(offer, terms);
     check(isWelcome, 'capacity.terms', () => `${what}: against the wishes of consumer or owner`);
-    const rate = priceAnHour(offer, terms.resources);
+    const rate = priceAnHour(offer, takes);
     check(`${rate}` === event.rateNano, 'money.price', () => `${what} at ${event.rateNano}, asked ${rate}`);
     check(rate <= BigInt(terms.maxRateNano), 'capacity.terms', () => `${what}: above the ceiling`);
     const given = event.devices;
@@ -166,9 +177,9 @@ export class NodeBook {
       const good = device !== undefined && wish !== undefined && isWhatWasAsked(device, wish);
       check(good, 'capacity.device', () => `${what}: ${id} is not what was asked for`);
       const taken = [...node.holds.values()].filter((other) => other.devices.includes(id));
-      const milli = taken.reduce((sum, { terms: { resources } }) => sum + milliOf(resources), 0);
+      const milli = taken.reduce((sum, other) => sum + milliOf(other.takes), 0);
       check(
-        milli + milliOf(terms.resources) <= 1000,
+        milli + milliOf(takes) <= 1000,
         'capacity.device',
         () => `${what}: ${milli} thousandths of ${id} are held by others`,
       );

@@ -104,12 +104,10 @@ export class RunBook {
       return fail('run.unassigned', `${what} runs, and the log does not give it there`);
     check(!machine.running.has(`${task}/${attempt}`), 'run.twice', () => `${what} runs in two containers`);
     const terms = 'job' in facts ? facts.job.terms : undefined;
+    const takes = 'job' in facts ? facts.takes[attempt - 1] : undefined;
     for (const device of devices) {
       const others = [...machine.running.values()].filter((other) => other.devices.includes(device));
-      const milli = others.reduce(
-        (sum, { resources }) => sum + milliOf(resources),
-        milliOf(terms?.resources),
-      );
+      const milli = others.reduce((sum, { resources }) => sum + milliOf(resources), milliOf(takes));
       check(
         milli <= 1000,
         'run.device',
@@ -130,7 +128,7 @@ export class RunBook {
       graceMs,
       unwantedMs: undefined,
       notedMs: undefined,
-      resources: terms?.resources,
+      resources: takes,
     };
     if (this.#trust.trusts(node)) this.#checkRoom(machine, running);
     const untilMs = this.#leaseOf(running) ?? Number.POSITIVE_INFINITY;

@@ -1,8 +1,9 @@
-import { jobOf, parseFrame } from './entry.ts';
+import { jobOf, parseFrame, type Resources } from './entry.ts';
 import type { NodeBook } from './node-book.ts';
 import { check, fail } from './observation.ts';
 import type { TaskBook } from './task-book.ts';
 import { stages } from './task-facts.ts';
+import { isSameRequest } from './wish-rules.ts';
 
 interface Report {
   readonly id: number;
@@ -37,6 +38,7 @@ interface SessionFacts {
 }
 
 type Ref = { readonly task: string; readonly attempt: number };
+type SaidAssignment = Ref & { readonly nonce: string; readonly resources?: Resources };
 type Item = Ref & {
   readonly kind: string;
   readonly id: number;
@@ -164,8 +166,7 @@ export class SpeechBook {
         facts.welcomeMs = nowMs;
         break;
       case 'assign':
-        for (const each of frame['assignments'] as readonly (Ref & { readonly nonce: string })[])
-          this.#sayAssignment(node, each);
+        for (const each of frame['assignments'] as readonly SaidAssignment[]) this.#sayAssignment(node, each);
         break;
       case 'stop':
         for (const { task, attempt } of frame['attempts'] as readonly Ref[])
@@ -210,12 +211,19 @@ export class SpeechBook {
       known.leaseUntilMs = Math.max(known.leaseUntilMs, facts.helloMs + Number(frame['leaseMs']));
   }
 
-  #sayAssignment(node: string, { task, attempt, nonce }: Ref & { readonly nonce: string }): void {
-    const where = this.#tasks.find(task)?.nodes[attempt - 1];
+  #sayAssignment(node: string, { task, attempt, nonce, resources }: SaidAssignment): void {
+    const facts = this.#tasks.find(task);
+    const where = facts?.nodes[attempt - 1];
     check(
       where === node,
       'said.assignment',
       () => `${node} is sent ${task}/${attempt}, which the log does not give it`,
+    );
+    const takes = facts !== undefined && 'job' in facts ? facts.takes[attempt - 1] : undefined;
+    check(
+      takes === undefined || resources === undefined || isSameRequest(resources.devices, takes.devices),
+      'said.assignment',
+      () => `${node} is sent ${task}/${attempt} by another alternative than that of the log`,
     );
     const ofJob = this.#nonces.get(jobOf(task)) ?? new Map<string, string>();
     const known = ofJob.get(`${task}/${attempt}`);

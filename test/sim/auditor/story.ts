@@ -31,6 +31,9 @@ export const offer = {
   slots: 2,
   devices: [device],
   allowRoot: false,
+  arch: 'amd64',
+  region: 'eu-central',
+  labels: { tier: 'gold', rack: '12' },
   ask: { cpuHourNano: '3600000', memoryGibHourNano: '0', diskGibHourNano: '0', deviceHourNano: '7200000' },
 };
 export const job = {

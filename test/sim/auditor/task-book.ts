@@ -150,6 +150,7 @@ export class TaskBook {
     task.state = 'assigned';
     task.attempt = event.attempt;
     task.nodes.push(node.id);
+    task.takes.push(node.holds.get(task.id)?.takes ?? task.job.terms.resources);
     task.provider = node.provider;
     task.rate = BigInt(event.rateNano);
     task.assignedAt = event.at;

@@ -1,4 +1,4 @@
-import type { AttemptEnded, JobTerms, Ruleset } from './entry.ts';
+import type { AttemptEnded, JobTerms, Resources, Ruleset } from './entry.ts';
 import type { Tries } from './retry-rules.ts';
 
 /** Stages of an attempt in their order; a report may pass over some and never goes back. */
@@ -33,6 +33,8 @@ export interface TaskFacts {
   /** Where each attempt went (from the first), and how each ended. */
   readonly nodes: string[];
   readonly ends: EndKind[];
+  /** What each attempt takes, by the alternative that it runs by. */
+  readonly takes: Resources[];
   provider: string;
   rate: bigint;
   assignedAt: number;
@@ -67,6 +69,7 @@ export function waitingTask(
     attempt: 0,
     nodes: [],
     ends: [],
+    takes: [],
     provider: '',
     rate: 0n,
     assignedAt: 0,

@@ -3,6 +3,13 @@ import { coreGuards } from './core-guards.ts';
 import type { Guard } from './guard.ts';
 import { serviceGuards } from './service-guards.ts';
 import { turnGuards } from './turn-guards.ts';
+import { wishGuards } from './wish-guards.ts';
 
 /** Everything that the simulator must miss when it is gone. */
-export const guards: readonly Guard[] = [...coreGuards, ...turnGuards, ...serviceGuards, ...agentGuards];
+export const guards: readonly Guard[] = [
+  ...coreGuards,
+  ...turnGuards,
+  ...wishGuards,
+  ...serviceGuards,
+  ...agentGuards,
+];

@@ -29,6 +29,43 @@ export function withWishes(random: Prng, jobs: readonly JobPlan[]): readonly Job
   });
 }
 
+const constraints = [
+  { key: 'tier', operator: 'in', values: ['gold'] },
+  { key: 'tier', operator: 'not_in', values: ['gold'] },
+  { key: 'tier', operator: 'exists' },
+  { key: 'tier', operator: 'not_exists' },
+  { key: 'rack', operator: 'gt', values: [1] },
+  { key: 'rack', operator: 'lt', values: [2] },
+  { key: 'region', operator: 'not_in', values: ['us-east'] },
+  { key: 'arch', operator: 'in', values: ['amd64'] },
+];
+const requests = [
+  { model: 'a100' },
+  { model: 'RTX 4090', count: 2 },
+  { count: 3 },
+  { share: 0.3 },
+  { model: 'a100', share: 0.6 },
+  { model: 'h100' },
+];
+
+/** Regions, constraints on labels, and lists of GPUs of which any will do. */
+export function withChoices(random: Prng, jobs: readonly JobPlan[]): readonly JobPlan[] {
+  return jobs.map((job) => {
+    const regions = random.chance(0.15) ? [random.pick(['EU-Central', 'us-east'])] : undefined;
+    const wished = random.chance(0.2) ? [random.pick(constraints), random.pick(constraints)] : undefined;
+    const gpu = Array.from({ length: 2 + random.below(3) }, () => random.pick(requests));
+    const resources = random.chance(0.2) ? { ...(job.file['resources'] as object), gpu } : undefined;
+    const placement = {
+      ...(regions === undefined ? {} : { regions }),
+      ...(wished === undefined ? {} : { constraints: wished }),
+    };
+    return {
+      ...job,
+      file: { ...job.file, placement, ...(resources === undefined ? {} : { resources }) },
+    };
+  });
+}
+
 export function jobsOf(random: Prng, consumers: number, activeMs: number): readonly JobPlan[] {
   const count = 2 + random.below(14);
   return Array.from({ length: count }, () => {

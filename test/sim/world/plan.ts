@@ -1,6 +1,6 @@
 import type { Offer } from '@capacloud/protocol/resources';
 import { Prng } from '../kernel/prng.ts';
-import { type JobPlan, jobsOf, stubbornJobs, withWishes } from './job-plans.ts';
+import { type JobPlan, jobsOf, stubbornJobs, withChoices, withWishes } from './job-plans.ts';
 import type { MachinePlan } from './machine.ts';
 
 export const faultKinds = [
@@ -55,9 +55,9 @@ export function planOf(seed: number): Plan {
   const random = new Prng(seed, 'plan');
   const activeMs = Math.floor(random.between(20_000, 120_000));
   const faults = swarm(new Prng(seed, 'swarm'));
-  const machines = withSickDevices(
-    new Prng(seed, 'sickness'),
-    machinesOf(new Prng(seed, 'machines'), seed, faults),
+  const machines = withLabels(
+    new Prng(seed, 'labels'),
+    withSickDevices(new Prng(seed, 'sickness'), machinesOf(new Prng(seed, 'machines'), seed, faults)),
   );
   const consumers = 1 + random.below(3);
   return {
@@ -68,7 +68,10 @@ export function planOf(seed: number): Plan {
     consumers,
     grantsNano: grantsOf(new Prng(seed, 'grants'), consumers),
     jobs: [
-      ...withWishes(new Prng(seed, 'wishes'), jobsOf(new Prng(seed, 'jobs'), consumers, activeMs)),
+      ...withChoices(
+        new Prng(seed, 'choices'),
+        withWishes(new Prng(seed, 'wishes'), jobsOf(new Prng(seed, 'jobs'), consumers, activeMs)),
+      ),
       ...stubbornJobs(new Prng(seed, 'stubborn'), consumers, activeMs),
     ],
     snapshotEvents: random.pick([50, 200, 1000, 100_000]),
@@ -109,6 +112,17 @@ function withSickDevices(random: Prng, machines: readonly MachinePlan[]): readon
       random.chance(0.15) ? ({ ...device, health: 'suspect' } as const) : device,
     );
     return { ...machine, offer: { ...offer, devices } };
+  });
+}
+
+/** Most say where they are and something else, each its own. */
+function withLabels(random: Prng, machines: readonly MachinePlan[]): readonly MachinePlan[] {
+  return machines.map(({ offer, ...machine }) => {
+    const region = random.chance(0.7) ? random.pick(['eu-central', 'us-east']) : undefined;
+    const tier = random.chance(0.7) ? random.pick(['gold', 'lead']) : undefined;
+    const labels = { ...(tier === undefined ? {} : { tier }), rack: `${random.below(4)}` };
+    const said = { ...(region === undefined ? {} : { region }), ...(random.chance(0.8) ? { labels } : {}) };
+    return { ...machine, offer: { ...offer, ...said } };
   });
 }
 
