@@ -1,6 +1,7 @@
 import type { Assignment } from '@capacloud/protocol/frames';
+import type { NodeId } from '@capacloud/protocol/ids';
 import { describe, expect, it } from 'vitest';
-import { containerEnv, containerUser } from './container-profile.ts';
+import { containerEnv, containerOptions, containerUser } from './container-profile.ts';
 
 function assignment(change: Partial<Assignment>): Assignment {
   return {
@@ -47,4 +48,22 @@ describe('the user', () => {
     expect(containerUser(assignment({ user: '4294967296' }), policy(true))).toBeUndefined();
     expect(containerUser(assignment({ user: '0' }), policy(true))).toEqual({ uid: 0, gid: 0 });
   });
+});
+
+it.each([
+  [0, 64 * 2 ** 20],
+  [2 ** 30, 2 ** 30],
+])('bounds /dev/shm, asked for %i bytes of it, within the memory', (shmBytes, ShmSize) => {
+  const memoryBytes = 4 * 2 ** 30;
+  const { HostConfig } = containerOptions({
+    assignment: assignment({ resources: { cpuMilli: 1000, memoryBytes, diskBytes: 0, shmBytes } }),
+    owner: { node: `node_${'0'.repeat(40)}` as NodeId, coordinator: 'c' },
+    policy: { allowRoot: false, pidsLimit: 1 },
+    user: { uid: 1, gid: 1 },
+    image,
+    plan: { inputs: [], scratch: [] },
+    scratchInMemory: false,
+    hostCpuMilli: 4000,
+  });
+  expect(HostConfig).toMatchObject({ ShmSize, Memory: memoryBytes });
 });

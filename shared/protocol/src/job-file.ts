@@ -78,7 +78,11 @@ export const JobFileSchema = Type.Object(
             default: '1Gi',
             description: 'Scratch for outputs.',
           } as typeof Size),
-          shm_size: Type.Optional({ ...Size, default: '64Mi' } as typeof Size),
+          shm_size: Type.Optional({
+            ...Size,
+            default: '64Mi',
+            description: 'Bound of /dev/shm, which is part of memory.',
+          } as typeof Size),
           gpu: Type.Optional(GpuSchema),
         },
         closed,

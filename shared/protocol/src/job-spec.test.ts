@@ -176,6 +176,7 @@ describe('parseJobFile', () => {
   it.each([
     ['/resources/memory', { resources: { memory: '16 gigs' } }],
     ['/resources/memory', { resources: { memory: '0' } }],
+    ['/resources/shm_size', { resources: { shm_size: '2Gi' } }],
     ['/resources/cpu', { resources: { cpu: 0.0001 } }],
     ['/resources/gpu/share', { resources: { gpu: { share: 0.3333 } } }],
     ['/resources/gpu/share', { resources: { gpu: { share: 0.5, count: 2 } } }],

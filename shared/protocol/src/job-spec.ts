@@ -221,6 +221,18 @@ function argv(value: string | readonly string[]): readonly string[] {
   return typeof value === 'string' ? ['/bin/sh', '-c', value] : value;
 }
 
+/**
+ * Docker charges what lies in /dev/shm to the container's memory, so it is part of that and counted nowhere else. More than
+ * all of it could not be filled: the program would be killed for want of memory.
+ */
+function readShm(size: string | undefined, memoryBytes: number, read: UnitReader): number {
+  const pointer = '/resources/shm_size';
+  const shmBytes = read.size(pointer, size ?? '64Mi');
+  if (size !== undefined && shmBytes > memoryBytes)
+    read.problem(pointer, 'is part of memory, so it can be no more than that: raise resources.memory');
+  return shmBytes;
+}
+
 function readResources(resources: NonNullable<JobFile['resources']>, read: UnitReader): Resources {
   const cpuMilli = parseCpu(resources.cpu ?? 1);
   if (cpuMilli === undefined)
@@ -232,7 +244,7 @@ function readResources(resources: NonNullable<JobFile['resources']>, read: UnitR
     cpuMilli: cpuMilli ?? 1,
     memoryBytes,
     diskBytes: read.size('/resources/disk', resources.disk ?? '1Gi'),
-    shmBytes: read.size('/resources/shm_size', resources.shm_size ?? '64Mi'),
+    shmBytes: readShm(resources.shm_size, memoryBytes, read),
     ...readGpu(resources.gpu, read),
   };
 }
