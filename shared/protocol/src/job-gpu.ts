@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
+import { deviceClassOf } from './device-classes.ts';
 import type { DeviceRequest, Resources } from './resources.ts';
-import { maxAlternatives, normaliseModel } from './resources.ts';
+import { maxAlternatives, maxModels, normaliseModel } from './resources.ts';
 import type { UnitReader } from './unit-reader.ts';
 
 const maxDevices = 64;
@@ -18,10 +19,11 @@ const GpuRequest = Type.Object(
       Type.Union(
         [
           Type.String({ minLength: 1, maxLength: 96 }),
-          Type.Array(Type.String({ minLength: 1, maxLength: 96 }), { minItems: 1, maxItems: 16 }),
+          Type.Array(Type.String({ minLength: 1, maxLength: 96 }), { minItems: 1, maxItems: maxModels }),
         ],
         {
-          description: 'Any of these, matched on the normalised name (rtx-4090, a100-sxm4-80gb).',
+          description:
+            'Any of these: a class (rtx-4090, a100-80gb), or a model as nodes name it (a100-sxm4-80gb).',
         },
       ),
     ),
@@ -50,7 +52,7 @@ const GpuRequest = Type.Object(
 const Name = Type.String({
   pattern: '^[A-Za-z0-9-]+(:[0-9]{1,2})?$',
   maxLength: 128,
-  description: 'MODEL[:COUNT]',
+  description: 'MODEL[:COUNT], for example 4090 or a100-80gb:2.',
 });
 
 /** `resources.gpu` of the job file. */
@@ -97,8 +99,8 @@ function readRequest(
 
 function readName(name: string, at: string, read: UnitReader): DeviceRequest | undefined {
   const [model = '', countText] = name.split(':');
-  // "2" written as text is a count, as in Compose files.
-  const isCount = countText === undefined && /^[0-9]+$/.test(model);
+  // "2" written as text is a count, as in Compose files; "4090" is not.
+  const isCount = countText === undefined && /^[0-9]+$/.test(model) && deviceClassOf(model) === undefined;
   const count = Number(isCount ? model : (countText ?? 1));
   if (isCount && count === 0) return undefined;
   if (count < 1 || count > maxDevices) read.problem(at, `must ask for 1 to ${maxDevices} devices`);
@@ -126,9 +128,12 @@ function readObject(gpu: Static<typeof GpuRequest>, at: string, read: UnitReader
   };
 }
 
-/** Names as nodes report them. A vendor or a brand alone is no model: nothing would be left of it. */
+/** Names as nodes report them, all those of a class. A vendor or a brand alone is no model: nothing would be left of it. */
 function readModels(names: readonly string[], at: string, read: UnitReader): string[] {
-  const models = names.map(normaliseModel);
+  const models = names.flatMap((name) => deviceClassOf(name)?.models ?? [normaliseModel(name)]);
   if (models.includes('')) read.problem(at, 'must name a model, for example rtx-4090');
-  return models;
+  const distinct = [...new Set(models)];
+  if (distinct.length > maxModels)
+    read.problem(at, `names more than ${maxModels} models, all those of its classes counted`);
+  return distinct;
 }

@@ -107,6 +107,9 @@ describe('parseJobFile', () => {
     [1, { count: 1 }],
     ['A100:2', { count: 2, models: ['a100'] }],
     ['2', { count: 2 }],
+    ['4090', { count: 1, models: ['rtx-4090'] }],
+    ['A100-80GB:2', { count: 2, models: ['a100-sxm4-80gb', 'a100-80gb-pcie', 'a100-pcie-80gb'] }],
+    [{ model: ['T4', 'NVIDIA T4', 'gb300'] }, { count: 1, models: ['tesla-t4', 't4', 'gb300'] }],
     [{ vendor: 'amd' }, { count: 1, vendor: 'amd' }],
     [{ share: 0.333 }, { count: 1, shareMilli: 333 }],
   ])('reads gpu %j', (gpu, devices) => {
@@ -182,6 +185,10 @@ describe('parseJobFile', () => {
     ['/resources/gpu/share', { resources: { gpu: { share: 0.5, count: 2 } } }],
     ['/resources/gpu/share', { resources: { gpu: { share: 1 } } }],
     ['/resources/gpu', { resources: { gpu: [] } }],
+    [
+      '/resources/gpu/model',
+      { resources: { gpu: { model: ['v100-32gb', 'v100', 'a100-80gb', 't4', 'p100'] } } },
+    ],
     ['/resources/gpu', { resources: { gpu: Array.from({ length: 9 }, () => 'a100') } }],
     ['/placement/regions', { placement: { regions: [] } }],
     ['/placement/regions/0', { placement: { regions: ['eu central'] } }],

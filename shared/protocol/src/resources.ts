@@ -64,13 +64,16 @@ export const OfferSchema = Type.Object(
 );
 export type Offer = Static<typeof OfferSchema>;
 
+/** Models that one request may name. */
+export const maxModels = 16;
+
 /** One kind of GPU a task wants. */
 export const DeviceRequestSchema = Type.Object(
   {
     count: Type.Integer({ minimum: 1, maximum: 64 }),
     vendor: Type.Optional(Type.Union([Type.Literal('nvidia'), Type.Literal('amd'), Type.Literal('intel')])),
     models: Type.Optional(
-      Type.Array(Type.String({ minLength: 1, maxLength: 96 }), { minItems: 1, maxItems: 16 }),
+      Type.Array(Type.String({ minLength: 1, maxLength: 96 }), { minItems: 1, maxItems: maxModels }),
     ),
     memoryBytes: Type.Optional(count(maxSizeBytes)),
     computeCapability: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$' })),

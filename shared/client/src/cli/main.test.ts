@@ -356,8 +356,17 @@ test.each(['bash', 'zsh', 'fish'])('completion for %s knows the verbs', async (s
     'get',
     'login',
     'nodes',
+    'gpus',
   ])
     expect(out).toMatch(new RegExp(`\\b${verb}\\b`));
+});
+
+test('gpus lists the names that a job may ask for, without a coordinator', async () => {
+  const { code, out } = await capacloud(['gpus']);
+  expect(code).toBe(0);
+  expect(out).toMatch(/a100-80gb +nvidia +80 GiB +.*a100-sxm4-80gb/);
+  const told = await capacloud(['gpus', '--json']);
+  expect(JSON.parse(told.out)).toContainEqual(expect.objectContaining({ id: 'rtx-4090', aliases: ['4090'] }));
 });
 
 test('a pipe that is closed early is no error', async () => {

@@ -4,6 +4,7 @@ import type { Terminal } from './terminal.ts';
 import { addBalance, addLogin, addWhoami } from './verbs/account.ts';
 import { addCompletion } from './verbs/completion.ts';
 import { addGet } from './verbs/get.ts';
+import { addGpus } from './verbs/gpus.ts';
 import { addCancel, addPs, addWait } from './verbs/jobs.ts';
 import { addLogs } from './verbs/logs.ts';
 import { addNodes } from './verbs/nodes.ts';
@@ -27,7 +28,7 @@ const groups = [
     verbs: [addRun, addValidate, addPs, addStatus, addWhy, addLogs, addWait, addCancel, addGet],
   },
   { title: 'Account:', verbs: [addLogin, addWhoami, addBalance] },
-  { title: 'Network:', verbs: [addNodes] },
+  { title: 'Network:', verbs: [addNodes, addGpus] },
   { title: 'Shell:', verbs: [addCompletion] },
 ];
 
