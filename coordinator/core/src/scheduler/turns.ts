@@ -144,7 +144,8 @@ export class Turns {
   give({ terms }: Job, assignments: readonly Assignment[]): void {
     const line = this.#lines.top;
     if (line === undefined) return;
-    for (const { alternative } of assignments) addUse(line.use, resourcesBy(terms.resources, alternative ?? 0), 1);
+    for (const { alternative } of assignments)
+      addUse(line.use, resourcesBy(terms.resources, alternative ?? 0), 1);
     line.share = this.#offered.shareOf(line.use);
     this.#lines.sink();
   }
