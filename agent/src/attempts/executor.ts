@@ -289,12 +289,20 @@ export class Executor implements SessionHost {
       log.error({ err: error, attempt: attemptKeyText(record.key), step: activity.kind }, 'a step failed');
       const current = journal.attempt(record.key);
       if (current === undefined || current.phase === 'settled') return;
-      if (current.phase === 'reporting' || current.phase === 'cleaning' || activity.kind === 'abandon') {
-        await sleep(1000 + backoffMs(3, 500, 5000, Math.random), undefined, { signal }).catch(() => {});
-        return;
-      }
+      if (current.phase === 'reporting' || current.phase === 'cleaning' || activity.kind === 'abandon')
+        return pauseAfterFailure(signal);
       const message = error instanceof Error ? error.message : 'unknown';
-      this.#work.fail(record.key, 'agent_failed', `The agent failed at ${activity.kind}: ${message}`);
+      try {
+        this.#work.fail(record.key, 'agent_failed', `The agent failed at ${activity.kind}: ${message}`);
+      } catch (cause) {
+        // The journal cannot be written, as on a full disk: the same step comes again, and at once it would spin.
+        log.error({ err: cause, attempt: attemptKeyText(record.key) }, 'a failure could not be noted');
+        await pauseAfterFailure(signal);
+      }
     }
   }
+}
+
+async function pauseAfterFailure(signal: AbortSignal): Promise<void> {
+  await sleep(1000 + backoffMs(3, 500, 5000, Math.random), undefined, { signal }).catch(() => {});
 }

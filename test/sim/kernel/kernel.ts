@@ -11,6 +11,9 @@ const realSetImmediate = globalThis.setImmediate;
 /** Immediates that are set at once: one pass of the real event loop then runs as many events. */
 const burst = 128;
 
+/** Real work at one instant is a few thousand events; who goes on like this never lets time pass. */
+const mostAtOnce = 200_000;
+
 /** Simulated time: one heap of events, and whose event is running. */
 export class Kernel {
   readonly seed: number;
@@ -27,6 +30,8 @@ export class Kernel {
   };
   readonly #heap = new EventHeap();
   #sequence = 0;
+  /** Events since time went on last. */
+  #atOnce = 0;
   #failure: { readonly error: unknown } | undefined;
 
   constructor(seed: number, keepTrace: number) {
@@ -102,7 +107,7 @@ export class Kernel {
         actor.held.push(event);
         continue;
       }
-      this.nowMs = event.atMs;
+      this.#watchTime(event.atMs);
       this.current = actor;
       event.run = undefined;
       this.trace.add(event.atMs, actor.name, event.kind);
@@ -113,6 +118,13 @@ export class Kernel {
       }
       return true;
     }
+  }
+
+  #watchTime(atMs: number): void {
+    this.#atOnce = atMs > this.nowMs ? 0 : this.#atOnce + 1;
+    if (this.#atOnce > mostAtOnce)
+      throw new Error(`${mostAtOnce} events at ${atMs} ms, the last of ${this.current.name}: somebody spins`);
+    this.nowMs = atMs;
   }
 
   /** As by SIGSTOP: its events wait until it thaws. */
