@@ -51,6 +51,7 @@ class Book {
       case 'account.opened':
       case 'attempt.progressed':
       case 'attempt.released':
+      case 'image.poisoned':
       case 'job.settled':
       case 'log.opened':
       case 'node.offered':

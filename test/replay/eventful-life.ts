@@ -22,6 +22,7 @@ const known: Readonly<Record<EventType, true>> = {
   'node.status_changed': true,
   'job.submitted': true,
   'job.cancelled': true,
+  'image.poisoned': true,
   'task.ended': true,
   'job.settled': true,
   'attempt.assigned': true,

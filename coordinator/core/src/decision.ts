@@ -91,16 +91,19 @@ export class Decision {
   }
 
   expireTask(job: Job, task: Task): void {
-    this.events.push({
-      at: this.at,
-      outcome: 'expired',
-      reason: 'queue_timeout',
-      task: task.id,
-      type: 'task.ended',
-    });
+    this.#endTask(job, task, 'expired', 'queue_timeout');
+  }
+
+  /** Its image was stopped. What its node holds of it is released as it lets go. */
+  stopTask(job: Job, task: Task): void {
+    this.#endTask(job, task, 'cancelled', 'image_poisoned');
+  }
+
+  #endTask(job: Job, task: Task, outcome: 'cancelled' | 'expired', reason: TaskReason): void {
+    this.events.push({ at: this.at, outcome, reason, task: task.id, type: 'task.ended' });
     const tally = this.#tally(job);
     tally.live -= 1;
-    tally.expired += 1;
+    tally[outcome] += 1;
   }
 
   cancelJob(job: Job): void {

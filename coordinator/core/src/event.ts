@@ -66,6 +66,8 @@ export interface NodeStatusChanged extends Stamped {
 /** What the log shows of a job. */
 export interface PublicTerms {
   readonly specHash: Sha256Hex;
+  /** Equal for the consumer's jobs of one image, and tells nothing else of it; absent in older logs. */
+  readonly image?: string;
   readonly tasks: number;
   readonly resources: Resources;
   readonly needsRoot: boolean;
@@ -101,7 +103,24 @@ export interface JobCancelled extends Stamped {
   readonly type: 'job.cancelled';
   readonly job: JobId;
 }
-/** A task ended without an attempt of its own to blame: it waited too long, or its job was cancelled. */
+/** A device that was healthy was quarantined by its node while an attempt of the image had it, or just after. */
+export interface DeviceFault {
+  readonly at: number;
+  readonly device: string;
+  readonly node: NodeId;
+  readonly provider: AccountId;
+}
+
+/** Devices of several providers were lost to one image: its tasks end, and no job with it is taken until then. */
+export interface ImagePoisoned extends Stamped {
+  readonly type: 'image.poisoned';
+  /** As in the public terms; the id of the job where these name no image. */
+  readonly image: string;
+  readonly until: number;
+  readonly faults: readonly DeviceFault[];
+}
+
+/** A task ended without an attempt of its own to blame: it waited too long, or its image was stopped. */
 export interface TaskEnded extends Stamped {
   readonly type: 'task.ended';
   readonly task: TaskId;
@@ -177,6 +196,7 @@ export type Event =
   | NodeStatusChanged
   | JobSubmitted
   | JobCancelled
+  | ImagePoisoned
   | TaskEnded
   | JobSettled
   | AttemptAssigned

@@ -5,7 +5,8 @@ import { hasTurnBefore, isReady } from './job/queue.ts';
 import { stageDeadline } from './job/stage-clock.ts';
 import { isActive, isTerminal } from './job/task-states.ts';
 import { addUse, isOpen } from './node/capacity.ts';
-import type { Amounts, ConsumerQueue, Job, NodeRecord, State } from './state.ts';
+import { imageOf } from './node/standing.ts';
+import { type Amounts, type ConsumerQueue, type Job, maxSilences, type NodeRecord, type State } from './state.ts';
 
 /** Everything that must hold between two events, recomputed from nothing; O(state). For tests and audits. */
 export function checkInvariants(state: State): void {
@@ -77,6 +78,8 @@ function checkJob(state: State, job: Job): void {
   );
   const isWhole = job.terms.gang !== true || job.ready === 0 || job.ready === job.live;
   invariant(isWhole, `${job.id}: a part of a gang waits`);
+  const isStopped = job.submittedAt < (state.images.get(imageOf(job))?.until ?? 0);
+  invariant(job.isStopped === isStopped && state.stopped.has(job) === isStopped, `${job.id}: stopped`);
   const queued = state.waiting.get(job.consumer)?.byShape.get(job.shape)?.jobs.includes(job) ?? false;
   invariant(queued === job.ready > 0, `${job.id}: queue`);
 }
@@ -99,6 +102,11 @@ function checkNode(state: State, node: NodeRecord): void {
   for (const [device, milli] of deviceUse)
     invariant(milli <= 1000 && node.deviceUse.get(device) === milli, `${node.id}: use of ${device}`);
   invariant(state.openNodes.has(node) === isOpen(node), `${node.id}: index of open nodes`);
+  const { endings, failures, held, lastGood, restUntil, silences } = node.standing;
+  invariant(lastGood <= endings && failures.every(({ nth }) => nth <= endings), `${node.id}: endings`);
+  invariant(failures.length <= 32 && silences.length <= maxSilences, `${node.id}: its standing grows`);
+  invariant(held.length <= node.offer.devices.length, `${node.id}: devices that it does not have`);
+  invariant(!node.isResting || restUntil > 0, `${node.id} rests for no reason`);
   const empty = node.status === 'lost' || node.status === 'gone';
   invariant(!empty || node.occupied.size === 0, `${node.id} is ${node.status} with attempts`);
 }

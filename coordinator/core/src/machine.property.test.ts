@@ -171,6 +171,7 @@ it('holds every invariant, replays to the same state and settles to nothing, wha
       const { log, state } = simulate(seed, 260);
       for (const event of log) {
         seen.add(event.type);
+        if (event.type === 'task.ended') seen.add(event.reason);
         if (event.type === 'attempt.ended') seen.add(event.then.kind).add(event.reason);
       }
       const paid = log.filter((event) => event.type === 'attempt.ended' && event.then.kind === 'succeeded');
@@ -201,6 +202,7 @@ it('holds every invariant, replays to the same state and settles to nothing, wha
     'node.status_changed',
     'job.submitted',
     'job.cancelled',
+    'image.poisoned',
     'task.ended',
     'job.settled',
     'attempt.assigned',
@@ -214,6 +216,7 @@ it('holds every invariant, replays to the same state and settles to nothing, wha
     'assignment_timeout',
     'agent_failed',
     'run_timeout',
+    'image_poisoned',
   ]) {
     expect(seen).toContain(name);
   }

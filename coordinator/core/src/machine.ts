@@ -7,6 +7,7 @@ import { decideFinish, decideProgress } from './job/attempt-commands.ts';
 import { applyAssigned, applyEnded, applyProgressed, applyReleased } from './job/attempt-events.ts';
 import { decideCancel, decideSubmit } from './job/job-commands.ts';
 import { applyCancelled, applySettled, applySubmitted, applyTaskEnded } from './job/job-events.ts';
+import { applyPoisoned } from './job/poison.ts';
 import { endBackoffs } from './job/queue.ts';
 import { setStageClock } from './job/stage-clock.ts';
 import { isActive } from './job/task-states.ts';
@@ -15,6 +16,7 @@ import { applyTransfers, assertHolds } from './ledger/ledger.ts';
 import { transfersOf } from './ledger/transfers.ts';
 import { decideConnect, decideDirect, decideOffer } from './node/node-commands.ts';
 import { applyJoined, applyOffered, applyStatus } from './node/node-events.ts';
+import { endRests, review } from './node/standing.ts';
 import type { Ruleset } from './ruleset.ts';
 import { decidePlace, decideTick } from './scheduler/schedule-commands.ts';
 import type { State } from './state.ts';
@@ -66,6 +68,7 @@ export function decide(state: State, command: Command): Result<readonly Event[]>
 export function apply(state: State, event: Event): void {
   if (state.captures.size > 0) for (const capture of state.captures) capture.keep(event);
   endBackoffs(state, event.at);
+  endRests(state, event.at);
   const transfers = transfersOf(state, event);
   if (transfers.length > 0) applyTransfers(state, transfers);
   change(state, event);
@@ -80,7 +83,7 @@ function change(state: State, event: Event): void {
       state.ruleset = event.ruleset;
       return;
     case 'ruleset.changed':
-      return changeRuleset(state, event.ruleset);
+      return changeRuleset(state, event.ruleset, event.at);
     case 'account.opened':
       invariant(!state.accounts.has(event.account), `${event.account} is opened twice`);
       state.accounts.set(event.account, newAccount(event.account));
@@ -97,6 +100,8 @@ function change(state: State, event: Event): void {
       return applySubmitted(state, event);
     case 'job.cancelled':
       return applyCancelled(state, event);
+    case 'image.poisoned':
+      return applyPoisoned(state, event);
     case 'task.ended':
       return applyTaskEnded(state, event);
     case 'job.settled':
@@ -121,8 +126,9 @@ function noteCredit(state: State, event: AccountCredited): void {
 }
 
 /** Clocks that run are set again by the new rules, so that every deadline follows from the state alone. */
-function changeRuleset(state: State, ruleset: Ruleset): void {
+function changeRuleset(state: State, ruleset: Ruleset, at: number): void {
   state.ruleset = ruleset;
+  for (const node of state.nodes.values()) review(state, node, at);
   for (const job of state.jobs.values()) {
     for (const task of job.tasks) if (isActive(task.state)) setStageClock(state, job, task);
   }

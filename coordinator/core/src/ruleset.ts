@@ -22,6 +22,23 @@ export interface Ruleset {
   readonly maxTasksPerJob: number;
   /** Live (not yet ended) tasks that one account may have. */
   readonly maxLiveTasksPerAccount: number;
+  // What follows came later: a log whose rules lack it is of a time when none of it was done.
+  /** A node on which so many attempts in a row ended by its own fault gets nothing new for a while. */
+  readonly nodeBackoffAfter?: number;
+  /** How long at first, by how much longer with each further failure, and how long at most. */
+  readonly nodeBackoffInitialMs?: number;
+  readonly nodeBackoffFactor?: number;
+  readonly nodeBackoffMaxMs?: number;
+  /** For so long a silence of a node speaks against it. */
+  readonly flapWindowMs?: number;
+  /** Faults of devices at so many providers stop an image everywhere. */
+  readonly poisonNodes?: number;
+  /** For so long new jobs with it are refused. */
+  readonly poisonMs?: number;
+  /** For so long a fault counts. */
+  readonly poisonEvidenceMs?: number;
+  /** A fault that shows within this time after an attempt let go of the device may be the attempt's. */
+  readonly poisonAfterMs?: number;
 }
 
 export const defaultRuleset: Ruleset = {
@@ -37,4 +54,13 @@ export const defaultRuleset: Ruleset = {
   runMarginMs: 60_000,
   maxTasksPerJob: 10_000,
   maxLiveTasksPerAccount: 100_000,
+  nodeBackoffAfter: 3,
+  nodeBackoffInitialMs: 30_000,
+  nodeBackoffFactor: 2,
+  nodeBackoffMaxMs: 60 * 60_000,
+  flapWindowMs: 60 * 60_000,
+  poisonNodes: 3,
+  poisonMs: 6 * 60 * 60_000,
+  poisonEvidenceMs: 24 * 60 * 60_000,
+  poisonAfterMs: 60_000,
 };

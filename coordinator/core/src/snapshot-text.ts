@@ -1,9 +1,22 @@
-import type { Account, HouseBalances, Job, NodeRecord, Occupancy, State, Task } from './state.ts';
+import type {
+  Account,
+  HouseBalances,
+  ImageRecord,
+  Job,
+  NodeRecord,
+  Occupancy,
+  Standing,
+  State,
+  Task,
+} from './state.ts';
 
 /** What a snapshot holds. Amounts are decimal strings; a task as its job made it is left out; what is derived is not here. */
 export interface Snapshot {
   readonly accounts: readonly AccountText[];
   readonly house: Readonly<Record<keyof HouseBalances, string>>;
+  /** These two are left out where there are none, as in snapshots of older releases. */
+  readonly imageLosses?: readonly (readonly [image: string, nodes: readonly NodeRecord['id'][]])[];
+  readonly images?: readonly (readonly [image: string, record: ImageRecord])[];
   readonly jobSeq: number;
   readonly jobs: readonly JobText[];
   readonly nodes: readonly NodeText[];
@@ -27,7 +40,7 @@ type OccupancyText = readonly [
 export type NodeText = Pick<
   NodeRecord,
   'accepting' | 'cause' | 'directive' | 'heardAt' | 'id' | 'offer' | 'provider' | 'status' | 'statusSince'
-> & { readonly occupied: readonly OccupancyText[] };
+> & { readonly occupied: readonly OccupancyText[]; readonly standing?: Standing };
 export type TaskText = Pick<
   Task,
   | 'assignedAt'
@@ -88,7 +101,37 @@ export function nodeText(node: NodeRecord): NodeText {
     ({ alternative, attempt, devices, job, task }: Occupancy): OccupancyText =>
       alternative === 0 ? [task, job, attempt, devices] : [task, job, attempt, devices, alternative],
   );
-  return { accepting, cause, directive, heardAt, id, occupied, offer, provider, status, statusSince };
+  const standing = standingText(node);
+  if (standing === undefined)
+    return { accepting, cause, directive, heardAt, id, occupied, offer, provider, status, statusSince };
+  return {
+    accepting,
+    cause,
+    directive,
+    heardAt,
+    id,
+    occupied,
+    offer,
+    provider,
+    standing,
+    status,
+    statusSince,
+  };
+}
+
+/** Undefined for a node of which there is nothing to tell. */
+function standingText({ standing }: NodeRecord): Standing | undefined {
+  const { endings, failures, held, lastGood, restUntil, silences } = standing;
+  if (endings === 0 && held.length === 0 && silences.length === 0) return undefined;
+  return { endings, failures, held, lastGood, restUntil, silences };
+}
+
+/** Of what is known about images, as it is now. */
+export function imagesText({ images, losses }: State): Pick<Snapshot, 'imageLosses' | 'images'> {
+  return {
+    ...(losses.size === 0 ? {} : { imageLosses: [...losses] }),
+    ...(images.size === 0 ? {} : { images: [...images] }),
+  };
 }
 
 export function isUntouched(task: Task): boolean {

@@ -2,12 +2,14 @@ import { sha256Hex } from '@capacloud/protocol/hash';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { invariant, mustGet } from './assert.ts';
 import { newJob, queueDeadline } from './job/job-events.ts';
+import { stopJobs } from './job/poison.ts';
 import { addReady, isReady } from './job/queue.ts';
 import { setStageClock } from './job/stage-clock.ts';
 import { isActive } from './job/task-states.ts';
 import { newAccount } from './ledger/account-commands.ts';
 import { recount, restore } from './node/capacity.ts';
 import { newNode } from './node/node-events.ts';
+import { review } from './node/standing.ts';
 import { isUntouched, type JobText, type NodeText, type Snapshot } from './snapshot-text.ts';
 import type { Job, State, Task } from './state.ts';
 import { createState } from './state.ts';
@@ -44,7 +46,10 @@ export function decodeState(text: string): State {
   for (const name of ['custody', 'emission', 'fees', 'holds', 'penalties'] as const) {
     state.house[name] = BigInt(snapshot.house[name]);
   }
+  for (const [image, nodes] of snapshot.imageLosses ?? []) state.losses.set(image, nodes);
+  for (const [image, record] of snapshot.images ?? []) state.images.set(image, record);
   for (const job of snapshot.jobs) decodeJob(state, job);
+  stopJobs(state);
   for (const node of snapshot.nodes) decodeNode(state, node);
   return state;
 }
@@ -119,11 +124,14 @@ function countTask(job: Job, task: Task): void {
 }
 
 function decodeNode(state: State, text: NodeText): void {
-  const { occupied, id, ...fields } = text;
+  const { occupied, id, standing, ...fields } = text;
   const node = Object.assign(newNode(id, fields.provider, fields.statusSince), fields);
+  Object.assign(node.standing, standing);
   state.nodes.set(id, node);
   for (const [task, job, attempt, devices, alternative = 0] of occupied) {
     restore(state, node, mustGet(state.jobs, job, 'job'), { task, job, attempt, devices, alternative });
   }
   recount(state, node);
+  // What of it is over only the next command or event can tell.
+  review(state, node, 0);
 }

@@ -3,10 +3,12 @@ import type { AccountId, NodeId } from '@capacloud/protocol/ids';
 import { mustGet, unreachable } from './assert.ts';
 import type { Event } from './event.ts';
 import { transfersOf } from './ledger/transfers.ts';
+import { imageOf, isBlamedFor } from './node/standing.ts';
 import {
   type AccountText,
   accountText,
   houseText,
+  imagesText,
   isUntouched,
   type NodeText,
   nodeText,
@@ -45,7 +47,7 @@ export class StateCapture {
     this.#nodes = state.nodes.size;
     this.#accounts = state.accounts.size;
     const { house, jobSeq, origin, ruleset } = state;
-    const middle = canonicalJson({ house: houseText(house), jobSeq });
+    const middle = canonicalJson({ house: houseText(house), ...imagesText(state), jobSeq });
     const end = canonicalJson({ origin, ruleset, version: 1 });
     this.#rest = [middle.slice(1, -1), end.slice(1)];
     state.captures.add(this);
@@ -93,11 +95,18 @@ export class StateCapture {
         const task = mustGet(this.#state.tasks, event.task, 'task');
         if (task.node !== undefined) this.#keepNode(task.node);
         this.#keepTask(task);
+        // Those that its end may clear of what its image did there.
+        const { losses, jobs } = this.#state;
+        for (const id of losses.get(imageOf(mustGet(jobs, task.job, 'job'))) ?? []) this.#keepNode(id);
         return;
       }
       case 'attempt.progressed':
       case 'task.ended':
         this.#keepTask(mustGet(this.#state.tasks, event.task, 'task'));
+        return;
+      case 'image.poisoned':
+        for (const node of this.#state.nodes.values())
+          if (isBlamedFor(node, event.image)) this.#keepNode(node.id);
         return;
       case 'job.cancelled': {
         const job = mustGet(this.#state.jobs, event.job, 'job');

@@ -4,7 +4,7 @@ import type { Offer } from '@capacloud/protocol/resources';
 import type { Clocked } from './clock-wheel.ts';
 import { ClockWheel } from './clock-wheel.ts';
 import type { JobTerms } from './command.ts';
-import type { Event, NodeStatus } from './event.ts';
+import type { DeviceFault, Event, NodeStatus } from './event.ts';
 import type { TaskState } from './job/task-states.ts';
 import type { HoldState } from './ledger/hold-states.ts';
 import { defaultRuleset, type Ruleset } from './ruleset.ts';
@@ -65,7 +65,47 @@ export interface AskClass {
   members: number;
 }
 
-export interface NodeRecord {
+/** An attempt that ended by its node's own fault. */
+export interface Failure {
+  readonly at: number;
+  /** Of its job, as imageOf gives it. */
+  readonly image: string;
+  /** Of the endings that count on this node. */
+  readonly nth: number;
+}
+
+/** Whose attempts had a device lately. */
+export interface LastHeld {
+  readonly device: string;
+  readonly image: string;
+  /** When the image last let go of it, and when another one did; 0: none that is known of. */
+  readonly at: number;
+  readonly otherAt: number;
+}
+
+/** How it went on a node lately. It changes by events alone; the lists are replaced, never changed. */
+export interface Standing {
+  /** Attempts that ended in success or by the node's own fault. */
+  endings: number;
+  /** Which of them was the last success. */
+  lastGood: number;
+  failures: readonly Failure[];
+  /** When it fell silent, at most `maxSilences`. */
+  silences: readonly number[];
+  held: readonly LastHeld[];
+  /** Gets nothing new before this time; 0: no pause. */
+  restUntil: number;
+}
+export const maxSilences = 8;
+
+/** What devices of the network were lost to an image, and until when it is stopped. */
+export interface ImageRecord {
+  readonly faults: readonly DeviceFault[];
+  /** 0: it is not. */
+  readonly until: number;
+}
+
+export interface NodeRecord extends Clocked<NodeRecord> {
   readonly id: NodeId;
   provider: AccountId;
   status: NodeStatus;
@@ -80,7 +120,12 @@ export interface NodeRecord {
   heardAt: number;
   /** By task: a node never holds two attempts of one task. */
   readonly occupied: Map<TaskId, Occupancy>;
+  readonly standing: Standing;
   // Derived.
+  /** It backs off, as far as the last event or look could tell. */
+  isResting: boolean;
+  /** How often a task has to be tried there until it succeeds, by what went wrong lately; 1 or more. */
+  tries: number;
   freeSlots: number;
   freeCpuMilli: number;
   freeMemoryBytes: number;
@@ -155,6 +200,8 @@ export interface Job extends Clocked<Job> {
   readonly shape: string;
   /** Time of submission, moved by its priority: among jobs of one consumer the lowest goes first. */
   readonly turn: number;
+  /** Its image was stopped: nothing of it is placed, and the tick ends its tasks. */
+  isStopped: boolean;
 }
 
 /** Jobs of one consumer with ready tasks of one shape, in their turn. Derived. */
@@ -189,6 +236,10 @@ export interface State {
   readonly jobs: Map<JobId, Job>;
   /** Jobs ever submitted. */
   jobSeq: number;
+  /** By image, as imageOf gives it; the least lately changed first, as in the other one. */
+  readonly images: Map<string, ImageRecord>;
+  /** Nodes by whose fault attempts of the image ended since one succeeded, at most `explainedAfter`. */
+  readonly losses: Map<string, readonly NodeId[]>;
   // Derived.
   readonly tasks: Map<TaskId, Task>;
   /** Sum of all open holds, counted from the tasks; the holds account must equal it. */
@@ -200,6 +251,10 @@ export interface State {
   readonly stageClocks: ClockWheel<Task>;
   readonly backoffs: ClockWheel<Task>;
   readonly queueClocks: ClockWheel<Job>;
+  /** When something about a node's standing ends. */
+  readonly nodeClocks: ClockWheel<NodeRecord>;
+  /** Jobs that are stopped, as submitted. */
+  readonly stopped: Set<Job>;
   readonly schedule: ScheduleNotes;
   /** Those that write the state as it was down, and are shown each event before it happens. */
   readonly captures: Set<{ keep(event: Event): void }>;
@@ -214,6 +269,8 @@ export function createState(): State {
     nodes: new Map(),
     jobs: new Map(),
     jobSeq: 0,
+    images: new Map(),
+    losses: new Map(),
     tasks: new Map(),
     openHoldsNano: 0n,
     askClasses: new Map(),
@@ -222,6 +279,8 @@ export function createState(): State {
     stageClocks: new ClockWheel(),
     backoffs: new ClockWheel(),
     queueClocks: new ClockWheel(),
+    nodeClocks: new ClockWheel(),
+    stopped: new Set(),
     schedule: new ScheduleNotes(),
     captures: new Set(),
   };

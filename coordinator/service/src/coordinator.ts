@@ -91,6 +91,7 @@ async function compose(
       sessions: gateway.tokens,
       live: gateway.activity,
       transparency,
+      imageSecret: secretIn(config, 'image.secret'),
       now,
       randomBytes: pooledRandomBytes,
     },
@@ -130,11 +131,13 @@ function openGateway(
     logger,
     coordinator: config.name,
     chainId: config.chainId,
-    nonceSecret: readOrCreateSecret(join(config.dataDir, 'nonce.secret'), () =>
-      randomBytes(32).toString('hex'),
-    ),
+    nonceSecret: secretIn(config, 'nonce.secret'),
     now,
   });
+}
+
+function secretIn({ dataDir }: Config, name: string): string {
+  return readOrCreateSecret(join(dataDir, name), () => randomBytes(32).toString('hex'));
 }
 
 function apiSettings(config: Config, version: string): ApiSettings {

@@ -43,6 +43,7 @@ export const AddressSchema = Type.String({
 export type Address = Static<typeof AddressSchema>;
 
 const accountId = new RegExp(accountIdPattern);
+const nodeId = new RegExp(nodeIdPattern);
 const jobId = new RegExp(jobIdPattern);
 const taskId = new RegExp(taskIdPattern);
 const sha256 = new RegExp(sha256Pattern);
@@ -51,6 +52,9 @@ export function isAccountId(text: string): text is AccountId {
   return accountId.test(text);
 }
 
+export function isNodeId(text: string): text is NodeId {
+  return nodeId.test(text);
+}
 export function isJobId(text: string): text is JobId {
   return jobId.test(text);
 }

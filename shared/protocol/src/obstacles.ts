@@ -8,10 +8,11 @@ export interface ObstacleEntry {
 const obstacle = (sentence: string, pointer?: string): ObstacleEntry =>
   pointer === undefined ? { sentence } : { sentence, pointer };
 
-/** Stable: codes are added, never changed. Those that begin with `busy_` pass by themselves. */
+/** Stable: codes are added, never changed. Those that begin with `busy_`, and `node_backing_off`, pass by themselves. */
 export const obstacleCatalogue = {
   node_silent: obstacle('are silent'),
   node_closed: obstacle('take no new work'),
+  node_backing_off: obstacle('pause after attempts that failed there'),
   provider: obstacle('belong to providers that the job does not want', '/placement'),
   region: obstacle('are in other regions', '/placement/regions'),
   label: obstacle('have labels that do not meet the constraints', '/placement/constraints'),

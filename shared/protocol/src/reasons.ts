@@ -177,6 +177,11 @@ export const coordinatorReasons = {
   ),
   node_drained: reason('none', 'The node is going away.', 'The task is tried on another node.'),
   cancelled: reason('none', 'The job was cancelled.', 'Submit it again if it is still wanted.'),
+  image_poisoned: reason(
+    'consumer',
+    'GPUs of several providers failed while the image ran on them, and its jobs were stopped.',
+    'Find out what the program does to GPUs; submit a mended image under another digest or tag.',
+  ),
   receipt_invalid: reason(
     'provider',
     'The receipt does not match the attempt.',

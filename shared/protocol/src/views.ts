@@ -17,7 +17,7 @@ const Amount = Type.String({
 });
 const Reason = Type.Unsafe<TaskReason>(Type.String({ enum: Object.keys(taskReasons) }));
 
-function literals<const T extends readonly string[]>(values: T) {
+export function literals<const T extends readonly string[]>(values: T) {
   return Type.Unsafe<T[number]>(Type.String({ enum: [...values] }));
 }
 

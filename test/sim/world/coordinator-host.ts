@@ -124,6 +124,8 @@ export class CoordinatorHost {
     this.#tellRestart(engine);
     await ensureOperatorKey(dataDir, sequencer, store.reads, now());
     const specs = new JobSpecs(store.reads);
+    const secretIn = (file: string) =>
+      readOrCreateSecret(`${dataDir}/${file}`, () => actor.random.bytes(32).toString('hex'));
     const gateway = createGateway({
       sequencer,
       specs,
@@ -132,9 +134,7 @@ export class CoordinatorHost {
       logger,
       coordinator: name,
       chainId: 31337,
-      nonceSecret: readOrCreateSecret(`${dataDir}/nonce.secret`, () =>
-        actor.random.bytes(32).toString('hex'),
-      ),
+      nonceSecret: secretIn('nonce.secret'),
       now,
     });
     const room = await openArtifactRoom({
@@ -162,6 +162,7 @@ export class CoordinatorHost {
         sessions: gateway.tokens,
         live: gateway.activity,
         transparency,
+        imageSecret: secretIn('image.secret'),
         now,
         randomBytes: (length) => kernel().current.random.bytes(length),
       },

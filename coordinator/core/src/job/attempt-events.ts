@@ -4,9 +4,11 @@ import { requestOf } from '@capacloud/protocol/resources';
 import { broken, mustGet } from '../assert.ts';
 import type { AttemptAssigned, AttemptEnded, AttemptProgressed, AttemptReleased } from '../event.ts';
 import { occupy, vacate } from '../node/capacity.ts';
-import type { Job, State, Task } from '../state.ts';
+import { noteEnding } from '../node/standing.ts';
+import type { Job, NodeRecord, State, Task } from '../state.ts';
 import { maxAvoided } from '../state.ts';
 import { endTask, noDevices } from './job-events.ts';
+import { noteHeld } from './poison.ts';
 import { leaveQueue, rejoinQueue } from './queue.ts';
 import { setStageClock } from './stage-clock.ts';
 import { canMove, isActive } from './task-states.ts';
@@ -56,7 +58,9 @@ export function applyEnded(state: State, event: AttemptEnded): void {
   const nodeId = task.node;
   if (nodeId === undefined) broken(`${task.id} has an attempt and no node`);
   state.stageClocks.remove(task);
-  if (event.released) vacate(state, mustGet(state.nodes, nodeId, 'node'), job, event.attempt, task.id);
+  const node = mustGet(state.nodes, nodeId, 'node');
+  noteEnding(state, node, job, task.assignedAt, event);
+  if (event.released) letGo(state, node, job, task, event);
   task.reason = event.reason;
   switch (event.then.kind) {
     case 'succeeded':
@@ -101,7 +105,19 @@ export function applyReleased(state: State, event: AttemptReleased): void {
   const task = mustGet(state.tasks, event.task, 'task');
   if (task.attempt === event.attempt && isActive(task.state))
     broken(`${task.id}: the current attempt is released before it ended`);
-  vacate(state, node, mustGet(state.jobs, task.job, 'job'), event.attempt, task.id);
+  letGo(state, node, mustGet(state.jobs, task.job, 'job'), task, event);
+}
+
+function letGo(
+  state: State,
+  node: NodeRecord,
+  job: Job,
+  task: Task,
+  { at, attempt }: AttemptEnded | AttemptReleased,
+): void {
+  const devices = node.occupied.get(task.id)?.devices ?? noDevices;
+  noteHeld(state, node, job, { at, attempt, devices, task });
+  vacate(state, node, job, attempt, task.id);
 }
 
 function currentTask(state: State, event: AttemptProgressed | AttemptEnded): Task {

@@ -34,6 +34,14 @@ export function decideSubmit(state: State, command: SubmitJob): Result<readonly 
       { hint: 'Wait until some of your tasks have ended, or cancel some.' },
     );
   }
+  const stoppedUntil = terms.image === undefined ? 0 : (state.images.get(terms.image)?.until ?? 0);
+  if (stoppedUntil > command.at) {
+    const minutes = Math.ceil((stoppedUntil - command.at) / 60_000);
+    return refuse(
+      'job.image_poisoned',
+      `GPUs of several providers failed under this image; jobs of ${consumer} with it are taken again in ${minutes} min.`,
+    );
+  }
   if (terms.holdNano < 0n || terms.maxRateNano < 0n) {
     return refuse('ledger.amount_invalid', 'Amounts are not negative.');
   }
@@ -57,6 +65,7 @@ function submitted({ at, consumer, job }: SubmitJob, terms: JobTerms): Event {
     excludeProviders: terms.excludeProviders,
     ...(terms.gang === undefined ? {} : { gang: terms.gang }),
     holdNano: `${terms.holdNano}`,
+    ...(terms.image === undefined ? {} : { image: terms.image }),
     job,
     maxAttempts: terms.maxAttempts,
     maxRateNano: `${terms.maxRateNano}`,

@@ -72,6 +72,7 @@ export function newJob(
     firstReady: terms.tasks,
     shape: shapeOf(terms),
     turn: at - (terms.priority ?? 0) * agingMs,
+    isStopped: false,
     dueAt: 0,
     bucket: undefined,
     clockPrev: undefined,
@@ -182,4 +183,6 @@ export function applySettled(state: State, event: JobSettled): void {
     broken(`${job.id} is settled with other counts`);
   for (const task of job.tasks) state.tasks.delete(task.id);
   state.jobs.delete(job.id);
+  state.stopped.delete(job);
+  state.losses.delete(job.id);
 }

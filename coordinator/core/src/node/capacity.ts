@@ -116,6 +116,7 @@ export function isOpen(node: NodeRecord): boolean {
   return (
     node.status === 'ready' &&
     node.accepting &&
+    !node.isResting &&
     node.freeSlots > 0 &&
     node.freeCpuMilli > 0 &&
     node.freeMemoryBytes > 0

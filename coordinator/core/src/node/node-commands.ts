@@ -6,6 +6,7 @@ import { mustGet } from '../assert.ts';
 import type { ChangeOffer, ConnectNode, DirectNode } from '../command.ts';
 import { Decision } from '../decision.ts';
 import type { Event, NodeOffered, NodeStatus } from '../event.ts';
+import { poisonedBy } from '../job/poison.ts';
 import { afterFailure } from '../job/retry.ts';
 import { isActive } from '../job/task-states.ts';
 import type { NodeRecord, State } from '../state.ts';
@@ -32,7 +33,7 @@ export function decideConnect(state: State, command: ConnectNode): Result<readon
     return accept(events);
   }
   if (differs(node, command.offer, accepting) || node.provider !== provider)
-    events.push(offered(command, provider));
+    events.push(...offeredBy(state, node, offered(command, provider)));
   reconcileHeld(state, decision, node, command.held);
   // `gone` forgets the drain that led there: a node that comes back is wanted.
   const to = restingStatus(node.status === 'gone' ? 'none' : node.directive, accepting);
@@ -73,7 +74,8 @@ export function decideOffer(state: State, command: ChangeOffer): Result<readonly
   const node = state.nodes.get(id);
   if (node === undefined) return refuse('node.unknown', `There is no node ${id}.`);
   const events: Event[] = [];
-  if (differs(node, command.offer, accepting)) events.push(offered(command, node.provider));
+  if (differs(node, command.offer, accepting))
+    events.push(...offeredBy(state, node, offered(command, node.provider)));
   const to = restingStatus(node.directive, accepting);
   if (isConnected(node.status) && to !== node.status) {
     events.push({ at, cause: ownerCause(accepting), node: id, to, type: 'node.status_changed' });
@@ -128,6 +130,11 @@ function ownerCause(accepting: boolean): string {
 
 function differs(node: NodeRecord, offer: NodeRecord['offer'], accepting: boolean): boolean {
   return node.accepting !== accepting || canonicalJson(node.offer) !== canonicalJson(offer);
+}
+
+/** The offer, and what it reveals. */
+function offeredBy(state: State, node: NodeRecord, event: NodeOffered): readonly Event[] {
+  return [event, ...poisonedBy(state, node, event)];
 }
 
 function offered(command: ConnectNode | ChangeOffer, provider: NodeOffered['provider']): NodeOffered {

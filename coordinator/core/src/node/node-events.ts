@@ -2,10 +2,12 @@ import type { NodeId } from '@capacloud/protocol/ids';
 import type { Offer } from '@capacloud/protocol/resources';
 import { invariant, mustGet } from '../assert.ts';
 import type { NodeJoined, NodeOffered, NodeStatusChanged } from '../event.ts';
+import { noteFaults } from '../job/poison.ts';
 import type { NodeRecord, State } from '../state.ts';
 import { isOpen, recount, refreshOpen } from './capacity.ts';
 import { directiveOf } from './node-commands.ts';
 import { canChange } from './node-states.ts';
+import { noteSilence } from './standing.ts';
 
 /** Between node.joined and the node.offered that follows it. */
 const emptyOffer: Offer = {
@@ -31,6 +33,9 @@ export function newNode(id: NodeId, provider: NodeRecord['provider'], at: number
     accepting: false,
     heardAt: at,
     occupied: new Map(),
+    standing: { endings: 0, lastGood: 0, failures: [], silences: [], held: [], restUntil: 0 },
+    isResting: false,
+    tries: 1,
     freeSlots: 0,
     freeCpuMilli: 0,
     freeMemoryBytes: 0,
@@ -39,6 +44,10 @@ export function newNode(id: NodeId, provider: NodeRecord['provider'], at: number
     load: 1,
     askClass: undefined,
     revision: 0,
+    dueAt: 0,
+    bucket: undefined,
+    clockPrev: undefined,
+    clockNext: undefined,
   };
 }
 
@@ -52,6 +61,7 @@ export function applyJoined(state: State, event: NodeJoined): void {
 export function applyOffered(state: State, event: NodeOffered): void {
   const node = mustGet(state.nodes, event.node, 'node');
   invariant(state.accounts.has(event.provider), `${event.node}: no account ${event.provider}`);
+  noteFaults(state, node, event);
   node.provider = event.provider;
   node.offer = event.offer;
   node.accepting = event.accepting;
@@ -69,6 +79,7 @@ export function applyStatus(state: State, event: NodeStatusChanged): void {
   node.cause = event.cause;
   node.directive = event.to === 'gone' ? 'none' : (directiveOf(event.cause) ?? node.directive);
   if (event.cause === 'connected' || event.cause.startsWith('owner_')) node.heardAt = event.at;
+  if (event.cause === 'silent') noteSilence(state, node, event.at);
   refreshOpen(state, node);
   if (isOpen(node)) state.schedule.changed = true;
 }

@@ -3,7 +3,7 @@ import { type Obstacle, obstacles } from '@capacloud/protocol/obstacles';
 import type { JobTerms } from '../command.ts';
 import type { NodeRecord, Task } from '../state.ts';
 import { type Change, NearestChange, type Opened } from './nearest-change.ts';
-import { fewest, isPassing, lastingOf, obstaclesOf, optionsOf } from './obstacles.ts';
+import { fewest, isAlone, lastingOf, obstaclesOf, optionsOf } from './obstacles.ts';
 
 const maxExamples = 10;
 
@@ -60,9 +60,9 @@ export class Explanation {
       const tally = this.#tallies.get(obstacle) ?? { nodes: 0, alone: [], others: [], aloneCount: 0 };
       this.#tallies.set(obstacle, tally);
       tally.nodes += 1;
-      const isAlone = isPassing(obstacle) ? found.length === 1 : lasting.length === 1;
-      if (isAlone) tally.aloneCount += 1;
-      const examples = isAlone ? tally.alone : tally.others;
+      const isOnly = isAlone(obstacle, found);
+      if (isOnly) tally.aloneCount += 1;
+      const examples = isOnly ? tally.alone : tally.others;
       if (examples.length < maxExamples) examples.push(node.id);
     }
   }

@@ -87,6 +87,7 @@ export class NearestChange {
       case 'gpu_combination':
       case 'node_silent':
       case 'node_closed':
+      case 'node_backing_off':
       case 'tried':
       case 'busy_slots':
       case 'busy_cpu':
@@ -211,6 +212,6 @@ function opening(obstacle: Obstacle, opened: readonly Opened[]): Change {
   return { obstacle, nodes: opened.length, free: opened.filter(({ isFree }) => isFree).length };
 }
 
-function isNewer(a: string, b: string): boolean {
+export function isNewer(a: string, b: string): boolean {
   return isVersionAtLeast(a, b) && !isVersionAtLeast(b, a);
 }

@@ -28,9 +28,11 @@ const nothingToWeigh = -1;
 interface Entry {
   readonly node: NodeRecord;
   readonly revision: number;
-  /** nano-CAPA an hour: its price, and once weighed what the placement makes unusable. */
+  /** nano-CAPA an hour: its price, for as often as the task has to be tried there, and once weighed what the placement makes unusable. */
   score: number;
-  /** The lower goes first where scores are equal. */
+  /** Of the node, as it was: the steadier goes first where scores are equal. */
+  readonly tries: number;
+  /** The lower goes first where these are equal, too. */
   readonly tie: number;
   /** Of the mix, when it was weighed; 0 before. */
   generation: number;
@@ -185,7 +187,7 @@ export class NodeOrder {
     for (const device of node.offer.devices)
       if (devices.includes(device.id)) lostMilli += scarcityWeight * milli * this.#mix.kindOf(device).load;
     const hourNano = Math.max(1, node.askClass?.hourNano.device ?? 0);
-    entry.score = this.#estimate(node) + (lostMilli * hourNano) / 1000;
+    entry.score = this.#estimate(node) * entry.tries + (lostMilli * hourNano) / 1000;
     entry.generation = this.#mix.generation;
   }
 
@@ -228,7 +230,8 @@ export class NodeOrder {
     return {
       node,
       revision: look.revisionOf(node),
-      score: rate,
+      score: rate * node.tries,
+      tries: node.tries,
       tie: devices === undefined ? look.loadOf(node) : freeDevices(node, look),
       generation: node.offer.devices.length === 0 ? nothingToWeigh : 0,
     };
@@ -274,6 +277,7 @@ export class NodeOrder {
 
 function comesBefore(a: Entry, b: Entry): boolean {
   if (a.score !== b.score) return a.score < b.score;
+  if (a.tries !== b.tries) return a.tries < b.tries;
   return a.tie < b.tie || (a.tie === b.tie && a.node.id < b.node.id);
 }
 

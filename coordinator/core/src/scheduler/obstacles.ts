@@ -7,9 +7,14 @@ import type { NodeRecord, Task } from '../state.ts';
 import { hasDevices, matchesDevice } from './feasibility.ts';
 import { isInRegion, meetsAll } from './labels.ts';
 
-/** The node runs other tasks: this passes by itself. */
+/** The node runs other tasks, or its pause ends: this passes by itself. */
 export function isPassing(obstacle: Obstacle): boolean {
-  return obstacle.startsWith('busy_');
+  return obstacle.startsWith('busy_') || obstacle === 'node_backing_off';
+}
+
+/** Nothing else of what was found is in the way, but what passes; of what passes: nothing else at all. */
+export function isAlone(obstacle: Obstacle, found: readonly Obstacle[]): boolean {
+  return found.every((other) => other === obstacle || (isPassing(other) && !isPassing(obstacle)));
 }
 
 /** The terms of each alternative by itself, in order of preference. */
@@ -41,6 +46,7 @@ export function obstaclesOf(node: NodeRecord, terms: JobTerms, task?: Task): rea
   const { resources, providers, excludeProviders } = terms;
   add('node_silent', !isConnected(node.status));
   add('node_closed', isConnected(node.status) && (node.status !== 'ready' || !node.accepting));
+  add('node_backing_off', node.isResting);
   const isWanted = providers.length === 0 || providers.includes(node.provider);
   add('provider', !isWanted || excludeProviders.includes(node.provider));
   add('region', !isInRegion(offer, terms.regions));

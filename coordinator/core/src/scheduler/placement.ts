@@ -74,6 +74,7 @@ class Placing {
       this.#jobs += 1;
       cursor.isNew = false;
     }
+    if (job.isStopped) return 'seen';
     const order = (cursor.order ??= this.#notes.orderOf(lane.shape, job.terms, this.#look));
     if (order.isExhausted()) return 'no room';
     if (this.assignments.length === placementLimits.assignments) return 'cut short';

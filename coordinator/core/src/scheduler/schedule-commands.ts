@@ -5,8 +5,9 @@ import { Decision } from '../decision.ts';
 import type { Event } from '../event.ts';
 import { endBackoffs } from '../job/queue.ts';
 import { afterFailure } from '../job/retry.ts';
-import { isActive } from '../job/task-states.ts';
+import { isActive, isTerminal } from '../job/task-states.ts';
 import { restingStatus } from '../node/node-commands.ts';
+import { endRests } from '../node/standing.ts';
 import type { Ruleset } from '../ruleset.ts';
 import type { Job, NodeRecord, State, Task } from '../state.ts';
 import { Look } from './look.ts';
@@ -29,6 +30,7 @@ export function decideTick(state: State, tick: Tick): readonly Event[] {
   const leaving = new Set<NodeId>();
   for (const node of state.nodes.values()) judgeSilence(state, decision, node, heard.get(node.id), leaving);
   const budget = { left: maxEndsPerTick };
+  endStopped(state, decision, budget);
   endOverdue(state, decision, tick, budget);
   expireWaiting(state, decision, budget);
   const events = [...decision.close()];
@@ -131,10 +133,24 @@ function endOverdue(state: State, decision: Decision, tick: Tick, budget: { left
     const reason = overdueReason(task);
     if (reason === undefined || decision.hasEnded(task.id) || !hadItsSay(state.ruleset, task, tick)) continue;
     const job = jobOf(task);
+    if (job.isStopped) continue;
     const then = afterFailure(job, task, reason, undefined, decision.at);
     const before = decision.events.length;
     decision.endAttempt(job, task, { reason, released: false, then });
     budget.left -= decision.events.length - before;
+  }
+}
+
+/** Tasks of images that were stopped: those that run as well as those that wait. */
+function endStopped(state: State, decision: Decision, budget: { left: number }): void {
+  for (const job of state.stopped) {
+    if (job.live === 0) continue;
+    for (const task of job.tasks) {
+      if (budget.left === 0) return;
+      if (isTerminal(task.state) || decision.hasEnded(task.id)) continue;
+      decision.stopTask(job, task);
+      budget.left -= 1;
+    }
   }
 }
 
@@ -145,6 +161,7 @@ function expireWaiting(state: State, decision: Decision, budget: { left: number 
     () => 0,
   );
   for (const job of due) {
+    if (job.isStopped) continue;
     for (const task of job.tasks) {
       if (budget.left <= 0) return;
       if (task.state !== 'queued' || task.attempt > 0) continue;
@@ -156,6 +173,7 @@ function expireWaiting(state: State, decision: Decision, budget: { left: number 
 
 function place(state: State, at: number, leaving: ReadonlySet<NodeId>, events: Event[]): void {
   endBackoffs(state, at);
+  endRests(state, at);
   const { schedule } = state;
   if (!schedule.isCutShort) schedule.changed = false;
   if (state.openNodes.size === 0 || state.waiting.size === 0) {

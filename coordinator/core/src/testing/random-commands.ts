@@ -42,6 +42,10 @@ export const ruleset = {
   maxTasksPerJob: 40,
   maxLiveTasksPerAccount: 150,
   assignTimeoutMs: 9000,
+  nodeBackoffInitialMs: 4000,
+  flapWindowMs: 60_000,
+  poisonNodes: 2,
+  poisonMs: 20_000,
 };
 const stages: readonly AttemptStage[] = ['pulling', 'starting', 'running', 'uploading'];
 const reasons = Object.keys(outcomeReasons) as OutcomeReason[];
@@ -83,6 +87,7 @@ function randomTerms(dice: Dice) {
     providers: dice.pick([[], [], [provider]]),
     excludeProviders: dice.pick([[], [], [provider]]),
     backoffInitialMs: dice.pick([0, 1000]),
+    ...(dice.chance(70) ? { image: dice.pick(['a', 'b']) } : {}),
     resources: {
       cpuMilli: dice.pick([500, 2000]),
       memoryBytes: gib,
@@ -103,7 +108,9 @@ export function randomOffer(dice: Dice) {
     deviceHourNano: '5',
   };
   const said = dice.pick([{}, { region: 'eu-central' }, { region: 'us-east', labels: { tier: 'gold' } }]);
-  return offer({ slots: dice.below(4) + 1, devices: dice.chance(50) ? devices : [], ask, ...said });
+  const isIll = dice.chance(20);
+  const now = isIll ? devices.map((device) => ({ ...device, health: 'quarantined' as const })) : devices;
+  return offer({ slots: dice.below(4) + 1, devices: dice.chance(70) ? now : [], ask, ...said });
 }
 
 function report(state: State, dice: Dice, at: number): Command {
@@ -185,6 +192,22 @@ function randomRareCommand(dice: Dice, at: number): Command {
   ]);
 }
 
+/** A device that an attempt runs on is quarantined. */
+function fallIll(state: State, dice: Dice, at: number): Command {
+  const running = [...state.tasks.values()].filter(
+    ({ devices: given, runningSince, state: stage }) =>
+      stage === 'running' && runningSince > 0 && given.length > 0,
+  );
+  const task = running.length === 0 ? undefined : dice.pick(running);
+  const node = task?.node === undefined ? undefined : state.nodes.get(task.node);
+  if (task === undefined || node === undefined) return { type: 'place', at };
+  const ill = node.offer.devices.map((device) =>
+    task.devices.includes(device.id) ? { ...device, health: 'quarantined' as const } : device,
+  );
+  const change = { offer: { ...node.offer, devices: ill }, accepting: node.accepting };
+  return { type: 'node.change_offer', at, node: node.id, ...change };
+}
+
 function randomCommand(state: State, dice: Dice, at: number): Command {
   const roll = dice.below(100);
   if (roll < 45) return report(state, dice, at);
@@ -192,5 +215,6 @@ function randomCommand(state: State, dice: Dice, at: number): Command {
   if (roll < 72) return randomJobCommand(state, dice, at);
   if (roll < 80) return tick(state, dice, at);
   if (roll < 88) return connect(state, dice, at);
+  if (roll < 92) return fallIll(state, dice, at);
   return randomRareCommand(dice, at);
 }

@@ -44,6 +44,8 @@ export interface ApiDependencies {
   readonly sessions: SessionTokens;
   readonly live: LiveActivity;
   readonly transparency: Transparency;
+  /** Of the fingerprints of images. */
+  readonly imageSecret: string;
   /** Unix milliseconds. */
   readonly now: () => number;
   /** Cryptographically secure bytes. */

@@ -68,6 +68,7 @@ export function subjectOf(
     case 'ruleset.changed':
     case 'account.opened':
     case 'account.credited':
+    case 'image.poisoned':
     case 'node.joined':
     case 'node.offered':
     case 'node.status_changed':

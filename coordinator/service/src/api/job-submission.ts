@@ -8,7 +8,7 @@ import type { JobView } from '@capacloud/protocol/views';
 import type { Outcome, Submission } from '../ports/sequencer.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import type { AsideOf } from './idempotency.ts';
-import { priceOf, termsOf } from './job-terms.ts';
+import { imageFingerprint, priceOf, termsOf } from './job-terms.ts';
 import { problemDetails } from './problem.ts';
 import { timeText } from './views.ts';
 
@@ -100,8 +100,9 @@ async function prepare(
   const at = deps.now();
   const job = jobIdFrom(deps.randomBytes(20));
   const salt = encodeHex(deps.randomBytes(32));
-  const { terms, specText } = termsOf(spec, price.value, salt);
-  const { artifactIndex, specs } = deps;
+  const { terms: plain, specText } = termsOf(spec, price.value, salt);
+  const { artifactIndex, imageSecret, specs } = deps;
+  const terms = { ...plain, image: imageFingerprint(imageSecret, account, spec.image) };
   const refs = [...new Set(spec.inputs.map((input) => input.sha256))].map((sha256) => ({
     sha256,
     account,

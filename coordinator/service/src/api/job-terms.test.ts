@@ -1,7 +1,7 @@
 import { type JobSpec, parseJobFile } from '@capacloud/protocol/job-spec';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { priceOf, termsOf } from './job-terms.ts';
+import { imageFingerprint, priceOf, termsOf } from './job-terms.ts';
 
 function specOf(more: object): JobSpec {
   const parsed = parseJobFile({
@@ -68,4 +68,19 @@ it('hides the spec behind a salt, and knows root', () => {
   for (const user of ['0', '0:0', '1000:0', '00']) {
     expect(termsOf(specOf({ user }), price, 'a').terms.needsRoot).toBe(true);
   }
+});
+
+it('gives jobs of one account and one image one fingerprint, and tells others nothing', () => {
+  const digest = `sha256:${'1'.repeat(64)}`;
+  const print = (image: string, account = 'acc_ada', secret = 'secret') =>
+    imageFingerprint(secret, account as never, image);
+  expect(print(`busybox@${digest}`)).toMatch(/^[0-9a-f]{32}$/);
+  expect(print(`busybox@${digest}`)).toBe(print(`mirror.test/busybox@${digest}`));
+  const others = [
+    print('busybox:1'),
+    print('busybox:2'),
+    print('busybox:1', 'acc_bob'),
+    print('busybox:1', 'acc_ada', 'else'),
+  ];
+  expect(new Set(others).size).toBe(others.length);
 });

@@ -1,5 +1,6 @@
 import type { JobTerms } from '@capacloud/core/command';
 import { canonicalJson } from '@capacloud/protocol/canonical';
+import type { AccountId } from '@capacloud/protocol/ids';
 import type { JobSpec } from '@capacloud/protocol/job-spec';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
 import { formatNano, parseDecimalNano } from '@capacloud/protocol/units';
@@ -94,6 +95,17 @@ export function termsOf(
     ...(spec.priority === undefined ? {} : { priority: spec.priority }),
   };
   return { terms, specText };
+}
+
+/**
+ * What the log shows of an image: by its digest where the job names one, else by its name and tag. A bare hash could be
+ * guessed, and a keyed one that all consumers shared could be asked for, by submitting a job with the image in question. So
+ * the account goes in as well: it tells which jobs of one account run the same, and nothing to anybody else. A keyed SHA-256
+ * cut to 128 bits cannot be extended.
+ */
+export function imageFingerprint(secret: string, account: AccountId, image: string): string {
+  const at = image.lastIndexOf('@');
+  return nativeSha256Hex(`${secret}|${account}|${at < 0 ? image : image.slice(at + 1)}`).slice(0, 32);
 }
 
 /** User 0 is root, and so is group 0 to files that only root's group may read. */

@@ -1,11 +1,15 @@
 import type { NodeId } from '@capacloud/protocol/ids';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
+import { reaches } from './caller.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import type { Handlers } from './handler.ts';
+import { nodeWhyView } from './node-why-view.ts';
 import { pageOfRows } from './pages.ts';
 import { nodeView } from './views.ts';
 
-export function nodeHandlers(deps: ApiDependencies): Handlers<'listNodes' | 'getNode' | 'directNode'> {
+export function nodeHandlers(
+  deps: ApiDependencies,
+): Handlers<'listNodes' | 'getNode' | 'explainNode' | 'directNode'> {
   const { store, sequencer } = deps;
   return {
     listNodes: ({ query }) =>
@@ -17,6 +21,15 @@ export function nodeHandlers(deps: ApiDependencies): Handlers<'listNodes' | 'get
     getNode: async ({ params }) => {
       const row = await store.getNode(params.node);
       return row === undefined ? noNode(params.node) : accept(nodeView(row, sequencer.state));
+    },
+    explainNode: async ({ caller, params, at, signal }) => {
+      const record = sequencer.state.nodes.get(params.node);
+      if (record === undefined) return noNode(params.node);
+      const isOwner =
+        caller?.kind === 'agent'
+          ? caller.node === record.id
+          : caller !== undefined && reaches(caller, record.provider);
+      return accept(await nodeWhyView(sequencer.state, record, { at, isOwner, signal }));
     },
     directNode: async ({ params, body, at }) => {
       if ((await store.getNode(params.node)) === undefined) return noNode(params.node);

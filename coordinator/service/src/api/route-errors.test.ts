@@ -7,6 +7,7 @@ import { type JobId, taskIdOf } from '@capacloud/protocol/ids';
 import type { RouteName, routes } from '@capacloud/protocol/routes';
 import type { JobView } from '@capacloud/protocol/views';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { poisonImage, poisonJob } from '../testing/poison.ts';
 import {
   agentToken,
   consumerAccount,
@@ -99,6 +100,11 @@ function tooMany(): Promise<Response> {
   });
 }
 
+async function poisonedAnswer(other: TestCoordinator): Promise<Response> {
+  await poisonImage(other);
+  return other.call('POST', '/v1/jobs', { json: poisonJob, headers: { 'idempotency-key': 'again' } });
+}
+
 /** One command may wait for the disk, and many come at once. */
 function overloaded(path: string, body: object): Promise<Response> {
   return withOther({ waitingCommands: 1 }, async (other) => {
@@ -135,6 +141,7 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
     'job.invalid': () => post('/v1/jobs', { ...job, image: 1 }, 'a'),
     'job.unsupported': () => post('/v1/jobs', { ...job, ports: [] }, 'a'),
     'job.too_many_tasks': () => tooMany(),
+    'job.image_poisoned': () => withOther({}, poisonedAnswer),
     'job.artifact_missing': () =>
       post('/v1/jobs', { ...job, inputs: [{ source: `artifact:${noHash}`, target: '/in/a' }] }, 'a'),
     'ledger.insufficient_funds': () => post('/v1/jobs', { ...job, price: { max_per_hour: '90000000' } }, 'a'),
@@ -207,6 +214,7 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
   },
   listNodes: {},
   getNode: { 'request.not_found': () => get(`/v1/nodes/${noNode}`) },
+  explainNode: { 'request.not_found': () => get(`/v1/nodes/${noNode}/why`) },
   directNode: {
     'request.not_found': () => operate(`/v1/nodes/${noNode}/direct`, { to: 'cordon' }),
     'node.state_invalid': async () => {

@@ -19,6 +19,15 @@ const rulesetKeys = {
   run_margin_ms: 'runMarginMs',
   max_tasks_per_job: 'maxTasksPerJob',
   max_live_tasks_per_account: 'maxLiveTasksPerAccount',
+  node_backoff_after: 'nodeBackoffAfter',
+  node_backoff_initial_ms: 'nodeBackoffInitialMs',
+  node_backoff_factor: 'nodeBackoffFactor',
+  node_backoff_max_ms: 'nodeBackoffMaxMs',
+  flap_window_ms: 'flapWindowMs',
+  poison_nodes: 'poisonNodes',
+  poison_ms: 'poisonMs',
+  poison_evidence_ms: 'poisonEvidenceMs',
+  poison_after_ms: 'poisonAfterMs',
 } as const satisfies Record<string, keyof Ruleset>;
 
 export const RulesSchema = Type.Object(
@@ -34,6 +43,15 @@ export const RulesSchema = Type.Object(
     run_margin_ms: milliseconds,
     max_tasks_per_job: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
     max_live_tasks_per_account: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000_000 })),
+    node_backoff_after: Type.Optional(Type.Integer({ minimum: 1, maximum: 16 })),
+    node_backoff_initial_ms: milliseconds,
+    node_backoff_factor: Type.Optional(Type.Integer({ minimum: 1, maximum: 10 })),
+    node_backoff_max_ms: milliseconds,
+    flap_window_ms: milliseconds,
+    poison_nodes: Type.Optional(Type.Integer({ minimum: 2, maximum: 16 })),
+    poison_ms: milliseconds,
+    poison_evidence_ms: milliseconds,
+    poison_after_ms: milliseconds,
   },
   closed,
 );

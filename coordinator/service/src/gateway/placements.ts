@@ -105,6 +105,7 @@ export class Placements {
         case 'account.credited':
         case 'account.opened':
         case 'attempt.released':
+        case 'image.poisoned':
         case 'job.submitted':
         case 'log.opened':
         case 'node.joined':

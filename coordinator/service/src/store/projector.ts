@@ -63,12 +63,12 @@ export class Projector implements Projection {
       case 'job.cancelled':
         for (const task of record(state.jobs, event.job).tasks) {
           if (endedTaskStates.includes(task.state)) continue;
-          this.#abandon(task, event.at, index);
+          this.#abandon(task, 'cancelled', event.at, index);
           this.#changedTasks.set(task, event.at);
         }
         break;
       case 'task.ended':
-        this.#abandon(record(state.tasks, event.task), event.at, index);
+        this.#abandon(record(state.tasks, event.task), event.reason, event.at, index);
         break;
       case 'job.settled':
         this.#touchJob(record(state.jobs, event.job), event.at, true);
@@ -80,6 +80,7 @@ export class Projector implements Projection {
       case 'ruleset.changed':
       case 'account.opened':
       case 'account.credited':
+      case 'image.poisoned':
       case 'node.joined':
       case 'node.offered':
       case 'node.status_changed':
@@ -92,10 +93,10 @@ export class Projector implements Projection {
   }
 
   /** The task ends under its attempt, if it has one: the attempt ends with it, whatever the node says later. */
-  #abandon(task: Task, at: number, index: number): void {
+  #abandon(task: Task, reason: TaskReason, at: number, index: number): void {
     if (task.state === 'queued') return;
     this.#jobOf(task.job).active -= 1;
-    this.#addAttempt(task, 'cancelled', { index, at, attempt: task.attempt });
+    this.#addAttempt(task, reason, { index, at, attempt: task.attempt });
   }
 
   #endAttempt(state: State, event: AttemptEnded, index: number): void {
@@ -140,6 +141,7 @@ export class Projector implements Projection {
       case 'log.opened':
       case 'ruleset.changed':
       case 'account.credited':
+      case 'image.poisoned':
       case 'attempt.released':
       case 'job.settled':
         break;

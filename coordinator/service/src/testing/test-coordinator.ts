@@ -31,7 +31,7 @@ const providerAccount = `0x${'11'.repeat(20)}` as AccountId;
 export const testNode = `node_${'22'.repeat(20)}` as NodeId;
 export const agentToken = 'ccs_agent';
 
-const testOffer: Offer = {
+export const testOffer: Offer = {
   cpuMilli: 8000,
   memoryBytes: 2 ** 34,
   diskBytes: 2 ** 36,
@@ -274,6 +274,7 @@ function apiDependencies(
     sessions: { resolve: (token) => tokens.get(token) },
     live: { get: (task) => pulls.get(task) },
     transparency,
+    imageSecret: 'secret',
     now: Date.now,
     randomBytes,
   };

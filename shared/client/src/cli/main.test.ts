@@ -341,6 +341,38 @@ test('why of a job asks about the first task that waits, and tells what would he
   expect(out).not.toContain('hint');
 });
 
+test('why of a node tells its owner what keeps tasks from it', async () => {
+  const why = {
+    node: nodeId,
+    status: 'ready',
+    cause: 'connected',
+    since: '2026-11-23T08:00:00.000Z',
+    takes_work: true,
+    message: 'It takes work, and none of the tasks that wait suits it.',
+    closed_by: [],
+    reliability: { attempts: 24, failed: 2, failed_in_row: 0, silences: 1, tries: 33 / 30 },
+  };
+  const message = 'lower the prices to 80 % of what they are: 40 tasks more';
+  const queue = {
+    tasks: 50,
+    suitable: 0,
+    free: 0,
+    complete: true,
+    obstacles: [{ code: 'price', message: '', tasks: 50, alone: 40 }],
+    changes: [{ code: 'price', tasks: 40, message }],
+  };
+  server.on(`GET /v1/nodes/${nodeId}/why`, json({ ...why, queue }));
+  const { out, code } = await capacloud(['why', nodeId]);
+  expect(code).toBe(0);
+  expect(out).toContain(
+    '2 of 24 late attempts failed by its fault, 1 silence: placement counts its price 1.10 times',
+  );
+  expect(out).toMatch(/50 +40 +ask for more than the ceiling \(price\)/);
+  expect(out).toContain(message);
+  server.on(`GET /v1/nodes/${nodeId}/why`, json(why));
+  expect((await capacloud(['why', nodeId])).out).not.toContain('queue');
+});
+
 test.each(['bash', 'zsh', 'fish'])('completion for %s knows the verbs', async (shell) => {
   const { out, code } = await capacloud(['completion', shell]);
   expect(code).toBe(0);

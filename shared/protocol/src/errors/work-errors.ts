@@ -23,6 +23,13 @@ export const workErrors = {
     'Too many tasks',
     'Split the job; the limit is stated in the message.',
   ),
+  'job.image_poisoned': entry(
+    409,
+    4409,
+    true,
+    'The image was stopped',
+    'GPUs failed while it ran: submit a mended image under another digest or tag, or wait as long as the message says.',
+  ),
   'job.artifact_missing': entry(
     422,
     4400,

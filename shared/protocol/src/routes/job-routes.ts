@@ -56,6 +56,7 @@ export const jobRoutes = {
       'job.invalid',
       'job.unsupported',
       'job.too_many_tasks',
+      'job.image_poisoned',
       'job.artifact_missing',
       'ledger.insufficient_funds',
       'idempotency.mismatch',

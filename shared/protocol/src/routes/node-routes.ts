@@ -1,5 +1,6 @@
 import Type from 'typebox';
 import { NodeIdSchema } from '../ids.ts';
+import { NodeWhySchema } from '../node-why.ts';
 import { NodeViewSchema, pageOf } from '../views.ts';
 import { closed, page, type Route } from './route.ts';
 
@@ -26,6 +27,18 @@ export const nodeRoutes = {
     params: nodeParams,
     status: 200,
     response: NodeViewSchema,
+    errors: ['request.not_found'],
+  },
+  explainNode: {
+    method: 'GET',
+    path: '/v1/nodes/{node}/why',
+    summary:
+      'Why a node gets no work; with the key of its owner or the operator, which waiting tasks it misses by what',
+    tag: 'nodes',
+    auth: 'none',
+    params: nodeParams,
+    status: 200,
+    response: NodeWhySchema,
     errors: ['request.not_found'],
   },
   directNode: {

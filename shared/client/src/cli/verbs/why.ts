@@ -1,5 +1,5 @@
 import type { TaskId } from '@capacloud/protocol/ids';
-import { taskIdOf } from '@capacloud/protocol/ids';
+import { isNodeId, taskIdOf } from '@capacloud/protocol/ids';
 import { obstacleCatalogue } from '@capacloud/protocol/obstacles';
 import type { WhyView } from '@capacloud/protocol/views';
 import type { Command } from 'commander';
@@ -8,14 +8,19 @@ import { type Context, parseJobOrTaskId } from '../context.ts';
 import { plain, plural, stateText } from '../phrases.ts';
 import { writeFields, writeTable } from '../table.ts';
 import type { Runner } from './verb.ts';
+import { explainNode } from './why-node.ts';
 
 export function addWhy(program: Command, runner: Runner): void {
   program
     .command('why')
-    .description('why a task waits, and what would help')
-    .argument('<id>', 'task id, or a job id for the first of its tasks that waits')
+    .description('why a task waits or a node gets no work, and what would help')
+    .argument('<id>', 'task id, or a job id for the first of its tasks that waits, or a node id')
     .action(
       runner(async (context, idText: string) => {
+        if (isNodeId(idText)) {
+          await explainNode(context, idText);
+          return undefined;
+        }
         const client = await context.client();
         const task = await taskOf(context, client, idText);
         const why = await client.call('explainTask', { params: { task }, signal: context.signal });

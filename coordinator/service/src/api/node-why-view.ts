@@ -1,0 +1,174 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { isConnected } from '@capacloud/core/node/node-states';
+import { failuresInRow, shareOfFailures, silencesOf } from '@capacloud/core/node/standing';
+import { NodeExplanation, type OwnerChange } from '@capacloud/core/scheduler/node-explanation';
+import type { NodeRecord, State } from '@capacloud/core/state';
+import type { NodeWhy } from '@capacloud/protocol/node-why';
+import { type Obstacle, obstacleCatalogue } from '@capacloud/protocol/obstacles';
+import { timeText } from './views.ts';
+
+/** Kinds of tasks that are looked at: as many as say how a node stands in the market. */
+const maxShapes = 2000;
+/** Others have their turn after so many: some milliseconds. */
+const shapesPerTurn = 100;
+const mebibyte = 2 ** 20;
+
+interface Question {
+  readonly at: number;
+  readonly isOwner: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Looks at every kind of task that waits, for people and not for the hot path. */
+export async function nodeWhyView(
+  state: State,
+  node: NodeRecord,
+  { at, isOwner, signal }: Question,
+): Promise<NodeWhy> {
+  const { cause, id, standing, status, statusSince, tries } = node;
+  const closedBy = closuresOf(node);
+  const { of, failed } = shareOfFailures(standing);
+  const queue = isOwner ? await queueView(state, node, signal) : undefined;
+  return {
+    node: id,
+    status,
+    cause,
+    since: timeText(statusSince),
+    takes_work: closedBy.length === 0,
+    message: messageOf(node, closedBy, queue),
+    closed_by: closedBy,
+    ...(node.isResting ? { backing_off_until: timeText(standing.restUntil) } : {}),
+    reliability: {
+      attempts: of,
+      failed,
+      failed_in_row: failuresInRow(standing),
+      silences: silencesOf(node, state.ruleset, at).length,
+      tries,
+    },
+    ...(queue === undefined ? {} : { queue }),
+  };
+}
+
+type Closure = Extract<
+  Obstacle,
+  'node_silent' | 'node_closed' | 'node_backing_off' | 'busy_slots' | 'busy_cpu' | 'busy_memory'
+>;
+
+/** What keeps every task away. */
+function closuresOf(node: NodeRecord): Closure[] {
+  const { accepting, freeCpuMilli, freeMemoryBytes, freeSlots, isResting, status } = node;
+  const closures: readonly (readonly [Closure, boolean])[] = [
+    ['node_silent', !isConnected(status)],
+    ['node_closed', isConnected(status) && (status !== 'ready' || !accepting)],
+    ['node_backing_off', isResting],
+    ['busy_slots', freeSlots < 1],
+    ['busy_cpu', freeCpuMilli < 1],
+    ['busy_memory', freeMemoryBytes < 1],
+  ];
+  return closures.flatMap(([obstacle, stands]) => (stands ? [obstacle] : []));
+}
+
+function messageOf(node: NodeRecord, [closure]: readonly Closure[], queue: NodeWhy['queue']): string {
+  const { directive, standing } = node;
+  if (closure === undefined) return openMessage(queue);
+  switch (closure) {
+    case 'node_silent':
+      return 'The node is not connected: start its agent, or see why it cannot reach the coordinator.';
+    case 'node_closed':
+      return directive === 'none'
+        ? 'Its owner takes no new work at present.'
+        : `The operator has told it to ${directive}.`;
+    case 'node_backing_off':
+      return `${failuresInRow(standing)} attempts in a row ended by its own fault: it gets new work at ${timeText(standing.restUntil)}.`;
+    case 'busy_slots':
+    case 'busy_cpu':
+    case 'busy_memory':
+      return 'What it offers is in use.';
+  }
+}
+
+function openMessage(queue: NodeWhy['queue']): string {
+  if (queue === undefined) return 'It takes work.';
+  if (queue.tasks === 0) return 'It takes work, and no task waits.';
+  if (queue.suitable === 0) return 'It takes work, and none of the tasks that wait suits it.';
+  return queue.free === 0
+    ? 'It takes work; tasks that suit it wait for room.'
+    : 'It takes work, and tasks that suit it wait: they are placed shortly, here or where it is better for them.';
+}
+
+async function queueView(state: State, node: NodeRecord, signal: AbortSignal): Promise<NodeWhy['queue']> {
+  const explanation = new NodeExplanation(node);
+  let looked = 0;
+  for (const { jobs } of state.waiting.values()) {
+    if (looked === maxShapes) break;
+    const [first] = jobs;
+    if (first !== undefined)
+      explanation.look(
+        first.terms,
+        jobs.reduce((sum, { isStopped, ready }) => (isStopped ? sum : sum + ready), 0),
+      );
+    looked += 1;
+    if (looked % shapesPerTurn === 0) await nextTurn(undefined, { signal });
+  }
+  const { free, suitable, tasks } = explanation;
+  return {
+    tasks,
+    suitable,
+    free,
+    complete: looked >= state.waiting.size,
+    obstacles: explanation.counts().map(({ obstacle: code, tasks: kept, alone }) => ({
+      code,
+      message: `${kept} of ${tasks} waiting tasks are kept away: such nodes ${obstacleCatalogue[code].sentence}.`,
+      tasks: kept,
+      alone,
+    })),
+    changes: explanation.changes().map((change) => ({
+      code: change.obstacle,
+      tasks: change.tasks,
+      message: `${actOf(change)}: ${change.tasks} ${change.tasks === 1 ? 'task' : 'tasks'} more`,
+    })),
+  };
+}
+
+/** What the owner does about it. */
+function actOf({ obstacle, to }: OwnerChange): string {
+  switch (obstacle) {
+    case 'price':
+      return `lower the prices to ${Number(to) / 10} % of what they are`;
+    case 'cpu':
+      return `offer at least ${Number(to) / 1000} processors`;
+    case 'memory':
+      return `offer at least ${Math.ceil(Number(to) / mebibyte)} MiB of memory`;
+    case 'disk':
+      return `offer at least ${Math.ceil(Number(to) / mebibyte)} MiB of disk`;
+    case 'gpu_cuda':
+      return `install a driver for CUDA ${to}`;
+    case 'region':
+      return 'say in which region the node is';
+    case 'label':
+      return 'give the node the labels that jobs ask for, where they are true';
+    case 'root':
+      return 'allow containers that run as root';
+    case 'gpu_share':
+      return 'let tasks share a GPU';
+    case 'node_silent':
+      return 'connect the node';
+    case 'node_closed':
+      return 'take new work again';
+    case 'node_backing_off':
+    case 'provider':
+    case 'gpu_count':
+    case 'gpu_vendor':
+    case 'gpu_model':
+    case 'gpu_memory':
+    case 'gpu_compute_capability':
+    case 'gpu_combination':
+    case 'tried':
+    case 'busy_slots':
+    case 'busy_cpu':
+    case 'busy_memory':
+    case 'busy_disk':
+    case 'busy_gpu':
+      return 'nothing to change';
+  }
+}
