@@ -6,6 +6,7 @@ import type { Event, EventType } from '@capacloud/core/event';
 import type { Assignment } from '@capacloud/protocol/frames';
 import type { AccountId, JobId, NodeId } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
+import type { Device } from '@capacloud/protocol/resources';
 import { createCoordinator, type LocalCoordinator } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
 import { plainOffer } from '../e2e/agent-keys.ts';
@@ -44,6 +45,7 @@ const rules = {
   lease_ms: 6000,
   lost_margin_ms: 500,
   assign_timeout_ms: 4000,
+  poison_nodes: 2,
 };
 const patience = { timeoutMs: 60_000 };
 const stages = ['pulling', 'starting', 'running', 'uploading'] as const;
@@ -68,7 +70,8 @@ function actOf({ env, attempt }: Assignment): Act {
 
 /**
  * A real coordinator through all that its log can tell: success, own errors, a provider's failures, cancellation,
- * expiry, clocks that ran out, a lost node and its return, wishes of owner and operator, and a restart with other
+ * expiry, clocks that ran out, a lost node and its return, wishes of owner and operator, an image that is stopped for the
+ * devices that it ruined, and a restart with other
  * rules. Some work is left under way, so that the state in the end is not empty. Its agents have no containers.
  */
 export async function liveEventfully(dir: string): Promise<EventfulLife> {
@@ -98,6 +101,7 @@ export async function liveEventfully(dir: string): Promise<EventfulLife> {
     agents.push(fleeting);
     await loseNode(coordinator, client, steady, fleeting);
     await wish(coordinator, steady, fleeting.identity.node);
+    await ruinDevices(coordinator, client, agents);
     await restartWithOtherRules(dir, coordinator, client, steady);
     return { coordinator, close };
   } catch (error) {
@@ -170,6 +174,47 @@ async function wish(coordinator: LocalCoordinator, steady: ScriptedAgent, leavin
   await nodeIs(coordinator, node, 'cordoned');
   steady.changeOffer({ ...plainOffer, slots: 8 }, true);
   await nodeIs(coordinator, node, 'ready');
+}
+
+/** Of two providers, by one image, which is stopped for it. */
+async function ruinDevices(
+  coordinator: LocalCoordinator,
+  client: Client,
+  agents: ScriptedAgent[],
+): Promise<void> {
+  const gpus = (health: Device['health']) => {
+    const device = {
+      id: 'GPU-0',
+      vendor: 'nvidia',
+      model: 'rtx-4090',
+      memoryBytes: 2 ** 34,
+      health,
+    } as const;
+    return { ...plainOffer, devices: [device] };
+  };
+  const victims = [0, 1].map(
+    () => new ScriptedAgent({ url: coordinator.url, act: actOf, offer: gpus('healthy') }),
+  );
+  agents.push(...victims);
+  for (const victim of victims) await victim.connect();
+  const price = { max_per_hour: '10', currency: 'CAPA' };
+  const wishes = { image: 'ruinous', replicas: 2, resources: { gpu: 1 }, price };
+  const job = await submit(client, 'hold', wishes);
+  await waitUntil('both to be given a task', () => victims.every(({ held }) => held.size === 1), patience);
+  for (const victim of victims)
+    for (const { attempt, task } of victim.held.values())
+      for (const stage of ['pulling', 'starting', 'running'] as const)
+        victim.report({ attempt, task }, stage);
+  await waitUntil(
+    'both to run',
+    async () => {
+      const query = { limit: 2, state: 'running' } as const;
+      return (await client.call('listTasks', { params: { job }, query })).items.length === 2;
+    },
+    patience,
+  );
+  for (const victim of victims) victim.changeOffer(gpus('quarantined'), false);
+  await waitForJob(client, job);
 }
 
 async function restartWithOtherRules(

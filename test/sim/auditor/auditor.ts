@@ -1,7 +1,9 @@
+import { BlameBook } from './blame-book.ts';
 import { ClientBook } from './client-book.ts';
 import {
   type AttemptEnded,
   type Entry,
+  type ImagePoisoned,
   parseEntry,
   parseFrame,
   type RulesEntry,
@@ -13,6 +15,7 @@ import { MoneyBook } from './money-book.ts';
 import { NodeBook } from './node-book.ts';
 import type { AuditTerms, Observation } from './observation.ts';
 import { check, fail } from './observation.ts';
+import { imageOf, PoisonBook } from './poison-book.ts';
 import { checkReceipt } from './receipt-rules.ts';
 import { RunBook } from './run-book.ts';
 import { SpeechBook } from './speech-book.ts';
@@ -40,6 +43,8 @@ export class Auditor {
   readonly #limbo: LimboWatch;
   readonly #stops = new StopWatch();
   readonly #trust = new TrustBook();
+  readonly #blame = new BlameBook();
+  readonly #poison = new PoisonBook();
   readonly #uploads = new Set<string>();
   /** Attempts whose program is known to have failed, and those known to have succeeded. */
   readonly #ran = new Map<string, boolean>();
@@ -107,6 +112,8 @@ export class Auditor {
         return this.#lines.checkDigest(seen.size, seen.stateHash);
       case 'tables':
         return compareTables(seen.tables, this.#money, this.#tasks);
+      case 'pauses':
+        return this.#blame.compare(seen.pauses, this.#ruleset());
       case 'healed':
         return this.#pass(seen.atMs);
     }
@@ -180,6 +187,7 @@ export class Auditor {
   #book(entry: Exclude<Entry, RulesEntry>, rules: Ruleset): void {
     const { at } = entry;
     const nowMs = this.#nowMs;
+    if (entry.type !== 'image.poisoned') this.#poison.checkNoneDue();
     switch (entry.type) {
       case 'account.opened':
         return this.#money.open(entry.account);
@@ -193,24 +201,38 @@ export class Auditor {
           'log.shape',
           () => `${entry.node}: no account ${entry.provider}`,
         );
+        this.#poison.offer(
+          this.#nodes.get(entry.node),
+          entry.offer,
+          at,
+          entry.provider,
+          rules,
+          this.#tasks.live,
+        );
         return this.#nodes.offer(entry.node, entry.provider, entry.offer, entry.accepting, at);
       case 'node.status_changed':
         return this.#nodes.changeStatus(entry, rules, nowMs);
       case 'job.submitted':
+        this.#poison.checkWelcome(entry.job, imageOf({ terms: entry }), at);
         return this.#tasks.submit(entry, at, rules, nowMs);
       case 'job.cancelled':
         this.#expectStops(this.#tasks.jobs.get(entry.job));
         return this.#tasks.cancel(entry.job, nowMs);
+      case 'image.poisoned':
+        return this.#stop(entry, rules, nowMs);
       case 'task.ended':
+        if (entry.outcome === 'cancelled') this.#expectStop(entry.task);
         return this.#tasks.endWithoutAttempt(entry.task, entry.outcome, entry.reason, at, nowMs);
       case 'job.settled':
         for (const { id } of this.#tasks.jobs.get(entry.job)?.tasks ?? []) this.#trust.forget(id);
+        this.#blame.forget(entry.job);
         this.#tasks.settle(entry);
         this.#speech.forget(entry.job);
         for (const state of ['succeeded', 'failed', 'cancelled', 'expired'] as const)
           this.#outcomes[state] += entry[state];
         return;
       case 'attempt.assigned':
+        this.#checkAssigned(entry.task, entry.attempt, entry.node, at);
         return this.#tasks.assign(entry, nowMs);
       case 'attempt.progressed':
         this.#tasks.progress(entry.task, entry.attempt, entry.stage, at, nowMs).wordAt = at;
@@ -220,6 +242,7 @@ export class Auditor {
         return this.#end(entry, rules, nowMs);
       case 'attempt.released':
         this.#stops.released(entry.node, entry.task, entry.attempt);
+        this.#letGo(entry.node, entry.task, entry.attempt, at);
         return this.#tasks.release(entry.task, entry.attempt, entry.node);
       default:
         fail('log.shape', `an entry of no known type: ${JSON.stringify(entry)}`);
@@ -228,11 +251,42 @@ export class Auditor {
 
   /** What of it is under way is ended without its nodes. */
   #expectStops(job: JobFacts | undefined): void {
-    for (const { id, attempt, nodes, state } of job?.tasks ?? [])
-      if (isActive(state)) this.#stops.ended(nodes.at(-1) ?? '', id, attempt, this.#nowMs);
+    for (const { id } of job?.tasks ?? []) this.#expectStop(id);
+  }
+
+  #expectStop(task: string): void {
+    const { id, attempt, nodes, state } = this.#tasks.get(task);
+    if (isActive(state)) this.#stops.ended(nodes.at(-1) ?? '', id, attempt, this.#nowMs);
+  }
+
+  #stop(entry: ImagePoisoned, rules: Ruleset, nowMs: number): void {
+    this.#poison.stop(entry, rules);
+    this.#blame.clear(entry.image);
+    for (const job of this.#tasks.jobs.values()) if (imageOf(job) === entry.image) job.stoppedMs = nowMs;
+  }
+
+  #checkAssigned(task: string, attempt: number, node: string, at: number): void {
+    const what = `${task}/${attempt}`;
+    const { job } = this.#tasks.get(task);
+    this.#blame.checkAssigned(what, node, at, this.#ruleset());
+    check(
+      job.stoppedMs === undefined,
+      'image.stopped',
+      () => `${what} is assigned, and its image is stopped`,
+    );
+  }
+
+  #letGo(node: string, task: string, attempt: number, at: number): void {
+    const devices = this.#nodes.get(node).holds.get(task)?.devices ?? [];
+    this.#poison.letGo(node, devices, this.#tasks.get(task), attempt, at);
   }
 
   #end(entry: AttemptEnded, rules: Ruleset, nowMs: number): void {
+    const ending = this.#tasks.get(entry.task);
+    const on = ending.nodes.at(-1) ?? '';
+    const image = imageOf(ending.job);
+    this.#blame.ended(entry, ending, on, image, this.#poison.isStopped(image, entry.at));
+    if (entry.released) this.#letGo(on, entry.task, entry.attempt, entry.at);
     const { task, kind } = this.#tasks.endAttempt(entry, rules, nowMs);
     const key = `${task.id}/${entry.attempt}`;
     if (kind === 'receipt') {

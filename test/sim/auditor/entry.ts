@@ -13,6 +13,14 @@ export interface Ruleset {
   readonly runMarginMs: number;
   readonly maxTasksPerJob: number;
   readonly maxLiveTasksPerAccount: number;
+  readonly nodeBackoffAfter?: number;
+  readonly nodeBackoffInitialMs?: number;
+  readonly nodeBackoffFactor?: number;
+  readonly nodeBackoffMaxMs?: number;
+  readonly poisonNodes?: number;
+  readonly poisonMs?: number;
+  readonly poisonEvidenceMs?: number;
+  readonly poisonAfterMs?: number;
 }
 
 export interface DeviceRequest {
@@ -68,6 +76,7 @@ export interface Constraint {
 export interface JobTerms {
   readonly job: string;
   readonly consumer: string;
+  readonly image?: string;
   readonly tasks: number;
   readonly resources: Resources;
   readonly needsRoot: boolean;
@@ -130,6 +139,18 @@ export interface StatusChanged {
   readonly to: string;
   readonly cause: string;
 }
+export interface ImagePoisoned {
+  readonly type: 'image.poisoned';
+  readonly at: number;
+  readonly image: string;
+  readonly until: number;
+  readonly faults: readonly {
+    readonly at: number;
+    readonly device: string;
+    readonly node: string;
+    readonly provider: string;
+  }[];
+}
 export interface JobSettled {
   readonly type: 'job.settled';
   readonly at: number;
@@ -175,6 +196,7 @@ export type Entry =
       readonly outcome: string;
       readonly reason: string;
     }
+  | ImagePoisoned
   | JobSettled
   | AttemptAssigned
   | {

@@ -56,6 +56,12 @@ export class LimboWatch {
     for (const task of this.#tasks.live.values()) {
       const { id, state, attempt, changedMs, job } = task;
       if (isEnd(state)) continue;
+      const stoppedForMs = job.stoppedMs === undefined ? 0 : waited(job.stoppedMs);
+      check(
+        stoppedForMs <= this.#slackMs,
+        'task.limbo',
+        () => `${id} is ${state} for ${stoppedForMs} ms since its image was stopped`,
+      );
       if (isActive(state)) {
         const limitMs = stageLimitMs(task, rules) + this.#patienceMs(task, rules, nowMs) + this.#slackMs;
         check(

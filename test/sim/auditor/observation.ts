@@ -30,6 +30,8 @@ export type Observation =
   /** State hash of the live coordinator at a size: a replay of as many entries must give the same. */
   | { readonly kind: 'digest'; readonly size: number; readonly stateHash: string }
   | { readonly kind: 'tables'; readonly tables: TableDump }
+  /** Until when the coordinator lets each node pause (0: it need not), while all that it decided is durable. */
+  | { readonly kind: 'pauses'; readonly pauses: ReadonlyMap<string, number> }
   /** The coordinator's disk takes that long for a write, and nothing can be committed meanwhile. True time. */
   | { readonly kind: 'stalled'; readonly fromMs: number; readonly untilMs: number }
   /** A frame left the coordinator. `session` names the connection, uniquely over the whole run. */
@@ -150,6 +152,8 @@ export type Rule =
   | 'node.occupied'
   | 'node.lost-early'
   | 'node.lost-late'
+  | 'node.pause'
+  | 'image.stopped'
   | 'capacity.room'
   | 'capacity.device'
   | 'capacity.terms'

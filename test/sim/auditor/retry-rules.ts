@@ -28,6 +28,11 @@ const faults: Readonly<Record<string, 'nobody' | 'consumer' | 'provider'>> = {
   assignment_timeout: 'provider',
   upload_timeout: 'provider',
 };
+/** Whose fault the reason is; undefined where it ends no attempt. */
+export function faultOf(reason: string): 'nobody' | 'consumer' | 'provider' | undefined {
+  return faults[reason];
+}
+
 const names: Readonly<Record<string, string>> = { run_timeout: 'timeout', oom_killed: 'oom' };
 const neverRetried = ['image_not_found'];
 const mostAttempts = 10_000;

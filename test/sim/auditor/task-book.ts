@@ -56,6 +56,7 @@ export class TaskBook {
       tasks,
       isCancelled: false,
       failure: undefined,
+      stoppedMs: undefined,
     };
     const together = { own: 0, provider: 0 };
     for (let index = 0; index < count; index++) {
@@ -99,7 +100,13 @@ export class TaskBook {
 
   endWithoutAttempt(id: string, outcome: string, reason: string, at: number, nowMs: number): void {
     const task = this.get(id);
-    const { terms, submittedAt } = task.job;
+    const { terms, submittedAt, stoppedMs } = task.job;
+    if (outcome === 'cancelled' && reason === 'image_poisoned' && stoppedMs !== undefined) {
+      if (isActive(task.state)) task.ends.push('cancelled');
+      this.#end(task, 'cancelled', nowMs);
+      this.#money.release(id);
+      return;
+    }
     const isDue = task.state === 'queued' && task.attempt === 0 && at >= submittedAt + terms.queueTimeoutMs;
     check(
       outcome === 'expired' && reason === 'queue_timeout' && isDue,

@@ -23,6 +23,8 @@ export interface JobFacts {
   isCancelled: boolean;
   /** The newest end of an attempt that failed by itself. */
   failure: AttemptEnded | undefined;
+  /** True time since when its image is stopped. */
+  stoppedMs: number | undefined;
 }
 
 export interface TaskFacts {

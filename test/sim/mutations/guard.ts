@@ -16,6 +16,8 @@ export interface Guard {
   readonly machines?: number;
   /** Only jobs that overrun, take long, or are cancelled twice show it. */
   readonly stubborn?: boolean;
+  /** Only jobs that ruin GPUs show it. */
+  readonly ruinous?: boolean;
 }
 
 /** The source without its guard; undefined when `find` is not there exactly once, for then the list is stale. */

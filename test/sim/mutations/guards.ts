@@ -2,6 +2,7 @@ import { agentGuards } from './agent-guards.ts';
 import { coreGuards } from './core-guards.ts';
 import type { Guard } from './guard.ts';
 import { serviceGuards } from './service-guards.ts';
+import { standingGuards } from './standing-guards.ts';
 import { turnGuards } from './turn-guards.ts';
 import { wishGuards } from './wish-guards.ts';
 
@@ -10,6 +11,7 @@ export const guards: readonly Guard[] = [
   ...coreGuards,
   ...turnGuards,
   ...wishGuards,
+  ...standingGuards,
   ...serviceGuards,
   ...agentGuards,
 ];

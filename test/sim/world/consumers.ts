@@ -11,6 +11,8 @@ import type { Watch } from './watch.ts';
 const firstPauseMs = 300;
 const longestPauseMs = 5000;
 const answerMs = 20_000;
+/** Refusals that a job file, an empty account, or what became of others can bring about. */
+const expected = ['ledger.insufficient_funds', 'quota.exceeded', 'job.terminal', 'job.image_poisoned'];
 /** One job in so many is submitted in a batch. */
 const batchEvery = 4;
 
@@ -124,8 +126,7 @@ export class Consumers {
     const text = Buffer.from(answer.body).toString('utf8');
     if (answer.status >= 400) {
       const { code } = JSON.parse(text) as { readonly code: string };
-      if (code !== 'ledger.insufficient_funds' && code !== 'quota.exceeded' && code !== 'job.terminal')
-        throw new Error(`${path} was refused: ${text}`);
+      if (!expected.includes(code)) throw new Error(`${path} was refused: ${text}`);
       this.#watch.fault(`refused: ${code}`);
     }
     return answer.status < 300 && text !== '' ? JSON.parse(text) : {};

@@ -84,6 +84,13 @@ export class CoordinatorHost {
     if (this.#actor !== undefined) this.#actor.wallOffsetMs = this.#wallOffsetMs;
   }
 
+  /** Shows the auditor until when nodes pause. All that was decided must be durable. */
+  tellPauses(): void {
+    const nodes = [...(this.engine?.sequencer.state.nodes.values() ?? [])];
+    const pauses = new Map(nodes.map(({ id, standing }) => [id, standing.restUntil]));
+    this.#watch.observe({ kind: 'pauses', pauses });
+  }
+
   /** Shows the auditor the tables, and the hash of the state at a size of the log. */
   inspect(): void {
     const engine = this.engine;
@@ -186,5 +193,7 @@ export class CoordinatorHost {
       stateHash: stateHash(state),
       tables: dumpTables(databaseFile),
     });
+    const pauses = [...state.nodes.values()].map(({ id, standing }) => [id, standing.restUntil] as const);
+    this.#watch.observe({ kind: 'pauses', pauses: new Map(pauses) });
   }
 }

@@ -18,12 +18,15 @@ interface Behaviour {
   readonly exitCode: number;
   readonly oomKilled: boolean;
   readonly termMs: number;
+  /** How long after its start it ruins its devices; undefined: it does not. */
+  readonly ruinsAfterMs: number | undefined;
 }
 
 /** What really happened to containers of this machine. */
 export interface EngineWitness {
   container(key: AttemptKey, change: 'started' | 'ended', devices: readonly string[]): void;
   ran(key: AttemptKey, succeeded: boolean): void;
+  ruined(devices: readonly string[]): void;
 }
 
 export type EngineMood = 'well' | 'gone' | 'hanging';
@@ -78,6 +81,11 @@ export class SimulatedEngine {
     container.end = kernel().schedule(runMs, kernel().nature, `exit ${attemptKeyText(key)} ${exitCode}`, () =>
       this.#end(container, { exitCode, oomKilled }),
     );
+    const { ruinsAfterMs } = container.behaviour;
+    if (ruinsAfterMs !== undefined)
+      kernel().schedule(ruinsAfterMs, kernel().nature, `ruins ${container.devices.join()}`, () => {
+        if (container.state.container === 'running') this.#witness.ruined(container.devices);
+      });
     this.#tell();
     return true;
   }
@@ -142,6 +150,7 @@ function behaviourOf({ env, task, attempt }: Assignment): Behaviour {
     runMs: Math.max(1, random.between(0.2, 1.8) * mean),
     exitCode: fails ? (oomKilled ? 137 : 1 + random.below(3)) : 0,
     oomKilled,
+    ruinsAfterMs: env.RUINS === undefined ? undefined : Number(env.RUINS),
     termMs: random.chance(env.DEAF === undefined ? 0.2 : 1) ? 1e9 : random.between(5, 400),
   };
 }

@@ -116,6 +116,26 @@ function jobFileOf(random: Prng): JobPlan['file'] {
   };
 }
 
+/** Jobs of some seeds whose programs ruin the GPUs that they are given. */
+export function ruinousJobs(random: Prng, consumers: number, activeMs: number): readonly JobPlan[] {
+  const consumer = random.below(consumers);
+  return Array.from({ length: 2 + random.below(5) }, () => ({
+    atMs: Math.floor(random.between(0, activeMs * 0.9)),
+    consumer,
+    file: {
+      version: '1',
+      image: random.chance(0.8) ? 'ruinous' : 'busybox:1',
+      command: ['work'],
+      env: { RUN_MS: '4000', RUINS: `${200 + random.below(2500)}`, FAILS: random.pick(['0', '0.5']) },
+      replicas: 1 + random.below(12),
+      resources: { cpu: 0.25, memory: '256Mi', disk: '1Gi', gpu: random.chance(0.2) ? { share: 0.5 } : 1 },
+      timeout: '20s',
+      queue_timeout: `${20 + random.below(60)}s`,
+      retry: { max_attempts: 3, backoff: { initial: '1s', max: '2s' }, provider_lost: 3 },
+    },
+  }));
+}
+
 /**
  * Jobs of some seeds whose programs run far beyond their time or for long, hear no TERM, come with images that take
  * their time, and whose consumers cancel twice at once.

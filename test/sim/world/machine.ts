@@ -35,6 +35,7 @@ export interface MachinePlan {
 }
 
 const restartMs = 2000;
+const mendMs = 12_000;
 /** After the engine is well again: a call that hung runs into its deadline, and the agent looks again. */
 const recoveryMs = 65_000;
 
@@ -83,6 +84,7 @@ export class Machine {
             atMs: kernel().nowMs,
           }),
         ran: ({ task, attempt }, succeeded) => watch.observe({ kind: 'ran', task, attempt, node, succeeded }),
+        ruined: (devices) => this.#ruin(devices),
       },
       () => this.#wallOffsetMs,
     );
@@ -163,6 +165,15 @@ export class Machine {
     this.#offer = { ...this.#offer, devices };
     const { actor } = this;
     if (actor !== undefined) kernel().schedule(0.1, actor, `probe ${device} ${health}`, () => this.#notify());
+  }
+
+  /** What ran on them has broken them; somebody mends them after a while. */
+  #ruin(devices: readonly string[]): void {
+    this.#watch.fault('device ruined', devices.join());
+    for (const device of devices) {
+      this.setHealth(device, 'quarantined');
+      kernel().schedule(mendMs, kernel().nature, `mend ${device}`, () => this.setHealth(device, 'healthy'));
+    }
   }
 
   /** Tells the auditor what has changed about the lease, and whether the agent can act. */

@@ -1,6 +1,6 @@
 import type { Offer } from '@capacloud/protocol/resources';
 import { Prng } from '../kernel/prng.ts';
-import { type JobPlan, jobsOf, stubbornJobs, withChoices, withWishes } from './job-plans.ts';
+import { type JobPlan, jobsOf, ruinousJobs, stubbornJobs, withChoices, withWishes } from './job-plans.ts';
 import type { MachinePlan } from './machine.ts';
 
 export const faultKinds = [
@@ -40,6 +40,8 @@ export interface Plan {
   /** Strength from 0 to 1 of each kind that this seed has. */
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
   readonly machines: readonly MachinePlan[];
+  /** Some jobs ruin the GPUs that they are given, and every machine has one. */
+  readonly isRuinous: boolean;
   readonly consumers: number;
   /** What each consumer is given, a decimal: enough for all its jobs, or not. */
   readonly grantsNano: readonly string[];
@@ -60,11 +62,14 @@ export function planOf(seed: number): Plan {
     withSickDevices(new Prng(seed, 'sickness'), machinesOf(new Prng(seed, 'machines'), seed, faults)),
   );
   const consumers = 1 + random.below(3);
+  const ruin = new Prng(seed, 'ruin');
+  const isRuinous = ruin.chance(0.2);
   return {
     seed,
     activeMs,
     faults,
-    machines,
+    machines: isRuinous ? machines.map(withGpu) : machines,
+    isRuinous,
     consumers,
     grantsNano: grantsOf(new Prng(seed, 'grants'), consumers),
     jobs: [
@@ -73,6 +78,7 @@ export function planOf(seed: number): Plan {
         withWishes(new Prng(seed, 'wishes'), jobsOf(new Prng(seed, 'jobs'), consumers, activeMs)),
       ),
       ...stubbornJobs(new Prng(seed, 'stubborn'), consumers, activeMs),
+      ...(isRuinous ? ruinousJobs(ruin, consumers, activeMs) : []),
     ],
     snapshotEvents: random.pick([50, 200, 1000, 100_000]),
     leaseMs: random.pick([12_000, 20_000, 30_000]),
@@ -124,6 +130,13 @@ function withLabels(random: Prng, machines: readonly MachinePlan[]): readonly Ma
     const said = { ...(region === undefined ? {} : { region }), ...(random.chance(0.8) ? { labels } : {}) };
     return { ...machine, offer: { ...offer, ...said } };
   });
+}
+
+function withGpu(machine: MachinePlan): MachinePlan {
+  if (machine.offer.devices.length > 0) return machine;
+  const device = { id: `GPU-${machine.key}`.replaceAll(' ', '-'), model: 'rtx-4090', memoryBytes: 24 * gib };
+  const devices = [{ ...device, vendor: 'nvidia', health: 'healthy' } as const];
+  return { ...machine, offer: { ...machine.offer, devices } };
 }
 
 function grantsOf(random: Prng, consumers: number): readonly string[] {

@@ -163,6 +163,7 @@ class World {
       process.off('unhandledRejection', rejected);
     }
     if (!this.#isSettled()) throw new Unsettled(this.#describe());
+    this.#coordinator.tellPauses();
     this.#auditor.finish();
   }
 
@@ -248,5 +249,13 @@ function rulesetOf({ leaseMs }: Plan): Ruleset {
     startTimeoutMs: 20_000,
     uploadTimeoutMs: 30_000,
     runMarginMs: 15_000,
+    nodeBackoffAfter: 2,
+    nodeBackoffInitialMs: 3000,
+    nodeBackoffMaxMs: 20_000,
+    flapWindowMs: 30_000,
+    poisonNodes: 2,
+    poisonMs: 40_000,
+    poisonEvidenceMs: 60_000,
+    poisonAfterMs: 5000,
   };
 }

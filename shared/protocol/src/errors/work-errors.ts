@@ -26,7 +26,7 @@ export const workErrors = {
   'job.image_poisoned': entry(
     409,
     4409,
-    true,
+    false,
     'The image was stopped',
     'GPUs failed while it ran: submit a mended image under another digest or tag, or wait as long as the message says.',
   ),
