@@ -3,6 +3,8 @@ export interface ObstacleEntry {
   readonly sentence: string;
   /** Absent where nothing in the job file would help. */
   readonly pointer?: string;
+  /** What the owner of the node can do, where it is not plain. */
+  readonly remedy?: string;
 }
 
 const obstacle = (sentence: string, pointer?: string): ObstacleEntry =>
@@ -12,7 +14,10 @@ const obstacle = (sentence: string, pointer?: string): ObstacleEntry =>
 export const obstacleCatalogue = {
   node_silent: obstacle('are silent'),
   node_closed: obstacle('take no new work'),
-  node_backing_off: obstacle('pause after attempts that failed there'),
+  node_backing_off: {
+    sentence: 'pause after attempts that failed there',
+    remedy: 'The pause ends by itself; the log of the agent tells why the attempts failed.',
+  },
   provider: obstacle('belong to providers that the job does not want', '/placement'),
   region: obstacle('are in other regions', '/placement/regions'),
   label: obstacle('have labels that do not meet the constraints', '/placement/constraints'),

@@ -255,7 +255,7 @@ function rulesetOf({ leaseMs }: Plan): Ruleset {
     flapWindowMs: 30_000,
     poisonNodes: 2,
     poisonMs: 40_000,
-    poisonEvidenceMs: 60_000,
+    poisonEvidenceMs: 20_000,
     poisonAfterMs: 5000,
   };
 }

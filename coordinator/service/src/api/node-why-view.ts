@@ -79,7 +79,7 @@ function messageOf(node: NodeRecord, [closure]: readonly Closure[], queue: NodeW
         ? 'Its owner takes no new work at present.'
         : `The operator has told it to ${directive}.`;
     case 'node_backing_off':
-      return `${failuresInRow(standing)} attempts in a row ended by its own fault: it gets new work at ${timeText(standing.restUntil)}.`;
+      return `${failuresInRow(standing)} attempts in a row ended by its own fault: it gets new work at ${timeText(standing.restUntil)}. ${obstacleCatalogue.node_backing_off.remedy}`;
     case 'busy_slots':
     case 'busy_cpu':
     case 'busy_memory':
