@@ -6,7 +6,14 @@ import { stageDeadline } from './job/stage-clock.ts';
 import { isActive, isTerminal } from './job/task-states.ts';
 import { addUse, isOpen } from './node/capacity.ts';
 import { imageOf } from './node/standing.ts';
-import { type Amounts, type ConsumerQueue, type Job, maxSilences, type NodeRecord, type State } from './state.ts';
+import {
+  type Amounts,
+  type ConsumerQueue,
+  type Job,
+  maxSilences,
+  type NodeRecord,
+  type State,
+} from './state.ts';
 
 /** Everything that must hold between two events, recomputed from nothing; O(state). For tests and audits. */
 export function checkInvariants(state: State): void {

@@ -87,13 +87,13 @@ function randomTerms(dice: Dice) {
     providers: dice.pick([[], [], [provider]]),
     excludeProviders: dice.pick([[], [], [provider]]),
     backoffInitialMs: dice.pick([0, 1000]),
-    ...(dice.chance(70) ? { image: dice.pick(['a', 'b']) } : {}),
+    ...(dice.chance(70) ? { image: dice.pick(['a', 'a', 'a', 'b']) } : {}),
     resources: {
       cpuMilli: dice.pick([500, 2000]),
       memoryBytes: gib,
       diskBytes: 0,
       shmBytes: 0,
-      ...(dice.chance(25) ? { devices: randomRequest(dice), ...randomAlternatives(dice) } : {}),
+      ...(dice.chance(40) ? { devices: randomRequest(dice), ...randomAlternatives(dice) } : {}),
     },
     ...(dice.chance(5) ? { regions: ['eu-central'] } : {}),
     ...(dice.chance(5) ? { constraints: [{ key: 'tier', operator: 'in', values: ['gold'] }] as const } : {}),
@@ -192,15 +192,18 @@ function randomRareCommand(dice: Dice, at: number): Command {
   ]);
 }
 
-/** A device that an attempt runs on is quarantined. */
+/** An attempt with devices comes to run, or one that runs ruins them. */
 function fallIll(state: State, dice: Dice, at: number): Command {
-  const running = [...state.tasks.values()].filter(
-    ({ devices: given, runningSince, state: stage }) =>
-      stage === 'running' && runningSince > 0 && given.length > 0,
-  );
-  const task = running.length === 0 ? undefined : dice.pick(running);
+  const active = [...state.tasks.values()].filter(({ devices: given }) => given.length > 0);
+  const running = active.filter(({ runningSince }) => runningSince > 0);
+  const among = running.length > 0 ? running : active;
+  const task = among.length === 0 ? undefined : dice.pick(among);
   const node = task?.node === undefined ? undefined : state.nodes.get(task.node);
   if (task === undefined || node === undefined) return { type: 'place', at };
+  if (running.length === 0) {
+    const { attempt, id } = task;
+    return { type: 'attempt.progress', at, attempt, node: node.id, stage: 'running', task: id };
+  }
   const ill = node.offer.devices.map((device) =>
     task.devices.includes(device.id) ? { ...device, health: 'quarantined' as const } : device,
   );
@@ -215,6 +218,6 @@ function randomCommand(state: State, dice: Dice, at: number): Command {
   if (roll < 72) return randomJobCommand(state, dice, at);
   if (roll < 80) return tick(state, dice, at);
   if (roll < 88) return connect(state, dice, at);
-  if (roll < 92) return fallIll(state, dice, at);
+  if (roll < 94) return fallIll(state, dice, at);
   return randomRareCommand(dice, at);
 }
