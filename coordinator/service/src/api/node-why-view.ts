@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isConnected } from '@capacloud/core/node/node-states';
 import { failuresInRow, shareOfFailures, silencesOf } from '@capacloud/core/node/standing';
 import { NodeExplanation, type OwnerChange } from '@capacloud/core/scheduler/node-explanation';
-import type { NodeRecord, State } from '@capacloud/core/state';
+import type { Lane, NodeRecord, State } from '@capacloud/core/state';
 import type { NodeWhy } from '@capacloud/protocol/node-why';
 import { type Obstacle, obstacleCatalogue } from '@capacloud/protocol/obstacles';
 import { timeText } from './views.ts';
@@ -96,11 +96,19 @@ function openMessage(queue: NodeWhy['queue']): string {
     : 'It takes work, and tasks that suit it wait: they are placed shortly, here or where it is better for them.';
 }
 
+function* lanesOf({ waiting }: State): Generator<Lane, void, undefined> {
+  for (const { byShape } of waiting.values()) yield* byShape.values();
+}
+
 async function queueView(state: State, node: NodeRecord, signal: AbortSignal): Promise<NodeWhy['queue']> {
   const explanation = new NodeExplanation(node);
   let looked = 0;
-  for (const { jobs } of state.waiting.values()) {
-    if (looked === maxShapes) break;
+  let isComplete = true;
+  for (const { jobs } of lanesOf(state)) {
+    if (looked === maxShapes) {
+      isComplete = false;
+      break;
+    }
     const [first] = jobs;
     if (first !== undefined)
       explanation.look(
@@ -115,7 +123,7 @@ async function queueView(state: State, node: NodeRecord, signal: AbortSignal): P
     tasks,
     suitable,
     free,
-    complete: looked >= state.waiting.size,
+    complete: isComplete,
     obstacles: explanation.counts().map(({ obstacle: code, tasks: kept, alone }) => ({
       code,
       message: `${kept} of ${tasks} waiting tasks are kept away: such nodes ${obstacleCatalogue[code].sentence}.`,
