@@ -277,8 +277,9 @@ export class Auditor {
   }
 
   #letGo(node: string, task: string, attempt: number, at: number): void {
+    const facts = this.#tasks.live.get(task);
     const devices = this.#nodes.get(node).holds.get(task)?.devices ?? [];
-    this.#poison.letGo(node, devices, this.#tasks.get(task), attempt, at);
+    if (facts !== undefined) this.#poison.letGo(node, devices, facts, attempt, at);
   }
 
   #end(entry: AttemptEnded, rules: Ruleset, nowMs: number): void {

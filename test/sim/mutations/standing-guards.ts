@@ -95,7 +95,7 @@ export const standingGuards: readonly Guard[] = [
     name: 'place nothing of a stopped image',
     why: 'It would ruin more devices until the tick has ended its tasks.',
     file: `${core}/scheduler/placement.ts`,
-    find: '  if (job.isStopped) return true;\n',
+    find: "    if (job.isStopped) return 'seen';\n",
     replace: '',
     ruinous: true,
   },
