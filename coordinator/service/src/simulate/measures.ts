@@ -72,6 +72,7 @@ export class Measures {
       case 'ruleset.changed':
       case 'account.opened':
       case 'account.credited':
+      case 'image.poisoned':
       case 'node.joined':
       case 'node.offered':
       case 'node.status_changed':

@@ -54,6 +54,7 @@ export class Usage {
       case 'ruleset.changed':
       case 'account.opened':
       case 'account.credited':
+      case 'image.poisoned':
       case 'node.joined':
       case 'node.offered':
       case 'job.submitted':
