@@ -3,6 +3,7 @@ import { accountRoutes } from './routes/account-routes.ts';
 import { artifactRoutes } from './routes/artifact-routes.ts';
 import { jobRoutes } from './routes/job-routes.ts';
 import { logRoutes } from './routes/log-routes.ts';
+import { marketRoutes } from './routes/market-routes.ts';
 import { nodeRoutes } from './routes/node-routes.ts';
 import { serviceRoutes } from './routes/service-routes.ts';
 
@@ -18,6 +19,7 @@ export const routes = {
   ...artifactRoutes,
   ...nodeRoutes,
   ...accountRoutes,
+  ...marketRoutes,
   ...logRoutes,
 } as const;
 

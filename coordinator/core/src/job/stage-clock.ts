@@ -3,7 +3,11 @@ import type { Ruleset } from '../ruleset.ts';
 import type { Job, State, Task } from '../state.ts';
 
 /** When the present stage of the task's attempt must have ended; undefined where no clock runs. */
-export function stageDeadline(ruleset: Ruleset, job: Job, task: Task): number | undefined {
+export function stageDeadline(
+  ruleset: Ruleset,
+  job: Job,
+  task: Pick<Task, 'state' | 'stageSince'>,
+): number | undefined {
   switch (task.state) {
     case 'assigned':
       return task.stageSince + ruleset.assignTimeoutMs;

@@ -139,6 +139,13 @@ export class NodeOrder {
     return { task, node, devices, rateNano: `${this.#rateOf(node)}` };
   }
 
+  /** What a task would cost on the node as the order sees it, weighed; undefined where the node has no room for it. */
+  scoreOn(node: NodeRecord, look: Look): number | undefined {
+    const entry = isOpen(node) ? this.#entryOf(node, look) : undefined;
+    if (entry !== undefined && this.#mustWeigh(entry)) this.#weigh(entry, look);
+    return entry?.score;
+  }
+
   /** Takes the first entry out that is true, weighed and not shunned by the task; those shunned go aside. */
   #first(look: Look, task: Task, shunned: Entry[]): Entry | undefined {
     for (let top = this.#heap.top; top !== undefined; top = this.#heap.top) {

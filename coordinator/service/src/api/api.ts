@@ -13,6 +13,7 @@ import { JobFeed } from './job-feed.ts';
 import { jobHandlers } from './job-handlers.ts';
 import { keyHandlers } from './key-handlers.ts';
 import { logHandlers } from './log-handlers.ts';
+import { marketHandlers } from './market-handlers.ts';
 import { nodeHandlers } from './node-handlers.ts';
 import { sendProblem } from './problem.ts';
 import { parseBinary, type Registration, registerOtherMethods, registerRoutes } from './registration.ts';
@@ -94,6 +95,7 @@ function registrationOf(deps: ApiDependencies, draining: AbortSignal): Registrat
       ...taskLogHandlers(deps, feed, draining),
       ...artifactHandlers(deps),
       ...nodeHandlers(deps),
+      ...marketHandlers(deps),
       ...accountHandlers(deps, idempotency),
       ...keyHandlers(deps, authentication),
       ...logHandlers(deps),

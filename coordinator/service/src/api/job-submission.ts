@@ -82,11 +82,20 @@ export async function submitMany(
   return outcomes.ok ? accept(text) : outcomes;
 }
 
-async function prepare(
+/** A job file that may be submitted, as the terms that the core decides on. */
+export interface ReadJob {
+  readonly spec: JobSpec;
+  readonly terms: JobTerms;
+  readonly specText: string;
+  readonly salt: string;
+}
+
+/** Everything that is checked of a job file before the core decides. */
+export async function readJob(
   deps: ApiDependencies,
   account: AccountId,
   body: unknown,
-): Promise<Result<PreparedJob>> {
+): Promise<Result<ReadJob>> {
   const parsed = parseJobFile(body);
   if (!parsed.ok) return parsed;
   const spec = parsed.value;
@@ -97,12 +106,23 @@ async function prepare(
     return refuse('job.artifact_missing', `${missing.length} of the inputs cannot be read.`, {
       problems: missing,
     });
-  const at = deps.now();
-  const job = jobIdFrom(deps.randomBytes(20));
   const salt = encodeHex(deps.randomBytes(32));
   const { terms: plain, specText } = termsOf(spec, price.value, salt);
-  const { artifactIndex, imageSecret, specs } = deps;
-  const terms = { ...plain, image: imageFingerprint(imageSecret, account, spec.image) };
+  const terms = { ...plain, image: imageFingerprint(deps.imageSecret, account, spec.image) };
+  return accept({ spec, salt, specText, terms });
+}
+
+async function prepare(
+  deps: ApiDependencies,
+  account: AccountId,
+  body: unknown,
+): Promise<Result<PreparedJob>> {
+  const read = await readJob(deps, account, body);
+  if (!read.ok) return read;
+  const { spec, terms, specText, salt } = read.value;
+  const at = deps.now();
+  const job = jobIdFrom(deps.randomBytes(20));
+  const { artifactIndex, specs } = deps;
   const refs = [...new Set(spec.inputs.map((input) => input.sha256))].map((sha256) => ({
     sha256,
     account,

@@ -89,20 +89,20 @@ function drained(path: string): Promise<Response> {
   });
 }
 
-function tooMany(): Promise<Response> {
+function tooMany(path: string): Promise<Response> {
   return withOther({}, async (other) => {
     const ruleset = { ...defaultRuleset, maxTasksPerJob: 1 };
     await other.do({ type: 'ruleset.change', at: Date.now(), ruleset });
-    return other.call('POST', '/v1/jobs', {
+    return other.call('POST', path, {
       json: { ...job, replicas: 2 },
       headers: { 'idempotency-key': 'a' },
     });
   });
 }
 
-async function poisonedAnswer(other: TestCoordinator): Promise<Response> {
+async function poisonedAnswer(other: TestCoordinator, path: string): Promise<Response> {
   await poisonImage(other);
-  return other.call('POST', '/v1/jobs', { json: poisonJob, headers: { 'idempotency-key': 'again' } });
+  return other.call('POST', path, { json: poisonJob, headers: { 'idempotency-key': 'again' } });
 }
 
 /** One command may wait for the disk, and many come at once. */
@@ -140,8 +140,8 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
   submitJob: {
     'job.invalid': () => post('/v1/jobs', { ...job, image: 1 }, 'a'),
     'job.unsupported': () => post('/v1/jobs', { ...job, ports: [] }, 'a'),
-    'job.too_many_tasks': () => tooMany(),
-    'job.image_poisoned': () => withOther({}, poisonedAnswer),
+    'job.too_many_tasks': () => tooMany('/v1/jobs'),
+    'job.image_poisoned': () => withOther({}, (other) => poisonedAnswer(other, '/v1/jobs')),
     'job.artifact_missing': () =>
       post('/v1/jobs', { ...job, inputs: [{ source: `artifact:${noHash}`, target: '/in/a' }] }, 'a'),
     'ledger.insufficient_funds': () => post('/v1/jobs', { ...job, price: { max_per_hour: '90000000' } }, 'a'),
@@ -153,6 +153,14 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
     'idempotency.mismatch': () => post('/v1/jobs/batch', { jobs: [job] }, 'first'),
     'idempotency.required': () => post('/v1/jobs/batch', { jobs: [job] }),
     'service.overloaded': () => overloaded('/v1/jobs/batch', { jobs: [job] }),
+  },
+  planJob: {
+    'job.invalid': () => post('/v1/plans', { ...job, image: 1 }),
+    'job.unsupported': () => post('/v1/plans', { ...job, ports: [] }),
+    'job.too_many_tasks': () => tooMany('/v1/plans'),
+    'job.image_poisoned': () => withOther({}, (other) => poisonedAnswer(other, '/v1/plans')),
+    'job.artifact_missing': () =>
+      post('/v1/plans', { ...job, inputs: [{ source: `artifact:${noHash}`, target: '/in/a' }] }),
   },
   listJobs: {},
   getJob: { 'request.not_found': () => get(`/v1/jobs/${noJob}`) },

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { JobTerms } from '@capacloud/core/command';
 import { Explanation } from '@capacloud/core/scheduler/explanation';
 import type { Change } from '@capacloud/core/scheduler/nearest-change';
+import type { JobSpec } from '@capacloud/protocol/job-spec';
 import { obstacleCatalogue } from '@capacloud/protocol/obstacles';
 import { formatNano } from '@capacloud/protocol/units';
 import type { TaskView, WhyView } from '@capacloud/protocol/views';
@@ -31,11 +32,20 @@ export async function whyView(
     looked += 1;
     if (looked % nodesPerTurn === 0) await nextTurn(undefined, { signal });
   }
-  const { nodes: total, suitable, free } = explanation;
   const currency = (await specs.get(job.id))?.price.currency ?? 'CAPA';
+  return { ...view, ...explanationView(explanation, job.terms, currency, settings) };
+}
+
+/** What was found, with prices in the currency of the job file. */
+export function explanationView(
+  explanation: Explanation,
+  terms: JobTerms,
+  currency: JobSpec['price']['currency'],
+  settings: Pick<ApiDependencies['settings'], 'usdPerCapa'>,
+): Pick<WhyView, 'nodes' | 'obstacles' | 'changes'> {
+  const { nodes: total, suitable, free } = explanation;
   const priceText = (rateNano: bigint): string => formatNano(amountIn(currency, rateNano, settings));
   return {
-    ...view,
     nodes: { total, suitable, free },
     obstacles: explanation.counts().map(({ obstacle, nodes, alone, examples }) => ({
       code: obstacle,
@@ -44,7 +54,7 @@ export async function whyView(
       alone,
       examples: [...examples],
     })),
-    changes: explanation.changes().flatMap((change) => changeView(change, job.terms, currency, priceText)),
+    changes: explanation.changes().flatMap((change) => changeView(change, terms, currency, priceText)),
   };
 }
 

@@ -136,6 +136,8 @@ export interface ReadStore {
   /** Newest first. */
   listJobs(account: AccountId, filter: { readonly state?: JobStateName }, page: PageRequest): Paged<JobRow>;
   getJob(job: JobId): Promise<JobRow | undefined>;
+  /** How long late tasks of the account with this image ran that succeeded, in milliseconds; at most 256 of late jobs. */
+  listRunTimes(account: AccountId, image: string): Promise<readonly number[]>;
   /** The private spec (JSON) and its salt. */
   getJobSpec(job: JobId): Promise<{ readonly spec: string; readonly salt: string } | undefined>;
   /** By index. */

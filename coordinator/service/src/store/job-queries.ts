@@ -60,6 +60,15 @@ export function jobRow(row: StoredJob): JobRow {
   };
 }
 
+/** Of late jobs, and of the first tasks of each. Parameters: account and image. */
+export const selectRunTimes = `SELECT a.metered_ms AS run_ms
+  FROM (SELECT j.num FROM jobs j WHERE j.account = (SELECT num FROM accounts WHERE id = ?)
+    ORDER BY j.num DESC LIMIT 64) late
+  JOIN job_specs s ON s.job = late.num AND s.image = ?
+  JOIN tasks t ON t.job = late.num AND t.task < 64
+  JOIN attempts a ON a.event = t.ended AND a.task = t.task
+  WHERE a.metered_ms IS NOT NULL LIMIT 256`;
+
 export interface StoredTask {
   readonly job_id: JobId;
   readonly task: bigint;

@@ -24,6 +24,7 @@ import {
   type StoredTask,
   selectAttempts,
   selectJob,
+  selectRunTimes,
   selectTask,
   taskRow,
 } from './job-queries.ts';
@@ -64,7 +65,7 @@ type One = <R>(sql: string, ...values: unknown[]) => R | undefined;
 type JobNum = (job: JobId) => bigint | undefined;
 type Part<K extends keyof ReadStore> = Pick<ReadStore, K>;
 
-function jobReads(all: All, one: One): Part<'listJobs' | 'getJob'> {
+function jobReads(all: All, one: One): Part<'listJobs' | 'getJob' | 'listRunTimes'> {
   return {
     async listJobs(
       account: AccountId,
@@ -90,6 +91,9 @@ function jobReads(all: All, one: One): Part<'listJobs' | 'getJob'> {
     async getJob(job: JobId) {
       const row = one<StoredJob>(`${selectJob} WHERE j.id = ?`, job);
       return row === undefined ? undefined : jobRow(row);
+    },
+    async listRunTimes(account: AccountId, image: string) {
+      return all<{ run_ms: bigint }>(selectRunTimes, account, image).map(({ run_ms }) => Number(run_ms));
     },
   };
 }

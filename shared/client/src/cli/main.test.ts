@@ -373,11 +373,80 @@ test('why of a node tells its owner what keeps tasks from it', async () => {
   expect((await capacloud(['why', nodeId])).out).not.toContain('queue');
 });
 
+test('plan shows offers, costs and waits, and uploads nothing', async () => {
+  await writeFile(join(folder, 'scene.pov'), 'scene');
+  const file =
+    'version: "1"\nimage: x\nreplicas: 3\ninputs: [{ source: ./scene.pov, target: /in/scene.pov }]\n';
+  const offer = { providers: 1, tasks_when_free: 4, examples: [nodeId] };
+  server.on(
+    'POST /v1/plans',
+    json({
+      tasks: 3,
+      resources: jobView().resources,
+      currency: 'USD',
+      nodes: { total: 9, suitable: 3, free: 2 },
+      tasks_now: 2,
+      tasks_when_free: 8,
+      offers: [
+        { ...offer, device_class: 'a100', rate_nano: '4200000000', rate: '0.42', nodes: 2, tasks_now: 2 },
+        { ...offer, device_class: 'h100', rate_nano: '12500000000', rate: '1.25', nodes: 1, tasks_now: 0 },
+      ],
+      more_offers: 1,
+      cost: {
+        estimated_nano: '1234567890',
+        estimated: '0.123456789',
+        run_ms: 1000,
+        basis: 'timeout',
+        samples: 0,
+        maximum_nano: '30000000000',
+        maximum: '3',
+        message: 'Each runs into its timeout.',
+      },
+      account: { id: 'acc_ada', available_nano: '1000000000', can_afford: false },
+      wait: {
+        first_ms: 0,
+        all_ms: 2_100_000,
+        basis: 'running_ends',
+        queued_before: 0,
+        message: '2 of 3 tasks could start now.',
+      },
+      obstacles: [],
+      changes: [
+        { pointer: '/resources/cpu', to: '1', nodes: 4, free: 4, message: 'set resources.cpu to 1: 4 nodes' },
+      ],
+    }),
+  );
+  const ended = await capacloud(['plan', await jobFile(file)]);
+  expect(JSON.parse(server.requests('POST /v1/plans')[0]?.body.toString() ?? '')).toMatchObject({
+    inputs: [],
+  });
+  expect(server.seen).toHaveLength(1);
+  expect(ended.code, ended.err).toBe(0);
+  expect(ended.out.replaceAll(/ +\n/g, '\n')).toBe(`tasks  3, each 1 CPU, 512 MiB memory, 64 MiB disk
+nodes  9 nodes: 3 would do, 2 now
+
+#  DEVICES  CAPA/H  USD/H  NODES  TASKS NOW  WHEN FREE  FOR EXAMPLE
+1  a100        4.2   0.42      2          2          4  ${nodeId}
+2  h100       12.5   1.25      1          0          4  ${nodeId}
+and 1 more offer
+
+cost  about 0.123 USD (1.23 CAPA), at most 3 USD (30 CAPA)
+      Each runs into its timeout.
+hold  not enough: 30 CAPA of 1 CAPA available
+wait  the first now, the last in about 35m
+      2 of 3 tasks could start now.
+
+What would help
+  set resources.cpu to 1: 4 nodes
+`);
+});
+
 test.each(['bash', 'zsh', 'fish'])('completion for %s knows the verbs', async (shell) => {
   const { out, code } = await capacloud(['completion', shell]);
   expect(code).toBe(0);
   for (const verb of [
     'run',
+    'plan',
     'validate',
     'ps',
     'status',

@@ -47,8 +47,9 @@ export function agoText(time: string, nowMs: number): string {
   return `${durationText(elapsedMs).split(' ')[0] ?? ''} ago`;
 }
 
-/** `2 × a100, else 4 × rtx-4090`: the GPUs of a task, what is wanted most first. */
-export function requestsText(resources: Resources): string {
+/** `2 × a100, else 4 × rtx-4090`: the GPUs of a task, what is wanted most first; undefined where none is asked for. */
+export function gpuText(resources: Resources): string | undefined {
+  if (resources.devices === undefined) return undefined;
   const requests = alternativesOf(resources).flatMap(({ devices }) => devices ?? []);
   return plain(
     requests
@@ -66,7 +67,11 @@ export function capaText(amountNano: string): string {
 
 /** Amounts with their decimal points in one column. */
 export function capaColumn(amountsNano: readonly string[]): readonly string[] {
-  const texts = amountsNano.map((amount) => formatNano(BigInt(amount)));
+  return decimalColumn(amountsNano.map((amount) => formatNano(BigInt(amount))));
+}
+
+/** Decimal numbers with their points in one column. */
+export function decimalColumn(texts: readonly string[]): readonly string[] {
   const decimals = Math.max(0, ...texts.map((text) => (text.split('.')[1] ?? '').length));
   return texts.map((text) => {
     const [whole = '', fraction = ''] = text.split('.');
@@ -74,8 +79,18 @@ export function capaColumn(amountsNano: readonly string[]): readonly string[] {
   });
 }
 
+/** An estimate to three digits: more would promise what it does not hold. */
+export function roughText(decimal: string): string {
+  const value = Number(Number(decimal).toPrecision(3));
+  return value < 1e-6 || value >= 1e15 ? decimal : value.toFixed(9).replace(/\.?0+$/, '');
+}
+
 export function cpuText(cpuMilli: number): string {
   return String(cpuMilli / 1000);
+}
+
+export function resourcesText({ cpuMilli, memoryBytes, diskBytes }: Resources): string {
+  return `${cpuText(cpuMilli)} CPU, ${sizeText(memoryBytes)} memory, ${sizeText(diskBytes)} disk`;
 }
 
 export function plural(count: number, one: string, many = `${one}s`): string {

@@ -8,6 +8,7 @@ import { addGpus } from './verbs/gpus.ts';
 import { addCancel, addPs, addWait } from './verbs/jobs.ts';
 import { addLogs } from './verbs/logs.ts';
 import { addNodes } from './verbs/nodes.ts';
+import { addPlan } from './verbs/plan.ts';
 import { addStatus } from './verbs/status.ts';
 import { addRun, addValidate } from './verbs/submission.ts';
 import type { Runner } from './verbs/verb.ts';
@@ -25,7 +26,7 @@ export interface ProgramParts {
 const groups = [
   {
     title: 'Jobs:',
-    verbs: [addRun, addValidate, addPs, addStatus, addWhy, addLogs, addWait, addCancel, addGet],
+    verbs: [addRun, addPlan, addValidate, addPs, addStatus, addWhy, addLogs, addWait, addCancel, addGet],
   },
   { title: 'Account:', verbs: [addLogin, addWhoami, addBalance] },
   { title: 'Network:', verbs: [addNodes, addGpus] },

@@ -7,7 +7,7 @@ export interface Route {
   /** OpenAPI form: /v1/jobs/{job}. */
   readonly path: string;
   readonly summary: string;
-  readonly tag: 'jobs' | 'tasks' | 'artifacts' | 'nodes' | 'accounts' | 'log' | 'service';
+  readonly tag: 'jobs' | 'tasks' | 'artifacts' | 'nodes' | 'accounts' | 'market' | 'log' | 'service';
   /** Who may call: anyone; a consumer key; an operator key; an agent's session; a consumer key or an agent's session. */
   readonly auth: 'none' | 'consumer' | 'operator' | 'agent' | 'consumer-or-agent';
   readonly params?: TSchema;

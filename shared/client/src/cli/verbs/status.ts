@@ -8,11 +8,11 @@ import {
   agoText,
   capaColumn,
   capaText,
-  cpuText,
   durationText,
+  gpuText,
   plain,
   plural,
-  requestsText,
+  resourcesText,
   sizeText,
   stateText,
 } from '../phrases.ts';
@@ -81,12 +81,8 @@ function jobFields({ terminal: { out } }: Context, job: JobView) {
         .join(', ')}`,
     ],
     ['image', plain(job.image)],
-    [
-      'each',
-      `${cpuText(resources.cpuMilli)} CPU, ${sizeText(resources.memoryBytes)} memory, ${sizeText(resources.diskBytes)} disk${
-        resources.devices === undefined ? '' : `, GPU ${requestsText(resources)}`
-      }`,
-    ],
+    ['each', resourcesText(resources)],
+    ['GPU', gpuText(resources)],
     ['submitted', `${job.submitted_at} (${agoText(job.submitted_at, nowMs)})`],
     [job.ended_at === undefined ? 'running for' : 'took', durationText(tookMs)],
     ['charged', capaText(job.charged_nano)],

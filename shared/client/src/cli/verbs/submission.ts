@@ -3,14 +3,14 @@ import { Interrupted } from '../command-error.ts';
 import type { Context } from '../context.ts';
 import { readJobDocument } from '../job-document.ts';
 import { type CheckedJob, checkJob, uploadInputs } from '../local-inputs.ts';
-import { cpuText, durationText, plural, requestsText, sizeText } from '../phrases.ts';
+import { durationText, gpuText, plural, resourcesText, sizeText } from '../phrases.ts';
 import { writeFields } from '../table.ts';
 import { watchJob } from '../watch-job.ts';
 import type { Runner } from './verb.ts';
 
-const setHelp = 'replace a value of the file (repeatable), e.g. --set replicas=4';
+export const setHelp = 'replace a value of the file (repeatable), e.g. --set replicas=4';
 
-function collect(value: string, before: readonly string[] = []): readonly string[] {
+export function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
 }
 
@@ -63,11 +63,8 @@ function summary({ spec, inputs }: CheckedJob): readonly (readonly [string, stri
     ['name', spec.name],
     ['image', spec.image],
     ['tasks', String(spec.replicas)],
-    [
-      'each',
-      `${cpuText(resources.cpuMilli)} CPU, ${sizeText(resources.memoryBytes)} memory, ${sizeText(resources.diskBytes)} disk`,
-    ],
-    ['GPU', resources.devices === undefined ? undefined : requestsText(resources)],
+    ['each', resourcesText(resources)],
+    ['GPU', gpuText(resources)],
     [
       'inputs',
       spec.inputs.length === 0

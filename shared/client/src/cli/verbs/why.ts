@@ -7,6 +7,7 @@ import type { Client } from '../../client.ts';
 import { type Context, parseJobOrTaskId } from '../context.ts';
 import { plain, plural, stateText } from '../phrases.ts';
 import { writeFields, writeTable } from '../table.ts';
+import type { Output } from '../terminal.ts';
 import type { Runner } from './verb.ts';
 import { explainNode } from './why-node.ts';
 
@@ -51,7 +52,15 @@ function writeWhy({ terminal: { out } }: Context, why: WhyView): void {
     ],
     ['hint', why.hint === '' || why.changes.length > 0 ? undefined : plain(why.hint)],
   ]);
-  if (why.obstacles.length > 0) {
+  writeObstacles(out, why);
+}
+
+/** What keeps tasks from nodes, and what would help; nothing where nothing does. */
+export function writeObstacles(
+  out: Output,
+  { obstacles, changes }: Pick<WhyView, 'obstacles' | 'changes'>,
+): void {
+  if (obstacles.length > 0) {
     out.write('\n');
     writeTable(
       out,
@@ -61,7 +70,7 @@ function writeWhy({ terminal: { out } }: Context, why: WhyView): void {
         { title: 'IN THE WAY' },
         { title: 'FOR EXAMPLE', shrinks: true },
       ],
-      why.obstacles.map(({ alone, code, examples, nodes }) => [
+      obstacles.map(({ alone, code, examples, nodes }) => [
         String(nodes),
         alone === 0 ? '' : String(alone),
         `${obstacleCatalogue[code].sentence} ${out.paint('dim', `(${code})`)}`,
@@ -69,8 +78,8 @@ function writeWhy({ terminal: { out } }: Context, why: WhyView): void {
       ]),
     );
   }
-  if (why.changes.length > 0) {
+  if (changes.length > 0) {
     out.write(`\n${out.paint('bold', 'What would help')}\n`);
-    for (const { message } of why.changes) out.write(`  ${plain(message)}\n`);
+    for (const { message } of changes) out.write(`  ${plain(message)}\n`);
   }
 }

@@ -1,0 +1,180 @@
+import type { Resources } from '@capacloud/protocol/resources';
+import type { JobTerms } from '../command.ts';
+import { shapeOf } from '../job/queue.ts';
+import { parseAsk, rateNano } from '../ledger/price.ts';
+import { chooseDevices } from '../scheduler/feasibility.ts';
+import { Look } from '../scheduler/look.ts';
+import { NodeOrder } from '../scheduler/node-order.ts';
+import { lastingOf, obstaclesOf, optionsOf } from '../scheduler/obstacles.ts';
+import type { AskClass, NodeRecord, State } from '../state.ts';
+import { tasksThatFit, wholeOf } from './task-room.ts';
+
+/** Of a task without devices. */
+export const cpuClass = 'cpu';
+const maxExamples = 10;
+/** Free nodes of a group that are weighed, and groups of which they are: a few milliseconds in all. */
+const maxWeighedNodes = 4;
+const maxWeighedGroups = 64;
+
+/** Nodes where a task costs the same, on devices of the same class, by the same alternative of the job. */
+export interface OfferGroup {
+  readonly alternative: number;
+  /** `cpu`, or the models of the devices that a task would get, with ` + ` between them. */
+  readonly deviceClass: string;
+  /** For one task, an hour. */
+  readonly rateNano: bigint;
+  nodes: number;
+  /** Tasks that could start there now, and with nothing else on these nodes. */
+  tasksNow: number;
+  tasksWhole: number;
+  readonly providers: Set<string>;
+  /** Some that have room now, and some that have none. */
+  readonly free: NodeRecord[];
+  readonly busy: NodeRecord[];
+}
+
+/** What a node has for tasks of the job, which would run there by one of its alternatives. */
+export interface NodeRoom {
+  readonly resources: Resources;
+  readonly roomNow: number;
+  readonly roomWhole: number;
+}
+
+/** One alternative of the job, and what it costs by the asks that were seen. */
+interface Option {
+  readonly alternative: number;
+  readonly terms: JobTerms;
+  readonly rates: Map<AskClass, bigint>;
+}
+
+/** Offers for the tasks of a job that has not been submitted. Nodes are shown one by one. */
+export class OfferGroups {
+  readonly #state: State;
+  readonly #options: readonly Option[];
+  readonly #groups = new Map<string, OfferGroup>();
+
+  constructor(state: State, terms: JobTerms) {
+    this.#state = state;
+    this.#options = optionsOf(terms).map((each, alternative) => ({
+      alternative,
+      terms: each,
+      rates: new Map<AskClass, bigint>(),
+    }));
+  }
+
+  /** Undefined for a node that would not do, however free it were. */
+  look(node: NodeRecord): NodeRoom | undefined {
+    const chosen = this.#choose(node);
+    if (chosen === undefined) return undefined;
+    const { option, isFree } = chosen;
+    const { offer, deviceUse } = node;
+    const { resources } = option.terms;
+    const roomNow = isFree ? tasksThatFit(offer, node, resources, (id) => deviceUse.get(id) ?? 0) : 0;
+    const roomWhole = tasksThatFit(offer, wholeOf(offer), resources, () => 0);
+    const group = this.#groupOf(option, rateOn(node, option), classOn(node, resources));
+    group.nodes += 1;
+    group.tasksNow += roomNow;
+    group.tasksWhole += roomWhole;
+    group.providers.add(node.provider);
+    const examples = roomNow > 0 ? group.free : group.busy;
+    if (examples.length < maxExamples) examples.push(node);
+    return { resources, roomNow, roomWhole };
+  }
+
+  /** The first alternative for which it has room now, or else the first for which it would do. */
+  #choose(node: NodeRecord): { readonly option: Option; readonly isFree: boolean } | undefined {
+    let suitable: Option | undefined;
+    for (const option of this.#options) {
+      const found = obstaclesOf(node, option.terms);
+      if (found.length === 0) return { option, isFree: true };
+      if (lastingOf(found).length === 0) suitable ??= option;
+    }
+    return suitable === undefined ? undefined : { option: suitable, isFree: false };
+  }
+
+  get size(): number {
+    return this.#groups.size;
+  }
+
+  values(): Iterable<OfferGroup> {
+    return this.#groups.values();
+  }
+
+  /**
+   * Where tasks can start now, in the order in which the scheduler would place them; behind these, by price, where they
+   * would have to wait.
+   */
+  rank({ free, busy }: OfferShortlist): readonly OfferGroup[] {
+    const look = new Look(new Set(), this.#state.schedule.nodes);
+    const { mix, nodes } = this.#state.schedule;
+    const orders = this.#options.map(({ terms }) => new NodeOrder(shapeOf(terms), terms, mix, nodes));
+    const scored = free.map((group) => {
+      const order = orders[group.alternative];
+      const weighed = group.free.slice(0, maxWeighedNodes);
+      const scores = weighed.flatMap((node) => order?.scoreOn(node, look) ?? []);
+      return { group, score: Math.min(...scores) };
+    });
+    const byWish = (a: OfferGroup, b: OfferGroup): number => a.alternative - b.alternative;
+    scored.sort((a, b) => byWish(a.group, b.group) || a.score - b.score || byPrice(a.group, b.group));
+    return [...scored.map(({ group }) => group), ...busy];
+  }
+
+  #groupOf({ alternative }: Option, rate: bigint, deviceClass: string): OfferGroup {
+    const key = `${alternative} ${rate} ${deviceClass}`;
+    const known = this.#groups.get(key);
+    if (known !== undefined) return known;
+    const group: OfferGroup = {
+      alternative,
+      deviceClass,
+      rateNano: rate,
+      nodes: 0,
+      tasksNow: 0,
+      tasksWhole: 0,
+      providers: new Set(),
+      free: [],
+      busy: [],
+    };
+    this.#groups.set(key, group);
+    return group;
+  }
+}
+
+function rateOn({ askClass, offer }: NodeRecord, { rates, terms: { resources } }: Option): bigint {
+  if (askClass === undefined) return rateNano(parseAsk(offer.ask), resources);
+  let rate = rates.get(askClass);
+  if (rate === undefined) rates.set(askClass, (rate = rateNano(askClass, resources)));
+  return rate;
+}
+
+/** The devices that a placement would take now, or else first. */
+function classOn({ deviceUse, offer }: NodeRecord, { devices: request }: Resources): string {
+  if (request === undefined) return cpuClass;
+  const ids =
+    chooseDevices(offer, request, (id) => deviceUse.get(id) ?? 0) ?? chooseDevices(offer, request, () => 0);
+  const models = offer.devices.flatMap(({ id, model }) => (ids?.includes(id) === true ? model : []));
+  return [...new Set(models)].sort().join(' + ');
+}
+
+/** The cheapest groups, those with room now and those without: no more are worth a rank. Shown one by one. */
+export class OfferShortlist {
+  readonly free: OfferGroup[] = [];
+  readonly busy: OfferGroup[] = [];
+
+  consider(group: OfferGroup): void {
+    const list = group.tasksNow > 0 ? this.free : this.busy;
+    const last = list.at(-1);
+    if (list.length === maxWeighedGroups && last !== undefined && byPrice(group, last) >= 0) return;
+    let at = list.length;
+    for (let before = list[at - 1]; before !== undefined && byPrice(group, before) < 0; before = list[at - 1])
+      at -= 1;
+    list.splice(at, 0, group);
+    if (list.length > maxWeighedGroups) list.pop();
+  }
+}
+
+/** What is wanted more goes first, as it does when tasks are placed. */
+function byPrice(a: OfferGroup, b: OfferGroup): number {
+  if (a.alternative !== b.alternative) return a.alternative - b.alternative;
+  if (a.rateNano !== b.rateNano) return a.rateNano < b.rateNano ? -1 : 1;
+  return a.deviceClass < b.deviceClass ? -1 : 1;
+}

@@ -1,0 +1,45 @@
+import type { CommittedEvent, Sequencer } from '../ports/sequencer.ts';
+
+const maxShapes = 1000;
+const keptStarts = 64;
+const lateMs = 30 * 60_000;
+/** Fewer say nothing about a pace. */
+const fewStarts = 4;
+/** A task that waited less found room: that it started tells how often somebody submits, not how often room comes. */
+const waitedMs = 2000;
+
+/** How fast tasks leave the queue, by their shape: noted as it happens, and only of those that had to wait. */
+export class LateStarts {
+  readonly #state: Sequencer['state'];
+  /** By shape, the least lately started first; times of starts, oldest first. */
+  readonly #starts = new Map<string, number[]>();
+
+  constructor(sequencer: Pick<Sequencer, 'state' | 'onCommitted'>) {
+    this.#state = sequencer.state;
+    sequencer.onCommitted((events) => this.#note(events));
+  }
+
+  /** Milliseconds from one start to the next, and how many starts say so; undefined while too few do. */
+  paceOf(shape: string, at: number): { readonly eachMs: number; readonly starts: number } | undefined {
+    const late = (this.#starts.get(shape) ?? []).filter((start) => start > at - lateMs);
+    const [oldest] = late;
+    if (oldest === undefined || late.length < fewStarts) return undefined;
+    return { eachMs: Math.ceil((at - oldest) / late.length), starts: late.length };
+  }
+
+  #note(events: readonly CommittedEvent[]): void {
+    for (const { event } of events) {
+      if (event.type !== 'attempt.assigned' || event.attempt !== 1) continue;
+      const task = this.#state.tasks.get(event.task);
+      const job = task === undefined ? undefined : this.#state.jobs.get(task.job);
+      if (job === undefined || event.at - job.submittedAt < waitedMs) continue;
+      const starts = this.#starts.get(job.shape) ?? [];
+      this.#starts.delete(job.shape);
+      this.#starts.set(job.shape, starts);
+      starts.push(event.at);
+      if (starts.length > keptStarts) starts.shift();
+      const [stalest] = this.#starts.keys();
+      if (this.#starts.size > maxShapes && stalest !== undefined) this.#starts.delete(stalest);
+    }
+  }
+}

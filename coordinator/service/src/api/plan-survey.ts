@@ -1,0 +1,59 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { JobTerms } from '@capacloud/core/command';
+import { type OfferGroup, OfferGroups, OfferShortlist } from '@capacloud/core/market/offer-groups';
+import { RoomTimes } from '@capacloud/core/market/room-times';
+import { Explanation } from '@capacloud/core/scheduler/explanation';
+import type { State } from '@capacloud/core/state';
+
+/** Others have their turn after so much: a node counts as one, and so does what runs there. Some milliseconds. */
+const workPerTurn = 250;
+/** To consider a group of nodes costs much less than to look at a node. */
+const groupWork = 0.1;
+
+export interface Survey {
+  readonly explanation: Explanation;
+  readonly times: RoomTimes;
+  /** The best of them, in order. */
+  readonly ranked: readonly OfferGroup[];
+  readonly offers: number;
+  readonly tasksNow: number;
+  readonly tasksWhole: number;
+}
+
+/** Looks at every node and at what runs there, for people and not for the hot path. */
+export async function surveyNodes(
+  state: State,
+  terms: JobTerms,
+  at: number,
+  signal: AbortSignal,
+): Promise<Survey> {
+  const explanation = new Explanation(terms);
+  const groups = new OfferGroups(state, terms);
+  const times = new RoomTimes(state, terms, at);
+  let work = 0;
+  const did = async (units: number): Promise<void> => {
+    work += units;
+    if (work < workPerTurn) return;
+    work = 0;
+    await nextTurn(undefined, { signal });
+  };
+  let tasksNow = 0;
+  let tasksWhole = 0;
+  for (const node of state.nodes.values()) {
+    explanation.look(node);
+    const room = groups.look(node);
+    if (room !== undefined) {
+      times.look(node, room);
+      tasksNow += room.roomNow;
+      tasksWhole += room.roomWhole;
+    }
+    await did(1 + (room === undefined ? 0 : node.occupied.size));
+  }
+  const shortlist = new OfferShortlist();
+  for (const group of groups.values()) {
+    shortlist.consider(group);
+    await did(groupWork);
+  }
+  const ranked = groups.rank(shortlist);
+  return { explanation, times, ranked, offers: groups.size, tasksNow, tasksWhole };
+}

@@ -1,0 +1,88 @@
+import { shapeOf } from '@capacloud/core/job/queue';
+import { decide } from '@capacloud/core/machine';
+import type { OfferGroup } from '@capacloud/core/market/offer-groups';
+import { type AccountId, jobIdFrom } from '@capacloud/protocol/ids';
+import { maxPlanOffers, type PlanOfferView, type PlanView } from '@capacloud/protocol/market-views';
+import { accept, type Result } from '@capacloud/protocol/result';
+import { formatNano } from '@capacloud/protocol/units';
+import type { ApiDependencies } from './dependencies.ts';
+import { type ReadJob, readJob } from './job-submission.ts';
+import { amountIn } from './job-terms.ts';
+import type { LateStarts } from './late-starts.ts';
+import { planCost } from './plan-cost.ts';
+import { surveyNodes } from './plan-survey.ts';
+import { planWait } from './plan-wait.ts';
+import { explanationView } from './why-view.ts';
+
+const maxExamples = 10;
+
+/** What the job file would meet now. The same refusals as a submission, but for want of money; nothing is held. */
+export async function planView(
+  deps: ApiDependencies,
+  starts: LateStarts,
+  account: AccountId,
+  body: unknown,
+  signal: AbortSignal,
+): Promise<Result<PlanView>> {
+  const read = await readJob(deps, account, body);
+  if (!read.ok) return read;
+  const job = read.value;
+  const { state } = deps.sequencer;
+  const at = deps.now();
+  const id = jobIdFrom(deps.randomBytes(20));
+  // What the core would say to it; decided and dropped.
+  const outcome = decide(state, { type: 'job.submit', at, job: id, consumer: account, terms: job.terms });
+  if (!outcome.ok && outcome.refusal.code !== 'ledger.insufficient_funds') return outcome;
+  const survey = await surveyNodes(state, job.terms, at, signal);
+  const offers = survey.ranked.slice(0, maxPlanOffers);
+  const { currency } = job.spec.price;
+  const cost = await planCost(deps, account, job, survey.ranked);
+  return accept({
+    tasks: job.terms.tasks,
+    resources: job.terms.resources,
+    currency,
+    tasks_now: survey.tasksNow,
+    tasks_when_free: survey.tasksWhole,
+    offers: offers.map((group) => offerView(group, (rate) => amountIn(currency, rate, deps.settings))),
+    more_offers: survey.offers - offers.length,
+    cost,
+    account: {
+      id: account,
+      available_nano: `${state.accounts.get(account)?.availableNano ?? 0n}`,
+      can_afford: outcome.ok,
+    },
+    wait: planWait(survey, {
+      tasks: job.terms.tasks,
+      isGang: job.terms.gang === true,
+      queuedBefore: queuedBefore(deps, job),
+      pace: starts.paceOf(shapeOf(job.terms), deps.now()),
+    }),
+    ...explanationView(survey.explanation, job.terms, currency, deps.settings),
+  });
+}
+
+/** Tasks of anybody that may run on the same nodes at the same prices and wait already: taken to go first. */
+function queuedBefore(
+  { sequencer: { state } }: Pick<ApiDependencies, 'sequencer'>,
+  { terms }: ReadJob,
+): number {
+  const shape = shapeOf(terms);
+  let tasks = 0;
+  for (const { byShape } of state.waiting.values())
+    for (const { ready } of byShape.get(shape)?.jobs ?? []) tasks += ready;
+  return tasks;
+}
+
+function offerView(group: OfferGroup, amountOf: (rateNano: bigint) => bigint): PlanOfferView {
+  const { deviceClass, rateNano, nodes, providers, tasksNow, tasksWhole, free, busy } = group;
+  return {
+    device_class: deviceClass,
+    rate_nano: `${rateNano}`,
+    rate: formatNano(amountOf(rateNano)),
+    nodes,
+    providers: providers.size,
+    tasks_now: tasksNow,
+    tasks_when_free: tasksWhole,
+    examples: [...free, ...busy].slice(0, maxExamples).map(({ id }) => id),
+  };
+}
