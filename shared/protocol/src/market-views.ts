@@ -1,7 +1,8 @@
 import Type, { type Static } from 'typebox';
-import { AccountIdSchema, NodeIdSchema } from './ids.ts';
+import { AccountIdSchema, NodeIdSchema, TaskIdSchema } from './ids.ts';
+import { AttemptNumberSchema } from './receipt.ts';
 import { NanoSchema, ResourcesSchema } from './resources.ts';
-import { WhyViewSchema } from './views.ts';
+import { AttemptViewSchema, TimeSchema, WhyViewSchema } from './views.ts';
 
 /** What the REST API shows of the market. Times and amounts as in views.ts. */
 
@@ -13,16 +14,17 @@ const Decimal = Type.String({
   description: "In the job's currency, rounded up.",
 });
 const Sum = Type.String({ pattern: '^(0|[1-9][0-9]*)$', maxLength: 40, description: 'nano-CAPA, decimal.' });
-const DeviceClass = Type.String({
-  maxLength: 1024,
-  description: 'A model of device, or `cpu` for tasks without one.',
+export const DeviceClassSchema = Type.String({
+  maxLength: 8192,
+  description: 'A model of device, or `cpu` for tasks without one; several models with ` + ` between them.',
 });
+export const BucketSchema = Type.Union([Type.Literal('hour'), Type.Literal('day')]);
 
 export const maxPlanOffers = 20;
 
 const PlanOffer = Type.Object(
   {
-    device_class: DeviceClass,
+    device_class: DeviceClassSchema,
     rate_nano: Type.String({ ...NanoSchema, maxLength: 40, description: 'nano-CAPA for one task, an hour.' }),
     rate: Decimal,
     nodes: count,
@@ -103,3 +105,94 @@ export const PlanViewSchema = Type.Object(
 );
 export type PlanView = Static<typeof PlanViewSchema>;
 export type PlanOfferView = PlanView['offers'][number];
+
+const BookLevel = Type.Object(
+  {
+    device_hour_nano: NanoSchema,
+    cpu_hour_nano: NanoSchema,
+    memory_gib_hour_nano: NanoSchema,
+    disk_gib_hour_nano: NanoSchema,
+    nodes: count,
+    providers: count,
+    total: count,
+    free: count,
+  },
+  { ...closed, description: 'Nodes that ask the same.' },
+);
+
+/** What nodes that take work ask. */
+export const BookViewSchema = Type.Object(
+  {
+    at: TimeSchema,
+    classes: Type.Array(
+      Type.Object(
+        {
+          device_class: DeviceClassSchema,
+          unit: Type.Union([Type.Literal('device'), Type.Literal('slot')], {
+            description:
+              'What total and free count: healthy devices, or containers of nodes without devices.',
+          }),
+          total: count,
+          free: Type.Integer({ minimum: 0, description: 'Of these, with nothing in use.' }),
+          levels: Type.Array(BookLevel, {
+            description: 'The cheapest first, by device and then by processor.',
+          }),
+          more_levels: count,
+        },
+        closed,
+      ),
+      { description: 'The class with the most on sale first.' },
+    ),
+    more_classes: count,
+  },
+  closed,
+);
+export type BookView = Static<typeof BookViewSchema>;
+
+/** An attempt that has ended. */
+export const TradeViewSchema = Type.Object(
+  {
+    event: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        description: 'Index in the log of the event that ended it; not known of those of early releases.',
+      }),
+    ),
+    task: TaskIdSchema,
+    attempt: AttemptNumberSchema,
+    node: NodeIdSchema,
+    provider: AccountIdSchema,
+    device_class: DeviceClassSchema,
+    outcome: Type.Union([Type.Literal('paid'), Type.Literal('unpaid')]),
+    reason: AttemptViewSchema.properties.reason,
+    rate_nano: Type.String({ ...Sum, description: 'nano-CAPA for the task, an hour.' }),
+    unit_rate_nano: Type.String({
+      ...Sum,
+      description: 'The same for one whole device, or processor where there is none, with what came with it.',
+    }),
+    metered_ms: Type.Optional(count),
+    charged_nano: Sum,
+    paid_nano: Type.String({ ...Sum, description: 'To the provider; the rest of the charge is the fee.' }),
+    assigned_at: TimeSchema,
+    ended_at: TimeSchema,
+  },
+  closed,
+);
+export type TradeView = Static<typeof TradeViewSchema>;
+
+/** Prices of one whole device, or processor in the class `cpu`, an hour, with what came with it, as they were paid. */
+export const PriceBucketViewSchema = Type.Object(
+  {
+    device_class: DeviceClassSchema,
+    bucket: BucketSchema,
+    from: TimeSchema,
+    min_nano: Sum,
+    mean_nano: Type.Optional(Type.String({ ...Sum, description: 'Weighted by volume.' })),
+    max_nano: Sum,
+    trades: count,
+    volume_ms: Type.Integer({ minimum: 0, description: 'Milliseconds that whole units were metered.' }),
+    charged_nano: Sum,
+  },
+  closed,
+);
+export type PriceBucketView = Static<typeof PriceBucketViewSchema>;

@@ -7,10 +7,10 @@ import { Look } from '../scheduler/look.ts';
 import { NodeOrder } from '../scheduler/node-order.ts';
 import { lastingOf, obstaclesOf, optionsOf } from '../scheduler/obstacles.ts';
 import type { AskClass, NodeRecord, State } from '../state.ts';
+import { cpuClass, deviceClassOf } from './device-class.ts';
+import { keepBest } from './keep-best.ts';
 import { tasksThatFit, wholeOf } from './task-room.ts';
 
-/** Of a task without devices. */
-export const cpuClass = 'cpu';
 const maxExamples = 10;
 /** Free nodes of a group that are weighed, and groups of which they are: a few milliseconds in all. */
 const maxWeighedNodes = 4;
@@ -151,8 +151,7 @@ function classOn({ deviceUse, offer }: NodeRecord, { devices: request }: Resourc
   if (request === undefined) return cpuClass;
   const ids =
     chooseDevices(offer, request, (id) => deviceUse.get(id) ?? 0) ?? chooseDevices(offer, request, () => 0);
-  const models = offer.devices.flatMap(({ id, model }) => (ids?.includes(id) === true ? model : []));
-  return [...new Set(models)].sort().join(' + ');
+  return deviceClassOf(offer, ids ?? []);
 }
 
 /** The cheapest groups, those with room now and those without: no more are worth a rank. Shown one by one. */
@@ -161,14 +160,7 @@ export class OfferShortlist {
   readonly busy: OfferGroup[] = [];
 
   consider(group: OfferGroup): void {
-    const list = group.tasksNow > 0 ? this.free : this.busy;
-    const last = list.at(-1);
-    if (list.length === maxWeighedGroups && last !== undefined && byPrice(group, last) >= 0) return;
-    let at = list.length;
-    for (let before = list[at - 1]; before !== undefined && byPrice(group, before) < 0; before = list[at - 1])
-      at -= 1;
-    list.splice(at, 0, group);
-    if (list.length > maxWeighedGroups) list.pop();
+    keepBest(group.tasksNow > 0 ? this.free : this.busy, group, maxWeighedGroups, byPrice);
   }
 }
 

@@ -1,11 +1,71 @@
+import type { PriceBucketView, TradeView } from '@capacloud/protocol/market-views';
+import { accept } from '@capacloud/protocol/result';
+import type { PriceRow, TradeRow } from '../ports/read-store.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import type { Handlers } from './handler.ts';
 import { LateStarts } from './late-starts.ts';
+import { MarketBook } from './market-book.ts';
+import { pageOfRows } from './pages.ts';
 import { planView } from './plan-view.ts';
+import { timeText } from './views.ts';
 
-export function marketHandlers(deps: ApiDependencies): Handlers<'planJob'> {
+export function marketHandlers(
+  deps: ApiDependencies,
+): Handlers<'planJob' | 'getBook' | 'listTrades' | 'listPrices'> {
+  const { store } = deps;
   const starts = new LateStarts(deps.sequencer);
+  const book = new MarketBook(deps);
   return {
     planJob: ({ caller, body, signal }) => planView(deps, starts, caller.account, body, signal),
+    getBook: async ({ query }) => {
+      const view = await book.view();
+      if (query.class === undefined) return accept(view);
+      const classes = view.classes.filter(({ device_class }) => device_class === query.class);
+      return accept({ ...view, classes, more_classes: 0 });
+    },
+    listTrades: ({ query }) => pageOfRows(query, (page) => store.listTrades(page), tradeView),
+    listPrices: ({ query }) => {
+      const { bucket = 'hour', class: deviceClass } = query;
+      const filter = { span: bucket, ...(deviceClass === undefined ? {} : { deviceClass }) };
+      return pageOfRows(
+        query,
+        (page) => store.listPrices(filter, page),
+        (row) => priceBucketView(row, bucket),
+      );
+    },
+  };
+}
+
+function tradeView(row: TradeRow): TradeView {
+  return {
+    ...(row.event === undefined ? {} : { event: row.event }),
+    task: row.task,
+    attempt: row.attempt,
+    node: row.node,
+    provider: row.provider,
+    device_class: row.deviceClass,
+    outcome: row.meteredMs === undefined ? 'unpaid' : 'paid',
+    reason: row.reason,
+    rate_nano: `${row.rateNano}`,
+    unit_rate_nano: `${row.unitRateNano}`,
+    ...(row.meteredMs === undefined ? {} : { metered_ms: row.meteredMs }),
+    charged_nano: `${row.chargedNano}`,
+    paid_nano: `${row.payNano}`,
+    assigned_at: timeText(row.assignedAt),
+    ended_at: timeText(row.endedAt),
+  };
+}
+
+function priceBucketView(row: PriceRow, bucket: PriceBucketView['bucket']): PriceBucketView {
+  return {
+    device_class: row.deviceClass,
+    bucket,
+    from: timeText(row.from),
+    min_nano: `${row.minNano}`,
+    ...(row.meanNano === undefined ? {} : { mean_nano: `${row.meanNano}` }),
+    max_nano: `${row.maxNano}`,
+    trades: row.trades,
+    volume_ms: row.volumeMs,
+    charged_nano: `${row.chargedNano}`,
   };
 }

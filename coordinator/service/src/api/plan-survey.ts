@@ -1,12 +1,10 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { JobTerms } from '@capacloud/core/command';
 import { type OfferGroup, OfferGroups, OfferShortlist } from '@capacloud/core/market/offer-groups';
 import { RoomTimes } from '@capacloud/core/market/room-times';
 import { Explanation } from '@capacloud/core/scheduler/explanation';
 import type { State } from '@capacloud/core/state';
+import { Turns } from './turns.ts';
 
-/** Others have their turn after so much: a node counts as one, and so does what runs there. Some milliseconds. */
-const workPerTurn = 250;
 /** To consider a group of nodes costs much less than to look at a node. */
 const groupWork = 0.1;
 
@@ -30,13 +28,7 @@ export async function surveyNodes(
   const explanation = new Explanation(terms);
   const groups = new OfferGroups(state, terms);
   const times = new RoomTimes(state, terms, at);
-  let work = 0;
-  const did = async (units: number): Promise<void> => {
-    work += units;
-    if (work < workPerTurn) return;
-    work = 0;
-    await nextTurn(undefined, { signal });
-  };
+  const turns = new Turns(signal);
   let tasksNow = 0;
   let tasksWhole = 0;
   for (const node of state.nodes.values()) {
@@ -47,12 +39,12 @@ export async function surveyNodes(
       tasksNow += room.roomNow;
       tasksWhole += room.roomWhole;
     }
-    await did(1 + (room === undefined ? 0 : node.occupied.size));
+    await turns.did(1 + (room === undefined ? 0 : node.occupied.size));
   }
   const shortlist = new OfferShortlist();
   for (const group of groups.values()) {
     shortlist.consider(group);
-    await did(groupWork);
+    await turns.did(groupWork);
   }
   const ranked = groups.rank(shortlist);
   return { explanation, times, ranked, offers: groups.size, tasksNow, tasksWhole };

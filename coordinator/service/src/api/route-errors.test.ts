@@ -162,6 +162,9 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
     'job.artifact_missing': () =>
       post('/v1/plans', { ...job, inputs: [{ source: `artifact:${noHash}`, target: '/in/a' }] }),
   },
+  getBook: {},
+  listTrades: {},
+  listPrices: {},
   listJobs: {},
   getJob: { 'request.not_found': () => get(`/v1/jobs/${noJob}`) },
   cancelJob: {

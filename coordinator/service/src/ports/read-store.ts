@@ -93,6 +93,40 @@ export interface NodeRow {
   readonly joinedAt: number;
 }
 
+/** An attempt that has ended, as the market sees it. */
+export interface TradeRow {
+  /** Index in the log of the event that ended it; unknown of those from before format 4. */
+  readonly event?: number;
+  readonly task: TaskId;
+  readonly attempt: number;
+  readonly node: NodeId;
+  readonly provider: AccountId;
+  readonly deviceClass: string;
+  readonly reason: TaskReason;
+  /** An hour, for the task, and for one whole device or (without devices) processor. */
+  readonly rateNano: bigint;
+  readonly unitRateNano: bigint;
+  readonly chargedNano: bigint;
+  readonly payNano: bigint;
+  readonly meteredMs?: number;
+  readonly assignedAt: number;
+  readonly endedAt: number;
+}
+
+/** Prices that were paid for a class in an hour or a day, for one whole device or processor an hour. */
+export interface PriceRow {
+  readonly deviceClass: string;
+  readonly from: number;
+  readonly trades: number;
+  /** Milliseconds that whole devices or processors were metered. */
+  readonly volumeMs: number;
+  readonly minNano: bigint;
+  /** Weighted by volume. */
+  readonly meanNano?: bigint;
+  readonly maxNano: bigint;
+  readonly chargedNano: bigint;
+}
+
 export type SystemAccount = 'holds' | 'fees' | 'emission' | 'penalties' | 'custody';
 export interface AccountRow {
   readonly id: AccountId | SystemAccount;
@@ -156,6 +190,13 @@ export interface ReadStore {
   /** In the order of joining. */
   listNodes(page: PageRequest): Paged<NodeRow>;
   getNode(node: NodeId): Promise<NodeRow | undefined>;
+  /** Newest first. */
+  listTrades(page: PageRequest): Paged<TradeRow>;
+  /** Newest first. */
+  listPrices(
+    filter: { readonly span: 'hour' | 'day'; readonly deviceClass?: string },
+    page: PageRequest,
+  ): Paged<PriceRow>;
   /** System accounts first, then in the order of opening. */
   listAccounts(page: PageRequest): Paged<AccountRow>;
   getAccount(account: AccountId | SystemAccount): Promise<AccountRow | undefined>;

@@ -10,6 +10,8 @@ export interface AttemptEnd {
   readonly exitCode?: number | undefined;
   readonly meteredMs?: number;
   readonly chargedNano?: bigint;
+  /** What the provider was paid of the charge. */
+  readonly payNano?: bigint;
 }
 
 /** The numbers that tables name things by. */
@@ -18,6 +20,9 @@ export interface AttemptNumbers {
   readonly node: number;
   readonly provider: number;
   readonly reason: number;
+  readonly deviceClass: number;
+  /** Thousandths of what the class counts. */
+  readonly units: number;
 }
 
 /**
@@ -36,7 +41,7 @@ export class AttemptHistory {
     this.#rows = attempts;
   }
 
-  add(task: Task, end: AttemptEnd, { job, node, provider, reason }: AttemptNumbers): void {
+  add(task: Task, end: AttemptEnd, { job, node, provider, reason, deviceClass, units }: AttemptNumbers): void {
     this.#rows.add(
       [
         end.index,
@@ -52,8 +57,10 @@ export class AttemptHistory {
         task.runningSince === 0 ? nothing : task.runningSince,
         end.at,
         this.#latest.get(task.id) ?? nothing,
+        deviceClass,
+        units,
       ],
-      [task.rateNano, end.chargedNano ?? 0n],
+      [task.rateNano, end.chargedNano ?? 0n, end.payNano ?? 0n],
     );
     this.#latest.set(task.id, end.index);
   }

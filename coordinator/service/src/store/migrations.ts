@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3';
+import { marketHistory } from './market-migration.ts';
 
 /**
  * How much an account and all together have stored was summed up at each announcement, and what nobody refers to was
@@ -144,7 +145,7 @@ CREATE VIEW pays AS SELECT job, task, ended AS event FROM tasks WHERE paid = 1;
  * release has shipped is never edited; a change of tables is one more entry. A new database is made by `firstSchema`
  * and all of them, so that an upgraded one cannot differ from it.
  */
-const migrations: readonly string[] = [artifactUsage, nodeSessions, historyInOrder];
+const migrations: readonly string[] = [artifactUsage, nodeSessions, historyInOrder, marketHistory];
 
 /** `user_version`. A release opens files up to its own version and refuses newer ones. */
 export const schemaVersion = 1 + migrations.length;

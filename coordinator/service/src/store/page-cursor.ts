@@ -11,6 +11,20 @@ export function cursorOf(page: PageRequest, fallback: number): number | undefine
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
+const pairPattern = /^(-?(?:0|[1-9][0-9]{0,15}))\.(0|[1-9][0-9]{0,15})$/;
+
+/** The same by two numbers, the first of which may be below 0. */
+export function cursorPairOf(
+  page: PageRequest,
+  fallback: readonly [number, number],
+): readonly [number, number] | undefined {
+  if (page.cursor === undefined) return fallback;
+  const match = pairPattern.exec(page.cursor);
+  if (match === null) return undefined;
+  const pair = [Number(match[1]), Number(match[2])] as const;
+  return pair.every(Number.isSafeInteger) ? pair : undefined;
+}
+
 /** How many rows to read: one more than asked, to learn whether more follow. */
 export function rowsToRead(page: PageRequest): number {
   return clamp(page.limit) + 1;
@@ -21,7 +35,7 @@ export function pageOf<R, T>(
   rows: readonly R[],
   page: PageRequest,
   toItem: (row: R) => T,
-  position: (row: R) => number,
+  position: (row: R) => number | string,
 ): Page<T> {
   const limit = clamp(page.limit);
   const shown = rows.slice(0, limit);

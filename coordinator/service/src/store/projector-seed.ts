@@ -1,9 +1,21 @@
 import type { LedgerAccount } from '@capacloud/core/ledger/transfers';
 import { type JobId, type NodeId, type TaskId, taskIdOf } from '@capacloud/protocol/ids';
 import type Database from 'better-sqlite3';
+import type { AccountEntry } from './account-book.ts';
 import { CodeTable, jobStateCodes } from './codes.ts';
 import type { LiveJobEntry } from './live-jobs.ts';
-import type { ProjectorSeed } from './projector.ts';
+
+/** What a projector starts from: all of it is in the tables. */
+export interface ProjectorSeed {
+  readonly accounts: readonly AccountEntry[];
+  readonly nodes: readonly { readonly num: number; readonly id: NodeId; readonly joinedAt: number }[];
+  readonly liveJobs: readonly (readonly [JobId, LiveJobEntry])[];
+  readonly reasons: CodeTable<string>;
+  /** Of tasks in the live state: the event that ended their latest attempt. */
+  readonly ended: readonly (readonly [TaskId, number])[];
+  /** In the order of their numbers, from 1. */
+  readonly deviceClasses: readonly string[];
+}
 
 /** What the projections were when the last group was written. */
 export function readProjectorSeed(database: Database.Database): ProjectorSeed {
@@ -26,8 +38,13 @@ export function readProjectorSeed(database: Database.Database): ProjectorSeed {
       'SELECT num, id, joined_at AS joinedAt FROM nodes',
     )
     .all();
+  const deviceClasses = database
+    .prepare<[], string>('SELECT name FROM device_classes ORDER BY num')
+    .pluck()
+    .all();
   const reasons = readReasons(database);
-  return { accounts, nodes, liveJobs: readLiveJobs(database), reasons, ended: readEnded(database) };
+  const liveJobs = readLiveJobs(database);
+  return { accounts, nodes, liveJobs, reasons, ended: readEnded(database), deviceClasses };
 }
 
 export function readReasons(database: Database.Database): CodeTable<string> {

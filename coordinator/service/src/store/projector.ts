@@ -7,24 +7,16 @@ import { endedTaskStates } from '@capacloud/protocol/views';
 import type { RowBatch } from '../ports/log.ts';
 import type { Projection } from '../ports/projection.ts';
 import type { Aside } from '../ports/sequencer.ts';
-import { AccountBook, type AccountEntry } from './account-book.ts';
+import { AccountBook } from './account-book.ts';
 import { addAside } from './aside-rows.ts';
 import { type AttemptEnd, AttemptHistory } from './attempt-history.ts';
 import { type CodeTable, taskStateCodes } from './codes.ts';
 import { addJobChange, addNewJob, endedStateOf, type LiveJobEntry, newJobEntry } from './live-jobs.ts';
+import { MarketHistory } from './market-history.ts';
 import { addNode } from './node-rows.ts';
+import type { ProjectorSeed } from './projector-seed.ts';
 import { createRowBuffers, nothing, type RowBuffers } from './row-buffer.ts';
 import { rowShapeNames } from './row-shapes.ts';
-
-/** What a projector starts from: all of it is in the tables. */
-export interface ProjectorSeed {
-  readonly accounts: readonly AccountEntry[];
-  readonly nodes: readonly { readonly num: number; readonly id: NodeId; readonly joinedAt: number }[];
-  readonly liveJobs: readonly (readonly [JobId, LiveJobEntry])[];
-  readonly reasons: CodeTable<string>;
-  /** Of tasks in the live state: the event that ended their latest attempt. */
-  readonly ended: readonly (readonly [TaskId, number])[];
-}
 
 /** Up to this many tasks a new job's rows are written one by one, because most are about to change in the same group. */
 const spelledOutTasks = 256;
@@ -45,6 +37,7 @@ export class Projector implements Projection {
   readonly #changedJobs = new Map<Job, boolean>();
   readonly #changedTasks = new Map<Task, number>();
   readonly #history: AttemptHistory;
+  readonly #market: MarketHistory;
 
   constructor(seed: ProjectorSeed) {
     this.#reasons = seed.reasons;
@@ -53,6 +46,7 @@ export class Projector implements Projection {
     this.#buffers = createRowBuffers();
     this.#accounts = new AccountBook(seed.accounts, this.#buffers);
     this.#history = new AttemptHistory(seed.ended, this.#buffers);
+    this.#market = new MarketHistory(seed.deviceClasses, this.#buffers);
   }
 
   before(state: State, event: Event, index: number): void {
@@ -63,12 +57,12 @@ export class Projector implements Projection {
       case 'job.cancelled':
         for (const task of record(state.jobs, event.job).tasks) {
           if (endedTaskStates.includes(task.state)) continue;
-          this.#abandon(task, 'cancelled', event.at, index);
+          this.#abandon(state, task, 'cancelled', event.at, index);
           this.#changedTasks.set(task, event.at);
         }
         break;
       case 'task.ended':
-        this.#abandon(record(state.tasks, event.task), event.reason, event.at, index);
+        this.#abandon(state, record(state.tasks, event.task), event.reason, event.at, index);
         break;
       case 'job.settled':
         this.#touchJob(record(state.jobs, event.job), event.at, true);
@@ -93,10 +87,10 @@ export class Projector implements Projection {
   }
 
   /** The task ends under its attempt, if it has one: the attempt ends with it, whatever the node says later. */
-  #abandon(task: Task, reason: TaskReason, at: number, index: number): void {
+  #abandon(state: State, task: Task, reason: TaskReason, at: number, index: number): void {
     if (task.state === 'queued') return;
     this.#jobOf(task.job).active -= 1;
-    this.#addAttempt(task, reason, { index, at, attempt: task.attempt });
+    this.#addAttempt(state, task, reason, { index, at, attempt: task.attempt });
   }
 
   #endAttempt(state: State, event: AttemptEnded, index: number): void {
@@ -105,16 +99,23 @@ export class Projector implements Projection {
     const { at, attempt, exitCode, reason, then } = event;
     entry.active -= 1;
     if (then.kind !== 'succeeded') {
-      this.#addAttempt(task, reason, { index, at, attempt, exitCode });
+      this.#addAttempt(state, task, reason, { index, at, attempt, exitCode });
       return;
     }
-    const chargedNano = BigInt(then.chargeNano);
-    entry.chargedNano += chargedNano;
-    this.#addAttempt(task, reason, { index, at, attempt, exitCode, meteredMs: then.meteredMs, chargedNano });
+    const paid = { chargedNano: BigInt(then.chargeNano), payNano: BigInt(then.payNano) };
+    entry.chargedNano += paid.chargedNano;
+    this.#addAttempt(state, task, reason, {
+      index,
+      at,
+      attempt,
+      exitCode,
+      meteredMs: then.meteredMs,
+      ...paid,
+    });
     this.#history.pay(task.id);
   }
 
-  #addAttempt(task: Task, reason: TaskReason, end: AttemptEnd): void {
+  #addAttempt(state: State, task: Task, reason: TaskReason, end: AttemptEnd): void {
     if (task.node === undefined || task.provider === undefined)
       throw new Error('an attempt ended on no node');
     this.#history.add(task, end, {
@@ -122,6 +123,7 @@ export class Projector implements Projection {
       node: this.#nodeNum(task.node),
       provider: this.#accounts.numOf(task.provider),
       reason: this.#reasons.codeOf(reason),
+      ...this.#market.note(state, task, end),
     });
   }
 
@@ -227,6 +229,7 @@ export class Projector implements Projection {
     this.#writeJobs();
     this.#writeTasks();
     this.#accounts.write();
+    this.#market.write();
     for (const [job, settled] of this.#changedJobs) if (settled) this.#forget(job);
     this.#changedNodes.clear();
     this.#newJobs.clear();

@@ -35,6 +35,9 @@ function insert(table: string, columns: RowShape['columns']): RowShape {
   return { head: `INSERT INTO ${table} (${columns.map(([name]) => name).join(', ')})`, columns };
 }
 
+/** Of one bucket of the price history. */
+export const mostCharged = 9n * 10n ** 18n;
+
 /** In the order in which a group writes them. An insert that meets its key is a violated invariant, not an update. */
 export const rowShapes = {
   accounts: upsert(
@@ -155,9 +158,32 @@ charged_nano = c.charged_nano, settled = c.settled FROM changed c WHERE jobs.num
     ['running_at', 'n'],
     ['ended_at', 'n'],
     ['previous', 'n'],
+    ['class', 'n'],
+    ['units', 'n'],
     ['rate_nano', 'a'],
     ['charged_nano', 'a'],
+    ['pay_nano', 'a'],
   ]),
+  deviceClasses: insert('device_classes', [
+    ['num', 'n'],
+    ['name', 't'],
+  ]),
+  priceBuckets: {
+    ...insert('price_buckets', [
+      ['span', 'n'],
+      ['class', 'n'],
+      ['start', 'n'],
+      ['trades', 'n'],
+      ['volume_ms', 'n'],
+      ['min_nano', 'a'],
+      ['max_nano', 'a'],
+      ['charged_nano', 'a'],
+    ]),
+    // A sum that left 64 bits would end the coordinator: it stays at the bound.
+    tail: `ON CONFLICT (span, class, start) DO UPDATE SET trades = trades + excluded.trades,
+volume_ms = volume_ms + excluded.volume_ms, min_nano = min(min_nano, excluded.min_nano),
+max_nano = max(max_nano, excluded.max_nano), charged_nano = min(${mostCharged}, charged_nano + excluded.charged_nano)`,
+  },
   ledgerEntries: insert('ledger_entries', [
     ['event', 'n'],
     ['account', 'n'],

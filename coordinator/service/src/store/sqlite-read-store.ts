@@ -28,6 +28,7 @@ import {
   selectTask,
   taskRow,
 } from './job-queries.ts';
+import { marketReads } from './market-queries.ts';
 import { cursorOf, pageOf, rowsToRead } from './page-cursor.ts';
 import { receiptHash, type StoredReceipt, selectReceipt, signedReceipt } from './stored-receipt.ts';
 
@@ -54,6 +55,7 @@ export function createReadStore(database: Database.Database, reasons: CodeTable<
     ...jobReads(all, one),
     ...taskReads(all, one, jobNum, reasons),
     ...nodeReads(all, one),
+    ...marketReads(all, reasons),
     ...ledgerReads(all, one),
     ...keyReads(all, one),
     ...privateReads(one, jobNum),

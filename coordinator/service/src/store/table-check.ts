@@ -1,5 +1,5 @@
 import type { State } from '@capacloud/core/state';
-import type { ProjectorSeed } from './projector.ts';
+import type { ProjectorSeed } from './projector-seed.ts';
 
 /** Whether the tables of what lives say what the log says; else what is wrong, for people. They are written together. */
 export function faultOfTables(state: State, seed: ProjectorSeed): string | undefined {

@@ -441,6 +441,108 @@ What would help
 `);
 });
 
+describe('the market', () => {
+  const open = { env: { CAPACLOUD_API_KEY: '' } };
+  beforeEach(() => server.on('GET /v1/info', json({ usd_per_capa: '0.10' })));
+
+  test('market lists what is asked, cheapest first, without a key', async () => {
+    const level = { memory_gib_hour_nano: '2000000', disk_gib_hour_nano: '0', providers: 1 };
+    const cpu = { ...level, cpu_hour_nano: '10000000', device_hour_nano: '0' };
+    const gpu = (nano: string) => ({ ...cpu, device_hour_nano: nano });
+    server.on(
+      'GET /v1/market/book',
+      json({
+        at: '2026-01-01T00:00:00.000Z',
+        classes: [
+          {
+            device_class: 'rtx-4090',
+            unit: 'device',
+            total: 9,
+            free: 2,
+            levels: [
+              { ...gpu('4200000000'), nodes: 2, total: 8, free: 2 },
+              { ...gpu('12500000000'), nodes: 1, total: 1, free: 0 },
+            ],
+            more_levels: 3,
+          },
+          {
+            device_class: 'cpu',
+            unit: 'slot',
+            total: 16,
+            free: 16,
+            levels: [{ ...cpu, nodes: 1, total: 16, free: 16 }],
+            more_levels: 0,
+          },
+        ],
+        more_classes: 0,
+      }),
+    );
+    const ended = await capacloud(['market'], open);
+    expect(ended.code, ended.err).toBe(0);
+    expect(ended.out).toBe(`CLASS     CAPA/H  USD/H  FREE  OF  NODES  + CPU·H  + GIB·H
+rtx-4090    4.20  0.420     2   8      2     0.01    0.002
+           12.50  1.250     0   1      1     0.01    0.002
+cpu         0.01  0.001    16  16      1     0.01    0.002
+and 3 dearer levels
+`);
+  });
+
+  test('prices and trades tell what was paid', async () => {
+    server
+      .on(
+        'GET /v1/market/prices',
+        json({
+          items: [
+            {
+              device_class: 'rtx-4090',
+              bucket: 'hour',
+              from: '2026-01-01T07:00:00.000Z',
+              min_nano: '4000000000',
+              mean_nano: '4256789012',
+              max_nano: '12500000000',
+              trades: 12,
+              volume_ms: 5_400_000,
+              charged_nano: '6385183518',
+            },
+          ],
+        }),
+      )
+      .on(
+        'GET /v1/market/trades',
+        json({
+          items: [
+            {
+              task: taskIdAt(0),
+              attempt: 1,
+              node: nodeId,
+              provider: 'acc_bob',
+              device_class: 'cpu',
+              outcome: 'unpaid',
+              reason: 'exit_nonzero',
+              rate_nano: '20000000',
+              unit_rate_nano: '10000000',
+              charged_nano: '0',
+              paid_nano: '0',
+              assigned_at: '2026-01-01T00:00:00.000Z',
+              ended_at: '2026-01-01T00:00:00.000Z',
+            },
+          ],
+        }),
+      );
+    const prices = await capacloud(['prices', 'rtx-4090', '--by', 'hour'], open);
+    expect(
+      prices.out,
+      prices.err,
+    ).toBe(`FROM              CLASS     MIN  MEAN CAPA/H   MAX  MEAN USD/H  HOURS  TRADES
+2026-01-01 07:00  rtx-4090    4         4.26  12.5       0.426    1.5      12
+`);
+    const trades = await capacloud(['trades'], open);
+    expect(trades.out, trades.err).toMatch(
+      new RegExp(`ago  cpu      0.02  exit_nonzero  ${nodeId}  ${taskIdAt(0)}\n$`),
+    );
+  });
+});
+
 test.each(['bash', 'zsh', 'fish'])('completion for %s knows the verbs', async (shell) => {
   const { out, code } = await capacloud(['completion', shell]);
   expect(code).toBe(0);
@@ -458,6 +560,9 @@ test.each(['bash', 'zsh', 'fish'])('completion for %s knows the verbs', async (s
     'login',
     'nodes',
     'gpus',
+    'market',
+    'prices',
+    'trades',
   ])
     expect(out).toMatch(new RegExp(`\\b${verb}\\b`));
 });

@@ -7,6 +7,7 @@ import { addGet } from './verbs/get.ts';
 import { addGpus } from './verbs/gpus.ts';
 import { addCancel, addPs, addWait } from './verbs/jobs.ts';
 import { addLogs } from './verbs/logs.ts';
+import { addMarket, addPrices, addTrades } from './verbs/market.ts';
 import { addNodes } from './verbs/nodes.ts';
 import { addPlan } from './verbs/plan.ts';
 import { addStatus } from './verbs/status.ts';
@@ -29,7 +30,7 @@ const groups = [
     verbs: [addRun, addPlan, addValidate, addPs, addStatus, addWhy, addLogs, addWait, addCancel, addGet],
   },
   { title: 'Account:', verbs: [addLogin, addWhoami, addBalance] },
-  { title: 'Network:', verbs: [addNodes, addGpus] },
+  { title: 'Network:', verbs: [addNodes, addGpus, addMarket, addPrices, addTrades] },
   { title: 'Shell:', verbs: [addCompletion] },
 ];
 

@@ -1,6 +1,14 @@
 import Type from 'typebox';
-import { PlanViewSchema } from '../market-views.ts';
-import type { Route } from './route.ts';
+import {
+  BookViewSchema,
+  BucketSchema,
+  DeviceClassSchema,
+  PlanViewSchema,
+  PriceBucketViewSchema,
+  TradeViewSchema,
+} from '../market-views.ts';
+import { pageOf } from '../views.ts';
+import { closed, page, type Route } from './route.ts';
 
 /** A plan looks at every node of the network. */
 const planWeight = 10;
@@ -23,5 +31,41 @@ export const marketRoutes = {
       'job.artifact_missing',
       'job.image_poisoned',
     ],
+  },
+  getBook: {
+    method: 'GET',
+    path: '/v1/market/book',
+    summary: 'What is asked by class of device, and what is free; some seconds old at most',
+    tag: 'market',
+    auth: 'none',
+    query: Type.Object({ class: Type.Optional(DeviceClassSchema) }, closed),
+    status: 200,
+    response: BookViewSchema,
+    errors: [],
+  },
+  listTrades: {
+    method: 'GET',
+    path: '/v1/market/trades',
+    summary: 'Attempts that have ended, newest first: where, at what price, and what was paid',
+    tag: 'market',
+    auth: 'none',
+    query: Type.Object(page, closed),
+    status: 200,
+    response: pageOf(TradeViewSchema),
+    errors: [],
+  },
+  listPrices: {
+    method: 'GET',
+    path: '/v1/market/prices',
+    summary: 'Prices that were paid by class of device, by hour or day, newest first',
+    tag: 'market',
+    auth: 'none',
+    query: Type.Object(
+      { ...page, class: Type.Optional(DeviceClassSchema), bucket: Type.Optional(BucketSchema) },
+      closed,
+    ),
+    status: 200,
+    response: pageOf(PriceBucketViewSchema),
+    errors: [],
   },
 } as const satisfies Record<string, Route>;

@@ -1,0 +1,78 @@
+import { Book, type BookClass, type BookLevel } from '@capacloud/core/market/book';
+import { cpuClass } from '@capacloud/core/market/device-class';
+import type { BookView } from '@capacloud/protocol/market-views';
+import type { ApiDependencies } from './dependencies.ts';
+import { Turns } from './turns.ts';
+import { timeText } from './views.ts';
+
+/** Looking at every node is not done anew for each reader. */
+const keptForMs = 2000;
+const maxClasses = 200;
+/** To consider a level costs much less than to look at a node. */
+const levelWork = 0.1;
+
+/** What is asked now, or was a moment ago. */
+export class MarketBook {
+  readonly #deps: Pick<ApiDependencies, 'sequencer' | 'now'>;
+  #kept: { readonly at: number; readonly view: Promise<BookView> } | undefined;
+
+  constructor(deps: Pick<ApiDependencies, 'sequencer' | 'now'>) {
+    this.#deps = deps;
+  }
+
+  view(): Promise<BookView> {
+    const at = this.#deps.now();
+    if (this.#kept === undefined || at - this.#kept.at >= keptForMs)
+      this.#kept = { at, view: this.#read(at) };
+    return this.#kept.view;
+  }
+
+  async #read(at: number): Promise<BookView> {
+    const book = new Book();
+    const turns = new Turns();
+    for (const node of this.#deps.sequencer.state.nodes.values()) {
+      book.look(node);
+      await turns.did(1);
+    }
+    for (const level of book.levels()) {
+      book.consider(level);
+      await turns.did(levelWork);
+    }
+    const classes = book.classes();
+    return {
+      at: timeText(at),
+      classes: classes.slice(0, maxClasses).map(classView),
+      more_classes: Math.max(0, classes.length - maxClasses),
+    };
+  }
+}
+
+function classView({ allLevels, deviceClass, free, levels, total }: BookClass): BookView['classes'][number] {
+  return {
+    device_class: deviceClass,
+    unit: deviceClass === cpuClass ? 'slot' : 'device',
+    total,
+    free,
+    levels: levels.map(levelView),
+    more_levels: allLevels - levels.length,
+  };
+}
+
+function levelView({
+  ask,
+  free,
+  nodes,
+  providers,
+  total,
+}: BookLevel): BookView['classes'][number]['levels'][number] {
+  return {
+    device_hour_nano: `${ask.deviceHourNano}`,
+    cpu_hour_nano: `${ask.cpuHourNano}`,
+    memory_gib_hour_nano: `${ask.memoryGibHourNano}`,
+    disk_gib_hour_nano: `${ask.diskGibHourNano}`,
+    nodes,
+    providers: providers.size,
+    total,
+    free,
+  };
+}
