@@ -8,6 +8,7 @@ import { AttemptLogs } from './attempts/attempt-logs.ts';
 import { CoordinatorHttp } from './attempts/coordinator-http.ts';
 import { Executor } from './attempts/executor.ts';
 import { InputCache } from './attempts/input-cache.ts';
+import { ScheduledAsk } from './core/ask-schedule.ts';
 import type { Clock } from './core/clock.ts';
 import type { Journal } from './core/journal-port.ts';
 import { type Lease, restoreLease } from './core/lease.ts';
@@ -15,6 +16,7 @@ import { Machine } from './hardware/machine.ts';
 import { makeOffer } from './hardware/offer.ts';
 import { runCommandLine } from './host/command-line.ts';
 import type { AgentConfig } from './host/config.ts';
+import { everyMinute } from './host/every-minute.ts';
 import { readKeyFile } from './host/key-file.ts';
 import { ServiceNotifier } from './host/service-notifier.ts';
 import { serveStatus } from './host/status-socket.ts';
@@ -82,6 +84,10 @@ async function runAgent(config: AgentConfig): Promise<void> {
   }
 }
 
+function coordinatorOf({ coordinator: url, coordinatorName }: AgentConfig) {
+  return { url, agentVersion: version, ...(coordinatorName === undefined ? {} : { coordinatorName }) };
+}
+
 async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
   const identity = await openIdentity(config);
   const clock = systemClock();
@@ -94,17 +100,8 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
   const stop = new AbortController();
   const service = new ServiceNotifier(process.env, log);
   const machine = new Machine(config.stateDir, log, () => session.notify());
-  const { coordinator: url, coordinatorName } = config;
-  const session: SessionClient = new SessionClient({
-    url,
-    ...(coordinatorName === undefined ? {} : { coordinatorName }),
-    agentVersion: version,
-    identity,
-    journal,
-    lease,
-    clock,
-    log,
-  });
+  const parts = { identity, journal, lease, clock, log };
+  const session: SessionClient = new SessionClient({ ...coordinatorOf(config), ...parts });
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
   const probing = machine.run(stop.signal);
   const aborted = new Promise<void>((resolve) =>
@@ -112,8 +109,10 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
   );
   const size = await Promise.race([machine.measured(), aborted]);
   if (size === undefined) return;
-  const { allowRoot, shareDevices, ask, region, labels, resources } = config;
-  const terms = { ...resources, allowRoot, shareDevices, ask, region, labels };
+  const { allowRoot, shareDevices, minRunMs, region, labels, resources, schedule } = config;
+  const ask = new ScheduledAsk(config.ask, schedule);
+  const terms = { ...resources, allowRoot, shareDevices, minRunMs, region, labels };
+  const offer = () => makeOffer({ ...terms, ask: ask.offered(clock.nowMs()) }, size, machine.devices());
   const http = new CoordinatorHttp(session);
   const logs: AttemptLogs = new AttemptLogs(join(config.stateDir, 'logs'), http, journal, log, () =>
     executor.onChange(),
@@ -130,15 +129,18 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
     clock,
     log,
     lease,
-    offer: () => makeOffer(terms, size, machine.devices()),
+    offer,
+    isClosed: () => ask.at(clock.nowMs()) === undefined,
     load: () => machine.load(),
     notifySession: () => session.notify(),
   });
-  const status = (): AgentStatus => statusOf(identity, session, executor, machine, journal, lease, clock);
+  const status = () => statusOf(identity, session, executor, machine, journal, lease, clock, ask);
   const socket = await serveStatus(config.statusSocket, status);
   const closing = new AbortController();
-  const working = Promise.all([executor.run(closing.signal), session.run(executor, closing.signal)]);
-  log.info({ node: identity.node, coordinator: url, version }, 'agent started');
+  const { signal } = closing;
+  const minutes = schedule === undefined ? undefined : everyMinute(clock, () => session.notify(), signal);
+  const working = Promise.all([executor.run(signal), session.run(executor, signal), minutes]);
+  log.info({ node: identity.node, coordinator: config.coordinator, version }, 'agent started');
   service.ready();
   await Promise.race([aborted, working]);
   log.info('agent stops; containers go on and are found again');
@@ -160,6 +162,7 @@ function statusOf(
   journal: Journal,
   lease: Lease,
   clock: Clock,
+  ask: ScheduledAsk,
 ): AgentStatus {
   return {
     node: identity.node,
@@ -167,6 +170,7 @@ function statusOf(
     session: session.status(),
     ...(lease.untilMs === undefined ? {} : { leaseLeftMs: Math.round(lease.untilMs - clock.bootMs()) }),
     accepting: executor.node().accepting,
+    ask: ask.at(clock.nowMs()) ?? 'closed',
     engineReachable: executor.engineReachable,
     outboxItems: journal.outboxSize(),
     attempts: executor

@@ -249,6 +249,7 @@ describe('the executor', () => {
   let dir: string;
   let engine: MemoryEngine;
   let store: Store;
+  let isClosed = false;
   let life: {
     journal: SqliteJournal;
     executor: Executor;
@@ -319,6 +320,7 @@ describe('the executor', () => {
       lease,
       clock: { nowMs: () => Date.now(), bootMs: () => bootMs, bootId: 'boot' },
       offer: () => offer,
+      isClosed: () => isClosed,
       load: () => ({ cpuMilli: 0, memoryFreeBytes: 0, diskFreeBytes: 0 }),
       notifySession: () => {},
     });
@@ -558,6 +560,16 @@ describe('the executor', () => {
     await until(() => phase(1) === 'uploading', 'uploading');
     token = 'good';
     expect(await finished(1)).toMatchObject({ reason: 'completed' });
+  });
+
+  test('closed by the schedule, it offers no room, and does what was assigned before', async () => {
+    await ready();
+    expect(life.executor.node().accepting).toBe(true);
+    isClosed = true;
+    expect(life.executor.node().accepting).toBe(false);
+    life.executor.onAssign([assignment(1)]);
+    expect(life.journal.attempt({ task, attempt: 1 })).toBeDefined();
+    isClosed = false;
   });
 
   test('paused, it refuses and says so', async () => {

@@ -22,6 +22,8 @@ import { AttemptWork, type WorkParts } from './attempt-work.ts';
 export interface ExecutorParts extends Omit<WorkParts, 'onPull' | 'onChange'> {
   readonly lease: Lease;
   readonly offer: () => Offer;
+  /** By the owner's schedule: no new work is wanted, and what was assigned before is done. */
+  readonly isClosed: () => boolean;
   readonly load: () => HeartbeatFrame['load'];
   /** Reports may be sent, or the offer or the acceptance changed. */
   readonly notifySession: () => void;
@@ -42,7 +44,7 @@ export class Executor implements SessionHost {
   readonly #work: AttemptWork;
   readonly #active = new Map<string, Activity>();
   readonly #stopping = new Set<string>();
-  readonly #pulls = new Map<string, { readonly key: AttemptKey; readonly progress: PullProgress }>();
+  readonly #pulls = new Map<string, HeartbeatFrame['pulls'][number]>();
   readonly #running = new Set<Promise<unknown>>();
   readonly #shutdown = new AbortController();
   #desired: Set<string> | undefined;
@@ -54,8 +56,9 @@ export class Executor implements SessionHost {
 
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
-    const onPull = (key: AttemptKey, progress: PullProgress) => {
-      this.#pulls.set(attemptKeyText(key), { key, progress });
+    const onPull = (key: AttemptKey, { doneBytes, totalBytes }: PullProgress) => {
+      const pull = { ...key, doneBytes: Math.floor(doneBytes), totalBytes: Math.floor(totalBytes) };
+      this.#pulls.set(attemptKeyText(key), pull);
     };
     this.#work = new AttemptWork({ ...parts, onPull, onChange: () => this.onChange() });
   }
@@ -104,7 +107,8 @@ export class Executor implements SessionHost {
   }
 
   node(): NodeReport {
-    return { offer: this.#parts.offer(), accepting: this.#closedReason() === undefined };
+    const accepting = !this.#parts.isClosed() && this.#closedReason() === undefined;
+    return { offer: this.#parts.offer(), accepting };
   }
 
   heldAttempts(): readonly AttemptRef[] {
@@ -116,11 +120,7 @@ export class Executor implements SessionHost {
   }
 
   pulls(): HeartbeatFrame['pulls'] {
-    return [...this.#pulls.values()].slice(0, 64).map(({ key, progress }) => ({
-      ...key,
-      doneBytes: Math.floor(progress.doneBytes),
-      totalBytes: Math.floor(progress.totalBytes),
-    }));
+    return [...this.#pulls.values()].slice(0, 64);
   }
 
   onDesired(attempts: readonly AttemptRef[]): void {

@@ -17,6 +17,7 @@ export interface OfferTerms {
   readonly ask: Ask;
   readonly region?: string | undefined;
   readonly labels?: Labels | undefined;
+  readonly minRunMs?: number | undefined;
 }
 
 /** Never more than there is. A share of the disk is of what was free, because the rest is the owner's. */
@@ -38,6 +39,7 @@ export function makeOffer(terms: OfferTerms, size: MachineSize, devices: readonl
       .map((device) => (terms.shareDevices ? { ...device, shareable: true } : device)),
     arch: size.arch,
     allowRoot: terms.allowRoot,
+    ...(terms.minRunMs === undefined ? {} : { minRunMs: terms.minRunMs }),
     ask: terms.ask,
     ...(region === undefined ? {} : { region }),
     ...(Object.keys(labels).length === 0 ? {} : { labels }),

@@ -143,6 +143,80 @@ test('refuses text that is no YAML, aliases that could grow, and misspelt variab
   ]);
 });
 
+const scheduled = `${coordinator}min_run: 10m
+ask:
+  device_hour: "0.5"
+  time_zone: Europe/Berlin
+  schedule:
+    - { days: mon-fri, hours: 08:00-18:00, closed: true }
+    - { days: [sat, sun-mon], hours: 22:00-06:00, device_hour: "0.3", cpu_hour: 1 }
+    - { hours: 6:30-24:00, device_hour: 0 }
+`;
+
+test('a schedule has the plain prices where its periods name none', () => {
+  const result = resolve(scheduled);
+  const ask = { memoryGibHourNano: '2000000', diskGibHourNano: '100000' };
+  const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri'];
+  expect(result.ok && result.value).toMatchObject({
+    minRunMs: 600_000,
+    schedule: {
+      timeZone: 'Europe/Berlin',
+      periods: [
+        { days: weekdays, fromMinute: 480, toMinute: 1080 },
+        {
+          days: ['mon', 'sat', 'sun'],
+          fromMinute: 1320,
+          toMinute: 360,
+          ask: { ...ask, cpuHourNano: '1000000000', deviceHourNano: '300000000' },
+        },
+        {
+          days: [...weekdays, 'sat', 'sun'],
+          fromMinute: 390,
+          toMinute: 1440,
+          ask: { ...ask, cpuHourNano: '10000000', deviceHourNano: '0' },
+        },
+      ],
+    },
+  });
+  expect(result.ok && result.value.schedule?.periods[0]).not.toHaveProperty('ask');
+});
+
+test.each<[string, string, string]>([
+  ['no list', '4', ': must be a list of up to 64 periods'],
+  [
+    'no period',
+    '[closed]',
+    '.0: must hold days, hours and prices, such as {days: mon-fri, hours: 08:00-18:00, closed: true}',
+  ],
+  [
+    'days that are none',
+    '[{days: monday, closed: true}]',
+    '.0.days: must be days such as mon-fri, or a list such as [sat, sun]',
+  ],
+  ...['8-18', '08:00-08:00', '25:00-26:00', '08:60-09:00'].map((hours): [string, string, string] => [
+    `hours ${hours}`,
+    `[{hours: "${hours}", closed: true}]`,
+    '.0.hours: must be two different times such as 08:00-18:00, or 22:00-06:00 past midnight',
+  ]),
+  ['a misspelt price', '[{device_huor: 1}]', '.0.device_huor: is not a setting; did you mean device_hour?'],
+  [
+    'a price that is none',
+    '[{device_hour: [1]}]',
+    '.0.device_hour: must be an amount of CAPA such as "0.05"',
+  ],
+  ['prices while closed', '[{closed: true, device_hour: 1}]', '.0: must either name prices or be closed'],
+  ['neither', '[{days: sat}]', '.0: must either name prices or be closed'],
+])('refuses a schedule with %s', (_, list, problem) => {
+  expect(problems(`${coordinator}ask: {schedule: ${list}}`)).toContain(`ask.schedule${problem}`);
+});
+
+test.each([
+  ['ask: {time_zone: Mars/Olympus}', 'ask.time_zone: must be a time zone such as Europe/Berlin'],
+  ['min_run: 10', 'min_run: must be a duration from 1s to 30d, such as 10m or 1h30m'],
+])('refuses %s', (line, problem) => {
+  expect(problems(`${coordinator}${line}`)).toContain(problem);
+});
+
 test('an empty file is one without settings', () => {
   expect(resolve('', { flags: { coordinator: 'ws://c:1/path' } })).toMatchObject({
     ok: true,

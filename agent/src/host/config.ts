@@ -3,12 +3,14 @@ import { dirname, join } from 'node:path';
 import { AddressSchema } from '@capacloud/protocol/ids';
 import { LabelsSchema, RegionSchema } from '@capacloud/protocol/labels';
 import { nearest } from '@capacloud/protocol/nearest';
-import { AskSchema } from '@capacloud/protocol/resources';
+import { type Ask, AskSchema, maxDurationMs } from '@capacloud/protocol/resources';
 import { type Problem, type Result, refuse } from '@capacloud/protocol/result';
 import { schemaProblems } from '@capacloud/protocol/schema';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { parse as parseYaml } from 'yaml';
+import { type Weekday, weekdays } from '../core/ask-schedule.ts';
+import { maxPeriods, periodOf, readSchedule, scheduleKey, type WrittenPeriod } from './schedule-setting.ts';
 import { type RawValue, type Setting, settings } from './setting.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -17,6 +19,16 @@ const ShareSchema = Type.Object(
   {
     kind: Type.Union([Type.Literal('amount'), Type.Literal('percent')]),
     value: Type.Integer({ minimum: 0 }),
+  },
+  closed,
+);
+
+const PeriodSchema = Type.Object(
+  {
+    days: Type.Array(Type.Unsafe<Weekday>(Type.String({ enum: [...weekdays] })), { minItems: 1 }),
+    fromMinute: Type.Integer({ minimum: 0, maximum: 1439 }),
+    toMinute: Type.Integer({ minimum: 1, maximum: 1440 }),
+    ask: Type.Optional(AskSchema),
   },
   closed,
 );
@@ -41,6 +53,16 @@ const ConfigSchema = Type.Object(
     ask: AskSchema,
     region: Type.Optional(RegionSchema),
     labels: Type.Optional(LabelsSchema),
+    schedule: Type.Optional(
+      Type.Object(
+        {
+          timeZone: Type.String(),
+          periods: Type.Array(PeriodSchema, { minItems: 1, maxItems: maxPeriods }),
+        },
+        closed,
+      ),
+    ),
+    minRunMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: maxDurationMs })),
     allowRoot: Type.Boolean(),
     shareDevices: Type.Boolean(),
     scratch: Type.Union([Type.Literal('auto'), Type.Literal('memory'), Type.Literal('loop')]),
@@ -111,7 +133,8 @@ export function environmentName(key: string): string {
 export function resolveConfig(sources: ConfigSources): Result<AgentConfig> {
   const problems: Problem[] = [];
   const raw = new Map<string, RawValue>(Object.entries(defaults));
-  for (const [key, value] of flatten(sources.file, problems)) raw.set(key, value);
+  const file = flatten(sources.file, problems);
+  for (const [key, value] of file.values) raw.set(key, value);
   for (const [key, value] of fromEnvironment(sources.env, problems)) raw.set(key, value);
   for (const [key, value] of Object.entries(sources.flags)) raw.set(key, value);
   const parsed = new Map<string, unknown>();
@@ -125,7 +148,7 @@ export function resolveConfig(sources: ConfigSources): Result<AgentConfig> {
   if (!raw.has('coordinator'))
     problems.push({ pointer: 'coordinator', message: 'is needed: run capacloud-agent setup' });
   if (problems.length > 0) return invalid(problems);
-  const config = shape(parsed);
+  const config = shape(parsed, file.periods);
   const found = schemaProblems(validator, config);
   return found.length > 0 ? invalid(found) : { ok: true, value: config as AgentConfig };
 }
@@ -149,26 +172,35 @@ const keys: readonly string[] = settings.map((setting: Setting) => setting.key);
 const maps = new Set(settings.filter((setting: Setting) => setting.isMap).map(({ key }) => key as string));
 const groups = new Set(keys.filter((key) => key.includes('.')).map((key) => key.slice(0, key.indexOf('.'))));
 
-function flatten(file: string | undefined, problems: Problem[]): ReadonlyMap<string, RawValue> {
+interface FileSettings {
+  readonly values: ReadonlyMap<string, RawValue>;
+  readonly periods: readonly WrittenPeriod[];
+}
+
+function flatten(file: string | undefined, problems: Problem[]): FileSettings {
   const values = new Map<string, RawValue>();
-  if (file === undefined) return values;
+  const none: FileSettings = { values, periods: [] };
+  if (file === undefined) return none;
   let tree: unknown;
   try {
     tree = parseYaml(file, { maxAliasCount: 0 }) as unknown;
   } catch (error) {
     problems.push({ pointer: '', message: `is not YAML: ${error instanceof Error ? error.message : ''}` });
-    return values;
+    return none;
   }
-  if (tree === null || tree === undefined) return values;
+  if (tree === null || tree === undefined) return none;
   if (typeof tree !== 'object' || Array.isArray(tree)) {
     problems.push({ pointer: '', message: 'must be a list of settings such as "coordinator: wss://…"' });
-    return values;
+    return none;
   }
+  let periods: readonly WrittenPeriod[] = [];
   const visit = (branch: object, prefix: string) => {
     for (const [name, value] of Object.entries(branch)) {
       const key = `${prefix}${name}`;
       if (groups.has(key) && typeof value === 'object' && value !== null && !Array.isArray(value)) {
         visit(value as object, `${key}.`);
+      } else if (key === scheduleKey) {
+        periods = readSchedule(value, problems);
       } else if (!keys.includes(key)) {
         problems.push(
           groups.has(key)
@@ -185,7 +217,7 @@ function flatten(file: string | undefined, problems: Problem[]): ReadonlyMap<str
     }
   };
   visit(tree, '');
-  return values;
+  return { values, periods };
 }
 
 function fromEnvironment(env: ConfigSources['env'], problems: Problem[]): ReadonlyMap<string, RawValue> {
@@ -200,9 +232,16 @@ function fromEnvironment(env: ConfigSources['env'], problems: Problem[]): Readon
   return values;
 }
 
-function shape(parsed: ReadonlyMap<string, unknown>): unknown {
+function shape(parsed: ReadonlyMap<string, unknown>, periods: readonly WrittenPeriod[]): unknown {
   const stateDir = parsed.get('state_dir') as string;
   const optional = (name: string, key: string) => (parsed.has(key) ? { [name]: parsed.get(key) } : {});
+  const ask = {
+    cpuHourNano: parsed.get('ask.cpu_hour'),
+    memoryGibHourNano: parsed.get('ask.memory_gib_hour'),
+    diskGibHourNano: parsed.get('ask.disk_gib_hour'),
+    deviceHourNano: parsed.get('ask.device_hour'),
+  } as Ask;
+  const timeZone = parsed.get('ask.time_zone') ?? new Intl.DateTimeFormat().resolvedOptions().timeZone;
   return {
     coordinator: parsed.get('coordinator'),
     ...optional('coordinatorName', 'coordinator_name'),
@@ -216,12 +255,11 @@ function shape(parsed: ReadonlyMap<string, unknown>): unknown {
       disk: parsed.get('resources.disk'),
       ...optional('slots', 'resources.slots'),
     },
-    ask: {
-      cpuHourNano: parsed.get('ask.cpu_hour'),
-      memoryGibHourNano: parsed.get('ask.memory_gib_hour'),
-      diskGibHourNano: parsed.get('ask.disk_gib_hour'),
-      deviceHourNano: parsed.get('ask.device_hour'),
-    },
+    ask,
+    ...(periods.length === 0
+      ? {}
+      : { schedule: { timeZone, periods: periods.map((period) => periodOf(period, ask)) } }),
+    ...optional('minRunMs', 'min_run'),
     ...optional('region', 'region'),
     ...optional('labels', 'labels'),
     allowRoot: parsed.get('allow_root'),

@@ -6,7 +6,8 @@ import {
   labelValuePattern,
   regionPattern,
 } from '@capacloud/protocol/labels';
-import { parseCpu, parseDecimalNano, parseSize } from '@capacloud/protocol/units';
+import { maxDurationMs } from '@capacloud/protocol/resources';
+import { parseCpu, parseDecimalNano, parseDuration, parseSize } from '@capacloud/protocol/units';
 
 /** A value as the owner wrote it, in YAML, the environment or a flag. */
 export type RawValue = string | number | boolean;
@@ -71,8 +72,9 @@ const sizeShare = share(
   'a size such as 16Gi',
 );
 
-function price(raw: RawValue): Parsed {
-  const nano = typeof raw === 'boolean' ? undefined : parseDecimalNano(String(raw));
+export function price(raw: RawValue): Parsed {
+  const isText = typeof raw === 'string' || typeof raw === 'number';
+  const nano = isText ? parseDecimalNano(String(raw)) : undefined;
   return nano === undefined || nano > 10n ** 18n
     ? complain('must be an amount of CAPA such as "0.05"')
     : accept(nano.toString());
@@ -84,6 +86,23 @@ function wholeNumber(minimum: number, maximum: number) {
     const fits = typeof value === 'number' && Number.isInteger(value) && value >= minimum && value <= maximum;
     return fits ? accept(value) : complain(`must be a whole number from ${minimum} to ${maximum}`);
   };
+}
+
+function timeZone(raw: RawValue): Parsed {
+  try {
+    if (typeof raw === 'string') new Intl.DateTimeFormat('en-US', { timeZone: raw });
+    else return complain('must be a time zone such as Europe/Berlin');
+    return accept(raw);
+  } catch {
+    return complain('must be a time zone such as Europe/Berlin');
+  }
+}
+
+function duration(raw: RawValue): Parsed {
+  const durationMs = typeof raw === 'string' ? parseDuration(raw) : undefined;
+  return durationMs === undefined || durationMs < 1000 || durationMs > maxDurationMs
+    ? complain('must be a duration from 1s to 30d, such as 10m or 1h30m')
+    : accept(durationMs);
 }
 
 function flag(raw: RawValue): Parsed {
@@ -193,6 +212,18 @@ export const settings = [
     help: 'words of your own that jobs may ask for, such as tier=gold',
     parse: labels,
     isMap: true,
+  },
+  {
+    key: 'ask.time_zone',
+    shape: 'zone',
+    help: 'time zone of ask.schedule (default: that of the machine)',
+    parse: timeZone,
+  },
+  {
+    key: 'min_run',
+    shape: 'duration',
+    help: 'take no tasks whose timeout is shorter, such as 10m',
+    parse: duration,
   },
   { key: 'allow_root', shape: 'bool', help: 'take images that run as root', parse: flag },
   { key: 'share_devices', shape: 'bool', help: 'let several tasks share a GPU', parse: flag },

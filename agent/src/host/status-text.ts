@@ -1,3 +1,5 @@
+import type { Ask } from '@capacloud/protocol/resources';
+import { formatNano } from '@capacloud/protocol/units';
 import type { SessionStatus } from '../core/session-port.ts';
 
 /** The answer of the running agent. */
@@ -8,6 +10,8 @@ export interface AgentStatus {
   /** Milliseconds until the lease lapses; absent when the node has none. */
   readonly leaseLeftMs?: number;
   readonly accepting: boolean;
+  /** What is asked now; closed by the owner's schedule. */
+  readonly ask: Ask | 'closed';
   readonly engineReachable: boolean;
   readonly outboxItems: number;
   readonly attempts: readonly {
@@ -25,6 +29,12 @@ export interface AgentStatus {
   readonly probes: Readonly<Record<string, unknown>>;
 }
 
+function askText(ask: AgentStatus['ask']): string {
+  if (ask === 'closed') return 'nothing: closed by the schedule';
+  const capa = (nano: string) => formatNano(BigInt(nano));
+  return `${capa(ask.deviceHourNano)} CAPA a GPU, ${capa(ask.cpuHourNano)} a processor, ${capa(ask.memoryGibHourNano)} a GiB, an hour`;
+}
+
 /** The status as a person reads it. */
 export function statusText(status: AgentStatus): string {
   const { session } = status;
@@ -38,6 +48,7 @@ export function statusText(status: AgentStatus): string {
     `lease      ${status.leaseLeftMs === undefined ? 'none' : `${Math.round(status.leaseLeftMs / 1000)} s left`}`,
     `engine     ${status.engineReachable ? 'reachable' : 'cannot be reached'}`,
     `new work   ${status.accepting ? 'accepted' : 'not accepted'}`,
+    `asks       ${askText(status.ask)}`,
     `outbox     ${status.outboxItems} reports`,
     `attempts   ${status.attempts.length}`,
     ...status.attempts.map(

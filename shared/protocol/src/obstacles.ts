@@ -22,6 +22,7 @@ export const obstacleCatalogue = {
   region: obstacle('are in other regions', '/placement/regions'),
   label: obstacle('have labels that do not meet the constraints', '/placement/constraints'),
   root: obstacle('allow no containers that run as root', '/user'),
+  min_duration: obstacle('take no tasks with so short a timeout', '/timeout'),
   cpu: obstacle('offer too few processors', '/resources/cpu'),
   memory: obstacle('offer too little memory', '/resources/memory'),
   disk: obstacle('offer too little disk', '/resources/disk'),

@@ -4,6 +4,8 @@ import { LabelsSchema, RegionSchema } from './labels.ts';
 const count = (maximum: number) => Type.Integer({ minimum: 0, maximum });
 /** Largest amount of memory or disk that is spoken of: 1 PiB. */
 export const maxSizeBytes = 2 ** 50;
+/** Longest time that a task may run or wait: 30 days. */
+export const maxDurationMs = 30 * 24 * 3600 * 1000;
 
 /** Canonical decimal string of nano-CAPA, 0 to 10^18. */
 export const NanoSchema = Type.String({
@@ -56,6 +58,13 @@ export const OfferSchema = Type.Object(
     devices: Type.Array(DeviceSchema, { maxItems: 64 }),
     arch: Type.String({ pattern: '^[a-z0-9_]{1,16}$', description: 'amd64, arm64.' }),
     allowRoot: Type.Boolean({ description: 'The owner allows containers that run as root.' }),
+    minRunMs: Type.Optional(
+      Type.Integer({
+        minimum: 1000,
+        maximum: maxDurationMs,
+        description: 'The owner takes no tasks whose run timeout is shorter.',
+      }),
+    ),
     ask: AskSchema,
     region: Type.Optional(RegionSchema),
     labels: Type.Optional(LabelsSchema),

@@ -1,8 +1,6 @@
-import { maxSizeBytes } from './resources.ts';
+import { maxDurationMs, maxSizeBytes } from './resources.ts';
 import type { Problem } from './result.ts';
 import { parseDecimalNano, parseDuration, parseSize } from './units.ts';
-
-const maxDurationMs = 30 * 24 * 3600 * 1000;
 
 /** Reads units out of a file and gathers every problem, so that a person mends them all at once. */
 export class UnitReader {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  formatDuration,
   formatNano,
   formatSize,
   maxNano,
@@ -56,6 +57,15 @@ describe('parseSize', () => {
     '١Gi',
   ])('refuses %j', (text) => {
     expect(parseSize(text)).toBeUndefined();
+  });
+
+  it('reads back what formatDuration writes, rounded up to seconds', () => {
+    fc.assert(
+      fc.property(fc.nat({ max: 10 ** 10 }), (durationMs) => {
+        expect(parseDuration(formatDuration(durationMs))).toBe(Math.ceil(durationMs / 1000) * 1000);
+      }),
+    );
+    expect(formatDuration(5_400_000)).toBe('1h30m');
   });
 
   it('reads back what formatSize writes', () => {

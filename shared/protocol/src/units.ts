@@ -109,6 +109,20 @@ export function formatSize(bytes: number): string {
   return best;
 }
 
+/** As `parseDuration` reads it, rounded up to whole seconds: `1h30m`. */
+export function formatDuration(durationMs: number): string {
+  assertWhole(durationMs, 'a duration');
+  const total = Math.ceil(durationMs / 1000);
+  const parts = [
+    [Math.floor(total / 86_400), 'd'],
+    [Math.floor(total / 3600) % 24, 'h'],
+    [Math.floor(total / 60) % 60, 'm'],
+    [total % 60, 's'],
+  ] as const;
+  const text = parts.map(([count, unit]) => (count === 0 ? '' : `${count}${unit}`)).join('');
+  return text === '' ? '0s' : text;
+}
+
 /** Nano-CAPA as a decimal amount of CAPA without trailing zeros (`0.8`). A balance may be negative. */
 export function formatNano(amountNano: bigint): string {
   const magnitude = amountNano < 0n ? -amountNano : amountNano;

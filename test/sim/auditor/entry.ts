@@ -60,6 +60,7 @@ export interface Offer {
   readonly arch?: string;
   readonly region?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly minRunMs?: number;
   readonly ask: {
     readonly cpuHourNano: string;
     readonly memoryGibHourNano: string;

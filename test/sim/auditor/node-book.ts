@@ -154,13 +154,14 @@ export class NodeBook {
     takes: Resources,
   ): void {
     const what = `${event.task}/${event.attempt} on ${node.id}`;
-    const { providers, excludeProviders, needsRoot } = terms;
+    const { providers, excludeProviders, needsRoot, runTimeoutMs } = terms;
     const { devices: wish } = takes;
     const isWelcome =
       (providers.length === 0 || providers.includes(node.provider)) &&
       !excludeProviders.includes(node.provider) &&
       (offer.allowRoot || !needsRoot) &&
-      isWhereAsked(offer, terms);
+      isWhereAsked(offer, terms) &&
+      !(runTimeoutMs < (offer.minRunMs ?? 0));
     check(isWelcome, 'capacity.terms', () => `${what}: against the wishes of consumer or owner`);
     const rate = priceAnHour(offer, takes);
     check(`${rate}` === event.rateNano, 'money.price', () => `${what} at ${event.rateNano}, asked ${rate}`);

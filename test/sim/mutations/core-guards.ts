@@ -277,6 +277,13 @@ export const coreGuards: readonly Guard[] = [
     replace: '',
   },
   {
+    name: 'tasks that may run long enough',
+    why: 'Tasks would be placed where the owner takes none that may run so short.',
+    file: `${core}/scheduler/feasibility.ts`,
+    find: 'if (terms.runTimeoutMs < (node.offer.minRunMs ?? 0)) return false;',
+    replace: '',
+  },
+  {
     name: 'settle when all nodes have let go',
     why: 'A job would be forgotten while containers of it run.',
     file: `${core}/decision.ts`,

@@ -241,6 +241,7 @@ export class Machine {
       log,
       lease,
       offer: () => this.#offer,
+      isClosed: () => false,
       load: () => ({ cpuMilli: 0, memoryFreeBytes: 2 ** 33, diskFreeBytes: 2 ** 36 }),
       notifySession: () => session.notify(),
     });

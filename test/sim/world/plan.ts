@@ -59,7 +59,10 @@ export function planOf(seed: number): Plan {
   const faults = swarm(new Prng(seed, 'swarm'));
   const machines = withLabels(
     new Prng(seed, 'labels'),
-    withSickDevices(new Prng(seed, 'sickness'), machinesOf(new Prng(seed, 'machines'), seed, faults)),
+    withSickDevices(
+      new Prng(seed, 'sickness'),
+      withShortestRuns(new Prng(seed, 'shortest runs'), machinesOf(new Prng(seed, 'machines'), seed, faults)),
+    ),
   );
   const consumers = 1 + random.below(3);
   const ruin = new Prng(seed, 'ruin');
@@ -137,6 +140,14 @@ function withGpu(machine: MachinePlan): MachinePlan {
   const device = { id: `GPU-${machine.key}`.replaceAll(' ', '-'), model: 'rtx-4090', memoryBytes: 24 * gib };
   const devices = [{ ...device, vendor: 'nvidia', health: 'healthy' } as const];
   return { ...machine, offer: { ...machine.offer, devices } };
+}
+
+/** Some owners take no tasks that may run for a short time only. */
+function withShortestRuns(random: Prng, machines: readonly MachinePlan[]): readonly MachinePlan[] {
+  return machines.map((machine) => {
+    const minRunMs = 1000 * (5 + random.below(25));
+    return random.chance(0.25) ? { ...machine, offer: { ...machine.offer, minRunMs } } : machine;
+  });
 }
 
 function grantsOf(random: Prng, consumers: number): readonly string[] {

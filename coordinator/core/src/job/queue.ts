@@ -17,7 +17,7 @@ export function shapeOf(terms: Job['terms']): string {
   const alternatives = r.alternatives === undefined ? '' : JSON.stringify(r.alternatives);
   const labels =
     regions === undefined && constraints === undefined ? '' : JSON.stringify({ regions, constraints });
-  return `${r.cpuMilli} ${r.memoryBytes} ${r.diskBytes} ${terms.maxRateNano} ${terms.needsRoot ? 1 : 0} ${providers.join()} ${excludeProviders.join()} ${devices}${alternatives}${labels}`;
+  return `${r.cpuMilli} ${r.memoryBytes} ${r.diskBytes} ${terms.maxRateNano} ${terms.needsRoot ? 1 : 0} ${terms.runTimeoutMs} ${providers.join()} ${excludeProviders.join()} ${devices}${alternatives}${labels}`;
 }
 
 /** Whether it is the turn of job a before that of b, both of one consumer. */

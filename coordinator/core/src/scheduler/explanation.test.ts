@@ -108,6 +108,14 @@ it.each<[string, DeviceRequest, readonly Change[]]>([
   expect(explain(machine, wanting(request)).changes()).toEqual(changes);
 });
 
+it('names the shortest timeout that a node takes', () => {
+  const machine = network({ minRunMs: 7_200_000 }, { minRunMs: 5_400_000 }, { minRunMs: 3_600_000 });
+  expect(explain(machine, { runTimeoutMs: 1_800_000 }).changes()).toEqual([
+    { obstacle: 'min_duration', to: 3_600_000, nodes: 1, free: 1 },
+  ]);
+  expect(explain(machine, { runTimeoutMs: 5_400_000 }).suitable).toBe(2);
+});
+
 it('says who must be let in', () => {
   const machine = network({}, {});
   expect(explain(machine, { needsRoot: true }).changes()).toEqual([{ obstacle: 'root', nodes: 2, free: 2 }]);
@@ -204,6 +212,7 @@ function changed(before: JobTerms, { obstacle, to, at }: Change): JobTerms {
     root: { ...before, needsRoot: false },
     region: { ...anywhere, ...(to === undefined ? {} : { regions: to as string[] }) },
     label: { ...before, constraints: at === undefined ? [] : (before.constraints ?? []).toSpliced(at, 1) },
+    min_duration: { ...before, runTimeoutMs: to as number },
   };
   const terms = made[obstacle as keyof typeof made];
   if (terms === undefined) throw new Error(obstacle);
@@ -222,6 +231,7 @@ it('counts right what each change opens, on any network', () => {
     price: fc.constantFrom(0, 5, 9),
     region: fc.constantFrom('eu-central', 'us-east', undefined),
     tier: fc.constantFrom('gold', 'lead', undefined),
+    minRunMs: fc.constantFrom(1000, 600_000, 7_200_000),
     devices: fc.array(device, { maxLength: 3 }),
   });
   const request = fc.record(
@@ -244,6 +254,7 @@ it('counts right what each change opens, on any network', () => {
       { regions: ['eu-central'], constraints: constraints.slice(0, 1) },
     ),
     requests: fc.array(request, { maxLength: 3 }),
+    runTimeoutMs: fc.constantFrom(60_000, 3_600_000),
   });
   let seen = 0;
   fc.assert(
@@ -292,7 +303,7 @@ it('counts right what each change opens, on any network', () => {
         }
       },
     ),
-    { numRuns: 300 },
+    { numRuns: 600 },
   );
   expect(seen).toBeGreaterThan(50);
 });

@@ -66,6 +66,7 @@ export function hasDevices(offer: Offer, request: DeviceRequest, usedMilli: (id:
 /** Whether the node may run tasks of the job at all: owner's and consumer's wishes, not room or price. */
 export function isAllowed(node: NodeRecord, terms: JobTerms): boolean {
   if (terms.needsRoot && !node.offer.allowRoot) return false;
+  if (terms.runTimeoutMs < (node.offer.minRunMs ?? 0)) return false;
   if (terms.providers.length > 0 && !terms.providers.includes(node.provider)) return false;
   if (terms.excludeProviders.includes(node.provider)) return false;
   return isInRegion(node.offer, terms.regions) && meetsAll(node.offer, terms.constraints);

@@ -50,6 +50,11 @@ export class NearestChange {
           ({ askClass, offer }) => rateNano(askClass ?? parseAsk(offer.ask), resources),
           (a, b) => a < b,
         );
+      case 'min_duration':
+        return nearest(
+          ({ offer }) => offer.minRunMs,
+          (a, b) => a < b,
+        );
       case 'cpu':
         return nearest(({ offer }) => offer.cpuMilli, more);
       case 'memory':

@@ -52,6 +52,7 @@ export function obstaclesOf(node: NodeRecord, terms: JobTerms, task?: Task): rea
   add('region', !isInRegion(offer, terms.regions));
   add('label', !meetsAll(offer, terms.constraints));
   add('root', terms.needsRoot && !offer.allowRoot);
+  add('min_duration', terms.runTimeoutMs < (offer.minRunMs ?? 0));
   add('cpu', offer.cpuMilli < resources.cpuMilli);
   add('memory', offer.memoryBytes < resources.memoryBytes);
   add('disk', offer.diskBytes < resources.diskBytes);

@@ -113,6 +113,16 @@ describe('a task goes to', () => {
     machine.submit(4, { providers: [other], excludeProviders: [other] });
     expect(nodesOf(machine)).toEqual([1, 1, 1]);
   });
+
+  it('tasks that may run as long as the owner wants at least, each job by itself', () => {
+    const machine = Machine.ready(1, { minRunMs: 600_000, slots: 8 });
+    machine.submit(1, { runTimeoutMs: 599_000 });
+    machine.submit(2, { runTimeoutMs: 600_000 });
+    machine.submit(3, { runTimeoutMs: 599_000 });
+    expect(machine.assignments().map(({ task }) => task)).toEqual([`${jobId(2)}.0`]);
+    machine.connect(1, { offer: offer({ minRunMs: 1000, slots: 8 }) });
+    expect(nodesOf(machine)).toEqual([1, 1]);
+  });
 });
 
 describe('the queue', () => {

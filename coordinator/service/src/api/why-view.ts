@@ -4,7 +4,7 @@ import { Explanation } from '@capacloud/core/scheduler/explanation';
 import type { Change } from '@capacloud/core/scheduler/nearest-change';
 import type { JobSpec } from '@capacloud/protocol/job-spec';
 import { obstacleCatalogue } from '@capacloud/protocol/obstacles';
-import { formatNano } from '@capacloud/protocol/units';
+import { formatDuration, formatNano } from '@capacloud/protocol/units';
 import type { TaskView, WhyView } from '@capacloud/protocol/views';
 import type { ApiDependencies } from './dependencies.ts';
 import { amountIn } from './job-terms.ts';
@@ -103,6 +103,7 @@ function valueOf(
   if (typeof to === 'bigint') return priceText(to);
   if (typeof to === 'number') {
     if (obstacle === 'cpu') return `${to}m`;
+    if (obstacle === 'min_duration') return formatDuration(to);
     return obstacle === 'gpu_count' ? to : `${Math.floor(to / mebibyte)}Mi`;
   }
   return typeof to === 'object' ? [...to] : to;
