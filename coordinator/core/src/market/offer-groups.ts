@@ -4,7 +4,7 @@ import { shapeOf } from '../job/queue.ts';
 import { parseAsk, rateNano } from '../ledger/price.ts';
 import { chooseDevices } from '../scheduler/feasibility.ts';
 import { Look } from '../scheduler/look.ts';
-import { NodeOrder } from '../scheduler/node-order.ts';
+import { comesBefore, NodeOrder } from '../scheduler/node-order.ts';
 import { lastingOf, obstaclesOf, optionsOf } from '../scheduler/obstacles.ts';
 import type { AskClass, NodeRecord, State } from '../state.ts';
 import { cpuClass, deviceClassOf } from './device-class.ts';
@@ -13,7 +13,7 @@ import { tasksThatFit, wholeOf } from './task-room.ts';
 
 const maxExamples = 10;
 /** Free nodes of a group that are weighed, and groups of which they are: a few milliseconds in all. */
-const maxWeighedNodes = 4;
+const maxWeighedNodes = 8;
 const maxWeighedGroups = 64;
 
 /** Nodes where a task costs the same, on devices of the same class, by the same alternative of the job. */
@@ -108,15 +108,16 @@ export class OfferGroups {
     const look = new Look(new Set(), this.#state.schedule.nodes);
     const { mix, nodes } = this.#state.schedule;
     const orders = this.#options.map(({ terms }) => new NodeOrder(shapeOf(terms), terms, mix, nodes));
-    const scored = free.map((group) => {
+    const standings = free.flatMap((group) => {
       const order = orders[group.alternative];
       const weighed = group.free.slice(0, maxWeighedNodes);
-      const scores = weighed.flatMap((node) => order?.scoreOn(node, look) ?? []);
-      return { group, score: Math.min(...scores) };
+      const [first, ...others] = weighed.flatMap((node) => order?.standingOf(node, look) ?? []);
+      if (first === undefined) return [];
+      return { group, best: others.reduce((best, each) => (comesBefore(each, best) ? each : best), first) };
     });
     const byWish = (a: OfferGroup, b: OfferGroup): number => a.alternative - b.alternative;
-    scored.sort((a, b) => byWish(a.group, b.group) || a.score - b.score || byPrice(a.group, b.group));
-    return [...scored.map(({ group }) => group), ...busy];
+    standings.sort((a, b) => byWish(a.group, b.group) || (comesBefore(a.best, b.best) ? -1 : 1));
+    return [...standings.map(({ group }) => group), ...busy];
   }
 
   #groupOf({ alternative }: Option, rate: bigint, deviceClass: string): OfferGroup {

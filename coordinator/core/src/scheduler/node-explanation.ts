@@ -93,6 +93,13 @@ export class NodeExplanation {
         return steps(obstacle, alone, ({ resources }) => resources.memoryBytes, less);
       case 'disk':
         return steps(obstacle, alone, ({ resources }) => resources.diskBytes, less);
+      case 'min_duration':
+        return steps(
+          obstacle,
+          alone,
+          ({ runTimeoutMs }) => runTimeoutMs,
+          (a, b) => a > b,
+        );
       case 'gpu_cuda':
         return steps(
           obstacle,

@@ -38,6 +38,8 @@ interface Entry {
   generation: number;
 }
 
+export type Standing = Pick<Entry, 'node' | 'score' | 'tries' | 'tie'>;
+
 /**
  * Nodes for tasks of one shape, the best first: the price of the task, and the price of the devices that no task of the
  * late mix could use beside it any more. Kept from look to look, and brought up to date by the nodes that have changed.
@@ -139,11 +141,11 @@ export class NodeOrder {
     return { task, node, devices, rateNano: `${this.#rateOf(node)}` };
   }
 
-  /** What a task would cost on the node as the order sees it, weighed; undefined where the node has no room for it. */
-  scoreOn(node: NodeRecord, look: Look): number | undefined {
+  /** Where the node stands in the order, weighed; undefined where it has no room for a task. */
+  standingOf(node: NodeRecord, look: Look): Standing | undefined {
     const entry = isOpen(node) ? this.#entryOf(node, look) : undefined;
     if (entry !== undefined && this.#mustWeigh(entry)) this.#weigh(entry, look);
-    return entry?.score;
+    return entry;
   }
 
   /** Takes the first entry out that is true, weighed and not shunned by the task; those shunned go aside. */
@@ -282,7 +284,7 @@ export class NodeOrder {
   }
 }
 
-function comesBefore(a: Entry, b: Entry): boolean {
+export function comesBefore(a: Standing, b: Standing): boolean {
   if (a.score !== b.score) return a.score < b.score;
   if (a.tries !== b.tries) return a.tries < b.tries;
   return a.tie < b.tie || (a.tie === b.tie && a.node.id < b.node.id);

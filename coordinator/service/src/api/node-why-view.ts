@@ -5,6 +5,7 @@ import { NodeExplanation, type OwnerChange } from '@capacloud/core/scheduler/nod
 import type { Lane, NodeRecord, State } from '@capacloud/core/state';
 import type { NodeWhy } from '@capacloud/protocol/node-why';
 import { type Obstacle, obstacleCatalogue } from '@capacloud/protocol/obstacles';
+import { formatDuration } from '@capacloud/protocol/units';
 import { timeText } from './views.ts';
 
 /** Kinds of tasks that are looked at: as many as say how a node stands in the market. */
@@ -149,6 +150,8 @@ function actOf({ obstacle, to }: OwnerChange): string {
       return `offer at least ${Math.ceil(Number(to) / mebibyte)} MiB of memory`;
     case 'disk':
       return `offer at least ${Math.ceil(Number(to) / mebibyte)} MiB of disk`;
+    case 'min_duration':
+      return `take tasks that may run for ${formatDuration(Number(to))}`;
     case 'gpu_cuda':
       return `install a driver for CUDA ${to}`;
     case 'region':

@@ -41,7 +41,11 @@ export class AttemptHistory {
     this.#rows = attempts;
   }
 
-  add(task: Task, end: AttemptEnd, { job, node, provider, reason, deviceClass, units }: AttemptNumbers): void {
+  add(
+    task: Task,
+    end: AttemptEnd,
+    { job, node, provider, reason, deviceClass, units }: AttemptNumbers,
+  ): void {
     this.#rows.add(
       [
         end.index,
