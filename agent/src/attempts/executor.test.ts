@@ -20,7 +20,7 @@ import { type Receipt, ReceiptSchema } from '@capacloud/protocol/receipt';
 import type { Offer } from '@capacloud/protocol/resources';
 import { pino } from 'pino';
 import { Compile } from 'typebox/compile';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Lease } from '../core/lease.ts';
 import {
   type AttemptKey,
@@ -370,6 +370,19 @@ describe('the executor', () => {
     store.server.closeAllConnections();
     store.server.close();
     rmSync(dir, { recursive: true });
+  });
+
+  test('does not spin where the journal cannot be written, and goes on when it can', async () => {
+    await ready();
+    life.executor.onAssign([assignment(1)]);
+    const save = vi.spyOn(life.journal, 'save').mockImplementation(() => {
+      throw new Error('database or disk is full');
+    });
+    await until(() => save.mock.calls.length > 0, 'a step');
+    await sleep(300);
+    expect(engine.calls.filter((call) => call === 'pull')).toHaveLength(1);
+    save.mockRestore();
+    await running(1);
   });
 
   test('takes an attempt from assignment to acknowledgement and leaves nothing behind', async () => {

@@ -18,6 +18,7 @@ import type { NodeReport, SessionHost } from '../core/session-port.ts';
 import { isWork, type Step, unreachable, type WorkKind } from '../core/step.ts';
 import { admit } from './admission.ts';
 import { AttemptWork, type WorkParts } from './attempt-work.ts';
+import { endFailedStep } from './failed-step.ts';
 
 export interface ExecutorParts extends Omit<WorkParts, 'onPull' | 'onChange'> {
   readonly lease: Lease;
@@ -279,30 +280,11 @@ export class Executor implements SessionHost {
     this.#track(work, key);
   }
 
-  async #runWork(record: AttemptRecord, activity: Activity): Promise<void> {
-    const { journal, log } = this.#parts;
-    const { signal } = activity.abort;
+  async #runWork(record: AttemptRecord, { abort: { signal }, kind }: Activity): Promise<void> {
     try {
-      await this.#work.handlers[activity.kind](record, signal);
+      await this.#work.handlers[kind](record, signal);
     } catch (error) {
-      if (signal.aborted) return;
-      log.error({ err: error, attempt: attemptKeyText(record.key), step: activity.kind }, 'a step failed');
-      const current = journal.attempt(record.key);
-      if (current === undefined || current.phase === 'settled') return;
-      if (current.phase === 'reporting' || current.phase === 'cleaning' || activity.kind === 'abandon')
-        return pauseAfterFailure(signal);
-      const message = error instanceof Error ? error.message : 'unknown';
-      try {
-        this.#work.fail(record.key, 'agent_failed', `The agent failed at ${activity.kind}: ${message}`);
-      } catch (cause) {
-        // The journal cannot be written, as on a full disk: the same step comes again, and at once it would spin.
-        log.error({ err: cause, attempt: attemptKeyText(record.key) }, 'a failure could not be noted');
-        await pauseAfterFailure(signal);
-      }
+      if (!signal.aborted) await endFailedStep(this.#parts, this.#work, { record, kind, error }, signal);
     }
   }
-}
-
-async function pauseAfterFailure(signal: AbortSignal): Promise<void> {
-  await sleep(1000 + backoffMs(3, 500, 5000, Math.random), undefined, { signal }).catch(() => {});
 }

@@ -55,6 +55,14 @@ export const agentGuards: readonly Guard[] = [
     stubborn: true,
   },
   {
+    name: 'pause where a failure cannot be noted',
+    why: 'An agent with a full disk would try the same step again and again, and do nothing else.',
+    file: `${agent}/attempts/failed-step.ts`,
+    find: "'a failure could not be noted');\n    await pause(signal);",
+    replace: "'a failure could not be noted');",
+    faults: ['agent-disk-full', 'docker-gone'],
+  },
+  {
     name: 'wait for room',
     why: 'A container would start on a device that another still uses.',
     file: `${agent}/core/reconcile.ts`,

@@ -1,0 +1,40 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AttemptRecord } from '../core/attempt-record.ts';
+import { backoffMs } from '../core/backoff.ts';
+import { attemptKeyText } from '../core/ports.ts';
+import type { WorkKind } from '../core/step.ts';
+import type { AttemptWork, WorkParts } from './attempt-work.ts';
+
+/**
+ * A step threw, and its attempt fails with it. Where only its report or its end is left, or where the failure cannot be
+ * noted, the step comes again, but not at once.
+ */
+export async function endFailedStep(
+  { journal, log }: Pick<WorkParts, 'journal' | 'log'>,
+  work: Pick<AttemptWork, 'fail'>,
+  {
+    record,
+    kind,
+    error,
+  }: { readonly record: AttemptRecord; readonly kind: WorkKind; readonly error: unknown },
+  signal: AbortSignal,
+): Promise<void> {
+  const attempt = attemptKeyText(record.key);
+  log.error({ err: error, attempt, step: kind }, 'a step failed');
+  const current = journal.attempt(record.key);
+  if (current === undefined || current.phase === 'settled') return;
+  if (current.phase === 'reporting' || current.phase === 'cleaning' || kind === 'abandon')
+    return pause(signal);
+  const message = error instanceof Error ? error.message : 'unknown';
+  try {
+    work.fail(record.key, 'agent_failed', `The agent failed at ${kind}: ${message}`);
+  } catch (cause) {
+    // The journal cannot be written, as on a full disk.
+    log.error({ err: cause, attempt }, 'a failure could not be noted');
+    await pause(signal);
+  }
+}
+
+async function pause(signal: AbortSignal): Promise<void> {
+  await sleep(1000 + backoffMs(3, 500, 5000, Math.random), undefined, { signal }).catch(() => {});
+}
