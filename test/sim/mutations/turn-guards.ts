@@ -8,8 +8,8 @@ export const turnGuards: readonly Guard[] = [
     name: 'give back what a gang cannot use',
     why: 'A part of a gang would start and wait for the rest, and two gangs could wait for each other for ever.',
     file: `${core}/scheduler/placement.ts`,
-    find: 'for (const { devices, node } of assignments.splice(before))',
-    replace: 'for (const { devices, node } of assignments.slice(assignments.length))',
+    find: 'of assignments.splice(before))',
+    replace: 'of assignments.slice(assignments.length))',
   },
   {
     name: 'stop the gang of what failed',
