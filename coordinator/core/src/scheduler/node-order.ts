@@ -192,7 +192,8 @@ export class NodeOrder {
     space.memoryBytes -= resources.memoryBytes;
     for (const [i, { id }] of space.devices.entries())
       if (devices.includes(id)) space.freeMilli[i] = (space.freeMilli[i] ?? 0) - milli;
-    let lostMilli = before - this.#mix.expectedFill(space) - devices.length * milli;
+    // Sequences may happen to fill more beside it than without it; that is luck, and nothing is gained by it.
+    let lostMilli = Math.max(0, before - this.#mix.expectedFill(space) - devices.length * milli);
     for (const device of node.offer.devices)
       if (devices.includes(device.id)) lostMilli += scarcityWeight * milli * this.#mix.kindOf(device).load;
     const hourNano = Math.max(1, node.askClass?.hourNano.device ?? 0);

@@ -69,7 +69,7 @@ it('keeps to the ceiling, whichever it takes', () => {
 it('is another shape than one request, which is as it ever was', () => {
   const one = shapeOf(terms(wanting(a100)));
   expect(shapeOf(terms(wanting(a100, pair)))).not.toBe(one);
-  expect(one).toBe('1000 1073741824 1073741824 10000000 0   {"count":1,"models":["a100"]}');
+  expect(one).toBe('1000 1073741824 1073741824 10000000 0 3600000   {"count":1,"models":["a100"]}');
 });
 
 it('does not fall back while nodes were not looked at for want of time', () => {

@@ -45,6 +45,8 @@ export function openForReading(path: string): Database.Database {
   const database = guard(path, () => new Database(path, { readonly: true, fileMustExist: true }));
   guard(path, () => {
     formatOf(database, path);
+    // The schema is read with the first statement, and may be what is damaged.
+    database.prepare('SELECT 1 FROM log_groups');
   });
   return database;
 }
