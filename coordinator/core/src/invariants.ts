@@ -97,6 +97,9 @@ function checkNode(state: State, node: NodeRecord): void {
   const deviceUse = new Map<string, number>();
   for (const occupancy of node.occupied.values()) {
     const { resources } = mustGet(state.jobs, occupancy.job, 'job').terms;
+    const task = mustGet(state.tasks, occupancy.task, 'task');
+    const isCurrent = task.attempt === occupancy.attempt && isActive(task.state);
+    invariant(!isCurrent || task.alternative === occupancy.alternative, `${task.id}: alternative`);
     slots -= 1;
     memoryBytes -= resources.memoryBytes;
     for (const device of occupancy.devices) {

@@ -8,6 +8,7 @@ import { ensureOperatorKey } from '@capacloud/coordinator/operator-key';
 import { readOrCreateSecret } from '@capacloud/coordinator/secret-files';
 import { SteadyClock } from '@capacloud/coordinator/steady-clock';
 import type { Ruleset } from '@capacloud/core/ruleset';
+import { checkInvariants } from '@capacloud/core/invariants';
 import { stateHash } from '@capacloud/core/snapshot';
 import { Actor } from '../kernel/actor.ts';
 import { kernel } from '../kernel/kernel.ts';
@@ -186,6 +187,8 @@ export class CoordinatorHost {
     const size = store.log.size();
     this.#watch.observe({ kind: 'log', coordinator: 0, first: 0, lines: readLines(databaseFile) });
     const { state } = sequencer;
+    // What is derived follows from what was restored; the auditor cannot see it.
+    checkInvariants(state);
     this.#watch.observe({
       kind: 'restarted',
       coordinator: 0,

@@ -43,18 +43,22 @@ const requests = [
   { model: 'a100' },
   { model: 'RTX 4090', count: 2 },
   { count: 3 },
-  { share: 0.3 },
   { model: 'a100', share: 0.6 },
   { model: 'h100' },
 ];
+const shares = [{ share: 0.3 }, { share: 0.2 }];
 
 /** Regions, constraints on labels, and lists of GPUs of which any will do. */
 export function withChoices(random: Prng, jobs: readonly JobPlan[]): readonly JobPlan[] {
   return jobs.map((job) => {
     const regions = random.chance(0.15) ? [random.pick(['EU-Central', 'us-east'])] : undefined;
     const wished = random.chance(0.2) ? [random.pick(constraints), random.pick(constraints)] : undefined;
-    const gpu = Array.from({ length: 2 + random.below(3) }, () => random.pick(requests));
-    const resources = random.chance(0.2) ? { ...(job.file['resources'] as object), gpu } : undefined;
+    // What is wanted most is often not there, and several tasks come to share a device.
+    const later = Array.from({ length: 1 + random.below(3) }, () =>
+      random.chance(0.5) ? random.pick(shares) : random.pick(requests),
+    );
+    const gpu = [random.pick(requests), ...later];
+    const resources = random.chance(0.35) ? { ...(job.file['resources'] as object), gpu } : undefined;
     const placement = {
       ...(regions === undefined ? {} : { regions }),
       ...(wished === undefined ? {} : { constraints: wished }),
