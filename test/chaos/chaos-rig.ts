@@ -28,6 +28,8 @@ const allEndedMs = 150_000;
 const quietLifeMs = 3000;
 const defaultLeaseMs = 60_000;
 const shortLeaseMs = 8000;
+/** Nodes fail here all the time and by our doing; their pauses are kept short, or there is nobody left to run anything. */
+const shortPauses = { node_backoff_initial_ms: 1000, node_backoff_max_ms: 4000 };
 const shortRules = { lease_ms: shortLeaseMs, lost_margin_ms: 2000, unknown_after_ms: 4000 };
 
 export interface RigOptions {
@@ -81,7 +83,8 @@ export class ChaosRig {
     const name = `chaos.${dir.slice(-6).toLowerCase()}`;
     const docker = new Docker({ socketPath: options.dockerSocket });
     const image = await ensureBusyboxImage(docker);
-    const settings = plan.shortLease === true ? { rules: shortRules } : {};
+    const rules = { ...shortPauses, ...(plan.shortLease === true ? shortRules : {}) };
+    const settings = { rules };
     const coordinator = await createCoordinator({ dir, name, settings, ...plan.coordinator, signal });
     let rig: ChaosRig | undefined;
     try {
