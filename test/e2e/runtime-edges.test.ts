@@ -34,7 +34,7 @@ describe('what cannot start', () => {
     for (const entrypoint of [['/no/such/program'], ['nosuchprogram'], ['/bin/sh/x']]) {
       const assignment = rig.assign({ entrypoint });
       expect(await rig.runtime.prepare(assignment, [], rig.signal)).toMatchObject({ ok: true });
-      expect(await rig.runtime.start(assignment, rig.signal)).toMatchObject({
+      expect(await rig.start(assignment)).toMatchObject({
         ok: false,
         refusal: { reason: 'start_failed', message: expect.stringContaining(entrypoint[0] ?? '') },
       });
@@ -45,7 +45,7 @@ describe('what cannot start', () => {
   it('a working directory that is a file', async () => {
     const assignment = rig.assign({ ...script('true'), workingDir: '/bin/busybox' });
     const prepared = await rig.runtime.prepare(assignment, [], rig.signal);
-    const started = prepared.ok ? await rig.runtime.start(assignment, rig.signal) : prepared;
+    const started = prepared.ok ? await rig.start(assignment) : prepared;
     expect(started).toMatchObject({ ok: false, refusal: { reason: 'start_failed' } });
   });
 
@@ -163,12 +163,10 @@ describe('doing it again', () => {
         rig.runtime.prepare(assignment, [], rig.signal),
       ]),
     ).toMatchObject([{ ok: true }, { ok: true }]);
-    expect(
-      await Promise.all([
-        rig.runtime.start(assignment, rig.signal),
-        rig.runtime.start(assignment, rig.signal),
-      ]),
-    ).toMatchObject([{ ok: true }, { ok: true }]);
+    expect(await Promise.all([rig.start(assignment), rig.start(assignment)])).toMatchObject([
+      { ok: true },
+      { ok: true },
+    ]);
     await until(
       async () =>
         (await rig.docker.getContainer(`cc-${assignment.task}-1`).logs({ stdout: true })).length > 0,
@@ -177,7 +175,7 @@ describe('doing it again', () => {
       rig.runtime.stop(assignment, 0, rig.signal),
       rig.runtime.stop(assignment, 0, rig.signal),
     ]);
-    expect(await rig.runtime.start(assignment, rig.signal)).toMatchObject({ ok: true });
+    expect(await rig.start(assignment)).toMatchObject({ ok: true });
     expect(await rig.runtime.wait(assignment, rig.signal)).toMatchObject({
       container: 'exited',
       exitCode: 137,

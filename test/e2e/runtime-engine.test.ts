@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
+import { killStrays } from '@capacloud/agent/runtime/stray-processes';
 import { afterEach, describe, expect, it } from 'vitest';
 import { OwnEngine } from './own-engine.ts';
 import { openRuntimeRig, type RuntimeRig, readLog, script } from './runtime-rig.ts';
@@ -54,7 +55,7 @@ describe('an engine that goes away', () => {
     await expect(rig.runtime.observe(rig.signal)).rejects.toMatchObject({ code: 'engine_unavailable' });
     await engine.start();
     expect(await ended).toMatchObject({ container: 'broken', engineLost: true });
-    expect(await rig.runtime.start(waiting, rig.signal)).toMatchObject({
+    expect(await rig.start(waiting)).toMatchObject({
       ok: false,
       refusal: { reason: 'engine_lost' },
     });
@@ -73,6 +74,47 @@ describe('an engine that goes away', () => {
   });
 });
 
+describe('an engine that is killed around a start', () => {
+  it('lost the scratch that the keeper holds: nothing is started on another', async () => {
+    await open('--live-restore');
+    const assignment = rig.assign({
+      ...script('echo 1 > /out/x.txt'),
+      outputs: [{ path: '/out/x.txt', maxBytes: 10 }],
+    });
+    expect(await rig.runtime.prepare(assignment, [], rig.signal)).toMatchObject({ ok: true });
+    await engine.end('SIGKILL');
+    await engine.start('--live-restore');
+    expect(await rig.start(assignment)).toMatchObject({
+      ok: false,
+      refusal: { reason: 'engine_lost', message: expect.stringContaining('lost the scratch') },
+    });
+    // It keeps the volume that it lost count of until it begins without the containers.
+    await rig.runtime.remove(assignment, rig.signal).catch(() => {});
+    await engine.end('SIGTERM');
+    await engine.start('--live-restore');
+  });
+
+  it('is not told again to start what it may have started', async () => {
+    await open();
+    const assignment = rig.assign(script('echo twice'));
+    expect(await rig.runtime.prepare(assignment, [], rig.signal)).toMatchObject({ ok: true });
+    expect(await rig.runtime.start(assignment, () => false, rig.signal)).toMatchObject({
+      ok: false,
+      refusal: { reason: 'engine_lost' },
+    });
+    expect(await rig.runtime.observe(rig.signal)).toMatchObject([{ container: 'created' }]);
+  });
+
+  it('forgot a container: its processes are ended all the same', async () => {
+    await open();
+    const key = await rig.launch(rig.assign(script('sleep 600 & sleep 600')));
+    const { Id: id } = await rig.docker.getContainer(`cc-${key.task}-1`).inspect();
+    await killStrays(id);
+    expect(await rig.runtime.wait(key, rig.signal)).toMatchObject({ container: 'exited', exitCode: 137 });
+    await killStrays(id);
+  });
+});
+
 describe('an engine that lost a part of an image', () => {
   it('is to blame for the program that it had, and the job for the one that never was', async () => {
     await open();
@@ -82,7 +124,7 @@ describe('an engine that lost a part of an image', () => {
     await rm(join(UpperDir, 'bin/sh'));
     const start = async (assignment: ReturnType<RuntimeRig['assign']>) => {
       expect(await rig.runtime.prepare(assignment, [], rig.signal)).toMatchObject({ ok: true });
-      return await rig.runtime.start(assignment, rig.signal);
+      return await rig.start(assignment);
     };
     expect(await start(rig.assign(script('exit 0')))).toMatchObject({
       ok: false,

@@ -2,7 +2,13 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AttemptKey, ObservedAttempt, PlacedInput, Runtime } from '@capacloud/agent/core/ports';
+import {
+  type AttemptKey,
+  attemptKeyText,
+  type ObservedAttempt,
+  type PlacedInput,
+  type Runtime,
+} from '@capacloud/agent/core/ports';
 import { createDockerRuntime, type DockerRuntimeOptions } from '@capacloud/agent/runtime/docker-runtime';
 import type { Assignment } from '@capacloud/protocol/frames';
 import { jobIdFrom, type NodeId, taskIdOf } from '@capacloud/protocol/ids';
@@ -21,6 +27,8 @@ export interface RuntimeRig {
   /** A folder for outputs and inputs of one test. */
   folder(): Promise<string>;
   assign(change: AssignmentChange): Assignment;
+  /** Starts what was prepared, if it was not started before. */
+  start(assignment: Assignment): ReturnType<Runtime['start']>;
   /** Prepares and starts; throws when either is refused. */
   launch(assignment: Assignment, inputs?: readonly PlacedInput[]): Promise<AttemptKey>;
   /** Launches and waits for the end. */
@@ -49,10 +57,15 @@ export async function openRuntimeRig(
   };
   const runtime = createDockerRuntime(options);
   const signal = new AbortController().signal;
+  const claimed = new Set<string>();
+  const start = (assignment: Assignment) => {
+    const text = attemptKeyText(assignment);
+    return runtime.start(assignment, () => !claimed.has(text) && claimed.add(text).size > 0, signal);
+  };
   const launch = async (assignment: Assignment, inputs: readonly PlacedInput[] = []): Promise<AttemptKey> => {
     const prepared = await runtime.prepare(assignment, inputs, signal);
     if (!prepared.ok) throw new Error(`prepare: ${prepared.refusal.reason}: ${prepared.refusal.message}`);
-    const started = await runtime.start(assignment, signal);
+    const started = await start(assignment);
     if (!started.ok) throw new Error(`start: ${started.refusal.reason}: ${started.refusal.message}`);
     return { task: assignment.task, attempt: assignment.attempt };
   };
@@ -62,6 +75,7 @@ export async function openRuntimeRig(
     options,
     image,
     signal,
+    start,
     launch,
     async folder() {
       const folder = join(base, randomUUID());

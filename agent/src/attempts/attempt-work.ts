@@ -7,7 +7,13 @@ import { type AttemptPhase, type AttemptRecord, advance, requestStop } from '../
 import type { Clock } from '../core/clock.ts';
 import type { Journal, ReportDraft } from '../core/journal-port.ts';
 import { judgeEnding, outcomeOfStop } from '../core/outcome.ts';
-import { type AttemptKey, attemptKeyText, type PullProgress, type Runtime } from '../core/ports.ts';
+import {
+  type AttemptKey,
+  attemptKeyText,
+  type ClaimStart,
+  type PullProgress,
+  type Runtime,
+} from '../core/ports.ts';
 import { runStart } from '../core/run-clock.ts';
 import type { CoordinatorAccess } from '../core/session-port.ts';
 import type { WorkKind } from '../core/step.ts';
@@ -142,9 +148,10 @@ export class AttemptWork {
 
   async #start(record: AttemptRecord, signal: AbortSignal): Promise<void> {
     const { key, assignment } = record;
+    const claim = claimStart(this.#parts.journal, record);
     try {
       const started = await withClock(assignment.startTimeoutMs, signal, (limit) =>
-        untilEngineAnswers(limit, () => this.#parts.runtime.start(assignment, limit)),
+        untilEngineAnswers(limit, () => this.#parts.runtime.start(assignment, claim, limit)),
       );
       if (!started.ok) return this.fail(key, started.refusal.reason, started.refusal.message);
       this.#running(key);
@@ -280,4 +287,13 @@ export class AttemptWork {
   #outputsOf(key: AttemptKey): string {
     return join(this.#parts.outputsDir, attemptKeyText(key));
   }
+}
+
+function claimStart(journal: Journal, record: AttemptRecord): ClaimStart {
+  return () => {
+    const current = journal.attempt(record.key) ?? record;
+    if (current.startSent === true) return false;
+    journal.save({ ...current, startSent: true });
+    return true;
+  };
 }

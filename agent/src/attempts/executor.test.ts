@@ -25,6 +25,7 @@ import { Lease } from '../core/lease.ts';
 import {
   type AttemptKey,
   attemptKeyText,
+  type ClaimStart,
   type CollectedOutputs,
   EngineUnavailable,
   type LogChunk,
@@ -64,6 +65,9 @@ class MemoryEngine implements Runtime {
   readonly boxes = new Map<string, Box>();
   readonly calls: string[] = [];
   down = false;
+  /** It is killed after its next start, and does not know of it then. */
+  forgetsStart = false;
+  starts = 0;
   output: string | undefined;
   pullFailure: RuntimeFailure | undefined;
   hangs = new Set<string>();
@@ -114,11 +118,19 @@ class MemoryEngine implements Runtime {
     });
     return { ok: true as const, value: undefined };
   }
-  async start(assignment: Assignment) {
+  async start(assignment: Assignment, claim: ClaimStart) {
     this.#call('start');
     const box = this.box(assignment);
-    if (box.state.container === 'created')
+    if (box.state.container === 'created') {
+      if (!claim())
+        return { ok: false as const, refusal: { reason: 'engine_lost' as const, message: 'It forgot.' } };
+      this.starts += 1;
+      if (this.forgetsStart) {
+        this.forgetsStart = false;
+        throw new EngineUnavailable('the engine was killed');
+      }
       box.state = { ...box.state, container: 'running', startedAtMs: Date.now() };
+    }
     return { ok: true as const, value: undefined };
   }
   async wait(key: AttemptKey, signal: AbortSignal) {
@@ -561,6 +573,15 @@ describe('the executor', () => {
     await running(3);
     expect(life.executor.heldAttempts()).toHaveLength(3);
     expect(engine.calls.filter((call) => call === 'start')).toHaveLength(3);
+  });
+
+  test('an engine that was killed in a start is not told to start again', async () => {
+    await ready();
+    engine.forgetsStart = true;
+    life.executor.onAssign([assignment(1)]);
+    await until(() => receipts().length === 1, 'reported');
+    expect(receipts()).toMatchObject([{ reason: 'engine_lost' }]);
+    expect(engine.starts).toBe(1);
   });
 
   test('the token of an old session is no end: the next one is used', async () => {

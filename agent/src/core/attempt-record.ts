@@ -61,6 +61,8 @@ export interface AttemptRecord {
   readonly acceptedAtMs: number;
   readonly stop?: StopCause;
   readonly image?: string;
+  /** The engine was told to start the container, and may have done so whatever it says. */
+  readonly startSent?: true;
   readonly runStart?: RunStart;
   readonly ending?: Ending;
   readonly outcome?: Outcome;

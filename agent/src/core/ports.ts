@@ -71,6 +71,12 @@ export interface PlacedInput {
   readonly localPath: string;
 }
 
+/**
+ * Asked right before the engine is told to start a container: true once in the life of an attempt, durably. An engine
+ * that is killed may forget a start that it made, and a program that runs twice spoils its own results.
+ */
+export type ClaimStart = () => boolean;
+
 /** The container engine. Every call has a deadline of its own; a hung engine never blocks the agent. */
 export interface Runtime {
   /** Throws EngineUnavailable when the engine cannot be reached. */
@@ -89,8 +95,12 @@ export interface Runtime {
     inputs: readonly PlacedInput[],
     signal: AbortSignal,
   ): Promise<Result<void, RuntimeFailure>>;
-  /** Idempotent. */
-  start(assignment: Assignment, signal: AbortSignal): Promise<Result<void, RuntimeFailure>>;
+  /** Starts the container where `claim` allows it; one that ran already is left alone. Idempotent. */
+  start(
+    assignment: Assignment,
+    claim: ClaimStart,
+    signal: AbortSignal,
+  ): Promise<Result<void, RuntimeFailure>>;
   /** Resolves when it runs no longer. Survives engine restarts by inspecting again; rejects only through the signal. */
   wait(key: AttemptKey, signal: AbortSignal): Promise<ObservedAttempt>;
   /**
@@ -112,7 +122,7 @@ export interface Runtime {
   ): Promise<Result<CollectedOutputs, RuntimeFailure>>;
   /** The container hit its process limit while it ran (cgroup pids.events, sampled). */
   pidsExhausted(key: AttemptKey): boolean;
-  /** Container, keeper, volumes and anonymous volumes. Idempotent. */
+  /** Container, keeper, volumes, anonymous volumes, and processes that the engine forgot. Idempotent. */
   remove(key: AttemptKey, signal: AbortSignal): Promise<void>;
 }
 

@@ -5,6 +5,7 @@ import { inspectContainer } from './attempt-inspection.ts';
 import { keyOfLabels, labelFilter, type RuntimeOwner, roleOfLabels } from './attempt-names.ts';
 import { callEngine, deadlines, engineStatus } from './engine-call.ts';
 import type { ScratchBackend } from './scratch-backend.ts';
+import { killStrays } from './stray-processes.ts';
 
 const goneTries = 100;
 const goneWaitMs = 300;
@@ -67,8 +68,12 @@ export async function removeAttempt(
 ): Promise<void> {
   const containers = await listContainers(docker, owner, key, signal);
   const isTask = (labels: Record<string, string>) => roleOfLabels(labels) === 'task';
-  for (const container of containers.toSorted((a, b) => Number(isTask(b.Labels)) - Number(isTask(a.Labels))))
+  for (const container of containers.toSorted(
+    (a, b) => Number(isTask(b.Labels)) - Number(isTask(a.Labels)),
+  )) {
     await removeContainer(docker, container.Id, signal);
+    if (container.State === 'created') await killStrays(container.Id);
+  }
   for (const volume of await listVolumes(docker, owner, key, signal))
     await removeVolume(docker, volume.Name, signal);
   await scratch.release(key, signal);

@@ -2,20 +2,27 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Assignment } from '@capacloud/protocol/frames';
 import { accept, type Result } from '@capacloud/protocol/result';
 import type Docker from 'dockerode';
-import { type AttemptKey, EngineUnavailable, type RuntimeFailure } from '../core/ports.ts';
+import type { ContainerInspectInfo } from 'dockerode';
+import { type AttemptKey, type ClaimStart, EngineUnavailable, type RuntimeFailure } from '../core/ports.ts';
 import { inspectContainer } from './attempt-inspection.ts';
 import { containerName, keeperName } from './attempt-names.ts';
 import { hasStarted } from './attempt-setup.ts';
 import { callEngine, deadlines, engineMessage, engineStatus } from './engine-call.ts';
+import { hasNewScratch } from './scratch-age.ts';
 import { holdsProgram, isCommandFault, type KnownPrograms, programCandidates } from './start-check.ts';
 
 const killWaitMs = 60_000;
 
+export interface StartParts {
+  readonly docker: Docker;
+  readonly known: KnownPrograms;
+  readonly claim: ClaimStart;
+}
+
 /** Starts a container that was never started; one that was is left alone, whatever became of it. */
 export async function startAttempt(
-  docker: Docker,
+  { docker, known, claim }: StartParts,
   assignment: Assignment,
-  known: KnownPrograms,
   signal: AbortSignal,
 ): Promise<Result<void, RuntimeFailure>> {
   const key: AttemptKey = { task: assignment.task, attempt: assignment.attempt };
@@ -26,19 +33,12 @@ export async function startAttempt(
   const keeper = await inspectContainer(docker, keeperName(key), signal);
   if (keeper?.State.Running !== true)
     return failure('engine_lost', 'The container engine stopped before the start.');
-  const program = [...(toList(info.Config.Entrypoint) ?? []), ...(info.Config.Cmd ?? [])][0] ?? '';
-  const candidates = programCandidates(program, info.Config.Env ?? [], info.Config.WorkingDir ?? '');
-  const answer = await holdsProgram(docker, name, candidates, signal);
-  if (answer === 'present') known.add(assignment, info.Image, candidates);
-  if (answer === 'absent') {
-    const what = program.slice(0, 200);
-    return known.has(assignment, info.Image, candidates)
-      ? failure(
-          'agent_failed',
-          `${what}: the image held this program before; the node has lost a part of it.`,
-        )
-      : failure('start_failed', `${what}: the image holds no such program.`);
-  }
+  if (await hasNewScratch(docker, assignment, keeper, signal))
+    return failure('engine_lost', 'The container engine restarted before the start, and lost the scratch.');
+  const unfit = await programFault({ docker, known }, assignment, info, signal);
+  if (unfit !== undefined) return unfit;
+  if (!claim())
+    return failure('engine_lost', 'The container engine stopped during the start, and did not note it.');
   try {
     await callEngine(signal, deadlines.changeMs, (abortSignal) =>
       docker.getContainer(name).start({ abortSignal }),
@@ -51,6 +51,23 @@ export async function startAttempt(
     const message = engineMessage(error);
     return failure(isCommandFault(message) ? 'start_failed' : 'agent_failed', message);
   }
+}
+
+async function programFault(
+  { docker, known }: Pick<StartParts, 'docker' | 'known'>,
+  assignment: Assignment,
+  info: ContainerInspectInfo,
+  signal: AbortSignal,
+): Promise<Result<never, RuntimeFailure> | undefined> {
+  const program = [...(toList(info.Config.Entrypoint) ?? []), ...(info.Config.Cmd ?? [])][0] ?? '';
+  const candidates = programCandidates(program, info.Config.Env ?? [], info.Config.WorkingDir ?? '');
+  const answer = await holdsProgram(docker, containerName(assignment), candidates, signal);
+  if (answer === 'present') known.add(assignment, info.Image, candidates);
+  if (answer !== 'absent') return undefined;
+  const what = program.slice(0, 200);
+  return known.has(assignment, info.Image, candidates)
+    ? failure('agent_failed', `${what}: the image held this program before; the node has lost a part of it.`)
+    : failure('start_failed', `${what}: the image holds no such program.`);
 }
 
 function toList(value: string | string[] | undefined | null): readonly string[] | undefined {

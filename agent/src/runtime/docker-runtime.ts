@@ -6,6 +6,7 @@ import type Docker from 'dockerode';
 import {
   type AttemptKey,
   attemptKeyText,
+  type ClaimStart,
   type CollectedOutputs,
   EngineUnavailable,
   type LogChunk,
@@ -121,9 +122,14 @@ class DockerRuntime implements Runtime {
     );
   }
 
-  async start(assignment: Assignment, signal: AbortSignal): Promise<Result<void, RuntimeFailure>> {
+  async start(
+    assignment: Assignment,
+    claim: ClaimStart,
+    signal: AbortSignal,
+  ): Promise<Result<void, RuntimeFailure>> {
     return await this.#queue.run(attemptKeyText(assignment), async () => {
-      const started = await startAttempt(this.#docker, assignment, this.#programs, signal);
+      const parts = { docker: this.#docker, known: this.#programs, claim };
+      const started = await startAttempt(parts, assignment, signal);
       if (started.ok) await this.#watch(assignment, signal);
       return started;
     });

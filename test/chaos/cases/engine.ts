@@ -45,7 +45,11 @@ export const keepContainers: ChaosCase = {
       await engineOf(place).end('SIGTERM');
       await engineOf(place).start(liveRestore);
     },
-    judge: ({ reasons }) =>
-      reasons.has('engine_lost') ? ['an attempt was lost to an engine that kept its containers'] : [],
+    // What it was killed around the start of is not started again; all else lives on.
+    judge: ({ losses }) =>
+      losses.filter(
+        (loss) =>
+          loss.includes('engine_lost') && !/stopped during the start|restarted before the start/.test(loss),
+      ),
   }),
 };

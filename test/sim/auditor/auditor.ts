@@ -93,7 +93,7 @@ export class Auditor {
       case 'hands':
         return this.#runs.hands(seen, this.#nowMs);
       case 'ran':
-        this.#ran.set(`${seen.task}/${seen.attempt}/${seen.node}`, seen.succeeded);
+        this.#noteRun(seen);
         return this.#trust.ran(seen.task, seen.attempt, seen.node, seen.succeeded);
       case 'distrust':
         return this.#trust.distrust(seen.node);
@@ -117,6 +117,12 @@ export class Auditor {
       case 'healed':
         return this.#pass(seen.atMs);
     }
+  }
+
+  /** Of two machines with one key, or of one that forgot the first time, either may have succeeded. */
+  #noteRun({ task, attempt, node, succeeded }: Extract<Observation, { kind: 'ran' }>): void {
+    const key = `${task}/${attempt}/${node}`;
+    this.#ran.set(key, succeeded || this.#ran.get(key) === true);
   }
 
   /** After all has healed and had its time: nothing may be left open. */

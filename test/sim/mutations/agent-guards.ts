@@ -55,6 +55,22 @@ export const agentGuards: readonly Guard[] = [
     stubborn: true,
   },
   {
+    name: 'start a container once',
+    why: 'An engine that is killed in a start forgets it, and the program would run twice in one attempt.',
+    file: `${agent}/attempts/attempt-work.ts`,
+    find: '    if (current.startSent === true) return false;\n',
+    replace: '',
+    faults: ['docker-kill'],
+  },
+  {
+    name: 'note a start before it is made',
+    why: 'Nobody would know that the engine may have made it.',
+    file: `${agent}/attempts/attempt-work.ts`,
+    find: '    journal.save({ ...current, startSent: true });\n',
+    replace: '',
+    faults: ['docker-kill'],
+  },
+  {
     name: 'pause where a failure cannot be noted',
     why: 'An agent with a full disk would try the same step again and again, and do nothing else.',
     file: `${agent}/attempts/failed-step.ts`,

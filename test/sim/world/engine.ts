@@ -9,6 +9,8 @@ export interface Container {
   readonly devices: readonly string[];
   readonly output: string;
   end: HeapEvent | undefined;
+  /** Its program runs, and the engine does not know. */
+  isStray: boolean;
   readonly behaviour: Behaviour;
 }
 
@@ -40,6 +42,7 @@ export class SimulatedEngine {
   readonly #witness: EngineWitness;
   readonly #wallOffset: () => number;
   readonly #changed = new Set<() => void>();
+  #goAway: (() => void) | undefined;
 
   constructor(witness: EngineWitness, wallOffset: () => number) {
     this.#witness = witness;
@@ -67,15 +70,26 @@ export class SimulatedEngine {
       devices: assignment.devices,
       output: outputOf(key),
       end: undefined,
+      isStray: false,
       behaviour: behaviourOf(assignment),
     });
   }
 
+  /** In its next start it goes away after the program runs, and before it has noted that; undefined: it does not. */
+  loseNextStart(goAway: (() => void) | undefined): void {
+    this.#goAway = goAway;
+  }
+
+  /** False: it cannot. */
   start(key: AttemptKey): boolean {
     const container = this.containers.get(attemptKeyText(key));
-    if (container === undefined) return false;
+    if (container === undefined || container.isStray) return false;
     if (container.state.container !== 'created') return true;
-    container.state = { ...container.state, container: 'running', startedAtMs: this.#wallMs() };
+    const goAway = this.#goAway;
+    this.#goAway = undefined;
+    if (goAway === undefined)
+      container.state = { ...container.state, container: 'running', startedAtMs: this.#wallMs() };
+    else container.isStray = true;
     this.#witness.container(key, 'started', container.devices);
     const { runMs, exitCode, oomKilled } = container.behaviour;
     container.end = kernel().schedule(runMs, kernel().nature, `exit ${attemptKeyText(key)} ${exitCode}`, () =>
@@ -84,8 +98,9 @@ export class SimulatedEngine {
     const { ruinsAfterMs } = container.behaviour;
     if (ruinsAfterMs !== undefined)
       kernel().schedule(ruinsAfterMs, kernel().nature, `ruins ${container.devices.join()}`, () => {
-        if (container.state.container === 'running') this.#witness.ruined(container.devices);
+        if (runs(container)) this.#witness.ruined(container.devices);
       });
+    goAway?.();
     this.#tell();
     return true;
   }
@@ -114,7 +129,7 @@ export class SimulatedEngine {
   /** The engine, or the whole machine, restarts: what ran is gone, and its state says nothing. */
   loseAll(): void {
     for (const container of this.containers.values()) {
-      if (container.state.container !== 'running') continue;
+      if (!runs(container)) continue;
       this.#end(container, { exitCode: 0, oomKilled: false, engineLost: true });
     }
   }
@@ -123,11 +138,16 @@ export class SimulatedEngine {
     container: Container,
     how: { readonly exitCode: number; readonly oomKilled: boolean; readonly engineLost?: true },
   ): void {
-    if (container.state.container !== 'running') return;
+    if (!runs(container)) return;
     const { key } = container.state;
     if (container.end !== undefined) kernel().cancel(container.end);
-    container.state = { ...container.state, container: 'exited', finishedAtMs: this.#wallMs(), ...how };
     this.#witness.container(key, 'ended', container.devices);
+    if (container.isStray) {
+      // Nobody learns how.
+      container.isStray = false;
+      return;
+    }
+    container.state = { ...container.state, container: 'exited', finishedAtMs: this.#wallMs(), ...how };
     this.#witness.ran(key, how.exitCode === 0 && !how.oomKilled && how.engineLost !== true);
     this.#tell();
   }
@@ -139,6 +159,10 @@ export class SimulatedEngine {
   #wallMs(): number {
     return Math.floor(epochMs + kernel().nowMs + this.#wallOffset());
   }
+}
+
+function runs({ state, isStray }: Container): boolean {
+  return state.container === 'running' || isStray;
 }
 
 function behaviourOf({ env, task, attempt }: Assignment): Behaviour {

@@ -58,6 +58,7 @@ export class Faults {
     Object.assign(network.faults, { cut: 0, vanish: 0, repeat: 0, delay: 0, delayMs: 0, forge: 0 });
     diskFaults.stall = 0;
     for (const undo of this.#undo) undo();
+    for (const { engine } of machines) engine.loseNextStart(undefined);
     for (const { actor } of [...machines, coordinator]) if (actor !== undefined) kernel().thaw(actor);
   }
 
@@ -214,6 +215,18 @@ export class Faults {
     return {
       'docker-gone': (random) => mood(random, 'gone'),
       'docker-hang': (random) => mood(random, 'hanging'),
+      'docker-kill': (random) => {
+        const { engine, plan } = random.pick(machines);
+        const awayMs = random.exponential(3000);
+        engine.loseNextStart(() => {
+          watch.fault('docker killed in a start', plan.name);
+          this.#while(
+            awayMs,
+            () => engine.setMood('gone'),
+            () => engine.setMood('well'),
+          );
+        });
+      },
       'docker-restart': (random) => {
         const { engine, plan } = random.pick(machines);
         watch.fault('docker restart', plan.name);

@@ -42,7 +42,7 @@ function earlierTask(task: TaskId): TaskId {
   return taskIdOf(jobIdOf(task), index > 0 ? index - 1 : 9999);
 }
 
-/** The journal of an agent that lies about some attempts: to the coordinator, never to itself. */
+/** The journal of an agent that lies about some attempts until all heals: to the coordinator, never to itself. */
 export class LyingJournal implements Journal {
   readonly #kept: Journal;
   readonly #rate: number;
@@ -64,7 +64,7 @@ export class LyingJournal implements Journal {
   #setBack(item: Extract<ReportItem, { kind: 'progress' }>): ReportItem {
     const { task, attempt, stage } = item;
     const random = new Prng(hashText(`${task} ${attempt} ${stage}`, kernel().seed), 'stage');
-    if (stage === 'pulling' || !random.chance(this.#rate)) return item;
+    if (stage === 'pulling' || this.#watch.isHealed || !random.chance(this.#rate)) return item;
     this.#watch.fault('stage that is over');
     return { ...item, stage: 'pulling' };
   }
@@ -73,7 +73,7 @@ export class LyingJournal implements Journal {
   #bend(item: Extract<ReportItem, { kind: 'finished' }>): ReportItem {
     const { task, attempt } = item.receipt;
     const random = new Prng(hashText(`${task} ${attempt}`, kernel().seed), 'lie');
-    if (!random.chance(this.#rate)) return item;
+    if (this.#watch.isHealed || !random.chance(this.#rate)) return item;
     const name = random.pick(Object.keys(lies));
     const lie = lies[name];
     this.#watch.fault('receipt that lies', name);

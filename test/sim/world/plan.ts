@@ -29,6 +29,7 @@ export const faultKinds = [
   'lies',
   'forgery',
   'twins',
+  'docker-kill',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import {
   type AttemptKey,
   attemptKeyText,
+  type ClaimStart,
   type CollectedOutputs,
   EngineUnavailable,
   type LogChunk,
@@ -61,12 +62,22 @@ export class SimulatedRuntime implements Runtime {
     });
   }
 
-  start({ task, attempt }: Assignment, signal: AbortSignal): Promise<Result<void, RuntimeFailure>> {
-    return this.#call('start', 80, signal, () =>
-      this.#engine.start({ task, attempt })
-        ? done
-        : { ok: false, refusal: { reason: 'start_failed', message: 'There is no such container.' } },
-    );
+  async start(
+    { task, attempt }: Assignment,
+    claim: ClaimStart,
+    signal: AbortSignal,
+  ): Promise<Result<void, RuntimeFailure>> {
+    const key = { task, attempt };
+    const { container } = await this.#call('inspect', 1, signal, () => this.#stateOf(key));
+    if (container === 'absent')
+      return { ok: false, refusal: { reason: 'start_failed', message: 'There is no such container.' } };
+    if (container !== 'created') return done;
+    if (!claim())
+      return { ok: false, refusal: { reason: 'engine_lost', message: 'The engine forgot the start.' } };
+    return await this.#call('start', 80, signal, () => {
+      if (this.#engine.start(key)) return done;
+      return { ok: false, refusal: { reason: 'agent_failed', message: 'It cannot be started.' } };
+    });
   }
 
   async wait(key: AttemptKey, signal: AbortSignal): Promise<ObservedAttempt> {
@@ -174,6 +185,8 @@ export class SimulatedRuntime implements Runtime {
       kernel().schedule(halfMs, kernel().nature, `engine does ${what}`, () => {
         if (engine.mood !== 'well') return answer(engine.mood === 'gone' ? 1 : callDeadlineMs, unavailable);
         const value = work();
+        // It may have ended in the middle of what it did.
+        if (this.#engine.mood === 'gone') return answer(1, unavailable);
         answer(halfMs, () => resolve(value));
       });
     });

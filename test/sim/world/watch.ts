@@ -4,6 +4,8 @@ import { kernel } from '../kernel/kernel.ts';
 /** Sees what is true and what is said, and counts what was done to the world. */
 export class Watch {
   readonly counts = new Map<string, number>();
+  /** Nothing is done to the world any more. */
+  isHealed = false;
   readonly #tell: (observation: Observation) => void;
 
   constructor(tell: (observation: Observation) => void) {
@@ -12,6 +14,7 @@ export class Watch {
 
   /** What the auditor throws ends the run. */
   observe(observation: Observation): void {
+    if (observation.kind === 'healed') this.isHealed = true;
     try {
       this.#tell(observation);
     } catch (error) {
