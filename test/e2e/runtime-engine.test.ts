@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { AttemptKey } from '@capacloud/agent/core/ports';
 import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
 import { killStrays } from '@capacloud/agent/runtime/stray-processes';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -74,7 +75,14 @@ describe('an engine that goes away', () => {
   });
 });
 
-describe('an engine that is killed around a start', () => {
+describe('an engine that restarts around a start', () => {
+  /** It keeps the volume that it lost count of until it begins without its containers. */
+  const forget = async (key: AttemptKey) => {
+    await rig.runtime.remove(key, rig.signal).catch(() => {});
+    await engine.end('SIGTERM');
+    await engine.start('--live-restore');
+  };
+
   it('lost the scratch that the keeper holds: nothing is started on another', async () => {
     await open('--live-restore');
     const assignment = rig.assign({
@@ -88,10 +96,32 @@ describe('an engine that is killed around a start', () => {
       ok: false,
       refusal: { reason: 'engine_lost', message: expect.stringContaining('lost the scratch') },
     });
-    // It keeps the volume that it lost count of until it begins without the containers.
-    await rig.runtime.remove(assignment, rig.signal).catch(() => {});
+    await forget(assignment);
+  });
+
+  it('lost the scratch that a task wrote: that is no output that is missing', async () => {
+    await open('--live-restore');
+    const assignment = rig.assign({
+      ...script('echo 1 > /out/x.txt; sleep 8'),
+      outputs: [{ path: '/out/x.txt', maxBytes: 10 }],
+    });
+    const ended = rig.runtime.wait(await rig.launch(assignment), rig.signal);
     await engine.end('SIGTERM');
     await engine.start('--live-restore');
+    expect(await ended).toMatchObject({ container: 'exited', exitCode: 0 });
+    expect(await rig.runtime.collect(assignment, await rig.folder(), rig.signal)).toMatchObject({
+      ok: false,
+      refusal: { reason: 'engine_lost', message: expect.stringContaining('lost the scratch') },
+    });
+    await forget(assignment);
+  });
+
+  it('saw the end of a program that exits as if nobody had: the exit is its own', async () => {
+    await open();
+    expect(await rig.run(rig.assign(script('exit 255')))).toMatchObject({
+      container: 'exited',
+      exitCode: 255,
+    });
   });
 
   it('is not told again to start what it may have started', async () => {

@@ -8,7 +8,8 @@ import { inspectContainer } from './attempt-inspection.ts';
 import { containerName, keeperName } from './attempt-names.ts';
 import { hasStarted } from './attempt-setup.ts';
 import { callEngine, deadlines, engineMessage, engineStatus } from './engine-call.ts';
-import { hasNewScratch } from './scratch-age.ts';
+import { planMounts } from './mount-plan.ts';
+import { isScratchNew } from './scratch-age.ts';
 import { holdsProgram, isCommandFault, type KnownPrograms, programCandidates } from './start-check.ts';
 
 const killWaitMs = 60_000;
@@ -33,7 +34,11 @@ export async function startAttempt(
   const keeper = await inspectContainer(docker, keeperName(key), signal);
   if (keeper?.State.Running !== true)
     return failure('engine_lost', 'The container engine stopped before the start.');
-  if (await hasNewScratch(docker, assignment, keeper, signal))
+  const [scratch] = planMounts(assignment).scratch;
+  if (
+    scratch !== undefined &&
+    (await isScratchNew(docker, name, scratch.folder, keeper.State.StartedAt, signal))
+  )
     return failure('engine_lost', 'The container engine restarted before the start, and lost the scratch.');
   const unfit = await programFault({ docker, known }, assignment, info, signal);
   if (unfit !== undefined) return unfit;

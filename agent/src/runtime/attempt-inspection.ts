@@ -44,6 +44,8 @@ export function keeperOutlived(
 }
 
 const killedExitCode = 137;
+/** What the engine notes for a container that was gone when it began, and also what a program may exit with. */
+const lostExitCode = 255;
 const lateOomWaitMs = 200;
 const lateOomTries = 5;
 
@@ -91,7 +93,7 @@ async function inspectExit(
   notes: AttemptNotes,
   signal: AbortSignal,
 ): Promise<ObservedAttempt> {
-  const events = await containerEvents(docker, info, signal);
+  const events = await containerEvents(docker, info, ['oom', 'kill'], 0, signal);
   if (!notes.stopAsked && events.includes('kill'))
     return {
       ...ended,
@@ -100,6 +102,17 @@ async function inspectExit(
       engineError: 'Somebody on the node stopped the container.',
     };
   const { ExitCode: exitCode } = info.State;
+  // An exit that it heard of it announces; what it found gone it does not.
+  if (
+    exitCode === lostExitCode &&
+    !(await containerEvents(docker, info, ['die'], 0.5, signal)).includes('die')
+  )
+    return {
+      ...ended,
+      container: 'broken',
+      engineLost: true,
+      engineError: 'The container engine did not see how the container ended.',
+    };
   if (exitCode !== 0 && !notes.stopAsked) notes.note(await searchKernelLog(info.Id));
   let oomKilled = ended.oomKilled || notes.evidence.oomKilled || events.includes('oom');
   // The engine may hear of the kill for memory after it heard of the exit.
@@ -111,16 +124,18 @@ async function inspectExit(
   return { ...ended, container: 'exited', exitCode, oomKilled };
 }
 
-/** Kinds of events (oom, kill) that the engine remembers of this run of the container. They are hints: it keeps 256. */
+/** Kinds of events that the engine remembers of this run of the container. They are hints: it keeps 256. */
 async function containerEvents(
   docker: Docker,
   info: ContainerInspectInfo,
+  event: readonly string[],
+  lateSeconds: number,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const stream = await openEngineStream(signal, deadlines.queryMs, (abortSignal) =>
     docker.getEvents({
-      ...runWindow(info.State),
-      filters: { container: [info.Id], event: ['oom', 'kill'] },
+      ...runWindow(info.State, lateSeconds),
+      filters: { container: [info.Id], event: [...event] },
       abortSignal,
     }),
   );

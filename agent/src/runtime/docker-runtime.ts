@@ -32,6 +32,7 @@ import { loopScratch } from './loop-scratch.ts';
 import { memoryScratch } from './memory-scratch.ts';
 import { planMounts } from './mount-plan.ts';
 import { OutputCollector, OutputRefused } from './output-collect.ts';
+import { isScratchNew } from './scratch-age.ts';
 import type { ScratchBackend } from './scratch-backend.ts';
 import { measureScratch } from './scratch-usage.ts';
 import { KnownPrograms } from './start-check.ts';
@@ -182,6 +183,17 @@ class DockerRuntime implements Runtime {
     const info = await inspectContainer(this.#docker, keeper, signal);
     if (info?.State.Running !== true) {
       const message = 'The container engine stopped before the outputs were collected.';
+      return { ok: false, refusal: { reason: 'engine_lost', message } };
+    }
+    const [scratch] = plan.scratch;
+    const task = await inspectContainer(this.#docker, containerName(assignment), signal);
+    const endedAt = task?.State.FinishedAt;
+    if (
+      scratch !== undefined &&
+      endedAt !== undefined &&
+      (await isScratchNew(this.#docker, keeper, scratch.keeperPath, endedAt, signal))
+    ) {
+      const message = 'The container engine restarted under the task, and lost the scratch.';
       return { ok: false, refusal: { reason: 'engine_lost', message } };
     }
     const usage = await measureScratch(this.#docker, keeper, plan.scratch, signal);

@@ -41,12 +41,16 @@ function readAction(line: string): string | undefined {
 /**
  * Seconds since 1970 between which a run of a container has its events, as the engine's call takes them. The engine
  * notes the start when it hears of it, which may be after a program that was quick has ended; and it refuses to look
- * for events that end before they begin.
+ * for events that end before they begin. Of the end itself it tells late, by `lateSeconds` at
+ * most; asked for a moment that is still to come, it answers when that is over.
  */
-export function runWindow(run: { readonly StartedAt: string; readonly FinishedAt: string }): {
+export function runWindow(
+  run: { readonly StartedAt: string; readonly FinishedAt: string },
+  lateSeconds = 0,
+): {
   readonly since: number;
   readonly until: number;
 } {
   const seconds = [run.StartedAt, run.FinishedAt].map((time) => Date.parse(time) / 1000);
-  return { since: Math.floor(Math.min(...seconds)), until: Math.max(...seconds) };
+  return { since: Math.floor(Math.min(...seconds)), until: Math.max(...seconds) + lateSeconds };
 }

@@ -1,29 +1,25 @@
-import type { Assignment } from '@capacloud/protocol/frames';
 import type Docker from 'dockerode';
-import type { ContainerInspectInfo } from 'dockerode';
-import { containerName } from './attempt-names.ts';
 import { callEngine, deadlines, engineStatus } from './engine-call.ts';
-import { planMounts } from './mount-plan.ts';
 
 /**
- * Whether a scratch that the task would get is younger than its keeper. An engine that restarts under running
- * containers (live-restore) forgets that the keeper holds a tmpfs, and mounts a second one for the task: what the task
- * wrote there would be gone with it, and the keeper would show an empty folder. All are lost together, so one is asked.
+ * Whether the engine shows a scratch at this path of the container that was made after `time` (RFC 3339). One that
+ * restarts under running containers (live-restore) forgets that the keeper holds a tmpfs and mounts a second, empty one
+ * for whoever asks: a task would write into a scratch that goes with it, and what a task wrote before would not be found.
+ * Nothing changes a scratch between the start of its keeper and that of the task, nor after the task's end.
  */
-export async function hasNewScratch(
+export async function isScratchNew(
   docker: Docker,
-  assignment: Assignment,
-  keeper: Pick<ContainerInspectInfo, 'State'>,
+  container: string,
+  path: string,
+  time: string,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const [mount] = planMounts(assignment).scratch;
-  if (mount === undefined) return false;
-  const madeMs = await changedMs(docker, containerName(assignment), mount.folder, signal);
-  return madeMs !== undefined && madeMs > Date.parse(keeper.State.StartedAt);
+  const changedMs = await changeTimeMs(docker, container, path, signal);
+  return changedMs !== undefined && changedMs > Date.parse(time);
 }
 
-/** When a folder of a container was last changed, in milliseconds since 1970; undefined where the engine cannot tell. */
-async function changedMs(
+/** Milliseconds since 1970; undefined where the engine cannot tell. */
+async function changeTimeMs(
   docker: Docker,
   container: string,
   path: string,
@@ -34,14 +30,12 @@ async function changedMs(
       docker.getContainer(container).infoArchive({ path, abortSignal }),
     );
     response.resume();
-    const { headers } = response as NodeJS.ReadableStream & { headers?: Record<string, unknown> };
-    const stat = JSON.parse(
-      Buffer.from(String(headers?.['x-docker-container-path-stat']), 'base64').toString(),
-    );
-    const ms = Date.parse(stat.mtime);
+    const text = String(response.headers['x-docker-container-path-stat'] ?? '');
+    const { mtime } = JSON.parse(Buffer.from(text, 'base64').toString('utf8')) as { mtime?: string };
+    const ms = Date.parse(mtime ?? '');
     return Number.isFinite(ms) ? ms : undefined;
   } catch (error) {
-    // A folder that is not there, as on a full disk: then the start itself will tell.
+    // A folder that is not there, as on a full disk: then what comes next will tell.
     if (engineStatus(error) !== undefined || error instanceof SyntaxError) return undefined;
     throw error;
   }
