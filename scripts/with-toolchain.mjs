@@ -268,6 +268,8 @@ const env = {
   ),
   // This script pins pnpm itself: pnpm need neither look for another version of itself nor record one.
   pnpm_config_pm_on_fail: 'ignore',
+  // Tests start hundreds of processes from the sources, which would be stripped and compiled anew each time.
+  NODE_COMPILE_CACHE: join(root, '.cache', 'compiled'),
 };
 if (verb === 'pnpm') runToEnd(pnpm, rest, env);
 else {

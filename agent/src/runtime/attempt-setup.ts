@@ -130,6 +130,8 @@ async function makeKeeper(
       Image: image,
       Entrypoint: [keeperProgram],
       User: '65532:65532',
+      // It ends by nothing else, and an engine that stops would wait for it.
+      StopSignal: 'SIGKILL',
       Labels: attemptLabels(parts.owner, key, 'keeper'),
       Healthcheck: { Test: ['NONE'] },
       HostConfig: {

@@ -1,22 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { waitUntil } from '../../../scripts/network/managed-process.ts';
 import { type ChaosCase, engineOf, judgeEngineLost } from '../chaos-case.ts';
-
-/** The keepers of volumes do not end when they are asked. */
-const shortPatience = '--shutdown-timeout=1';
 
 export const restartEngine: ChaosCase = {
   name: 'restart-engine',
   summary: 'the engine is stopped in order, or killed, and takes its containers along',
   hurtsEngine: true,
   plan: async (place) => ({
-    engineFlags: [shortPatience],
     maxEvents: 30,
     async strike(rig, count) {
       await rig.untilWorking();
       const signal = count % 2 === 0 ? 'SIGTERM' : 'SIGKILL';
       await engineOf(place).end(signal);
       await sleep(place.dice.between(0, 1000));
-      await engineOf(place).start(shortPatience);
+      await engineOf(place).start();
       return signal;
     },
     judge: judgeEngineLost,
@@ -31,6 +28,7 @@ export const keepContainers: ChaosCase = {
   hurtsEngine: true,
   plan: async (place) => ({
     engineFlags: [liveRestore],
+    scratch: ['memory', 'loop'],
     maxEvents: 30,
     async strike(_rig, count) {
       const signal = count % 2 === 0 ? 'SIGTERM' : 'SIGKILL';
@@ -42,8 +40,11 @@ export const keepContainers: ChaosCase = {
     // Docker 20.10 that is killed while a container starts does not know any more how often its volume is mounted, and
     // keeps the volume ("has active mounts") until its next start without that container.
     async calm() {
-      await engineOf(place).end('SIGTERM');
-      await engineOf(place).start(liveRestore);
+      const engine = engineOf(place);
+      const isClear = async () => (await engine.docker.listContainers({ all: true })).length === 0;
+      await waitUntil('the containers to be removed', isClear, { timeoutMs: 30_000, intervalMs: 250 });
+      await engine.end('SIGTERM');
+      await engine.start(liveRestore);
     },
     // It may lose count of a scratch, or the end of a container, and never a container that runs.
     judge: ({ losses }) =>

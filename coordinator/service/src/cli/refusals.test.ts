@@ -26,6 +26,7 @@ async function run(command: string, name = 'log.test') {
   const child = spawn(process.execPath, ['--conditions=@capacloud/source', main, command], {
     env: {
       PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
       CAPACLOUD_DATA_DIR: folder.path,
       CAPACLOUD_LISTEN: '127.0.0.1:0',
       CAPACLOUD_NAME: name,

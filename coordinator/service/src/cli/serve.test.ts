@@ -21,7 +21,12 @@ afterEach(() => {
 
 function command(...args: readonly string[]): ChildProcess {
   const child = spawn(process.execPath, ['--conditions=@capacloud/source', main, ...args], {
-    env: { PATH: process.env.PATH, CAPACLOUD_DATA_DIR: folder.path, CAPACLOUD_LISTEN: '127.0.0.1:0' },
+    env: {
+      PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+      CAPACLOUD_DATA_DIR: folder.path,
+      CAPACLOUD_LISTEN: '127.0.0.1:0',
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.push(child);

@@ -20,7 +20,7 @@ afterEach(() => {
 
 async function run(...args: readonly string[]) {
   const child = spawn(process.execPath, ['--conditions=@capacloud/source', main, 'simulate', ...args], {
-    env: { PATH: process.env.PATH },
+    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let out = '';

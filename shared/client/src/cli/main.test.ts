@@ -34,19 +34,16 @@ interface Setting {
 }
 
 function capacloud(args: readonly string[], { env, stdin = '', interruptAt }: Setting = {}): Promise<Ended> {
-  const child = spawn(
-    process.execPath,
-    ['--import', 'tsx', '--conditions=@capacloud/source', main, ...args],
-    {
-      env: {
-        PATH: process.env.PATH,
-        HOME: folder,
-        CAPACLOUD_URL: server.url,
-        CAPACLOUD_API_KEY: key,
-        ...env,
-      },
+  const child = spawn(process.execPath, ['--conditions=@capacloud/source', main, ...args], {
+    env: {
+      PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+      HOME: folder,
+      CAPACLOUD_URL: server.url,
+      CAPACLOUD_API_KEY: key,
+      ...env,
     },
-  );
+  });
   child.stdin.end(stdin);
   const texts = { out: '', err: '' };
   let interrupted = false;
@@ -581,9 +578,17 @@ test('a pipe that is closed early is no error', async () => {
     'bash',
     [
       '-c',
-      `set -o pipefail; ${process.execPath} --import tsx --conditions=@capacloud/source ${main} ps -n 9999 | head -1`,
+      `set -o pipefail; ${process.execPath} --conditions=@capacloud/source ${main} ps -n 9999 | head -1`,
     ],
-    { env: { PATH: process.env.PATH, HOME: folder, CAPACLOUD_URL: server.url, CAPACLOUD_API_KEY: key } },
+    {
+      env: {
+        PATH: process.env.PATH,
+        NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+        HOME: folder,
+        CAPACLOUD_URL: server.url,
+        CAPACLOUD_API_KEY: key,
+      },
+    },
   );
   let out = '';
   child.stdout.on('data', (chunk: Buffer) => {
