@@ -39,6 +39,10 @@ export interface Ruleset {
   readonly poisonEvidenceMs?: number;
   /** A fault that shows within this time after an attempt let go of the device may be the attempt's. */
   readonly poisonAfterMs?: number;
+  /** For what has found no room for so long, nodes are kept free. */
+  readonly reserveAfterMs?: number;
+  /** Only those that are expected to have room within this time. */
+  readonly reserveMaxMs?: number;
 }
 
 export const defaultRuleset: Ruleset = {
@@ -63,4 +67,6 @@ export const defaultRuleset: Ruleset = {
   poisonMs: 6 * 60 * 60_000,
   poisonEvidenceMs: 24 * 60 * 60_000,
   poisonAfterMs: 60_000,
+  reserveAfterMs: 5 * 60_000,
+  reserveMaxMs: 6 * 60 * 60_000,
 };

@@ -8,6 +8,7 @@ import type { DeviceFault, Event, NodeStatus } from './event.ts';
 import type { TaskState } from './job/task-states.ts';
 import type { HoldState } from './ledger/hold-states.ts';
 import { defaultRuleset, type Ruleset } from './ruleset.ts';
+import type { Keeping } from './scheduler/feasibility.ts';
 import { ScheduleNotes } from './scheduler/schedule-notes.ts';
 
 /** What one consumer uses, or what all nodes offer. */
@@ -135,6 +136,8 @@ export interface NodeRecord extends Clocked<NodeRecord> {
   /** 0 (idle) to 1, the fullest of its dimensions. */
   load: number;
   askClass: AskClass | undefined;
+  /** A note of the scheduler: what comes to it is of another job only where that is over in time. */
+  keptFor: Keeping | undefined;
   /** Rises with each change of what it has free, of its offer or of whether it takes work. */
   revision: number;
 }
@@ -211,6 +214,8 @@ export interface Lane {
   /** Notes of the scheduler: the pass in which it was seen to its end, and where a look that was cut short in it goes on. */
   seenIn: number;
   goesOn: { readonly pass: number; readonly job: Job } | undefined;
+  /** When one of its tasks was last placed; 0 before. */
+  servedAt: number;
 }
 
 /** What waits of one consumer. Derived. */

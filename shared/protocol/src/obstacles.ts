@@ -10,7 +10,7 @@ export interface ObstacleEntry {
 const obstacle = (sentence: string, pointer?: string): ObstacleEntry =>
   pointer === undefined ? { sentence } : { sentence, pointer };
 
-/** Stable: codes are added, never changed. Those that begin with `busy_`, and `node_backing_off`, pass by themselves. */
+/** Stable: codes are added, never changed. Those that begin with `busy_`, `node_backing_off` and `node_kept` pass by themselves. */
 export const obstacleCatalogue = {
   node_silent: obstacle('are silent'),
   node_closed: obstacle('take no new work'),
@@ -18,6 +18,7 @@ export const obstacleCatalogue = {
     sentence: 'pause after attempts that failed there',
     remedy: 'The pause ends by itself; the log of the agent tells why the attempts failed.',
   },
+  node_kept: obstacle('are kept free for a job that has waited long'),
   provider: obstacle('belong to providers that the job does not want', '/placement'),
   region: obstacle('are in other regions', '/placement/regions'),
   label: obstacle('have labels that do not meet the constraints', '/placement/constraints'),

@@ -12,6 +12,13 @@ export const turnGuards: readonly Guard[] = [
     replace: 'of assignments.slice(assignments.length))',
   },
   {
+    name: 'give a task away once in a look',
+    why: 'What nodes are kept for goes first, and would be given to a second node in its turn.',
+    file: `${core}/scheduler/placement.ts`,
+    find: 'if (job.isStopped || job === this.#holder)',
+    replace: 'if (job.isStopped)',
+  },
+  {
     name: 'stop the gang of what failed',
     why: 'The others of a gang would run on without the one that failed.',
     file: `${core}/decision.ts`,

@@ -257,5 +257,7 @@ function rulesetOf({ leaseMs }: Plan): Ruleset {
     poisonMs: 40_000,
     poisonEvidenceMs: 20_000,
     poisonAfterMs: 5000,
+    reserveAfterMs: 5000,
+    reserveMaxMs: 60_000,
   };
 }

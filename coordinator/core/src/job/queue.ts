@@ -100,7 +100,7 @@ function enqueue(state: State, job: Job): void {
   }
   const lane = queue.byShape.get(job.shape);
   if (lane === undefined) {
-    const added = { shape: job.shape, jobs: [job], seenIn: 0, goesOn: undefined };
+    const added = { shape: job.shape, jobs: [job], seenIn: 0, goesOn: undefined, servedAt: 0 };
     queue.byShape.set(job.shape, added);
     insertLane(queue, added);
     return;

@@ -43,6 +43,7 @@ export function newNode(id: NodeId, provider: NodeRecord['provider'], at: number
     deviceUse: new Map(),
     load: 1,
     askClass: undefined,
+    keptFor: undefined,
     revision: 0,
     dueAt: 0,
     bucket: undefined,

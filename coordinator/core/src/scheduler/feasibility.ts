@@ -1,3 +1,4 @@
+import type { JobId } from '@capacloud/protocol/ids';
 import type { Device, DeviceRequest, Offer } from '@capacloud/protocol/resources';
 import { deviceMilli } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
@@ -70,4 +71,18 @@ export function isAllowed(node: NodeRecord, terms: JobTerms): boolean {
   if (terms.providers.length > 0 && !terms.providers.includes(node.provider)) return false;
   if (terms.excludeProviders.includes(node.provider)) return false;
   return isInRegion(node.offer, terms.regions) && meetsAll(node.offer, terms.constraints);
+}
+
+/** Why a node is kept free. */
+export interface Keeping {
+  readonly job: JobId;
+  /** Until it is expected to have room for the job; what is over by then may run there meanwhile. */
+  readonly leftMs: number;
+}
+
+/** Whether a task of the job would still run there when the node is wanted for the job that it is kept for. */
+export function isKeptFrom(node: NodeRecord, job: JobId | undefined, terms: JobTerms): boolean {
+  const { keptFor } = node;
+  if (keptFor === undefined || keptFor.job === job) return false;
+  return terms.runTimeoutMs + terms.stopGraceMs > keptFor.leftMs;
 }

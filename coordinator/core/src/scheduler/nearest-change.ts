@@ -93,6 +93,7 @@ export class NearestChange {
       case 'node_silent':
       case 'node_closed':
       case 'node_backing_off':
+      case 'node_kept':
       case 'tried':
       case 'busy_slots':
       case 'busy_cpu':

@@ -119,6 +119,7 @@ export class NodeExplanation {
         return directive === 'none' ? [{ obstacle, tasks: sumOf(alone) }] : [];
       // Another machine, or nothing that the owner decides.
       case 'node_backing_off':
+      case 'node_kept':
       case 'provider':
       case 'gpu_count':
       case 'gpu_vendor':

@@ -4,7 +4,7 @@ import { hash32 } from '../hash32.ts';
 import { rateNano } from '../ledger/price.ts';
 import { fits, isOpen } from '../node/capacity.ts';
 import type { AskClass, NodeRecord, Task } from '../state.ts';
-import { chooseDevices, hasDevices, isAllowed } from './feasibility.ts';
+import { chooseDevices, hasDevices, isAllowed, isKeptFrom } from './feasibility.ts';
 import { Heap } from './heap.ts';
 import type { Assignment, Look } from './look.ts';
 import type { NodeChanges } from './node-changes.ts';
@@ -156,7 +156,7 @@ export class NodeOrder {
         this.#heap.removeTop();
         continue;
       }
-      if (look.excluded.has(node.id)) {
+      if (look.excluded.has(node.id) || isKeptFrom(node, task.job, this.#terms)) {
         this.#heap.removeTop();
         this.#taken.push(top);
         continue;

@@ -4,12 +4,12 @@ import type { JobTerms } from '../command.ts';
 import { parseAsk, rateNano } from '../ledger/price.ts';
 import { isConnected } from '../node/node-states.ts';
 import type { NodeRecord, Task } from '../state.ts';
-import { hasDevices, matchesDevice } from './feasibility.ts';
+import { hasDevices, isKeptFrom, matchesDevice } from './feasibility.ts';
 import { isInRegion, meetsAll } from './labels.ts';
 
 /** The node runs other tasks, or its pause ends: this passes by itself. */
 export function isPassing(obstacle: Obstacle): boolean {
-  return obstacle.startsWith('busy_') || obstacle === 'node_backing_off';
+  return obstacle.startsWith('busy_') || obstacle === 'node_backing_off' || obstacle === 'node_kept';
 }
 
 /** Nothing else of what was found is in the way, but what passes; of what passes: nothing else at all. */
@@ -47,6 +47,7 @@ export function obstaclesOf(node: NodeRecord, terms: JobTerms, task?: Task): rea
   add('node_silent', !isConnected(node.status));
   add('node_closed', isConnected(node.status) && (node.status !== 'ready' || !node.accepting));
   add('node_backing_off', node.isResting);
+  add('node_kept', isKeptFrom(node, task?.job, terms));
   const isWanted = providers.length === 0 || providers.includes(node.provider);
   add('provider', !isWanted || excludeProviders.includes(node.provider));
   add('region', !isInRegion(offer, terms.regions));

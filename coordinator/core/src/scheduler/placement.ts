@@ -22,13 +22,16 @@ export function placeTasks(
   const turns = new Turns(queues, notes.offered, notes.pass);
   const placing = new Placing(at, look, notes);
   let isCutShort = false;
+  if (notes.reservations.current !== undefined) placing.serveHolder(notes.reservations.current.job);
   for (let cursor = turns.top; cursor !== undefined && !isCutShort; cursor = turns.top) {
     switch (placing.serve(cursor)) {
       case 'placed':
+        cursor.lane.servedAt = at;
         turns.give(cursor.job, placing.assignments.slice(-1));
         break;
       case 'gang placed': {
         const { job } = cursor;
+        cursor.lane.servedAt = at;
         turns.advance();
         turns.give(job, placing.assignments.slice(-job.live));
         break;
@@ -60,11 +63,27 @@ class Placing {
   readonly #look: Look;
   readonly #notes: ScheduleNotes;
   #jobs = 0;
+  #holder: Job | undefined;
 
   constructor(at: number, look: Look, notes: ScheduleNotes) {
     this.#at = at;
     this.#look = look;
     this.#notes = notes;
+  }
+
+  /** Who nodes are kept for goes first; what it is given here is all that it gets in this look. */
+  serveHolder(job: Job): void {
+    if (job.isStopped || job.ready === 0) return;
+    const order = this.#notes.orderOf(job.shape, job.terms, this.#look);
+    const task = job.tasks[job.firstReady];
+    if (job.terms.gang === true) this.#serveGang(job, order);
+    else if (task !== undefined && !this.#isLate(task, job)) {
+      const assignment = order.take(task);
+      if (assignment !== undefined) this.assignments.push(assignment);
+    }
+    if (this.assignments.length > 0) this.#holder = job;
+    // There may be time enough for the others.
+    this.#look.isCutShort = false;
   }
 
   serve(cursor: Cursor): Outcome {
@@ -74,7 +93,7 @@ class Placing {
       this.#jobs += 1;
       cursor.isNew = false;
     }
-    if (job.isStopped) return 'seen';
+    if (job.isStopped || job === this.#holder) return 'seen';
     const order = (cursor.order ??= this.#notes.orderOf(lane.shape, job.terms, this.#look));
     if (order.isExhausted()) return 'no room';
     if (this.assignments.length === placementLimits.assignments) return 'cut short';

@@ -34,6 +34,7 @@ export function decideTick(state: State, tick: Tick): readonly Event[] {
   endOverdue(state, decision, tick, budget);
   expireWaiting(state, decision, budget);
   const events = [...decision.close()];
+  state.schedule.reservations.review(state, at);
   place(state, at, leaving, events);
   return events;
 }

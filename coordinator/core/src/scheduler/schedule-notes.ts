@@ -7,6 +7,7 @@ import { NodeChanges } from './node-changes.ts';
 import { NodeOrder } from './node-order.ts';
 import { OfferedTotal } from './offered-total.ts';
 import { PreferenceOrder, type TaskOrder } from './preference-order.ts';
+import { Reservations } from './reservations.ts';
 import { TaskMix } from './task-mix.ts';
 
 /** Orders kept at a time, and entries in them: one for every node that has room for the shape. */
@@ -24,6 +25,7 @@ export class ScheduleNotes {
   pass = 1;
   isCutShort = false;
   readonly offered = new OfferedTotal();
+  readonly reservations = new Reservations();
   readonly #supply = new DeviceSupply();
   readonly mix = new TaskMix(this.#supply);
   readonly nodes = new NodeChanges();

@@ -55,9 +55,12 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
       message: `${feasible} of ${connected} connected nodes could run a task; the cheapest asks ${cheapest} nano-CAPA an hour, the ceiling is ${job.terms.maxRateNano}.`,
     };
   }
+  const { current } = state.schedule.reservations;
+  const kept =
+    current?.job === job ? ` Kept free for the job as tasks end there: ${current.nodes.size}.` : '';
   return {
     reason: 'no_capacity',
-    message: `${affordable} of ${connected} connected nodes could run a task at this price; ${waits(job.ready)} until one is free.`,
+    message: `${affordable} of ${connected} connected nodes could run a task at this price; ${waits(job.ready)} until one is free.${kept}`,
   };
 }
 

@@ -52,12 +52,12 @@ export async function nodeWhyView(
 
 type Closure = Extract<
   Obstacle,
-  'node_silent' | 'node_closed' | 'node_backing_off' | 'busy_slots' | 'busy_cpu' | 'busy_memory'
+  'node_silent' | 'node_closed' | 'node_backing_off' | 'node_kept' | 'busy_slots' | 'busy_cpu' | 'busy_memory'
 >;
 
 /** What keeps every task away. */
 function closuresOf(node: NodeRecord): Closure[] {
-  const { accepting, freeCpuMilli, freeMemoryBytes, freeSlots, isResting, status } = node;
+  const { accepting, freeCpuMilli, freeMemoryBytes, freeSlots, isResting, keptFor, status } = node;
   const closures: readonly (readonly [Closure, boolean])[] = [
     ['node_silent', !isConnected(status)],
     ['node_closed', isConnected(status) && (status !== 'ready' || !accepting)],
@@ -65,6 +65,7 @@ function closuresOf(node: NodeRecord): Closure[] {
     ['busy_slots', freeSlots < 1],
     ['busy_cpu', freeCpuMilli < 1],
     ['busy_memory', freeMemoryBytes < 1],
+    ['node_kept', keptFor !== undefined],
   ];
   return closures.flatMap(([obstacle, stands]) => (stands ? [obstacle] : []));
 }
@@ -81,6 +82,8 @@ function messageOf(node: NodeRecord, [closure]: readonly Closure[], queue: NodeW
         : `The operator has told it to ${directive}.`;
     case 'node_backing_off':
       return `${failuresInRow(standing)} attempts in a row ended by its own fault: it gets new work at ${timeText(standing.restUntil)}. ${obstacleCatalogue.node_backing_off.remedy}`;
+    case 'node_kept':
+      return 'It is kept free for a job that has waited long and needs much at once; meanwhile it takes what is over in time.';
     case 'busy_slots':
     case 'busy_cpu':
     case 'busy_memory':
@@ -167,6 +170,7 @@ function actOf({ obstacle, to }: OwnerChange): string {
     case 'node_closed':
       return 'take new work again';
     case 'node_backing_off':
+    case 'node_kept':
     case 'provider':
     case 'gpu_count':
     case 'gpu_vendor':

@@ -28,6 +28,8 @@ const rulesetKeys = {
   poison_ms: 'poisonMs',
   poison_evidence_ms: 'poisonEvidenceMs',
   poison_after_ms: 'poisonAfterMs',
+  reserve_after_ms: 'reserveAfterMs',
+  reserve_max_ms: 'reserveMaxMs',
 } as const satisfies Record<string, keyof Ruleset>;
 
 export const RulesSchema = Type.Object(
@@ -52,6 +54,8 @@ export const RulesSchema = Type.Object(
     poison_ms: milliseconds,
     poison_evidence_ms: milliseconds,
     poison_after_ms: milliseconds,
+    reserve_after_ms: milliseconds,
+    reserve_max_ms: milliseconds,
   },
   closed,
 );

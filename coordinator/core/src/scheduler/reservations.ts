@@ -1,0 +1,237 @@
+import type { DeviceRequest } from '@capacloud/protocol/resources';
+import { deviceMilli } from '@capacloud/protocol/resources';
+import type { JobTerms } from '../command.ts';
+import { hash32 } from '../hash32.ts';
+import { stageDeadline } from '../job/stage-clock.ts';
+import { isActive } from '../job/task-states.ts';
+import { rateNano } from '../ledger/price.ts';
+import { type Free, giveFree } from '../node/capacity.ts';
+import type { ConsumerQueue, Job, Lane, NodeRecord, Occupancy, State } from '../state.ts';
+import { isAllowed, matchesDevice } from './feasibility.ts';
+import { optionsOf } from './obstacles.ts';
+
+/** Nodes that are looked at for one reservation. */
+const maxLooked = 4096;
+/** Consumers and shapes whose last try is remembered. */
+const maxTries = 1024;
+
+/** A job that found no room for long, and nodes that are kept free for it. */
+export interface Reservation {
+  readonly job: Job;
+  /** Its tasks that waited when it was made. */
+  readonly ready: number;
+  /** When each is expected to have room. */
+  readonly nodes: ReadonlyMap<NodeRecord, number>;
+  readonly until: number;
+}
+
+/**
+ * Who needs much at once would wait for as long as others come who need little. So nodes are kept free for one job at a
+ * time, of all that found no room for `reserveAfterMs`: those where its tasks (all of a gang, else one) have room the
+ * soonest, by the clocks of what runs there. It ends when they were placed, when a node is no longer to be had, or some
+ * time after room was expected; then it is another's turn.
+ */
+export class Reservations {
+  current: Reservation | undefined;
+  /** When nodes were last sought, by consumer and shape. */
+  readonly #tries = new Map<string, number>();
+
+  review(state: State, at: number): void {
+    const { reserveAfterMs, reserveMaxMs } = state.ruleset;
+    if (this.current !== undefined) {
+      if (isNeeded(state, this.current, at)) {
+        for (const [node, roomAt] of this.current.nodes)
+          node.keptFor = { job: this.current.job.id, leftMs: Math.max(0, roomAt - at) };
+        return;
+      }
+      for (const node of this.current.nodes.keys()) node.keptFor = undefined;
+      this.current = undefined;
+      state.schedule.changed = true;
+    }
+    if (reserveAfterMs === undefined || reserveMaxMs === undefined || state.waiting.size === 0) return;
+    const found = this.#nextStarved(state, at, reserveAfterMs);
+    if (found === undefined) return;
+    this.#noteTry(found.key, at, reserveAfterMs);
+    const { job } = found;
+    const nodes = soonestRoom(state, job, at, at + reserveMaxMs);
+    if (nodes === undefined) return;
+    const roomAt = Math.max(...nodes.values());
+    this.current = { job, ready: job.ready, nodes, until: roomAt + reserveAfterMs };
+    for (const [node, nodeAt] of nodes) node.keptFor = { job: job.id, leftMs: nodeAt - at };
+  }
+
+  /** Who was not tried for longest; of these who uses least, and then who waits longest. */
+  #nextStarved(state: State, at: number, afterMs: number): Candidate | undefined {
+    let best: Candidate | undefined;
+    for (const queue of state.waiting.values()) {
+      const candidate = this.#starvedOf(state, queue, at, afterMs);
+      if (candidate !== undefined && (best === undefined || comesBefore(candidate, best))) best = candidate;
+    }
+    return best;
+  }
+
+  #starvedOf(state: State, queue: ConsumerQueue, at: number, afterMs: number): Candidate | undefined {
+    for (const lane of queue.lanes) {
+      const [job] = lane.jobs;
+      if (job === undefined || job.isStopped) continue;
+      const since = waitsSince(lane, job);
+      const key = `${queue.account.id} ${lane.shape}`;
+      const triedAt = this.#tries.get(key) ?? 0;
+      if (at < Math.max(since, triedAt) + afterMs) continue;
+      return { key, job, triedAt, since, share: state.schedule.offered.shareOf(queue.account.use) };
+    }
+    return undefined;
+  }
+
+  #noteTry(key: string, at: number, afterMs: number): void {
+    this.#tries.delete(key);
+    this.#tries.set(key, at);
+    for (const [oldest, triedAt] of this.#tries) {
+      if (this.#tries.size <= maxTries && at < triedAt + 16 * afterMs) return;
+      this.#tries.delete(oldest);
+    }
+  }
+}
+
+interface Candidate {
+  readonly key: string;
+  readonly job: Job;
+  readonly triedAt: number;
+  readonly since: number;
+  readonly share: number;
+}
+
+function comesBefore(a: Candidate, b: Candidate): boolean {
+  if (a.triedAt !== b.triedAt) return a.triedAt < b.triedAt;
+  if (a.share !== b.share) return a.share < b.share;
+  return a.since < b.since || (a.since === b.since && a.job.seq < b.job.seq);
+}
+
+/** Since when nothing of the lane was placed, and its first job waits. */
+function waitsSince(lane: Lane, job: Job): number {
+  const task = job.tasks[job.firstReady];
+  return Math.max(lane.servedAt, task?.stageSince ?? 0, task?.notBefore ?? 0);
+}
+
+function isNeeded(state: State, { job, nodes, ready, until }: Reservation, at: number): boolean {
+  if (at >= until || job.isStopped || job.ready < ready || state.jobs.get(job.id) !== job) return false;
+  for (const node of nodes.keys()) if (state.nodes.get(node.id) !== node || !takesWork(node)) return false;
+  return true;
+}
+
+function takesWork({ accepting, isResting, status }: NodeRecord): boolean {
+  return status === 'ready' && accepting && !isResting;
+}
+
+interface Room {
+  readonly node: NodeRecord;
+  readonly at: number;
+}
+
+/** Nodes for the job and when they have room for it; undefined where there is not enough in time. */
+function soonestRoom(
+  state: State,
+  job: Job,
+  at: number,
+  latestAt: number,
+): ReadonlyMap<NodeRecord, number> | undefined {
+  const needed = job.terms.gang === true ? job.live : 1;
+  const { roster } = state.schedule.nodes;
+  const start = hash32(job.id);
+  for (const terms of optionsOf(job.terms)) {
+    const rooms: Room[] = [];
+    for (let n = 0; n < Math.min(maxLooked, roster.length); n++) {
+      const node = roster[(start + n) % roster.length];
+      if (node === undefined || !takesWork(node) || !isAllowed(node, terms)) continue;
+      if (node.askClass === undefined || rateNano(node.askClass, terms.resources) > terms.maxRateNano)
+        continue;
+      rooms.push(...roomsOf(state, node, terms, { needed, at, latestAt }));
+    }
+    if (rooms.length < needed) continue;
+    rooms.sort((a, b) => a.at - b.at || (a.node.id < b.node.id ? -1 : 1));
+    const nodes = new Map<NodeRecord, number>();
+    for (const room of rooms.slice(0, needed))
+      nodes.set(room.node, Math.max(room.at, nodes.get(room.node) ?? 0));
+    return nodes;
+  }
+  return undefined;
+}
+
+interface Need {
+  readonly needed: number;
+  readonly at: number;
+  readonly latestAt: number;
+}
+
+/** When the node has room for a first task, a second one and so on, if nothing new comes. */
+function roomsOf(
+  state: State,
+  node: NodeRecord,
+  terms: JobTerms,
+  { needed, at, latestAt }: Need,
+): readonly Room[] {
+  const { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes } = node;
+  const free: Free = { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes };
+  const used = new Map(node.deviceUse);
+  const ends = [...node.occupied.values()]
+    .map((occupancy) => ({ occupancy, endsAt: Math.max(at, endOf(state, occupancy, at)) }))
+    .filter(({ endsAt }) => endsAt <= latestAt)
+    .sort((a, b) => a.endsAt - b.endsAt);
+  const rooms: Room[] = [];
+  const note = (when: number): void => {
+    const count = Math.min(needed, roomIn(node, free, used, terms));
+    while (rooms.length < count) rooms.push({ node, at: when });
+  };
+  note(at);
+  for (const { occupancy, endsAt } of ends) {
+    if (rooms.length === needed) break;
+    const other = state.jobs.get(occupancy.job);
+    if (other === undefined) continue;
+    giveFree(free, other.terms.resources);
+    const { devices } = optionsOf(other.terms)[occupancy.alternative]?.resources ?? other.terms.resources;
+    for (const id of occupancy.devices) used.set(id, (used.get(id) ?? 0) - deviceMilli(devices));
+    note(endsAt);
+  }
+  return rooms;
+}
+
+/** By when an attempt has let go of the node; what has not begun to run may take all its time. */
+function endOf(state: State, { attempt, job: jobId, task: taskId }: Occupancy, at: number): number {
+  const job = state.jobs.get(jobId);
+  const task = state.tasks.get(taskId);
+  if (job === undefined || task === undefined || task.attempt !== attempt || !isActive(task.state)) return at;
+  if (task.state === 'running' || task.state === 'uploading')
+    return stageDeadline(state.ruleset, job, task) ?? at;
+  return at + job.terms.runTimeoutMs + job.terms.stopGraceMs + state.ruleset.runMarginMs;
+}
+
+/** How many tasks fit. */
+function roomIn(
+  { offer }: NodeRecord,
+  free: Free,
+  used: ReadonlyMap<string, number>,
+  { resources }: JobTerms,
+): number {
+  const { cpuMilli, devices, diskBytes, memoryBytes } = resources;
+  const times = (have: number, each: number): number =>
+    each === 0 ? Number.POSITIVE_INFINITY : Math.max(0, Math.floor(have / each));
+  return Math.min(
+    Math.max(0, free.freeSlots),
+    times(free.freeCpuMilli, cpuMilli),
+    times(free.freeMemoryBytes, memoryBytes),
+    times(free.freeDiskBytes, diskBytes),
+    devices === undefined ? Number.POSITIVE_INFINITY : deviceRoom(offer, used, devices),
+  );
+}
+
+function deviceRoom(
+  offer: NodeRecord['offer'],
+  used: ReadonlyMap<string, number>,
+  request: DeviceRequest,
+): number {
+  const milli = deviceMilli(request);
+  let shares = 0;
+  for (const device of offer.devices)
+    if (matchesDevice(device, request)) shares += Math.floor((1000 - (used.get(device.id) ?? 0)) / milli);
+  return Math.floor(shares / request.count);
+}
