@@ -216,6 +216,8 @@ export interface Lane {
   goesOn: { readonly pass: number; readonly job: Job } | undefined;
   /** When one of its tasks was last placed; 0 before. */
   servedAt: number;
+  /** When nodes were last sought that could be kept free for it; 0 before. */
+  triedAt: number;
 }
 
 /** What waits of one consumer. Derived. */
@@ -224,6 +226,8 @@ export interface ConsumerQueue {
   readonly byShape: Map<string, Lane>;
   /** By the turn of the first job. */
   readonly lanes: Lane[];
+  /** A note of the scheduler: when that was last done for one of them. */
+  triedAt: number;
 }
 
 /**

@@ -95,12 +95,12 @@ function enqueue(state: State, job: Job): void {
   let queue = state.waiting.get(job.consumer);
   if (queue === undefined) {
     const account = mustGet(state.accounts, job.consumer, 'account');
-    queue = { account, byShape: new Map(), lanes: [] };
+    queue = { account, byShape: new Map(), lanes: [], triedAt: 0 };
     state.waiting.set(job.consumer, queue);
   }
   const lane = queue.byShape.get(job.shape);
   if (lane === undefined) {
-    const added = { shape: job.shape, jobs: [job], seenIn: 0, goesOn: undefined, servedAt: 0 };
+    const added = { shape: job.shape, jobs: [job], seenIn: 0, goesOn: undefined, servedAt: 0, triedAt: 0 };
     queue.byShape.set(job.shape, added);
     insertLane(queue, added);
     return;

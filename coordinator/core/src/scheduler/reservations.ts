@@ -12,8 +12,6 @@ import { optionsOf } from './obstacles.ts';
 
 /** Nodes that are looked at for one reservation. */
 const maxLooked = 4096;
-/** Consumers and shapes whose last try is remembered. */
-const maxTries = 1024;
 
 /** A job that found no room for long, and nodes that are kept free for it. */
 export interface Reservation {
@@ -33,8 +31,6 @@ export interface Reservation {
  */
 export class Reservations {
   current: Reservation | undefined;
-  /** When nodes were last sought, by consumer and shape. */
-  readonly #tries = new Map<string, number>();
 
   review(state: State, at: number): void {
     const { reserveAfterMs, reserveMaxMs } = state.ruleset;
@@ -49,9 +45,10 @@ export class Reservations {
       state.schedule.changed = true;
     }
     if (reserveAfterMs === undefined || reserveMaxMs === undefined || state.waiting.size === 0) return;
-    const found = this.#nextStarved(state, at, reserveAfterMs);
+    const found = nextStarved(state, at, reserveAfterMs);
     if (found === undefined) return;
-    this.#noteTry(found.key, at, reserveAfterMs);
+    found.queue.triedAt = at;
+    found.lane.triedAt = at;
     const { job } = found;
     const nodes = soonestRoom(state, job, at, at + reserveMaxMs);
     if (nodes === undefined) return;
@@ -59,50 +56,39 @@ export class Reservations {
     this.current = { job, ready: job.ready, nodes, until: roomAt + reserveAfterMs };
     for (const [node, nodeAt] of nodes) node.keptFor = { job: job.id, leftMs: nodeAt - at };
   }
-
-  /** Who was not tried for longest; of these who uses least, and then who waits longest. */
-  #nextStarved(state: State, at: number, afterMs: number): Candidate | undefined {
-    let best: Candidate | undefined;
-    for (const queue of state.waiting.values()) {
-      const candidate = this.#starvedOf(state, queue, at, afterMs);
-      if (candidate !== undefined && (best === undefined || comesBefore(candidate, best))) best = candidate;
-    }
-    return best;
-  }
-
-  #starvedOf(state: State, queue: ConsumerQueue, at: number, afterMs: number): Candidate | undefined {
-    for (const lane of queue.lanes) {
-      const [job] = lane.jobs;
-      if (job === undefined || job.isStopped) continue;
-      const since = waitsSince(lane, job);
-      const key = `${queue.account.id} ${lane.shape}`;
-      const triedAt = this.#tries.get(key) ?? 0;
-      if (at < Math.max(since, triedAt) + afterMs) continue;
-      return { key, job, triedAt, since, share: state.schedule.offered.shareOf(queue.account.use) };
-    }
-    return undefined;
-  }
-
-  #noteTry(key: string, at: number, afterMs: number): void {
-    this.#tries.delete(key);
-    this.#tries.set(key, at);
-    for (const [oldest, triedAt] of this.#tries) {
-      if (this.#tries.size <= maxTries && at < triedAt + 16 * afterMs) return;
-      this.#tries.delete(oldest);
-    }
-  }
 }
 
 interface Candidate {
-  readonly key: string;
+  readonly queue: ConsumerQueue;
+  readonly lane: Lane;
   readonly job: Job;
-  readonly triedAt: number;
   readonly since: number;
   readonly share: number;
 }
 
+/** The consumer that was not tried for longest; of these who uses least, and then who waits longest. */
+function nextStarved(state: State, at: number, afterMs: number): Candidate | undefined {
+  let best: Candidate | undefined;
+  for (const queue of state.waiting.values()) {
+    const candidate = starvedOf(state, queue, at, afterMs);
+    if (candidate !== undefined && (best === undefined || comesBefore(candidate, best))) best = candidate;
+  }
+  return best;
+}
+
+function starvedOf(state: State, queue: ConsumerQueue, at: number, afterMs: number): Candidate | undefined {
+  for (const lane of queue.lanes) {
+    const [job] = lane.jobs;
+    if (job === undefined || job.isStopped || at < lane.triedAt + afterMs) continue;
+    const since = waitsSince(lane, job);
+    if (at < since + afterMs) continue;
+    return { queue, lane, job, since, share: state.schedule.offered.shareOf(queue.account.use) };
+  }
+  return undefined;
+}
+
 function comesBefore(a: Candidate, b: Candidate): boolean {
-  if (a.triedAt !== b.triedAt) return a.triedAt < b.triedAt;
+  if (a.queue.triedAt !== b.queue.triedAt) return a.queue.triedAt < b.queue.triedAt;
   if (a.share !== b.share) return a.share < b.share;
   return a.since < b.since || (a.since === b.since && a.job.seq < b.job.seq);
 }
