@@ -95,8 +95,8 @@ export const standingGuards: readonly Guard[] = [
     name: 'place nothing of a stopped image',
     why: 'It would ruin more devices until the tick has ended its tasks.',
     file: `${core}/scheduler/placement.ts`,
-    find: "    if (job.isStopped) return 'seen';\n",
-    replace: '',
+    find: 'if (job.isStopped || job === this.#holder)',
+    replace: 'if (job === this.#holder)',
     ruinous: true,
   },
   {
