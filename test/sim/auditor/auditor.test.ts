@@ -624,6 +624,15 @@ const bad: readonly (readonly [Rule, string, () => Story])[] = [
   ],
   ['run.twice', 'two containers of one attempt', () => new Story().run().container('started')],
   [
+    'run.spins',
+    'an agent that fails at the same thing again and again',
+    () => {
+      const story = new Story().run();
+      for (let n = 0; n < 26; n++) story.wait(30).tell({ kind: 'complaint', node, instance: 0 });
+      return story;
+    },
+  ],
+  [
     'run.twice',
     'a second attempt beside the first, whose node was given up',
     () => {

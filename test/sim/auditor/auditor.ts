@@ -95,6 +95,8 @@ export class Auditor {
       case 'ran':
         this.#noteRun(seen);
         return this.#trust.ran(seen.task, seen.attempt, seen.node, seen.succeeded);
+      case 'complaint':
+        return this.#runs.complain(seen, this.#nowMs);
       case 'distrust':
         return this.#trust.distrust(seen.node);
       case 'stopped':

@@ -98,6 +98,8 @@ export type Observation =
       readonly node: string;
       readonly succeeded: boolean;
     }
+  /** An agent noted an error in its own log. */
+  | { readonly kind: 'complaint'; readonly node: string; readonly instance: number }
   | { readonly kind: 'healed'; readonly atMs: number }
   /** Before each event of the simulation. */
   | { readonly kind: 'time'; readonly atMs: number };
@@ -179,6 +181,7 @@ export type Rule =
   | 'run.twice'
   | 'run.again'
   | 'run.device'
+  | 'run.spins'
   | 'run.room'
   | 'run.lease'
   | 'run.unwanted'

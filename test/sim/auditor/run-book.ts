@@ -26,6 +26,8 @@ interface Running {
 
 /** An agent lists its containers at least this often. */
 const relistMs = 30_000;
+/** Errors that an agent may note within a second: each of its attempts may fail at a step, and none again and again. */
+const mostComplaints = 25;
 /** Leases are written down in whole milliseconds. */
 const roundingMs = 1;
 
@@ -39,6 +41,8 @@ interface Machine {
   freeSinceMs: number;
   /** Its agent began a new life then. */
   isReborn: boolean;
+  /** When its agent last noted errors, the newest last. */
+  complaints: readonly number[];
 }
 
 /** What containers really do, whatever the log says of it. */
@@ -89,6 +93,16 @@ export class RunBook {
       machine.isReborn = reborn === true;
     }
     machine.isFree = free;
+  }
+
+  complain({ node, instance }: Extract<Observation, { kind: 'complaint' }>, nowMs: number): void {
+    const machine = this.#machine(node, instance);
+    machine.complaints = [...machine.complaints.filter((atMs) => nowMs - atMs < 1000), nowMs];
+    check(
+      machine.complaints.length <= mostComplaints,
+      'run.spins',
+      () => `${machine.name} notes ${machine.complaints.length} errors in a second`,
+    );
   }
 
   /** The log knows that it runs. */
@@ -266,6 +280,7 @@ export class RunBook {
         isFree: true,
         freeSinceMs: 0,
         isReborn: false,
+        complaints: [],
       };
       this.#machines.set(name, machine);
     }

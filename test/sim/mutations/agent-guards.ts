@@ -76,7 +76,7 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/attempts/failed-step.ts`,
     find: "'a failure could not be noted');\n    await pause(signal);",
     replace: "'a failure could not be noted');",
-    faults: ['agent-disk-full', 'docker-gone'],
+    faults: ['agent-disk-full'],
   },
   {
     name: 'wait for room',
@@ -84,7 +84,8 @@ export const agentGuards: readonly Guard[] = [
     file: `${agent}/core/reconcile.ts`,
     find: '    if (!room.fits(record.assignment)) return [];\n',
     replace: '',
-    faults: ['agent-freeze', 'agent-disk-full', 'cut'],
+    faults: ['agent-freeze'],
+    stubborn: true,
   },
   {
     name: 'remove what nobody knows',

@@ -18,6 +18,8 @@ export interface Guard {
   readonly stubborn?: boolean;
   /** Only jobs that ruin GPUs show it. */
   readonly ruinous?: boolean;
+  /** In the seeds that it gets some jobs are alike but for their wishes. */
+  readonly kindred?: boolean;
 }
 
 /** The source without its guard; undefined when `find` is not there exactly once, for then the list is stale. */

@@ -11,7 +11,13 @@ function tasksOf({ jobs }: Plan): number {
 
 /** Seeds from `first` on whose plans have all that the guard is for, the short ones first. */
 export function seedsFor(
-  { faults = [], machines = Number.POSITIVE_INFINITY, ruinous = false, stubborn = false }: Guard,
+  {
+    faults = [],
+    machines = Number.POSITIVE_INFINITY,
+    ruinous = false,
+    kindred = false,
+    stubborn = false,
+  }: Guard,
   first: number,
   count: number,
 ): readonly number[] {
@@ -21,6 +27,7 @@ export function seedsFor(
     if (plan.machines.length > machines) continue;
     if (stubborn && !plan.jobs.some(({ isStubborn }) => isStubborn)) continue;
     if (ruinous && !plan.isRuinous) continue;
+    if (kindred && !plan.isKindred) continue;
     if (faults.some((fault) => (plan.faults[fault] ?? 0) < weakest)) continue;
     fitting.push({ seed, tasks: tasksOf(plan), troubles: Object.keys(plan.faults).length });
   }

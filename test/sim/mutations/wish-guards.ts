@@ -24,6 +24,7 @@ export const wishGuards: readonly Guard[] = [
     file: `${core}/job/queue.ts`,
     find: '${alternatives}${labels}`',
     replace: '${alternatives}`',
+    kindred: true,
   },
   {
     name: 'occupy what the chosen alternative takes',

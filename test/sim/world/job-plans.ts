@@ -120,6 +120,25 @@ function jobFileOf(random: Prng): JobPlan['file'] {
   };
 }
 
+/** Jobs of some seeds that ask for the same, and each for nodes of its own. */
+export function kindredJobs(random: Prng, consumers: number, activeMs: number): readonly JobPlan[] {
+  return Array.from({ length: 3 + random.below(4) }, () => ({
+    atMs: Math.floor(random.between(0, activeMs * 0.9)),
+    consumer: random.below(consumers),
+    file: {
+      version: '1',
+      image: 'busybox:1',
+      command: ['work'],
+      env: { RUN_MS: '2000', FAILS: '0' },
+      replicas: 1 + random.below(8),
+      resources: { cpu: 0.25, memory: '256Mi', disk: '1Gi' },
+      ...(random.chance(0.8) ? { placement: { constraints: [random.pick(constraints)] } } : {}),
+      timeout: '20s',
+      queue_timeout: '40s',
+    },
+  }));
+}
+
 /** Jobs of some seeds whose programs ruin the GPUs that they are given. */
 export function ruinousJobs(random: Prng, consumers: number, activeMs: number): readonly JobPlan[] {
   const consumer = random.below(consumers);

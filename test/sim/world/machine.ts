@@ -22,7 +22,7 @@ import { servers } from '../kernel/servers.ts';
 import { SimulatedEngine } from './engine.ts';
 import { LyingJournal } from './lying-journal.ts';
 import { SimulatedRuntime } from './runtime.ts';
-import { silentLogger } from './silent-logger.ts';
+import { loggerThat } from './silent-logger.ts';
 import type { Watch } from './watch.ts';
 
 export interface MachinePlan {
@@ -197,7 +197,7 @@ export class Machine {
 
   /** As agent/src/main.ts puts it together, with the simulated engine and no hardware to probe. */
   #live(actor: Actor): void {
-    const { stateDir, plan, engine } = this;
+    const { stateDir, plan, engine, node, instance } = this;
     disk().makeFolder(stateDir);
     const identity = new NodeIdentity(plan.key);
     const clock: Clock = {
@@ -205,7 +205,7 @@ export class Machine {
       bootMs: () => kernel().nowMs - this.#bootedAtMs,
       bootId: `${plan.name}-${this.#boots}`,
     };
-    const log = silentLogger;
+    const log = loggerThat(() => this.#watch.observe({ kind: 'complaint', node, instance }));
     const kept = new SqliteJournal(
       openDatabase(join(stateDir, 'journal.db')),
       'coordinator.sim',

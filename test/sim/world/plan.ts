@@ -1,6 +1,14 @@
 import type { Offer } from '@capacloud/protocol/resources';
 import { Prng } from '../kernel/prng.ts';
-import { type JobPlan, jobsOf, ruinousJobs, stubbornJobs, withChoices, withWishes } from './job-plans.ts';
+import {
+  type JobPlan,
+  jobsOf,
+  kindredJobs,
+  ruinousJobs,
+  stubbornJobs,
+  withChoices,
+  withWishes,
+} from './job-plans.ts';
 import type { MachinePlan } from './machine.ts';
 
 export const faultKinds = [
@@ -43,6 +51,8 @@ export interface Plan {
   readonly machines: readonly MachinePlan[];
   /** Some jobs ruin the GPUs that they are given, and every machine has one. */
   readonly isRuinous: boolean;
+  /** Some jobs are alike but for what they wish of a node. */
+  readonly isKindred: boolean;
   readonly consumers: number;
   /** What each consumer is given, a decimal: enough for all its jobs, or not. */
   readonly grantsNano: readonly string[];
@@ -68,12 +78,15 @@ export function planOf(seed: number): Plan {
   const consumers = 1 + random.below(3);
   const ruin = new Prng(seed, 'ruin');
   const isRuinous = ruin.chance(0.2);
+  const kin = new Prng(seed, 'kin');
+  const isKindred = kin.chance(0.1);
   return {
     seed,
     activeMs,
     faults,
     machines: isRuinous ? machines.map(withGpu) : machines,
     isRuinous,
+    isKindred,
     consumers,
     grantsNano: grantsOf(new Prng(seed, 'grants'), consumers),
     jobs: [
@@ -83,6 +96,7 @@ export function planOf(seed: number): Plan {
       ),
       ...stubbornJobs(new Prng(seed, 'stubborn'), consumers, activeMs),
       ...(isRuinous ? ruinousJobs(ruin, consumers, activeMs) : []),
+      ...(isKindred ? kindredJobs(kin, consumers, activeMs) : []),
     ],
     snapshotEvents: random.pick([50, 200, 1000, 100_000]),
     leaseMs: random.pick([12_000, 20_000, 30_000]),
