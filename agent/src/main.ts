@@ -107,12 +107,13 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
   const aborted = new Promise<void>((resolve) =>
     stop.signal.addEventListener('abort', () => resolve(), { once: true }),
   );
-  const size = await Promise.race([machine.measured(), aborted]);
-  if (size === undefined) return;
+  await Promise.race([machine.measured(), aborted]);
+  if (stop.signal.aborted) return;
   const { allowRoot, shareDevices, minRunMs, region, labels, resources, schedule } = config;
   const ask = new ScheduledAsk(config.ask, schedule);
   const terms = { ...resources, allowRoot, shareDevices, minRunMs, region, labels };
-  const offer = () => makeOffer({ ...terms, ask: ask.offered(clock.nowMs()) }, size, machine.devices());
+  const offer = () =>
+    makeOffer({ ...terms, ask: ask.offered(clock.nowMs()) }, machine.size, machine.devices());
   const http = new CoordinatorHttp(session);
   const logs: AttemptLogs = new AttemptLogs(join(config.stateDir, 'logs'), http, journal, log, () =>
     executor.onChange(),

@@ -2,18 +2,14 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
+import type { Offer } from '@capacloud/protocol/resources';
 import type { Logger } from 'pino';
 import { type AttemptPhase, type AttemptRecord, advance, requestStop } from '../core/attempt-record.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Journal, ReportDraft } from '../core/journal-port.ts';
 import { judgeEnding, outcomeOfStop } from '../core/outcome.ts';
-import {
-  type AttemptKey,
-  attemptKeyText,
-  type ClaimStart,
-  type PullProgress,
-  type Runtime,
-} from '../core/ports.ts';
+import { refusalReason } from '../core/policy.ts';
+import { type AttemptKey, attemptKeyText, type PullProgress, type Runtime } from '../core/ports.ts';
 import { runStart } from '../core/run-clock.ts';
 import type { CoordinatorAccess } from '../core/session-port.ts';
 import type { WorkKind } from '../core/step.ts';
@@ -24,6 +20,7 @@ import { type CoordinatorHttp, TransferRefused } from './coordinator-http.ts';
 import { StageTimeout, untilEngineAnswers, withClock } from './deadline.ts';
 import type { InputCache } from './input-cache.ts';
 import { fitsReceipt, makeReceipt } from './receipt-maker.ts';
+import { claimStart } from './start-claim.ts';
 
 /** Longest wait for the rest of the log before the end of an attempt is reported without it; it follows later. */
 const logFlushMs = 5000;
@@ -38,6 +35,7 @@ export interface WorkParts {
   readonly http: CoordinatorHttp;
   readonly access: CoordinatorAccess;
   readonly clock: Clock;
+  readonly offer: () => Offer;
   readonly log: Logger;
   readonly onPull: (key: AttemptKey, progress: PullProgress) => void;
   /** The journal changed: reports may be sent, other attempts may have room. */
@@ -125,8 +123,10 @@ export class AttemptWork {
   }
 
   async #prepare(record: AttemptRecord, signal: AbortSignal): Promise<void> {
-    const { inputs, runtime } = this.#parts;
+    const { inputs, offer, runtime } = this.#parts;
     const { key, assignment } = record;
+    const refusal = refusalReason(assignment, offer());
+    if (refusal !== undefined) return this.fail(key, 'refused', refusal);
     const placed = assignment.inputs.map(({ sha256, target }) => ({
       target,
       localPath: inputs.pathOf(sha256),
@@ -287,13 +287,4 @@ export class AttemptWork {
   #outputsOf(key: AttemptKey): string {
     return join(this.#parts.outputsDir, attemptKeyText(key));
   }
-}
-
-function claimStart(journal: Journal, record: AttemptRecord): ClaimStart {
-  return () => {
-    const current = journal.attempt(record.key) ?? record;
-    if (current.startSent === true) return false;
-    journal.save({ ...current, startSent: true });
-    return true;
-  };
 }

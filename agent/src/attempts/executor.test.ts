@@ -271,8 +271,9 @@ describe('the executor', () => {
     cache: InputCache;
   };
   let bootMs: number;
+  let offer: Offer;
   let token: string | undefined;
-  const offer = {
+  const wholeOffer = {
     cpuMilli: 4000,
     memoryBytes: 1e9,
     diskBytes: 1e9,
@@ -370,6 +371,7 @@ describe('the executor', () => {
   beforeEach(async () => {
     dir = mkdtempSync(join(tmpdir(), 'capacloud-executor-'));
     engine = new MemoryEngine();
+    offer = wholeOffer;
     store = new Store();
     store.server.listen(0, '127.0.0.1');
     await once(store.server, 'listening');
@@ -573,6 +575,20 @@ describe('the executor', () => {
     await running(3);
     expect(life.executor.heldAttempts()).toHaveLength(3);
     expect(engine.calls.filter((call) => call === 'start')).toHaveLength(3);
+  });
+
+  test('what the offer became too small for before it began is refused', async () => {
+    await ready();
+    engine.hangs.add('pull');
+    life.executor.onAssign([assignment(1)]);
+    await until(() => engine.calls.includes('pull'), 'pulls');
+    await end();
+    offer = { ...wholeOffer, cpuMilli: 1 };
+    engine.hangs.clear();
+    begin();
+    await until(() => receipts().length === 1, 'reported');
+    expect(receipts()).toMatchObject([{ reason: 'refused', message: expect.stringContaining('CPU') }]);
+    expect(engine.calls).not.toContain('prepare');
   });
 
   test('an engine that was killed in a start is not told to start again', async () => {

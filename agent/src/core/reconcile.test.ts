@@ -154,6 +154,11 @@ describe('the machine', () => {
     const ghost = seen(record('running', {}, 7), 'running');
     expect(reconcile(unknown, [ghost], [], offer)).toEqual([{ kind: 'remove', key: ghost.key }]);
   });
+  test('what the offer has become too small for does not wait, and takes no room', () => {
+    const [large, small] = [record('preparing', {}, 1, 2000), record('preparing', {}, 2, 900)];
+    expect(kinds(unknown, undefined, [view(large), view(small)], offer)).toEqual(['prepare', 'prepare']);
+  });
+
   test('what does not fit waits for room, in order', () => {
     const waiting = [record('preparing', {}, 1), record('preparing', {}, 2)];
     expect(

@@ -1,7 +1,7 @@
 import type { Offer } from '@capacloud/protocol/resources';
 import type { AttemptPhase, AttemptRecord, StopCause } from './attempt-record.ts';
 import { isStoppable } from './attempt-record.ts';
-import { occupies, Room } from './policy.ts';
+import { occupies, Room, refusalReason } from './policy.ts';
 import { attemptKeyText, type ObservedAttempt } from './ports.ts';
 import { type Step, unreachable, type WorkKind } from './step.ts';
 
@@ -54,7 +54,7 @@ export function reconcile(
   const seen = new Map((observed ?? []).map((entry) => [attemptKeyText(entry.key), entry]));
   for (const view of views) {
     const key = attemptKeyText(view.record.key);
-    steps.push(...stepsFor(view, seen.get(key), desired, room));
+    steps.push(...stepsFor(view, seen.get(key), desired, room, offer));
     seen.delete(key);
   }
   for (const ghost of seen.values()) steps.push({ kind: 'remove', key: ghost.key });
@@ -66,6 +66,7 @@ function stepsFor(
   seen: ObservedAttempt | undefined,
   desired: Desired,
   room: Room,
+  offer: Offer,
 ): readonly Step[] {
   const { record } = view;
   const { key } = record;
@@ -79,8 +80,11 @@ function stepsFor(
     return record.log.done && !view.unacked ? [{ kind: 'forget', key }] : [];
   }
   if (record.phase === 'preparing') {
-    if (!room.fits(record.assignment)) return [];
-    room.take(record.assignment);
+    // What the offer has become too small for does not wait: its step refuses it.
+    if (refusalReason(record.assignment, offer) === undefined) {
+      if (!room.fits(record.assignment)) return [];
+      room.take(record.assignment);
+    }
   }
   // Killed between the start and the note of it: the container is there already.
   const isThere = seen?.container === 'running' || seen?.container === 'exited';

@@ -17,6 +17,9 @@ export interface MachineSize {
   readonly arch: string;
 }
 
+/** So many times the room of the start are worth a new offer. */
+const muchMore = 2;
+
 /** What the probes say about this machine, kept fresh while `run` goes on. */
 export class Machine {
   readonly #stateDir: string;
@@ -26,6 +29,7 @@ export class Machine {
   readonly #states = new Map<string, ProbeState<unknown>>();
   #histories: readonly DeviceHistory[] = [];
   #size: Partial<MachineSize> = {};
+  #known: MachineSize | undefined;
   #memoryFreeBytes = 0;
   #diskFreeBytes = 0;
   readonly #measured = Promise.withResolvers<MachineSize>();
@@ -45,9 +49,18 @@ export class Machine {
     return Object.fromEntries(this.#states);
   }
 
-  /** Resolves when processor, memory and disk have been measured once; a size then stays, so that offers do not flutter. */
+  /** Resolves when processor, memory and disk have been measured once. */
   measured(): Promise<MachineSize> {
     return this.#measured.promise;
+  }
+
+  /**
+   * As it was first measured, so that offers do not flutter; but a disk on which there was little room at the start
+   * counts again when there is much more. Once it has been measured.
+   */
+  get size(): MachineSize {
+    if (this.#known === undefined) throw new Error('the machine has not been measured yet');
+    return this.#known;
   }
 
   load(): HeartbeatFrame['load'] {
@@ -106,11 +119,15 @@ export class Machine {
   }
 
   #measure(part: Partial<MachineSize>): void {
-    this.#size = { ...part, ...this.#size };
+    const hasGrown =
+      (part.diskFreeBytes ?? 0) > muchMore * (this.#size.diskFreeBytes ?? Number.POSITIVE_INFINITY);
+    this.#size = hasGrown ? { ...this.#size, ...part } : { ...part, ...this.#size };
     const { threads, memoryBytes, diskBytes, diskFreeBytes, arch } = this.#size;
     if (threads === undefined || memoryBytes === undefined || diskBytes === undefined) return;
     if (diskFreeBytes === undefined || arch === undefined) return;
-    this.#measured.resolve({ threads, memoryBytes, diskBytes, diskFreeBytes, arch });
+    this.#known = { threads, memoryBytes, diskBytes, diskFreeBytes, arch };
+    this.#measured.resolve(this.#known);
+    if (hasGrown) this.#onChange();
   }
 
   #setDevices(histories: readonly DeviceHistory[]): void {

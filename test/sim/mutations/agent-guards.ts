@@ -57,7 +57,7 @@ export const agentGuards: readonly Guard[] = [
   {
     name: 'start a container once',
     why: 'An engine that is killed in a start forgets it, and the program would run twice in one attempt.',
-    file: `${agent}/attempts/attempt-work.ts`,
+    file: `${agent}/attempts/start-claim.ts`,
     find: '    if (current.startSent === true) return false;\n',
     replace: '',
     faults: ['docker-kill'],
@@ -65,7 +65,7 @@ export const agentGuards: readonly Guard[] = [
   {
     name: 'note a start before it is made',
     why: 'Nobody would know that the engine may have made it.',
-    file: `${agent}/attempts/attempt-work.ts`,
+    file: `${agent}/attempts/start-claim.ts`,
     find: '    journal.save({ ...current, startSent: true });\n',
     replace: '',
     faults: ['docker-kill'],
@@ -82,7 +82,7 @@ export const agentGuards: readonly Guard[] = [
     name: 'wait for room',
     why: 'A container would start on a device that another still uses.',
     file: `${agent}/core/reconcile.ts`,
-    find: '    if (!room.fits(record.assignment)) return [];\n',
+    find: '      if (!room.fits(record.assignment)) return [];\n',
     replace: '',
     faults: ['agent-freeze'],
     stubborn: true,
