@@ -28,7 +28,6 @@ export const keepContainers: ChaosCase = {
   hurtsEngine: true,
   plan: async (place) => ({
     engineFlags: [liveRestore],
-    scratch: ['memory', 'loop'],
     maxEvents: 30,
     async strike(_rig, count) {
       const signal = count % 2 === 0 ? 'SIGTERM' : 'SIGKILL';
