@@ -45,7 +45,9 @@ export async function uploadArtifact(
   const { onProgress, signal } = options;
   const withSignal = signal === undefined ? {} : { signal };
   const [sha256, { size }] = await Promise.all([options.sha256 ?? hashFile(path, signal), stat(path)]);
-  let view = await client.call('createArtifact', { body: { sha256, size_bytes: size }, ...withSignal });
+  // Announced again after each failure: how far it has come is for the coordinator to say.
+  const announce = () => client.call('createArtifact', { body: { sha256, size_bytes: size }, ...withSignal });
+  let view = await announce();
   const file = await open(path, 'r');
   let failures = 0;
   try {
@@ -55,7 +57,7 @@ export async function uploadArtifact(
       if (offset === size && failures++ < maxFailuresInARow) {
         // Every byte is there and the coordinator was stopped before it had checked them, or checks them now.
         await pause((options.pauseMs ?? 400) * 2 ** (failures - 1), signal);
-        view = await client.call('createArtifact', { body: { sha256, size_bytes: size }, ...withSignal });
+        view = await announce();
         continue;
       }
       if (offset < 0 || offset >= size) throw new Error(`the coordinator asks for byte ${offset} of ${size}`);
@@ -73,8 +75,7 @@ export async function uploadArtifact(
         signal?.throwIfAborted();
         if (!(error instanceof ApiError) || !error.retryable || failures >= maxFailuresInARow) throw error;
         await pause((options.pauseMs ?? 400) * 2 ** failures, signal);
-        // Whether the chunk arrived is for the coordinator to say.
-        view = await client.call('getArtifactStatus', { params: { sha256 }, ...withSignal });
+        view = await announce();
       }
       failures = view.offset > offset ? 0 : failures + 1;
       if (failures > maxFailuresInARow) throw new Error('the coordinator takes the chunks and keeps none');

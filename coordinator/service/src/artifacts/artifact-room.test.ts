@@ -7,7 +7,7 @@ import { defaultRuleset } from '@capacloud/core/ruleset';
 import { createState } from '@capacloud/core/state';
 import type { AccountId, JobId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { pino } from 'pino';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { JobSpecs } from '../job-specs.ts';
 import { CommandSequencer } from '../log/command-sequencer.ts';
 import type { ArtifactParty } from '../ports/artifact-store.ts';
@@ -132,6 +132,33 @@ it.each([
     expect(await room.artifacts.announce(party, sha256, bytes.length)).toMatchObject(answer);
   },
 );
+
+it('completes an upload that was moved to its place and not noted before a restart', async () => {
+  const bytes = Buffer.from('checked and moved');
+  const sha256 = hashOf(bytes);
+  const moved = vi.spyOn(store.artifacts, 'markComplete').mockRejectedValueOnce(new Error('killed'));
+  await room.artifacts.announce(party, sha256, bytes.length);
+  await expect(room.artifacts.append(party, sha256, 0, Readable.from([bytes]))).rejects.toThrow('killed');
+  await room.close();
+  room = await openRoom();
+  const stranger: ArtifactParty = { kind: 'account', account: 'acc_eve' as AccountId, operator: false };
+  expect(await room.artifacts.status(stranger, sha256)).toBeUndefined();
+  expect(moved).toHaveBeenCalledTimes(1);
+  expect(await room.artifacts.status(party, sha256)).toMatchObject({ offset: bytes.length, complete: true });
+  expect(await store.artifacts.get(sha256)).toMatchObject({ complete: true });
+});
+
+it('tries again to complete an upload whose reference could not be written', async () => {
+  const bytes = Buffer.from('checked and not referred to');
+  const sha256 = hashOf(bytes);
+  vi.spyOn(store.artifacts, 'put').mockRejectedValueOnce(new Error('full'));
+  await room.artifacts.announce(party, sha256, bytes.length);
+  await expect(room.artifacts.append(party, sha256, 0, Readable.from([bytes]))).rejects.toThrow('full');
+  expect(await room.artifacts.announce(party, sha256, bytes.length)).toMatchObject({
+    ok: true,
+    value: { complete: true },
+  });
+});
 
 it('keeps everything together under the cap of the store', async () => {
   const large = hashOf(Buffer.from('large'));

@@ -9,7 +9,8 @@ import type { ReadStore } from '../ports/read-store.ts';
 import type { Sequencer } from '../ports/sequencer.ts';
 import type { TaskLogs } from '../ports/task-logs.ts';
 import { ArtifactAccess } from './artifact-access.ts';
-import { type ArtifactLimits, DiskArtifactStore } from './artifact-store.ts';
+import type { ArtifactLimits } from './artifact-quota.ts';
+import { DiskArtifactStore } from './artifact-store.ts';
 import { OutputClaims } from './output-claims.ts';
 import { DiskTaskLogs } from './task-logs.ts';
 

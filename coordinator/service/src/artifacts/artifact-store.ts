@@ -3,8 +3,7 @@ import { mkdir, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { AccountId, Sha256Hex } from '@capacloud/protocol/ids';
-import { accept, type Refusal, type Result, refuse } from '@capacloud/protocol/result';
-import { formatSize } from '@capacloud/protocol/units';
+import { accept, type Result, refuse } from '@capacloud/protocol/result';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type {
   ArtifactContent,
@@ -13,17 +12,9 @@ import type {
   ArtifactStore,
 } from '../ports/artifact-store.ts';
 import type { ArtifactAccess } from './artifact-access.ts';
+import { type ArtifactLimits, quotaRefusal } from './artifact-quota.ts';
 import { BroughtOutputs } from './brought-outputs.ts';
 import { isDiskFull, progressOf, type StagedUpload, Staging } from './staging.ts';
-
-export interface ArtifactLimits {
-  /** Of one artifact. */
-  readonly maxArtifactBytes: number;
-  /** Of what one account refers to and uploads. */
-  readonly accountBytes: number;
-  /** Of everything. */
-  readonly totalBytes: number;
-}
 
 interface Appending {
   readonly body: Readable;
@@ -87,7 +78,7 @@ export class DiskArtifactStore implements ArtifactStore {
       if (by.kind === 'node' && known.complete) await this.#refer(by, sha256, sizeBytes);
       return accept(known);
     }
-    const refusal = await this.#roomRefusal(by, sizeBytes);
+    const refusal = await quotaRefusal(this.#limits, this.#index, this.#staging, by, sizeBytes);
     if (refusal !== undefined) return { ok: false, refusal };
     if (sizeBytes === 0 && sha256 !== emptySha256)
       return refuse('request.conflict', 'An artifact of 0 bytes has another hash.');
@@ -134,7 +125,8 @@ export class DiskArtifactStore implements ArtifactStore {
     const upload = this.#staging.get(ownerOf(by), sha256);
     if (upload !== undefined) return progressOf(upload);
     const row = await this.#index.get(sha256);
-    if (row === undefined || !row.complete || !(await this.#access.mayRead(by, sha256))) return undefined;
+    if (row === undefined || !(await this.#access.mayRead(by, sha256))) return undefined;
+    if (!row.complete && !(await this.#completeMoved(sha256))) return undefined;
     return { sha256, sizeBytes: row.sizeBytes, offset: row.sizeBytes, complete: true };
   }
 
@@ -245,12 +237,20 @@ export class DiskArtifactStore implements ArtifactStore {
     }
     const path = this.#pathOf(sha256);
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    // The reference first: should the process end here, it is how the owner finds the file, and the collection too.
+    await this.#refer(by, sha256, sizeBytes);
     await this.#staging.moveTo(upload, path);
     const moment = new Date(this.#now());
     await utimes(path, moment, moment);
-    await this.#refer(by, sha256, sizeBytes);
     await this.#index.markComplete(sha256);
     return accept({ sha256, sizeBytes, offset: sizeBytes, complete: true });
+  }
+
+  /** The process ended between the move of a checked file and the note of it. False when there is no such file. */
+  async #completeMoved(sha256: Sha256Hex): Promise<boolean> {
+    const file = await stat(this.#pathOf(sha256)).catch(() => undefined);
+    if (file !== undefined) await this.#index.markComplete(sha256);
+    return file !== undefined;
   }
 
   /** What a node brings belongs to the consumer of its task; its provider refers to it until that is settled. */
@@ -265,29 +265,6 @@ export class DiskArtifactStore implements ArtifactStore {
 
   async #ownsPlainly(account: AccountId, sha256: Sha256Hex): Promise<boolean> {
     return (await this.#index.listRefs(sha256, account)).some((ref) => ref.job === undefined);
-  }
-
-  async #roomRefusal(by: ArtifactParty, sizeBytes: number): Promise<Refusal | undefined> {
-    const { maxArtifactBytes, accountBytes, totalBytes } = this.#limits;
-    if (sizeBytes > maxArtifactBytes)
-      return {
-        code: 'request.too_large',
-        message: `An artifact has at most ${formatSize(maxArtifactBytes)}.`,
-      };
-    // What nodes bring is bounded by the whole alone: it is not their own.
-    const usedByAccount =
-      by.kind === 'node'
-        ? 0
-        : (await this.#index.totalBytes(by.account)) + this.#staging.reservedBytes(by.account);
-    if (usedByAccount + sizeBytes > accountBytes)
-      return {
-        code: 'artifact.quota_exceeded',
-        message: `${formatSize(usedByAccount)} of the ${formatSize(accountBytes)} of this account are in use.`,
-      };
-    const used = (await this.#index.totalBytes()) + this.#staging.reservedBytes();
-    if (used + sizeBytes > totalBytes)
-      return { code: 'artifact.quota_exceeded', message: 'The storage of the coordinator is full.' };
-    return undefined;
   }
 }
 

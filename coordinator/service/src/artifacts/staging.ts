@@ -115,6 +115,8 @@ export class Staging {
       await file.close();
     }
     const prefix = this.#hashes.get(keyOf(upload));
+    // A hash gives its digest once, and what follows may fail and be tried again.
+    this.#hashes.delete(keyOf(upload));
     if (prefix !== undefined && prefix.bytes === upload.sizeBytes) return prefix.hash.digest('hex');
     const hash = createHash('sha256');
     for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
