@@ -124,15 +124,31 @@ describe('an engine that restarts around a start', () => {
     });
   });
 
-  it('is not told again to start what it may have started', async () => {
-    await open();
+  it('is not told again to start what it may have started and forgot', async () => {
+    await open('--live-restore');
     const assignment = rig.assign(script('echo twice'));
     expect(await rig.runtime.prepare(assignment, [], rig.signal)).toMatchObject({ ok: true });
+    await engine.end('SIGKILL');
+    await engine.start('--live-restore');
     expect(await rig.runtime.start(assignment, () => false, rig.signal)).toMatchObject({
       ok: false,
-      refusal: { reason: 'engine_lost' },
+      refusal: { reason: 'engine_lost', message: expect.stringContaining('did not note it') },
     });
     expect(await rig.runtime.observe(rig.signal)).toMatchObject([{ container: 'created' }]);
+    await forget(assignment);
+  });
+
+  it('is told again when it was there all the time and knows of no start', async () => {
+    await open();
+    const assignment = rig.assign(script('echo once'));
+    expect(await rig.runtime.prepare(assignment, [], rig.signal)).toMatchObject({ ok: true });
+    expect(await rig.runtime.start(assignment, () => false, rig.signal)).toMatchObject({ ok: true });
+    expect(await rig.runtime.wait(assignment, rig.signal)).toMatchObject({
+      container: 'exited',
+      exitCode: 0,
+    });
+    expect(await rig.runtime.start(assignment, () => false, rig.signal)).toMatchObject({ ok: true });
+    expect((await readLog(rig, assignment)).stdout).toBe('once\n');
   });
 
   it('forgot a container: its processes are ended all the same', async () => {

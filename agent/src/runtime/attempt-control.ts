@@ -4,7 +4,7 @@ import { accept, type Result } from '@capacloud/protocol/result';
 import type Docker from 'dockerode';
 import type { ContainerInspectInfo } from 'dockerode';
 import { type AttemptKey, type ClaimStart, EngineUnavailable, type RuntimeFailure } from '../core/ports.ts';
-import { inspectContainer } from './attempt-inspection.ts';
+import { containerEvents, inspectContainer } from './attempt-inspection.ts';
 import { containerName, keeperName } from './attempt-names.ts';
 import { hasStarted } from './attempt-setup.ts';
 import { callEngine, deadlines, engineMessage, engineStatus } from './engine-call.ts';
@@ -13,6 +13,8 @@ import { isScratchNew } from './scratch-age.ts';
 import { holdsProgram, isCommandFault, type KnownPrograms, programCandidates } from './start-check.ts';
 
 const killWaitMs = 60_000;
+/** For an engine to come to an end with a start whose caller has gone away. */
+const unansweredStartMs = 3000;
 
 export interface StartParts {
   readonly docker: Docker;
@@ -42,8 +44,12 @@ export async function startAttempt(
     return failure('engine_lost', 'The container engine restarted before the start, and lost the scratch.');
   const unfit = await programFault({ docker, known }, assignment, info, signal);
   if (unfit !== undefined) return unfit;
-  if (!claim())
-    return failure('engine_lost', 'The container engine stopped during the start, and did not note it.');
+  if (!claim()) {
+    const found = await afterUnansweredStart(docker, info, signal);
+    if (found === 'unknown')
+      return failure('engine_lost', 'The container engine stopped during the start, and did not note it.');
+    if (found === 'started') return accept(undefined);
+  }
   try {
     await callEngine(signal, deadlines.changeMs, (abortSignal) =>
       docker.getContainer(name).start({ abortSignal }),
@@ -56,6 +62,24 @@ export async function startAttempt(
     const message = engineMessage(error);
     return failure(isCommandFault(message) ? 'start_failed' : 'agent_failed', message);
   }
+}
+
+/**
+ * What became of a start that was asked for and whose answer nobody of us heard. An engine that remembers making the
+ * container has not stopped since; one whose caller goes away gives the start up or ends it, and then its word counts.
+ */
+async function afterUnansweredStart(
+  docker: Docker,
+  { Created: created, Id: id }: ContainerInspectInfo,
+  signal: AbortSignal,
+): Promise<'started' | 'not started' | 'unknown'> {
+  await delay(unansweredStartMs, undefined, { signal });
+  const info = await inspectContainer(docker, id, signal);
+  if (info === undefined) return 'unknown';
+  if (hasStarted(info)) return 'started';
+  const window = { since: Math.floor(Date.parse(created) / 1000), until: Date.now() / 1000 };
+  const events = await containerEvents(docker, id, ['create', 'start', 'die'], window, signal);
+  return events.includes('create') && events.length === 1 ? 'not started' : 'unknown';
 }
 
 async function programFault(

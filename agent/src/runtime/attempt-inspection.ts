@@ -5,7 +5,7 @@ import type { AttemptKey, ObservedAttempt } from '../core/ports.ts';
 import { containerName, keeperName } from './attempt-names.ts';
 import type { AttemptNotes } from './attempt-notes.ts';
 import { callEngine, deadlines, engineStatus, openEngineStream } from './engine-call.ts';
-import { readEngineEvents, runWindow } from './engine-events.ts';
+import { type EventWindow, readEngineEvents, runWindow } from './engine-events.ts';
 import { searchKernelLog } from './kernel-log.ts';
 
 /** The container as the engine shows it; undefined when there is none of that name. */
@@ -93,7 +93,7 @@ async function inspectExit(
   notes: AttemptNotes,
   signal: AbortSignal,
 ): Promise<ObservedAttempt> {
-  const events = await containerEvents(docker, info, ['oom', 'kill'], 0, signal);
+  const events = await containerEvents(docker, info.Id, ['oom', 'kill'], runWindow(info.State), signal);
   if (!notes.stopAsked && events.includes('kill'))
     return {
       ...ended,
@@ -105,7 +105,7 @@ async function inspectExit(
   // An exit that it heard of it announces; what it found gone it does not.
   if (
     exitCode === lostExitCode &&
-    !(await containerEvents(docker, info, ['die'], 0.5, signal)).includes('die')
+    !(await containerEvents(docker, info.Id, ['die'], runWindow(info.State, 0.5), signal)).includes('die')
   )
     return {
       ...ended,
@@ -124,18 +124,18 @@ async function inspectExit(
   return { ...ended, container: 'exited', exitCode, oomKilled };
 }
 
-/** Kinds of events that the engine remembers of this run of the container. They are hints: it keeps 256. */
-async function containerEvents(
+/** Kinds of events that the engine remembers of the container. They are hints: it keeps 256, until it ends. */
+export async function containerEvents(
   docker: Docker,
-  info: ContainerInspectInfo,
+  id: string,
   event: readonly string[],
-  lateSeconds: number,
+  window: EventWindow,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const stream = await openEngineStream(signal, deadlines.queryMs, (abortSignal) =>
     docker.getEvents({
-      ...runWindow(info.State, lateSeconds),
-      filters: { container: [info.Id], event: [...event] },
+      ...window,
+      filters: { container: [id], event: [...event] },
       abortSignal,
     }),
   );

@@ -38,6 +38,12 @@ function readAction(line: string): string | undefined {
   return fatalSignals.has(actor?.Attributes?.['signal'] ?? '') ? 'kill' : undefined;
 }
 
+/** Seconds since 1970. */
+export interface EventWindow {
+  readonly since: number;
+  readonly until: number;
+}
+
 /**
  * Seconds since 1970 between which a run of a container has its events, as the engine's call takes them. The engine
  * notes the start when it hears of it, which may be after a program that was quick has ended; and it refuses to look
@@ -47,10 +53,7 @@ function readAction(line: string): string | undefined {
 export function runWindow(
   run: { readonly StartedAt: string; readonly FinishedAt: string },
   lateSeconds = 0,
-): {
-  readonly since: number;
-  readonly until: number;
-} {
+): EventWindow {
   const seconds = [run.StartedAt, run.FinishedAt].map((time) => Date.parse(time) / 1000);
   return { since: Math.floor(Math.min(...seconds)), until: Math.max(...seconds) + lateSeconds };
 }
