@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Client } from '@capacloud/client/client';
@@ -89,9 +90,11 @@ async function findLeftovers(subject: AuditSubject): Promise<readonly string[]> 
   const filters = { label: [`capacloud.coordinator=${coordinatorName}`] };
   const containers = await docker.listContainers({ all: true, filters });
   const { Volumes } = await docker.listVolumes({ filters: JSON.stringify(filters) as never });
+  // Docker 20.10 that is killed while it removes a volume keeps its name for ever: it will not remove one without a folder.
+  const volumes = (Volumes ?? []).filter(({ Mountpoint }) => existsSync(Mountpoint));
   return [
     ...containers.map(({ Names, Status }) => `container ${Names.join()} is left (${Status})`),
-    ...(Volumes ?? []).map(({ Name }) => `volume ${Name} is left`),
+    ...volumes.map(({ Name }) => `volume ${Name} is left`),
     ...(await findMounts(dir, mountPoints)),
   ];
 }

@@ -7,14 +7,15 @@ import { type AttemptKey, type ClaimStart, EngineUnavailable, type RuntimeFailur
 import { containerEvents, inspectContainer } from './attempt-inspection.ts';
 import { containerName, keeperName } from './attempt-names.ts';
 import { hasStarted } from './attempt-setup.ts';
-import { callEngine, deadlines, engineMessage, engineStatus } from './engine-call.ts';
+import { callEngine, deadlines, engineInfo, engineMessage, engineStatus } from './engine-call.ts';
 import { planMounts } from './mount-plan.ts';
 import { isScratchNew } from './scratch-age.ts';
 import { holdsProgram, isCommandFault, type KnownPrograms, programCandidates } from './start-check.ts';
 
 const killWaitMs = 60_000;
-/** For an engine to come to an end with a start whose caller has gone away. */
-const unansweredStartMs = 3000;
+/** For an engine to come to a start whose caller has gone away. */
+const unansweredStartMs = 10_000;
+const unansweredPollMs = 500;
 
 export interface StartParts {
   readonly docker: Docker;
@@ -65,21 +66,27 @@ export async function startAttempt(
 }
 
 /**
- * What became of a start that was asked for and whose answer nobody of us heard. An engine that remembers making the
- * container has not stopped since; one whose caller goes away gives the start up or ends it, and then its word counts.
+ * What became of a start that was asked for by an agent that then ended. The engine may still come to it: it answers the
+ * requests of who is gone. After that its word counts where it has not stopped since it made the container. One without
+ * live-restore has not, because the keeper runs; of another it shows, for as long as it remembers what it did then.
  */
 async function afterUnansweredStart(
   docker: Docker,
   { Created: created, Id: id }: ContainerInspectInfo,
   signal: AbortSignal,
 ): Promise<'started' | 'not started' | 'unknown'> {
-  await delay(unansweredStartMs, undefined, { signal });
-  const info = await inspectContainer(docker, id, signal);
-  if (info === undefined) return 'unknown';
-  if (hasStarted(info)) return 'started';
+  const untilMs = performance.now() + unansweredStartMs;
+  while (performance.now() < untilMs) {
+    await delay(unansweredPollMs, undefined, { signal });
+    const info = await inspectContainer(docker, id, signal);
+    if (info === undefined) return 'unknown';
+    if (hasStarted(info)) return 'started';
+  }
   const window = { since: Math.floor(Date.parse(created) / 1000), until: Date.now() / 1000 };
   const events = await containerEvents(docker, id, ['create', 'start', 'die'], window, signal);
-  return events.includes('create') && events.length === 1 ? 'not started' : 'unknown';
+  if (events.includes('start') || events.includes('die')) return 'unknown';
+  const { LiveRestoreEnabled: livesOn } = await engineInfo(docker, signal);
+  return livesOn === false || events.includes('create') ? 'not started' : 'unknown';
 }
 
 async function programFault(

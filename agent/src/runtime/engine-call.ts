@@ -29,6 +29,7 @@ export function connectEngine(socketPath: string): Docker {
 }
 
 export interface EngineInfo {
+  readonly LiveRestoreEnabled?: boolean;
   readonly Architecture: string;
   readonly NCPU: number;
   readonly ServerVersion: string;
