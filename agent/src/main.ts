@@ -109,11 +109,10 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
   );
   await Promise.race([machine.measured(), aborted]);
   if (stop.signal.aborted) return;
-  const { allowRoot, shareDevices, minRunMs, region, labels, resources, schedule } = config;
+  const { resources, schedule } = config;
   const ask = new ScheduledAsk(config.ask, schedule);
-  const terms = { ...resources, allowRoot, shareDevices, minRunMs, region, labels };
   const offer = () =>
-    makeOffer({ ...terms, ask: ask.offered(clock.nowMs()) }, machine.size, machine.devices());
+    makeOffer({ ...config, ...resources, ask: ask.offered(clock.nowMs()) }, machine.size, machine.devices());
   const http = new CoordinatorHttp(session);
   const logs: AttemptLogs = new AttemptLogs(join(config.stateDir, 'logs'), http, journal, log, () =>
     executor.onChange(),

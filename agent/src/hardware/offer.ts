@@ -18,6 +18,7 @@ export interface OfferTerms {
   readonly region?: string | undefined;
   readonly labels?: Labels | undefined;
   readonly minRunMs?: number | undefined;
+  readonly interruptibleDiscountPercent?: number | undefined;
 }
 
 /** Never more than there is. A share of the disk is of what was free, because the rest is the owner's. */
@@ -27,7 +28,7 @@ function resolve(share: Share, total: number): number {
 }
 
 export function makeOffer(terms: OfferTerms, size: MachineSize, devices: readonly Device[]): Offer {
-  const { region, labels = {} } = terms;
+  const { region, labels = {}, interruptibleDiscountPercent } = terms;
   const cpuMilli = Math.min(4_096_000, resolve(terms.cpu, size.threads * 1000));
   return {
     cpuMilli,
@@ -41,6 +42,7 @@ export function makeOffer(terms: OfferTerms, size: MachineSize, devices: readonl
     allowRoot: terms.allowRoot,
     ...(terms.minRunMs === undefined ? {} : { minRunMs: terms.minRunMs }),
     ask: terms.ask,
+    ...(interruptibleDiscountPercent === undefined ? {} : { interruptibleDiscountPercent }),
     ...(region === undefined ? {} : { region }),
     ...(Object.keys(labels).length === 0 ? {} : { labels }),
   };

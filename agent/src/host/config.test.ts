@@ -145,6 +145,7 @@ test('refuses text that is no YAML, aliases that could grow, and misspelt variab
 
 const scheduled = `${coordinator}min_run: 10m
 ask:
+  interruptible_discount: 40%
   device_hour: "0.5"
   time_zone: Europe/Berlin
   schedule:
@@ -159,6 +160,7 @@ test('a schedule has the plain prices where its periods name none', () => {
   const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri'];
   expect(result.ok && result.value).toMatchObject({
     minRunMs: 600_000,
+    interruptibleDiscountPercent: 40,
     schedule: {
       timeZone: 'Europe/Berlin',
       periods: [
@@ -212,6 +214,10 @@ test.each<[string, string, string]>([
 
 test.each([
   ['ask: {time_zone: Mars/Olympus}', 'ask.time_zone: must be a time zone such as Europe/Berlin'],
+  ...['40', '0%', '96%', '4.5%'].map((share) => [
+    `ask: {interruptible_discount: ${share}}`,
+    'ask.interruptible_discount: must be a share from 1% to 95%',
+  ]),
   ['min_run: 10', 'min_run: must be a duration from 1s to 30d, such as 10m or 1h30m'],
 ])('refuses %s', (line, problem) => {
   expect(problems(`${coordinator}${line}`)).toContain(problem);

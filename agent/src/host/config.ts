@@ -63,6 +63,7 @@ const ConfigSchema = Type.Object(
       ),
     ),
     minRunMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: maxDurationMs })),
+    interruptibleDiscountPercent: Type.Optional(Type.Integer({ minimum: 1, maximum: 95 })),
     allowRoot: Type.Boolean(),
     shareDevices: Type.Boolean(),
     scratch: Type.Union([Type.Literal('auto'), Type.Literal('memory'), Type.Literal('loop')]),
@@ -260,6 +261,7 @@ function shape(parsed: ReadonlyMap<string, unknown>, periods: readonly WrittenPe
       ? {}
       : { schedule: { timeZone, periods: periods.map((period) => periodOf(period, ask)) } }),
     ...optional('minRunMs', 'min_run'),
+    ...optional('interruptibleDiscountPercent', 'ask.interruptible_discount'),
     ...optional('region', 'region'),
     ...optional('labels', 'labels'),
     allowRoot: parsed.get('allow_root'),

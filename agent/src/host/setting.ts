@@ -88,6 +88,14 @@ function wholeNumber(minimum: number, maximum: number) {
   };
 }
 
+function percent(minimum: number, maximum: number) {
+  const whole = wholeNumber(minimum, maximum);
+  return (raw: RawValue): Parsed => {
+    const parsed = typeof raw === 'string' && raw.endsWith('%') ? whole(raw.slice(0, -1)) : complain('');
+    return parsed.ok ? parsed : complain(`must be a share from ${minimum}% to ${maximum}%`);
+  };
+}
+
 function timeZone(raw: RawValue): Parsed {
   try {
     if (typeof raw === 'string') new Intl.DateTimeFormat('en-US', { timeZone: raw });
@@ -205,6 +213,12 @@ export const settings = [
   { key: 'ask.memory_gib_hour', shape: 'capa', help: 'price of a GiB of memory for an hour', parse: price },
   { key: 'ask.disk_gib_hour', shape: 'capa', help: 'price of a GiB of disk for an hour', parse: price },
   { key: 'ask.device_hour', shape: 'capa', help: 'price of a GPU for an hour', parse: price },
+  {
+    key: 'ask.interruptible_discount',
+    shape: 'percent',
+    help: 'sell to interruptible tasks for so much less, such as 40%; they stop for those that pay in full',
+    parse: percent(1, 95),
+  },
   { key: 'region', shape: 'name', help: 'where the machine is, such as eu-central', parse: region },
   {
     key: 'labels',

@@ -89,6 +89,8 @@ export interface PublicTerms {
   readonly priority?: number;
   /** All tasks are placed together or none is. */
   readonly gang?: true;
+  /** Sold for less where the owner offers that, and stopped there for who pays in full. */
+  readonly interruptible?: true;
 }
 export interface JobSubmitted extends Stamped, PublicTerms {
   readonly type: 'job.submitted';
@@ -148,6 +150,8 @@ export interface AttemptAssigned extends Stamped {
   readonly alternative?: number;
   /** What the node asks an hour for this task's resources. */
   readonly rateNano: string;
+  /** It was sold as interruptible: for less, and so that it may be stopped for others. */
+  readonly interruptible?: true;
 }
 export interface AttemptProgressed extends Stamped {
   readonly type: 'attempt.progressed';

@@ -1,19 +1,12 @@
 import type { AccountId } from '@capacloud/protocol/ids';
 import { deviceMilli, requestOf, resourcesBy } from '@capacloud/protocol/resources';
 import { invariant, mustGet } from './assert.ts';
-import { hasTurnBefore, isReady } from './job/queue.ts';
+import { type ConsumerQueue, hasTurnBefore, isReady } from './job/queue.ts';
 import { stageDeadline } from './job/stage-clock.ts';
 import { isActive, isTerminal } from './job/task-states.ts';
 import { addUse, isOpen } from './node/capacity.ts';
 import { imageOf } from './node/standing.ts';
-import {
-  type Amounts,
-  type ConsumerQueue,
-  type Job,
-  maxSilences,
-  type NodeRecord,
-  type State,
-} from './state.ts';
+import { type Amounts, type Job, maxSilences, type NodeRecord, type State } from './state.ts';
 
 /** Everything that must hold between two events, recomputed from nothing; O(state). For tests and audits. */
 export function checkInvariants(state: State): void {
@@ -122,6 +115,7 @@ function checkNode(state: State, node: NodeRecord): void {
 }
 
 function checkIndexes(state: State): void {
+  let interruptible = 0;
   let tasks = 0;
   let occupied = 0;
   let active = 0;
@@ -133,6 +127,11 @@ function checkIndexes(state: State): void {
     if (job.untried > 0) untried += 1;
     for (const task of job.tasks) {
       if (isActive(task.state)) active += 1;
+      if (task.interruptible) {
+        interruptible += 1;
+        invariant(isActive(task.state) && state.interruptible.has(task), `${task.id}: interruptible`);
+        invariant(job.terms.interruptible === true, `${task.id} may not be interrupted`);
+      }
       if (task.state === 'queued' && !isReady(task)) backing += 1;
     }
   }
@@ -141,6 +140,7 @@ function checkIndexes(state: State): void {
   invariant(occupied === 0, 'attempts occupy nodes that do not know them');
   invariant(active === state.stageClocks.size, 'stage clocks');
   invariant(backing === state.backoffs.size, 'backoffs');
+  invariant(interruptible === state.interruptible.size, 'interruptible attempts');
   invariant(untried === state.queueClocks.size, 'queue clocks');
   for (const queue of state.waiting.values()) checkQueue(queue);
 }

@@ -43,6 +43,8 @@ export interface Ruleset {
   readonly reserveAfterMs?: number;
   /** Only those that are expected to have room within this time. */
   readonly reserveMaxMs?: number;
+  /** For what pays in full and has found no room for so long, interruptible attempts are stopped. */
+  readonly preemptAfterMs?: number;
 }
 
 export const defaultRuleset: Ruleset = {
@@ -69,4 +71,5 @@ export const defaultRuleset: Ruleset = {
   poisonAfterMs: 60_000,
   reserveAfterMs: 5 * 60_000,
   reserveMaxMs: 6 * 60 * 60_000,
+  preemptAfterMs: 30_000,
 };

@@ -59,7 +59,11 @@ export type TaskText = Pick<
   | 'runningSince'
   | 'stageSince'
   | 'state'
-> & { readonly rateNano: string; readonly alternative: number | undefined };
+> & {
+  readonly rateNano: string;
+  readonly alternative: number | undefined;
+  readonly interruptible: true | undefined;
+};
 /** In the order of its keys, around the tasks. */
 export interface JobHead {
   readonly cancelled: boolean;
@@ -150,6 +154,7 @@ export function taskText(task: Task): TaskText {
     freeRequeues: task.freeRequeues,
     hold: task.hold,
     index: task.index,
+    interruptible: task.interruptible ? true : undefined,
     node: task.node,
     notBefore: task.notBefore,
     ownErrors: task.ownErrors,

@@ -81,6 +81,7 @@ function indexJob(state: State, job: Job): void {
   job.untried = 0;
   for (const task of job.tasks) {
     state.tasks.set(task.id, task);
+    if (task.interruptible) state.interruptible.add(task);
     countTask(job, task);
     if (isActive(task.state)) setStageClock(state, job, task);
     // Whether its backoff is over only the next command or event can tell.

@@ -5,6 +5,7 @@ import type { Clocked } from './clock-wheel.ts';
 import { ClockWheel } from './clock-wheel.ts';
 import type { JobTerms } from './command.ts';
 import type { DeviceFault, Event, NodeStatus } from './event.ts';
+import type { ConsumerQueue } from './job/queue.ts';
 import type { TaskState } from './job/task-states.ts';
 import type { HoldState } from './ledger/hold-states.ts';
 import { defaultRuleset, type Ruleset } from './ruleset.ts';
@@ -63,6 +64,8 @@ export interface AskClass {
     readonly diskGib: number;
     readonly device: number;
   };
+  /** What interruptible tasks pay less; undefined where they are none but tasks like others. */
+  readonly discountPercent: number | undefined;
   members: number;
 }
 
@@ -159,6 +162,8 @@ export interface Task extends Clocked<Task> {
   /** Which of the job's alternatives the current attempt runs by; 0 while none is. */
   alternative: number;
   rateNano: bigint;
+  /** The current attempt was sold as interruptible. */
+  interruptible: boolean;
   assignedAt: number;
   /** 0 until `running` has been reported. */
   runningSince: number;
@@ -207,29 +212,6 @@ export interface Job extends Clocked<Job> {
   isStopped: boolean;
 }
 
-/** Jobs of one consumer with ready tasks of one shape, in their turn. Derived. */
-export interface Lane {
-  readonly shape: string;
-  readonly jobs: Job[];
-  /** Notes of the scheduler: the pass in which it was seen to its end, and where a look that was cut short in it goes on. */
-  seenIn: number;
-  goesOn: { readonly pass: number; readonly job: Job } | undefined;
-  /** When one of its tasks was last placed; 0 before. */
-  servedAt: number;
-  /** When nodes were last sought that could be kept free for it; 0 before. */
-  triedAt: number;
-}
-
-/** What waits of one consumer. Derived. */
-export interface ConsumerQueue {
-  readonly account: Account;
-  readonly byShape: Map<string, Lane>;
-  /** By the turn of the first job. */
-  readonly lanes: Lane[];
-  /** A note of the scheduler: when that was last done for one of them. */
-  triedAt: number;
-}
-
 /**
  * The live state. It changes by `apply` alone; what is marked derived follows from the rest and is rebuilt
  * by `decodeState`.
@@ -262,6 +244,8 @@ export interface State {
   readonly queueClocks: ClockWheel<Job>;
   /** When something about a node's standing ends. */
   readonly nodeClocks: ClockWheel<NodeRecord>;
+  /** Those whose attempt was sold as interruptible. */
+  readonly interruptible: Set<Task>;
   /** Jobs that are stopped, as submitted. */
   readonly stopped: Set<Job>;
   readonly schedule: ScheduleNotes;
@@ -289,6 +273,7 @@ export function createState(): State {
     backoffs: new ClockWheel(),
     queueClocks: new ClockWheel(),
     nodeClocks: new ClockWheel(),
+    interruptible: new Set(),
     stopped: new Set(),
     schedule: new ScheduleNotes(),
     captures: new Set(),

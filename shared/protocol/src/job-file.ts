@@ -114,6 +114,13 @@ export const JobFileSchema = Type.Object(
           'All replicas start together, or none does; when one of them fails, all stop and start again together.',
       }),
     ),
+    interruptible: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'Costs less where owners offer that, and may be stopped there for work that pays in full; it then starts again elsewhere or later.',
+      }),
+    ),
     priority: Type.Optional(
       Type.Integer({
         minimum: -100,

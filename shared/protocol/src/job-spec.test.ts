@@ -40,6 +40,10 @@ describe('parseJobFile', () => {
       value: { gang: true, replicas: 8, priority: -5 },
     });
     expect(parseJobFile({ ...minimal, gang: false, priority: 0 })).not.toHaveProperty('value.gang');
+    expect(parseJobFile({ ...minimal, interruptible: true })).toMatchObject({
+      value: { interruptible: true },
+    });
+    expect(parseJobFile({ ...minimal, interruptible: false })).not.toHaveProperty('value.interruptible');
     for (const replicas of [1, maxGangTasks + 1])
       expect(problemsOf({ ...minimal, gang: true, replicas })).toEqual({
         '/replicas': 'must be 2 to 512 for a gang',

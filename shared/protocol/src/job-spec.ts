@@ -38,6 +38,8 @@ export interface JobSpec {
   readonly replicas: number;
   /** All replicas start together or none does. Absent: each by itself. */
   readonly gang?: true;
+  /** Cheaper where owners offer that, and stopped there when others pay in full. Absent: never. */
+  readonly interruptible?: true;
   /** Among the jobs of its consumer. Absent: 0. */
   readonly priority?: number;
   readonly inputs: readonly { readonly sha256: Sha256Hex; readonly target: string }[];
@@ -124,6 +126,7 @@ function specFromFile(file: JobFile): Result<JobSpec> {
     ...readPlacement(file.placement ?? {}, read),
     replicas: file.replicas ?? 1,
     ...(file.gang === true ? { gang: true } : {}),
+    ...(file.interruptible === true ? { interruptible: true } : {}),
     ...(file.priority === undefined || file.priority === 0 ? {} : { priority: file.priority }),
     inputs,
     outputs,

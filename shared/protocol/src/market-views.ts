@@ -27,6 +27,11 @@ const PlanOffer = Type.Object(
     device_class: DeviceClassSchema,
     rate_nano: Type.String({ ...NanoSchema, maxLength: 40, description: 'nano-CAPA for one task, an hour.' }),
     rate: Decimal,
+    interruptible: Type.Optional(
+      Type.Literal(true, {
+        description: 'The rate is less because tasks may be stopped there for others who pay in full.',
+      }),
+    ),
     nodes: count,
     providers: count,
     tasks_now: Type.Integer({ minimum: 0, description: 'Tasks like this one that could start there now.' }),
@@ -112,6 +117,9 @@ const BookLevel = Type.Object(
     cpu_hour_nano: NanoSchema,
     memory_gib_hour_nano: NanoSchema,
     disk_gib_hour_nano: NanoSchema,
+    interruptible_discount_percent: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 95, description: 'What interruptible tasks pay less.' }),
+    ),
     nodes: count,
     providers: count,
     total: count,

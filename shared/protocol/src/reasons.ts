@@ -175,6 +175,11 @@ export const coordinatorReasons = {
     'Another task of its gang failed, so all of them were stopped.',
     'Look at the task that failed; all start again together where its retries allow.',
   ),
+  preempted: reason(
+    'none',
+    'The task ran at the lower price of interruptible work and was stopped for a task that pays in full.',
+    'It starts again where there is room; without interruptible in the job file it costs more and is never stopped for others.',
+  ),
   node_drained: reason('none', 'The node is going away.', 'The task is tried on another node.'),
   cancelled: reason('none', 'The job was cancelled.', 'Submit it again if it is still wanted.'),
   image_poisoned: reason(

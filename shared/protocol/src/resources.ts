@@ -66,6 +66,14 @@ export const OfferSchema = Type.Object(
       }),
     ),
     ask: AskSchema,
+    interruptibleDiscountPercent: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 95,
+        description:
+          'Jobs that may be interrupted pay so much less here, and are stopped when others who pay in full find no room.',
+      }),
+    ),
     region: Type.Optional(RegionSchema),
     labels: Type.Optional(LabelsSchema),
   },

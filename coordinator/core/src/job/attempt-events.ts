@@ -7,7 +7,7 @@ import { occupy, vacate } from '../node/capacity.ts';
 import { noteEnding } from '../node/standing.ts';
 import type { Job, NodeRecord, State, Task } from '../state.ts';
 import { maxAvoided } from '../state.ts';
-import { endTask, noDevices } from './job-events.ts';
+import { endInterruptible, endTask, noDevices } from './job-events.ts';
 import { noteHeld } from './poison.ts';
 import { leaveQueue, rejoinQueue } from './queue.ts';
 import { setStageClock } from './stage-clock.ts';
@@ -33,6 +33,8 @@ export function applyAssigned(state: State, event: AttemptAssigned): void {
   task.devices = devices;
   task.alternative = alternative;
   task.rateNano = BigInt(event.rateNano);
+  task.interruptible = event.interruptible === true;
+  if (task.interruptible) state.interruptible.add(task);
   task.assignedAt = event.at;
   task.runningSince = 0;
   task.stageSince = event.at;
@@ -95,6 +97,7 @@ function requeue(state: State, job: Job, task: Task, node: NodeId, event: Attemp
   task.node = undefined;
   task.devices = noDevices;
   task.alternative = 0;
+  endInterruptible(state, task);
   task.stageSince = event.at;
   task.notBefore = event.then.notBefore;
   rejoinQueue(state, job, task, event.at);

@@ -66,6 +66,7 @@ function submitted({ at, consumer, job }: SubmitJob, terms: JobTerms): Event {
     ...(terms.gang === undefined ? {} : { gang: terms.gang }),
     holdNano: `${terms.holdNano}`,
     ...(terms.image === undefined ? {} : { image: terms.image }),
+    ...(terms.interruptible === undefined ? {} : { interruptible: terms.interruptible }),
     job,
     maxAttempts: terms.maxAttempts,
     maxRateNano: `${terms.maxRateNano}`,

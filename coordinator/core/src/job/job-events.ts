@@ -19,6 +19,7 @@ export function newTask(job: Job['id'], index: number, at: number): Task {
     devices: noDevices,
     alternative: 0,
     rateNano: 0n,
+    interruptible: false,
     assignedAt: 0,
     runningSince: 0,
     stageSince: at,
@@ -85,6 +86,11 @@ export function queueDeadline(job: Job): number {
   return job.submittedAt + job.terms.queueTimeoutMs;
 }
 
+/** The queue timeout of the waiting task is over: the next tick ends it. */
+export function isLate(job: Job, task: Task, at: number): boolean {
+  return task.attempt === 0 && queueDeadline(job) <= at;
+}
+
 export function applySubmitted(state: State, event: JobSubmitted): void {
   if (state.jobs.has(event.job)) broken(`${event.job} is submitted twice`);
   const { at, consumer, holdNano, job: id, maxRateNano, type: _type, ...terms } = event;
@@ -105,6 +111,13 @@ export function applySubmitted(state: State, event: JobSubmitted): void {
   state.schedule.mix.note(job.terms.resources, job.live);
 }
 
+/** Its attempt is over. */
+export function endInterruptible(state: State, task: Task): void {
+  if (!task.interruptible) return;
+  task.interruptible = false;
+  state.interruptible.delete(task);
+}
+
 /** A task has reached an end; money and counts follow. The caller has taken it out of the indexes. */
 export function endTask(
   state: State,
@@ -119,6 +132,7 @@ export function endTask(
   task.node = undefined;
   task.devices = noDevices;
   task.alternative = 0;
+  endInterruptible(state, task);
   job.live -= 1;
   mustGet(state.accounts, job.consumer, 'account').liveTasks -= 1;
   switch (to) {

@@ -1,10 +1,35 @@
 import { mustGet } from '../assert.ts';
-import type { ConsumerQueue, Job, Lane, State, Task } from '../state.ts';
+import type { Account, Job, State, Task } from '../state.ts';
 
 /**
  * The queue of tasks: by consumer, then by shape, then by the turn of the job and by index. Backing-off tasks wait in a
  * wheel beside it.
  */
+
+/** Jobs of one consumer with ready tasks of one shape, in their turn. Derived. */
+export interface Lane {
+  readonly shape: string;
+  readonly jobs: Job[];
+  /** Notes of the scheduler: the pass in which it was seen to its end, and where a look that was cut short in it goes on. */
+  seenIn: number;
+  goesOn: { readonly pass: number; readonly job: Job } | undefined;
+  /** When one of its tasks was last placed; 0 before. */
+  servedAt: number;
+  /** When nodes were last sought that could be kept free for it; 0 before. */
+  triedAt: number;
+  /** When attempts were last sought that could be stopped for it; 0 before. */
+  stopsSoughtAt: number;
+}
+
+/** What waits of one consumer. Derived. */
+export interface ConsumerQueue {
+  readonly account: Account;
+  readonly byShape: Map<string, Lane>;
+  /** By the turn of the first job. */
+  readonly lanes: Lane[];
+  /** A note of the scheduler: when that was last done for one of them. */
+  triedAt: number;
+}
 
 export function isReady(task: Task): boolean {
   return task.state === 'queued' && task.bucket === undefined;
@@ -17,7 +42,7 @@ export function shapeOf(terms: Job['terms']): string {
   const alternatives = r.alternatives === undefined ? '' : JSON.stringify(r.alternatives);
   const labels =
     regions === undefined && constraints === undefined ? '' : JSON.stringify({ regions, constraints });
-  return `${r.cpuMilli} ${r.memoryBytes} ${r.diskBytes} ${terms.maxRateNano} ${terms.needsRoot ? 1 : 0} ${terms.runTimeoutMs} ${providers.join()} ${excludeProviders.join()} ${devices}${alternatives}${labels}`;
+  return `${r.cpuMilli} ${r.memoryBytes} ${r.diskBytes} ${terms.maxRateNano} ${terms.needsRoot ? 1 : 0}${terms.interruptible === true ? 'i' : ''} ${terms.runTimeoutMs} ${providers.join()} ${excludeProviders.join()} ${devices}${alternatives}${labels}`;
 }
 
 /** Whether it is the turn of job a before that of b, both of one consumer. */
@@ -100,7 +125,15 @@ function enqueue(state: State, job: Job): void {
   }
   const lane = queue.byShape.get(job.shape);
   if (lane === undefined) {
-    const added = { shape: job.shape, jobs: [job], seenIn: 0, goesOn: undefined, servedAt: 0, triedAt: 0 };
+    const added = {
+      shape: job.shape,
+      jobs: [job],
+      seenIn: 0,
+      goesOn: undefined,
+      servedAt: 0,
+      triedAt: 0,
+      stopsSoughtAt: 0,
+    };
     queue.byShape.set(job.shape, added);
     insertLane(queue, added);
     return;

@@ -39,6 +39,11 @@ export function rateNano(ask: AskNano, resources: Resources): bigint {
   return divideUp(cpu + memory + disk + devices, gib * 1000n);
 }
 
+/** Of a task that was sold as interruptible: rounded up, as the whole is. */
+export function discounted(rate: bigint, percent: number): bigint {
+  return divideUp(rate * BigInt(100 - percent), 100n);
+}
+
 export interface Charge {
   readonly chargeNano: bigint;
   readonly payNano: bigint;

@@ -52,3 +52,16 @@ it('gathers equal asks by class, the cheapest first, and leaves out what cannot 
     { deviceClass: 'a100', allLevels: 1, total: 1, free: 0, levels: [[9, 1, 1, 0]] },
   ]);
 });
+
+it('keeps those apart who sell to interruptible work for less', () => {
+  const machine = Machine.ready(2);
+  machine.connect(2, { offer: offer({ interruptibleDiscountPercent: 40 }) });
+  const book = new Book();
+  for (const node of machine.state.nodes.values()) book.look(node);
+  for (const level of book.levels()) book.consider(level);
+  const levels = book.classes().flatMap((each) => each.levels);
+  expect(levels.map(({ discountPercent, nodes }) => [discountPercent, nodes])).toEqual([
+    [40, 1],
+    [undefined, 2],
+  ]);
+});

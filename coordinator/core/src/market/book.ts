@@ -9,6 +9,8 @@ const maxLevels = 50;
 export interface BookLevel {
   readonly deviceClass: string;
   readonly ask: Pick<AskClass, 'cpuHourNano' | 'memoryGibHourNano' | 'diskGibHourNano' | 'deviceHourNano'>;
+  /** What interruptible tasks pay less. */
+  readonly discountPercent: number | undefined;
   nodes: number;
   readonly providers: Set<string>;
   /** Healthy devices; of nodes without devices, containers that they run at once. */
@@ -77,10 +79,11 @@ export class Book {
   #add(deviceClass: string, node: NodeRecord, total: number, free: number): void {
     const ask = node.askClass ?? parseAsk(node.offer.ask);
     const { cpuHourNano, memoryGibHourNano, diskGibHourNano, deviceHourNano } = ask;
-    const key = `${cpuHourNano} ${memoryGibHourNano} ${diskGibHourNano} ${deviceHourNano} ${deviceClass}`;
+    const discountPercent = node.offer.interruptibleDiscountPercent;
+    const key = `${cpuHourNano} ${memoryGibHourNano} ${diskGibHourNano} ${deviceHourNano} ${discountPercent ?? ''} ${deviceClass}`;
     let level = this.#levels.get(key);
     if (level === undefined) {
-      level = { deviceClass, ask, nodes: 0, providers: new Set(), total: 0, free: 0 };
+      level = { deviceClass, ask, discountPercent, nodes: 0, providers: new Set(), total: 0, free: 0 };
       this.#levels.set(key, level);
     }
     level.nodes += 1;
@@ -101,5 +104,5 @@ function byPrice(a: BookLevel, b: BookLevel): number {
     const other = others[i] ?? 0n;
     if (price !== other) return price < other ? -1 : 1;
   }
-  return 0;
+  return (b.discountPercent ?? 0) - (a.discountPercent ?? 0);
 }

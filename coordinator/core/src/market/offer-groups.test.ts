@@ -148,3 +148,18 @@ it('tells when there is room at the latest, to the minute, and not before', () =
   );
   expect(waits).toBeGreaterThan(20);
 });
+
+it('tells offers at the price of interruptible work from those at the full one', () => {
+  const machine = Machine.ready(1);
+  machine.connect(1, { offer: offer({ interruptibleDiscountPercent: 40 }) });
+  const shown = (wanted: JobTerms) =>
+    survey(machine, wanted).ranked.map(({ isInterruptible, rateNano }) => [
+      Number(rateNano),
+      isInterruptible,
+    ]);
+  expect(shown(terms())).toEqual([[1_000_000, false]]);
+  expect(shown(terms({ interruptible: true }))).toEqual([
+    [600_000, true],
+    [1_000_000, false],
+  ]);
+});

@@ -1,7 +1,7 @@
 import type { Resources } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
 import { shapeOf } from '../job/queue.ts';
-import { parseAsk, rateNano } from '../ledger/price.ts';
+import { isSoldInterruptible, rateOn } from '../node/asks.ts';
 import { chooseDevices } from '../scheduler/feasibility.ts';
 import { Look } from '../scheduler/look.ts';
 import { comesBefore, NodeOrder } from '../scheduler/node-order.ts';
@@ -23,6 +23,8 @@ export interface OfferGroup {
   readonly deviceClass: string;
   /** For one task, an hour. */
   readonly rateNano: bigint;
+  /** It is less than others pay, and tasks may be stopped there for these. */
+  readonly isInterruptible: boolean;
   nodes: number;
   /** Tasks that could start there now, and with nothing else on these nodes. */
   tasksNow: number;
@@ -71,7 +73,7 @@ export class OfferGroups {
     const { resources } = option.terms;
     const roomNow = isFree ? tasksThatFit(offer, node, resources, (id) => deviceUse.get(id) ?? 0) : 0;
     const roomWhole = tasksThatFit(offer, wholeOf(offer), resources, () => 0);
-    const group = this.#groupOf(option, rateOn(node, option), classOn(node, resources));
+    const group = this.#groupOf(node, option);
     group.nodes += 1;
     group.tasksNow += roomNow;
     group.tasksWhole += roomWhole;
@@ -120,14 +122,19 @@ export class OfferGroups {
     return [...standings.map(({ group }) => group), ...busy];
   }
 
-  #groupOf({ alternative }: Option, rate: bigint, deviceClass: string): OfferGroup {
-    const key = `${alternative} ${rate} ${deviceClass}`;
+  #groupOf(node: NodeRecord, option: Option): OfferGroup {
+    const { alternative, terms } = option;
+    const rate = rateBy(node, option);
+    const deviceClass = classOn(node, terms.resources);
+    const isInterruptible = isSoldInterruptible(node, terms);
+    const key = `${alternative} ${rate} ${isInterruptible ? 'i' : ''} ${deviceClass}`;
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
     const group: OfferGroup = {
       alternative,
       deviceClass,
       rateNano: rate,
+      isInterruptible,
       nodes: 0,
       tasksNow: 0,
       tasksWhole: 0,
@@ -140,10 +147,11 @@ export class OfferGroups {
   }
 }
 
-function rateOn({ askClass, offer }: NodeRecord, { rates, terms: { resources } }: Option): bigint {
-  if (askClass === undefined) return rateNano(parseAsk(offer.ask), resources);
+function rateBy(node: NodeRecord, { rates, terms }: Option): bigint {
+  const { askClass } = node;
+  if (askClass === undefined) return rateOn(node, terms);
   let rate = rates.get(askClass);
-  if (rate === undefined) rates.set(askClass, (rate = rateNano(askClass, resources)));
+  if (rate === undefined) rates.set(askClass, (rate = rateOn(node, terms)));
   return rate;
 }
 

@@ -1,8 +1,8 @@
 import type { Offer, Resources } from '@capacloud/protocol/resources';
 import { deviceMilli, resourcesBy } from '@capacloud/protocol/resources';
 import { broken, mustGet } from '../assert.ts';
-import { parseAsk } from '../ledger/price.ts';
-import type { Amounts, AskClass, Job, NodeRecord, Occupancy, State } from '../state.ts';
+import type { Amounts, Job, NodeRecord, Occupancy, State } from '../state.ts';
+import { joinAskClass } from './asks.ts';
 
 export interface Free {
   freeSlots: number;
@@ -129,28 +129,4 @@ export function refreshOpen(state: State, node: NodeRecord): void {
   state.schedule.noteNode(node);
   if (isOpen(node)) state.openNodes.add(node);
   else state.openNodes.delete(node);
-}
-
-function joinAskClass(state: State, node: NodeRecord): void {
-  const { ask } = node.offer;
-  const key = `${ask.cpuHourNano} ${ask.memoryGibHourNano} ${ask.diskGibHourNano} ${ask.deviceHourNano}`;
-  const old = node.askClass;
-  if (old?.key === key) return;
-  if (old !== undefined) {
-    old.members -= 1;
-    if (old.members === 0) state.askClasses.delete(old.key);
-  }
-  let askClass = state.askClasses.get(key);
-  if (askClass === undefined) {
-    const hourNano = {
-      cpu: Number(ask.cpuHourNano),
-      memoryGib: Number(ask.memoryGibHourNano),
-      diskGib: Number(ask.diskGibHourNano),
-      device: Number(ask.deviceHourNano),
-    };
-    askClass = { key, ...parseAsk(ask), hourNano, members: 0 } satisfies AskClass;
-    state.askClasses.set(key, askClass);
-  }
-  askClass.members += 1;
-  node.askClass = askClass;
 }

@@ -14,6 +14,8 @@ export interface Assignment {
   readonly node: NodeRecord;
   readonly devices: readonly string[];
   readonly rateNano: string;
+  /** It is sold for less, and so that it may be stopped for others. */
+  readonly isInterruptible: boolean;
   /** Absent for the first of the job's alternatives. */
   readonly alternative?: number;
 }

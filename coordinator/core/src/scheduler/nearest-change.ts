@@ -1,7 +1,7 @@
 import type { Obstacle } from '@capacloud/protocol/obstacles';
 import type { Device } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
-import { parseAsk, rateNano } from '../ledger/price.ts';
+import { rateOn } from '../node/asks.ts';
 import type { NodeRecord } from '../state.ts';
 import { isVersionAtLeast, matchesDevice } from './feasibility.ts';
 import { meets } from './labels.ts';
@@ -47,7 +47,7 @@ export class NearestChange {
     switch (obstacle) {
       case 'price':
         return nearest(
-          ({ askClass, offer }) => rateNano(askClass ?? parseAsk(offer.ask), resources),
+          (node) => rateOn(node, this.#terms),
           (a, b) => a < b,
         );
       case 'min_duration':

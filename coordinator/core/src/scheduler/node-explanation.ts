@@ -1,6 +1,6 @@
 import { type Obstacle, obstacles } from '@capacloud/protocol/obstacles';
 import type { JobTerms } from '../command.ts';
-import { parseAsk, rateNano } from '../ledger/price.ts';
+import { rateOn } from '../node/asks.ts';
 import type { NodeRecord } from '../state.ts';
 import { isNewer } from './nearest-change.ts';
 import { fewest, isAlone, isPassing, obstaclesOf, optionsOf } from './obstacles.ts';
@@ -79,12 +79,11 @@ export class NodeExplanation {
 
   #changesFor(obstacle: Obstacle, alone: readonly Group[]): readonly OwnerChange[] {
     const less = (a: number, b: number): boolean => a < b;
-    const { askClass, directive, offer } = this.#node;
+    const { directive, offer } = this.#node;
     switch (obstacle) {
       case 'price': {
-        const ask = askClass ?? parseAsk(offer.ask);
-        const milliOf = ({ maxRateNano, resources }: JobTerms): number =>
-          Number((maxRateNano * 1000n) / rateNano(ask, resources));
+        const milliOf = (terms: JobTerms): number =>
+          Number((terms.maxRateNano * 1000n) / rateOn(this.#node, terms));
         return steps(obstacle, alone, milliOf, (a, b) => a > b);
       }
       case 'cpu':

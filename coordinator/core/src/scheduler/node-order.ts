@@ -1,7 +1,7 @@
 import { deviceMilli } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
 import { hash32 } from '../hash32.ts';
-import { rateNano } from '../ledger/price.ts';
+import { isSoldInterruptible, rateOn } from '../node/asks.ts';
 import { fits, isOpen } from '../node/capacity.ts';
 import type { AskClass, NodeRecord, Task } from '../state.ts';
 import { chooseDevices, hasDevices, isAllowed, isKeptFrom } from './feasibility.ts';
@@ -138,7 +138,8 @@ export class NodeOrder {
     if (best.revision === node.revision) this.#taken.push(best);
     look.give(node, this.#terms.resources, devices);
     this.#follow(look);
-    return { task, node, devices, rateNano: `${this.#rateOf(node)}` };
+    const isInterruptible = isSoldInterruptible(node, this.#terms);
+    return { task, node, devices, rateNano: `${this.#rateOf(node)}`, isInterruptible };
   }
 
   /** Where the node stands in the order, weighed; undefined where it has no room for a task. */
@@ -259,16 +260,16 @@ export class NodeOrder {
     const { cpuMilli, devices, diskBytes, memoryBytes } = this.#terms.resources;
     const { hourNano } = askClass;
     const milli = (devices?.count ?? 0) * deviceMilli(devices);
-    return (
+    const full =
       (cpuMilli * hourNano.cpu + milli * hourNano.device) / 1000 +
-      (memoryBytes * hourNano.memoryGib + diskBytes * hourNano.diskGib) / gib
-    );
+      (memoryBytes * hourNano.memoryGib + diskBytes * hourNano.diskGib) / gib;
+    return this.#terms.interruptible === true ? (full * (100 - (askClass.discountPercent ?? 0))) / 100 : full;
   }
 
-  #rateOf({ askClass }: NodeRecord): bigint {
+  #rateOf(node: NodeRecord): bigint {
+    const { askClass } = node;
     if (askClass === undefined) return 0n;
-    if (this.#priced?.askClass !== askClass)
-      this.#priced = { askClass, rate: rateNano(askClass, this.#terms.resources) };
+    if (this.#priced?.askClass !== askClass) this.#priced = { askClass, rate: rateOn(node, this.#terms) };
     return this.#priced.rate;
   }
 

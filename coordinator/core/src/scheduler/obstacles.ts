@@ -1,7 +1,7 @@
 import type { Obstacle } from '@capacloud/protocol/obstacles';
 import { alternativesOf, type Device, type DeviceRequest } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
-import { parseAsk, rateNano } from '../ledger/price.ts';
+import { rateOn } from '../node/asks.ts';
 import { isConnected } from '../node/node-states.ts';
 import type { NodeRecord, Task } from '../state.ts';
 import { hasDevices, isKeptFrom, matchesDevice } from './feasibility.ts';
@@ -58,7 +58,7 @@ export function obstaclesOf(node: NodeRecord, terms: JobTerms, task?: Task): rea
   add('memory', offer.memoryBytes < resources.memoryBytes);
   add('disk', offer.diskBytes < resources.diskBytes);
   if (resources.devices !== undefined) found.push(...deviceObstacles(node, resources.devices));
-  add('price', rateNano(node.askClass ?? parseAsk(offer.ask), resources) > terms.maxRateNano);
+  add('price', rateOn(node, terms) > terms.maxRateNano);
   // One that failed there may still go there again, where there is no other; one that still runs there may not.
   add('tried', task !== undefined && node.occupied.has(task.id));
   add('busy_slots', node.freeSlots < 1);

@@ -1,7 +1,8 @@
 import { resourcesBy } from '@capacloud/protocol/resources';
-import { queueDeadline } from '../job/job-events.ts';
+import { isLate } from '../job/job-events.ts';
+import type { ConsumerQueue } from '../job/queue.ts';
 import { isReady } from '../job/queue.ts';
-import type { ConsumerQueue, Job, Task } from '../state.ts';
+import type { Job } from '../state.ts';
 import type { Assignment, Look } from './look.ts';
 import type { TaskOrder } from './preference-order.ts';
 import type { ScheduleNotes } from './schedule-notes.ts';
@@ -22,7 +23,9 @@ export function placeTasks(
   const turns = new Turns(queues, notes.offered, notes.pass);
   const placing = new Placing(at, look, notes);
   let isCutShort = false;
-  if (notes.reservations.current !== undefined) placing.serveHolder(notes.reservations.current.job);
+  for (const [job, rooms] of notes.preemptions.holders()) placing.serveHolder(job, rooms);
+  const { current: reservation } = notes.reservations;
+  if (reservation !== undefined) placing.serveHolder(reservation.job, 1);
   for (let cursor = turns.top; cursor !== undefined && !isCutShort; cursor = turns.top) {
     switch (placing.serve(cursor)) {
       case 'placed':
@@ -63,7 +66,7 @@ class Placing {
   readonly #look: Look;
   readonly #notes: ScheduleNotes;
   #jobs = 0;
-  #holder: Job | undefined;
+  readonly #holders = new Set<Job>();
 
   constructor(at: number, look: Look, notes: ScheduleNotes) {
     this.#at = at;
@@ -71,19 +74,28 @@ class Placing {
     this.#notes = notes;
   }
 
-  /** Who nodes are kept for goes first; what it is given here is all that it gets in this look. */
-  serveHolder(job: Job): void {
-    if (job.isStopped || job.ready === 0) return;
+  /** Who nodes are kept for goes first, with so many tasks or its gang; what it is given here is all that it gets in this look. */
+  serveHolder(job: Job, tasks: number): void {
+    if (job.isStopped || job.ready === 0 || this.#holders.has(job)) return;
+    const before = this.assignments.length;
     const order = this.#notes.orderOf(job.shape, job.terms, this.#look);
-    const task = job.tasks[job.firstReady];
     if (job.terms.gang === true) this.#serveGang(job, order);
-    else if (task !== undefined && !this.#isLate(task, job)) {
-      const assignment = order.take(task);
-      if (assignment !== undefined) this.assignments.push(assignment);
-    }
-    if (this.assignments.length > 0) this.#holder = job;
+    else this.#serveTasks(job, order, tasks);
+    if (this.assignments.length > before) this.#holders.add(job);
     // There may be time enough for the others.
     this.#look.isCutShort = false;
+  }
+
+  #serveTasks(job: Job, order: TaskOrder, count: number): void {
+    let left = Math.min(count, placementLimits.assignments - this.assignments.length);
+    for (let index = job.firstReady; index < job.tasks.length && left > 0; index++) {
+      const task = job.tasks[index];
+      if (task === undefined || !isReady(task) || isLate(job, task, this.#at)) continue;
+      const assignment = order.take(task);
+      if (assignment === undefined) return;
+      this.assignments.push(assignment);
+      left -= 1;
+    }
   }
 
   serve(cursor: Cursor): Outcome {
@@ -93,14 +105,14 @@ class Placing {
       this.#jobs += 1;
       cursor.isNew = false;
     }
-    if (job.isStopped || job === this.#holder) return 'seen';
+    if (job.isStopped || this.#holders.has(job)) return 'seen';
     const order = (cursor.order ??= this.#notes.orderOf(lane.shape, job.terms, this.#look));
     if (order.isExhausted()) return 'no room';
     if (this.assignments.length === placementLimits.assignments) return 'cut short';
     if (job.terms.gang === true) return this.#serveGang(job, order);
     const task = cursor.nextTask();
     if (task === undefined) return 'seen';
-    if (this.#isLate(task, job)) return 'passed';
+    if (isLate(job, task, this.#at)) return 'passed';
     const assignment = order.take(task);
     if (assignment === undefined) return this.#look.isCutShort ? 'cut short' : 'passed';
     this.assignments.push(assignment);
@@ -114,7 +126,7 @@ class Placing {
     if (before + job.live > placementLimits.assignments) return 'cut short';
     for (const task of job.tasks) {
       if (!isReady(task)) continue;
-      const assignment = this.#isLate(task, job) ? undefined : order.take(task);
+      const assignment = isLate(job, task, this.#at) ? undefined : order.take(task);
       if (assignment !== undefined) {
         assignments.push(assignment);
         continue;
@@ -124,10 +136,5 @@ class Placing {
       return this.#look.isCutShort ? 'cut short' : 'seen';
     }
     return 'gang placed';
-  }
-
-  /** Its queue timeout is over: the next tick ends it. */
-  #isLate(task: Task, job: Job): boolean {
-    return task.attempt === 0 && queueDeadline(job) <= this.#at;
   }
 }

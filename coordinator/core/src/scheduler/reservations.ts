@@ -2,13 +2,15 @@ import type { DeviceRequest } from '@capacloud/protocol/resources';
 import { deviceMilli } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
 import { hash32 } from '../hash32.ts';
+import type { ConsumerQueue, Lane } from '../job/queue.ts';
 import { stageDeadline } from '../job/stage-clock.ts';
 import { isActive } from '../job/task-states.ts';
-import { rateNano } from '../ledger/price.ts';
+import { rateOn } from '../node/asks.ts';
 import { type Free, giveFree } from '../node/capacity.ts';
-import type { ConsumerQueue, Job, Lane, NodeRecord, Occupancy, State } from '../state.ts';
+import type { Job, NodeRecord, Occupancy, State } from '../state.ts';
 import { isAllowed, matchesDevice } from './feasibility.ts';
 import { optionsOf } from './obstacles.ts';
+import { takesWork, waitsSince } from './starvation.ts';
 
 /** Nodes that are looked at for one reservation. */
 const maxLooked = 4096;
@@ -93,20 +95,10 @@ function comesBefore(a: Candidate, b: Candidate): boolean {
   return a.since < b.since || (a.since === b.since && a.job.seq < b.job.seq);
 }
 
-/** Since when nothing of the lane was placed, and its first job waits. */
-function waitsSince(lane: Lane, job: Job): number {
-  const task = job.tasks[job.firstReady];
-  return Math.max(lane.servedAt, task?.stageSince ?? 0, task?.notBefore ?? 0);
-}
-
 function isNeeded(state: State, { job, nodes, ready, until }: Reservation, at: number): boolean {
   if (at >= until || job.isStopped || job.ready < ready || state.jobs.get(job.id) !== job) return false;
   for (const node of nodes.keys()) if (state.nodes.get(node.id) !== node || !takesWork(node)) return false;
   return true;
-}
-
-function takesWork({ accepting, isResting, status }: NodeRecord): boolean {
-  return status === 'ready' && accepting && !isResting;
 }
 
 interface Room {
@@ -129,8 +121,9 @@ function soonestRoom(
     for (let n = 0; n < Math.min(maxLooked, roster.length); n++) {
       const node = roster[(start + n) % roster.length];
       if (node === undefined || !takesWork(node) || !isAllowed(node, terms)) continue;
-      if (node.askClass === undefined || rateNano(node.askClass, terms.resources) > terms.maxRateNano)
-        continue;
+      // It is being cleared for another job.
+      if (node.keptFor !== undefined) continue;
+      if (rateOn(node, terms) > terms.maxRateNano) continue;
       rooms.push(...roomsOf(state, node, terms, { needed, at, latestAt }));
     }
     if (rooms.length < needed) continue;

@@ -33,6 +33,7 @@ export function decideTick(state: State, tick: Tick): readonly Event[] {
   endStopped(state, decision, budget);
   endOverdue(state, decision, tick, budget);
   expireWaiting(state, decision, budget);
+  state.schedule.preemptions.review(state, decision, leaving);
   const events = [...decision.close()];
   state.schedule.reservations.review(state, at);
   place(state, at, leaving, events);
@@ -182,10 +183,12 @@ function place(state: State, at: number, leaving: ReadonlySet<NodeId>, events: E
     return;
   }
   const assignments = placeTasks(at, new Look(leaving, schedule.nodes), schedule, state.waiting.values());
-  for (const { alternative, devices, node, rateNano, task } of assignments) {
+  for (const { alternative, devices, isInterruptible, node, rateNano, task } of assignments) {
     const attempt = task.attempt + 1;
     const type = 'attempt.assigned';
-    const event: Event = { at, attempt, devices, node: node.id, rateNano, task: task.id, type };
+    const event: Event = isInterruptible
+      ? { at, attempt, devices, interruptible: true, node: node.id, rateNano, task: task.id, type }
+      : { at, attempt, devices, node: node.id, rateNano, task: task.id, type };
     events.push(alternative === undefined ? event : { alternative, ...event });
   }
 }

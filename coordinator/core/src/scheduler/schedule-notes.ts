@@ -6,6 +6,7 @@ import type { Look } from './look.ts';
 import { NodeChanges } from './node-changes.ts';
 import { NodeOrder } from './node-order.ts';
 import { OfferedTotal } from './offered-total.ts';
+import { Preemptions } from './preemptions.ts';
 import { PreferenceOrder, type TaskOrder } from './preference-order.ts';
 import { Reservations } from './reservations.ts';
 import { TaskMix } from './task-mix.ts';
@@ -26,6 +27,7 @@ export class ScheduleNotes {
   isCutShort = false;
   readonly offered = new OfferedTotal();
   readonly reservations = new Reservations();
+  readonly preemptions = new Preemptions();
   readonly #supply = new DeviceSupply();
   readonly mix = new TaskMix(this.#supply);
   readonly nodes = new NodeChanges();

@@ -1,7 +1,8 @@
 import { resourcesBy } from '@capacloud/protocol/resources';
+import type { ConsumerQueue, Lane } from '../job/queue.ts';
 import { hasTurnBefore, isReady, positionOf } from '../job/queue.ts';
 import { addUse } from '../node/capacity.ts';
-import type { Amounts, ConsumerQueue, Job, Lane, Task } from '../state.ts';
+import type { Amounts, Job, Task } from '../state.ts';
 import { Heap } from './heap.ts';
 import type { Assignment } from './look.ts';
 import type { OfferedTotal } from './offered-total.ts';

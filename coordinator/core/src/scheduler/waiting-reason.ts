@@ -1,6 +1,6 @@
 import type { JobId } from '@capacloud/protocol/ids';
 import type { CoordinatorReason } from '@capacloud/protocol/reasons';
-import { parseAsk, rateNano } from '../ledger/price.ts';
+import { rateOn } from '../node/asks.ts';
 import { isConnected } from '../node/node-states.ts';
 import type { State } from '../state.ts';
 import { lastingOf, obstaclesOf, optionsOf } from './obstacles.ts';
@@ -34,7 +34,7 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
     const open = options.flatMap((option) => {
       const lasting = lastingOf(obstaclesOf(node, option));
       if (lasting.some((obstacle) => obstacle !== 'price')) return [];
-      const rate = rateNano(node.askClass ?? parseAsk(node.offer.ask), option.resources);
+      const rate = rateOn(node, option);
       return [{ rate, isAffordable: lasting.length === 0 }];
     });
     if (open.length === 0) continue;
@@ -55,12 +55,13 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
       message: `${feasible} of ${connected} connected nodes could run a task; the cheapest asks ${cheapest} nano-CAPA an hour, the ceiling is ${job.terms.maxRateNano}.`,
     };
   }
-  const { current } = state.schedule.reservations;
-  const kept =
-    current?.job === job ? ` Kept free for the job as tasks end there: ${current.nodes.size}.` : '';
+  const { preemptions, reservations } = state.schedule;
+  const reserved = reservations.current?.job === job ? reservations.current.nodes.size : 0;
+  const kept = reserved + preemptions.nodesFor(job);
+  const note = kept === 0 ? '' : ` Kept free for the job as tasks end there: ${kept}.`;
   return {
     reason: 'no_capacity',
-    message: `${affordable} of ${connected} connected nodes could run a task at this price; ${waits(job.ready)} until one is free.${kept}`,
+    message: `${affordable} of ${connected} connected nodes could run a task at this price; ${waits(job.ready)} until one is free.${note}`,
   };
 }
 

@@ -46,6 +46,7 @@ export const ruleset = {
   flapWindowMs: 60_000,
   poisonNodes: 2,
   poisonMs: 20_000,
+  preemptAfterMs: 3000,
 };
 const stages: readonly AttemptStage[] = ['pulling', 'starting', 'running', 'uploading'];
 const reasons = Object.keys(outcomeReasons) as OutcomeReason[];
@@ -95,6 +96,7 @@ function randomTerms(dice: Dice) {
       shmBytes: 0,
       ...(dice.chance(40) ? { devices: randomRequest(dice), ...randomAlternatives(dice) } : {}),
     },
+    ...(dice.chance(40) ? { interruptible: true } : {}),
     ...(dice.chance(5) ? { regions: ['eu-central'] } : {}),
     ...(dice.chance(5) ? { constraints: [{ key: 'tier', operator: 'in', values: ['gold'] }] as const } : {}),
   });
@@ -110,7 +112,8 @@ export function randomOffer(dice: Dice) {
   const said = dice.pick([{}, { region: 'eu-central' }, { region: 'us-east', labels: { tier: 'gold' } }]);
   const isIll = dice.chance(20);
   const now = isIll ? devices.map((device) => ({ ...device, health: 'quarantined' as const })) : devices;
-  return offer({ slots: dice.below(4) + 1, devices: dice.chance(70) ? now : [], ask, ...said });
+  const discount = dice.pick([{}, { interruptibleDiscountPercent: 40 }]);
+  return offer({ slots: dice.below(4) + 1, devices: dice.chance(70) ? now : [], ask, ...said, ...discount });
 }
 
 function report(state: State, dice: Dice, at: number): Command {

@@ -92,6 +92,7 @@ export function termsOf(
     backoffMaxMs: spec.retry.backoffMaxMs,
     providerLost: spec.retry.providerLost,
     ...(spec.gang === undefined ? {} : { gang: spec.gang }),
+    ...(spec.interruptible === undefined ? {} : { interruptible: spec.interruptible }),
     ...(spec.priority === undefined ? {} : { priority: spec.priority }),
   };
   return { terms, specText };

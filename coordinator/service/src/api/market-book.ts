@@ -60,6 +60,7 @@ function classView({ allLevels, deviceClass, free, levels, total }: BookClass): 
 
 function levelView({
   ask,
+  discountPercent,
   free,
   nodes,
   providers,
@@ -70,6 +71,7 @@ function levelView({
     cpu_hour_nano: `${ask.cpuHourNano}`,
     memory_gib_hour_nano: `${ask.memoryGibHourNano}`,
     disk_gib_hour_nano: `${ask.diskGibHourNano}`,
+    ...(discountPercent === undefined ? {} : { interruptible_discount_percent: discountPercent }),
     nodes,
     providers: providers.size,
     total,

@@ -1,8 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Lane } from '@capacloud/core/job/queue';
 import { isConnected } from '@capacloud/core/node/node-states';
 import { failuresInRow, shareOfFailures, silencesOf } from '@capacloud/core/node/standing';
 import { NodeExplanation, type OwnerChange } from '@capacloud/core/scheduler/node-explanation';
-import type { Lane, NodeRecord, State } from '@capacloud/core/state';
+import type { NodeRecord, State } from '@capacloud/core/state';
 import type { NodeWhy } from '@capacloud/protocol/node-why';
 import { type Obstacle, obstacleCatalogue } from '@capacloud/protocol/obstacles';
 import { formatDuration } from '@capacloud/protocol/units';

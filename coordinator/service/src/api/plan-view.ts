@@ -74,11 +74,13 @@ function queuedBefore(
 }
 
 function offerView(group: OfferGroup, amountOf: (rateNano: bigint) => bigint): PlanOfferView {
-  const { deviceClass, rateNano, nodes, providers, tasksNow, tasksWhole, free, busy } = group;
+  const { deviceClass, rateNano, isInterruptible, nodes, providers, tasksNow, tasksWhole, free, busy } =
+    group;
   return {
     device_class: deviceClass,
     rate_nano: `${rateNano}`,
     rate: formatNano(amountOf(rateNano)),
+    ...(isInterruptible ? { interruptible: true } : {}),
     nodes,
     providers: providers.size,
     tasks_now: tasksNow,

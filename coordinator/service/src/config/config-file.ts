@@ -28,6 +28,7 @@ const rulesetKeys = {
   poison_ms: 'poisonMs',
   poison_evidence_ms: 'poisonEvidenceMs',
   poison_after_ms: 'poisonAfterMs',
+  preempt_after_ms: 'preemptAfterMs',
   reserve_after_ms: 'reserveAfterMs',
   reserve_max_ms: 'reserveMaxMs',
 } as const satisfies Record<string, keyof Ruleset>;
@@ -54,6 +55,7 @@ export const RulesSchema = Type.Object(
     poison_ms: milliseconds,
     poison_evidence_ms: milliseconds,
     poison_after_ms: milliseconds,
+    preempt_after_ms: milliseconds,
     reserve_after_ms: milliseconds,
     reserve_max_ms: milliseconds,
   },

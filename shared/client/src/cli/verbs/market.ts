@@ -107,6 +107,7 @@ function writeBook(out: Output, { classes, more_classes }: BookView, usd: number
   const dollars = usdColumn(prices, usd);
   const cpu = capaColumn(rows.map(({ level }) => level.cpu_hour_nano));
   const memory = capaColumn(rows.map(({ level }) => level.memory_gib_hour_nano));
+  const hasDiscount = rows.some(({ level }) => level.interruptible_discount_percent !== undefined);
   writeTable(
     out,
     [
@@ -118,6 +119,7 @@ function writeBook(out: Output, { classes, more_classes }: BookView, usd: number
       { title: 'NODES', align: 'right' },
       { title: '+ CPU·H', align: 'right' },
       { title: '+ GIB·H', align: 'right' },
+      ...(hasDiscount ? ([{ title: 'INTERRUPTIBLE', align: 'right' }] as const) : []),
     ],
     rows.map(({ name, level }, index) => [
       out.paint('bold', plain(name)),
@@ -128,12 +130,17 @@ function writeBook(out: Output, { classes, more_classes }: BookView, usd: number
       String(level.nodes),
       cpu[index] ?? '',
       memory[index] ?? '',
+      ...(hasDiscount ? [discountText(level.interruptible_discount_percent)] : []),
     ]),
   );
   const more = classes.reduce((sum, { more_levels }) => sum + more_levels, 0);
   if (more > 0) out.write(out.paint('dim', `and ${plural(more, 'dearer level')}\n`));
   if (more_classes > 0)
     out.write(out.paint('dim', `and ${plural(more_classes, 'more class', 'more classes')}\n`));
+}
+
+function discountText(percent: number | undefined): string {
+  return percent === undefined ? '' : `\u2212${percent} %`;
 }
 
 function writePrices(out: Output, buckets: readonly PriceBucketView[], usd: number): void {

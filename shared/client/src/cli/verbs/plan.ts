@@ -85,7 +85,7 @@ function writeOffers(out: Output, { currency, offers, more_offers }: PlanView): 
     ],
     offers.map((offer, index) => [
       String(index + 1),
-      plain(offer.device_class),
+      `${plain(offer.device_class)}${offer.interruptible === true ? ', interruptible' : ''}`,
       capa[index] ?? '',
       // One currency needs one column.
       currency === 'CAPA' ? '' : (rates[index] ?? ''),

@@ -1,0 +1,129 @@
+import type { NodeId } from '@capacloud/protocol/ids';
+import type { Decision } from '../decision.ts';
+import { isLate } from '../job/job-events.ts';
+import type { Lane } from '../job/queue.ts';
+import { afterFailure } from '../job/retry.ts';
+import type { Job, NodeRecord, State } from '../state.ts';
+import { takesWork, waitsSince } from './starvation.ts';
+import { type Budget, type Step, type Stoppable, StopSearch } from './stop-search.ts';
+
+/** Nodes that are looked at in one tick, and attempts that are stopped. */
+const limits = { nodes: 16_384, stops: 64 } as const;
+/** Beyond the grace period, for a node to say that it has let go. */
+const lettingGoMs = 60_000;
+
+/** Nodes that are kept for a job, where others are stopped for it. */
+interface Clearing {
+  readonly job: Job;
+  /** Tasks for which there will be room. */
+  readonly rooms: number;
+  readonly nodes: readonly NodeRecord[];
+  readonly victims: readonly Stoppable[];
+  readonly until: number;
+  /** All have let go, and the job has had its turn since. */
+  isClear: boolean;
+}
+
+/**
+ * Stops attempts that were sold as interruptible, for tasks that pay in full and found no room for `preemptAfterMs`. Never
+ * more than pay less together than who comes, and those that lose the least of their time. The nodes are kept until they have
+ * let go: who is stopped has its grace period to save what it has.
+ */
+export class Preemptions {
+  #clearings: readonly Clearing[] = [];
+
+  /** Jobs that nodes are cleared for, and for how many of their tasks. */
+  holders(): ReadonlyMap<Job, number> {
+    const rooms = new Map<Job, number>();
+    for (const clearing of this.#clearings)
+      rooms.set(clearing.job, (rooms.get(clearing.job) ?? 0) + clearing.rooms);
+    return rooms;
+  }
+
+  nodesFor(job: Job): number {
+    return this.#clearings.reduce((sum, each) => sum + (each.job === job ? each.nodes.length : 0), 0);
+  }
+
+  /** Before the decision is closed, with the nodes that it takes away. */
+  review(state: State, decision: Decision, leaving: ReadonlySet<NodeId>): void {
+    const { at } = decision;
+    this.#endClearings(state, at);
+    const { preemptAfterMs } = state.ruleset;
+    // Where something has changed since the last look, there may be room.
+    if (preemptAfterMs === undefined || state.interruptible.size === 0 || state.schedule.changed) return;
+    const budget: Budget = { nodes: limits.nodes, stops: limits.stops };
+    for (const { job, lane } of this.#starved(state, at, preemptAfterMs)) {
+      if (budget.nodes <= 0 || budget.stops <= 0) return;
+      lane.stopsSoughtAt = at;
+      for (const steps of new StopSearch(state, decision, leaving, budget).roomFor(job))
+        this.#clear(job, steps, decision, budget);
+    }
+  }
+
+  /** Jobs that may have others stopped: of who uses the least first, and then of who waits longest. */
+  #starved(state: State, at: number, afterMs: number): readonly Starved[] {
+    const holders = this.holders();
+    const found: Starved[] = [];
+    for (const queue of state.waiting.values()) {
+      const share = state.schedule.offered.shareOf(queue.account.use);
+      for (const lane of queue.lanes) {
+        const [job] = lane.jobs;
+        if (job === undefined || job.isStopped || job.terms.interruptible === true) continue;
+        const since = waitsSince(lane, job);
+        const task = job.tasks[job.firstReady];
+        if (at < Math.max(since, lane.stopsSoughtAt) + afterMs || holders.has(job)) continue;
+        if (task === undefined || isLate(job, task, at)) continue;
+        found.push({ job, lane, share, since });
+      }
+    }
+    return found.sort((a, b) => a.share - b.share || a.since - b.since || a.job.seq - b.job.seq);
+  }
+
+  #clear(job: Job, steps: readonly Step[], decision: Decision, budget: Budget): void {
+    const { at } = decision;
+    const victims = steps.flatMap((step) => step.victims);
+    for (const { job: theirs, task } of victims) {
+      // Another one of its gang may have been stopped before.
+      if (decision.hasEnded(task.id)) continue;
+      const before = decision.events.length;
+      const then = afterFailure(theirs, task, 'preempted', undefined, at);
+      decision.endAttempt(theirs, task, { reason: 'preempted', released: false, then });
+      budget.stops -= decision.events.length - before;
+    }
+    const graceMs = Math.max(0, ...victims.map((victim) => victim.job.terms.stopGraceMs));
+    const nodes = [...new Set(steps.map(({ node }) => node))];
+    for (const node of nodes) node.keptFor = { job: job.id, leftMs: 0 };
+    const until = at + graceMs + lettingGoMs;
+    this.#clearings = [
+      ...this.#clearings,
+      { job, nodes, rooms: steps.length, victims, until, isClear: false },
+    ];
+  }
+
+  #endClearings(state: State, at: number): void {
+    this.#clearings = this.#clearings.filter((clearing) => {
+      if (isNeeded(state, clearing, at)) return true;
+      for (const node of clearing.nodes) node.keptFor = undefined;
+      state.schedule.changed = true;
+      return false;
+    });
+  }
+}
+
+interface Starved {
+  readonly job: Job;
+  readonly lane: Lane;
+  readonly share: number;
+  readonly since: number;
+}
+
+function isNeeded(state: State, clearing: Clearing, at: number): boolean {
+  const { job, nodes, until, victims } = clearing;
+  if (clearing.isClear || at >= until) return false;
+  if (job.ready === 0 || job.isStopped || state.jobs.get(job.id) !== job) return false;
+  for (const node of nodes) if (state.nodes.get(node.id) !== node || !takesWork(node)) return false;
+  clearing.isClear = victims.every(
+    ({ attempt, node, task }) => node.occupied.get(task.id)?.attempt !== attempt,
+  );
+  return true;
+}

@@ -1,0 +1,214 @@
+import type { NodeId } from '@capacloud/protocol/ids';
+import { deviceMilli, resourcesBy } from '@capacloud/protocol/resources';
+import type { JobTerms } from '../command.ts';
+import type { Decision } from '../decision.ts';
+import { isActive } from '../job/task-states.ts';
+import { rateOn } from '../node/asks.ts';
+import { type Free, fits, giveFree, takeFree } from '../node/capacity.ts';
+import type { Job, NodeRecord, State, Task } from '../state.ts';
+import { chooseDevices, isAllowed } from './feasibility.ts';
+import { optionsOf } from './obstacles.ts';
+import { takesWork } from './starvation.ts';
+
+/** An attempt that was sold as interruptible. */
+export interface Stoppable {
+  readonly node: NodeRecord;
+  readonly job: Job;
+  readonly task: Task;
+  readonly attempt: number;
+}
+
+/** Room for one more task on a node, once these are stopped there, and those of the steps before it. */
+export interface Step {
+  readonly node: NodeRecord;
+  readonly victims: readonly Stoppable[];
+  /** For how long all these have run, together. */
+  readonly lostMs: number;
+}
+
+export interface Budget {
+  nodes: number;
+  stops: number;
+}
+
+/** Seeks who could be stopped, in one decision. */
+export class StopSearch {
+  readonly #state: State;
+  readonly #decision: Decision;
+  readonly #leaving: ReadonlySet<NodeId>;
+  readonly #budget: Budget;
+
+  constructor(state: State, decision: Decision, leaving: ReadonlySet<NodeId>, budget: Budget) {
+    this.#state = state;
+    this.#decision = decision;
+    this.#leaving = leaving;
+    this.#budget = budget;
+  }
+
+  /** Steps that belong together: those of a gang all, others those of one node. None where nobody has to go, or it is no use. */
+  roomFor(job: Job): readonly (readonly Step[])[] {
+    const isGang = job.terms.gang === true;
+    const needed = isGang ? job.live : Math.min(job.ready, this.#budget.stops);
+    for (const terms of optionsOf(job.terms)) {
+      const steps: Step[] = [];
+      for (const node of this.#nodes(isGang)) {
+        if (this.#budget.nodes <= 0) break;
+        this.#budget.nodes -= 1;
+        if (!this.#isEligible(node, terms)) continue;
+        const found = this.#stepsOn(node, terms, needed);
+        // There is room, and a look will find it.
+        if (!isGang && found[0]?.victims.length === 0) return [];
+        steps.push(...found);
+      }
+      if (steps.length === 0 || (isGang && steps.length < needed)) continue;
+      // The sort keeps what is equal in order, so a step never comes before one that it counts on.
+      const chosen = steps.sort((a, b) => a.lostMs - b.lostMs).slice(0, needed);
+      if (!isGang) return byNode(chosen);
+      // One that has room as it is only waits for its turn.
+      if (chosen.some(({ victims }) => victims.length > 0)) return [chosen];
+    }
+    return [];
+  }
+
+  /** Those with interruptible attempts; a gang needs those that have room as well. */
+  #nodes(isGang: boolean): ReadonlySet<NodeRecord> {
+    const nodes = new Set<NodeRecord>();
+    for (const { node: id } of this.#state.interruptible) {
+      const node = id === undefined ? undefined : this.#state.nodes.get(id);
+      if (node !== undefined) nodes.add(node);
+      if (nodes.size >= this.#budget.nodes) return nodes;
+    }
+    if (isGang) for (const node of this.#state.openNodes) nodes.add(node);
+    return nodes;
+  }
+
+  #isEligible(node: NodeRecord, terms: JobTerms): boolean {
+    return (
+      takesWork(node) &&
+      !this.#leaving.has(node.id) &&
+      node.keptFor === undefined &&
+      isAllowed(node, terms) &&
+      rateOn(node, terms) <= terms.maxRateNano
+    );
+  }
+
+  /** Room for a first task on the node, for a second one and so on; each step counts on those before it. */
+  #stepsOn(node: NodeRecord, terms: JobTerms, needed: number): readonly Step[] {
+    const space = new NodeSpace(node);
+    const candidates = this.#stoppable(node);
+    const steps: Step[] = [];
+    const { at } = this.#decision;
+    let lostMs = 0;
+    while (steps.length < needed) {
+      const victims = victimsFor(space, terms, candidates, rateOn(node, terms));
+      if (victims === undefined) break;
+      for (const { task } of victims) lostMs += at - startOf(task);
+      steps.push({ node, victims, lostMs });
+    }
+    return steps;
+  }
+
+  /** Those that began last go first: they lose the least. */
+  #stoppable(node: NodeRecord): Stoppable[] {
+    const found: Stoppable[] = [];
+    for (const { attempt, job: jobId, task: taskId } of node.occupied.values()) {
+      const job = this.#state.jobs.get(jobId);
+      const task = this.#state.tasks.get(taskId);
+      if (job === undefined || task?.attempt !== attempt || !task.interruptible) continue;
+      if (!isActive(task.state) || job.isStopped || this.#decision.hasEnded(taskId)) continue;
+      found.push({ node, job, task, attempt });
+    }
+    return found.sort((a, b) => startOf(b.task) - startOf(a.task) || (a.task.id < b.task.id ? -1 : 1));
+  }
+}
+
+function byNode(steps: readonly Step[]): readonly (readonly Step[])[] {
+  const groups = new Map<NodeRecord, Step[]>();
+  for (const step of steps) {
+    const group = groups.get(step.node);
+    if (group === undefined) groups.set(step.node, [step]);
+    else group.push(step);
+  }
+  return [...groups.values()];
+}
+
+function startOf({ assignedAt, runningSince }: Task): number {
+  return runningSince > 0 ? runningSince : assignedAt;
+}
+
+/**
+ * Who has to go from the node so that a task fits that pays so much, as few as will do; undefined where there is no such
+ * choice. Those chosen leave `candidates`, and the task takes its room in `space`.
+ */
+function victimsFor(
+  space: NodeSpace,
+  terms: JobTerms,
+  candidates: Stoppable[],
+  rateNano: bigint,
+): readonly Stoppable[] | undefined {
+  const gone: Stoppable[] = [];
+  for (const victim of candidates) {
+    if (space.has(terms)) break;
+    space.give(victim, 1);
+    gone.push(victim);
+  }
+  const isEnough = space.has(terms);
+  // The last one made room; of those before it some may stay after all, the oldest rather than the others.
+  const needed = isEnough ? gone.toReversed().filter((victim) => !canStay(space, victim, terms)) : [];
+  const paidNano = needed.reduce((sum, { task }) => sum + task.rateNano, 0n);
+  if (!isEnough || paidNano > rateNano) {
+    for (const victim of isEnough ? needed : gone) space.give(victim, -1);
+    return undefined;
+  }
+  for (const victim of needed) candidates.splice(candidates.indexOf(victim), 1);
+  space.take(terms);
+  return needed;
+}
+
+function canStay(space: NodeSpace, victim: Stoppable, terms: JobTerms): boolean {
+  space.give(victim, -1);
+  if (space.has(terms)) return true;
+  space.give(victim, 1);
+  return false;
+}
+
+/** What a node has left, once some attempts have gone and some tasks have come. */
+class NodeSpace {
+  readonly #node: NodeRecord;
+  readonly #free: Free;
+  readonly #used: Map<string, number>;
+
+  constructor(node: NodeRecord) {
+    const { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes } = node;
+    this.#node = node;
+    this.#free = { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes };
+    this.#used = new Map(node.deviceUse);
+  }
+
+  has({ resources }: JobTerms): boolean {
+    return fits(this.#free, resources) && this.#devicesFor(resources) !== undefined;
+  }
+
+  /** What the attempt holds is free, or with -1 is not. */
+  give({ job, task }: Stoppable, times: 1 | -1): void {
+    const resources = resourcesBy(job.terms.resources, task.alternative);
+    if (times === 1) giveFree(this.#free, resources);
+    else takeFree(this.#free, resources);
+    this.#use(task.devices, -times * deviceMilli(resources.devices));
+  }
+
+  take({ resources }: JobTerms): void {
+    takeFree(this.#free, resources);
+    this.#use(this.#devicesFor(resources) ?? [], deviceMilli(resources.devices));
+  }
+
+  #use(devices: readonly string[], milli: number): void {
+    for (const id of devices) this.#used.set(id, (this.#used.get(id) ?? 0) + milli);
+  }
+
+  #devicesFor({ devices }: JobTerms['resources']): readonly string[] | undefined {
+    return devices === undefined
+      ? []
+      : chooseDevices(this.#node.offer, devices, (id) => this.#used.get(id) ?? 0);
+  }
+}
