@@ -16,6 +16,7 @@ import { NodeBook } from './node-book.ts';
 import type { AuditTerms, Observation } from './observation.ts';
 import { check, fail } from './observation.ts';
 import { imageOf, PoisonBook } from './poison-book.ts';
+import { PreemptionWatch } from './preemption-watch.ts';
 import { checkReceipt } from './receipt-rules.ts';
 import { RunBook } from './run-book.ts';
 import { SpeechBook } from './speech-book.ts';
@@ -45,6 +46,7 @@ export class Auditor {
   readonly #trust = new TrustBook();
   readonly #blame = new BlameBook();
   readonly #poison = new PoisonBook();
+  readonly #preemptions: PreemptionWatch;
   readonly #uploads = new Set<string>();
   /** Attempts whose program is known to have failed, and those known to have succeeded. */
   readonly #ran = new Map<string, boolean>();
@@ -58,6 +60,7 @@ export class Auditor {
   constructor(terms: AuditTerms) {
     this.#terms = terms;
     this.#tasks = new TaskBook(this.#money, this.#nodes);
+    this.#preemptions = new PreemptionWatch(this.#tasks, this.#nodes);
     this.#speech = new SpeechBook(this.#tasks, this.#nodes);
     this.#clients = new ClientBook(this.#tasks);
     this.#runs = new RunBook(this.#tasks, this.#nodes, this.#trust, terms);
@@ -100,6 +103,7 @@ export class Auditor {
       case 'distrust':
         return this.#trust.distrust(seen.node);
       case 'stopped':
+        this.#preemptions.forget();
         this.#stops.stop();
         return this.#limbo.stop();
       case 'stalled':
@@ -217,8 +221,10 @@ export class Auditor {
           rules,
           this.#tasks.live,
         );
+        this.#preemptions.forget(entry.node);
         return this.#nodes.offer(entry.node, entry.provider, entry.offer, entry.accepting, at);
       case 'node.status_changed':
+        this.#preemptions.forget(entry.node);
         return this.#nodes.changeStatus(entry, rules, nowMs);
       case 'job.submitted':
         this.#poison.checkWelcome(entry.job, imageOf({ terms: entry }), at);
@@ -241,6 +247,7 @@ export class Auditor {
         return;
       case 'attempt.assigned':
         this.#checkAssigned(entry.task, entry.attempt, entry.node, at);
+        this.#preemptions.assigned(entry);
         return this.#tasks.assign(entry, nowMs);
       case 'attempt.progressed':
         this.#tasks.progress(entry.task, entry.attempt, entry.stage, at, nowMs).wordAt = at;
@@ -250,6 +257,7 @@ export class Auditor {
         return this.#end(entry, rules, nowMs);
       case 'attempt.released':
         this.#stops.released(entry.node, entry.task, entry.attempt);
+        this.#preemptions.released(entry.node, entry.task, entry.attempt);
         this.#letGo(entry.node, entry.task, entry.attempt, at);
         return this.#tasks.release(entry.task, entry.attempt, entry.node);
       default:
@@ -295,6 +303,7 @@ export class Auditor {
     const on = ending.nodes.at(-1) ?? '';
     const image = imageOf(ending.job);
     this.#blame.ended(entry, ending, on, image, this.#poison.isStopped(image, entry.at));
+    this.#preemptions.ended(entry, ending, rules);
     if (entry.released) this.#letGo(on, entry.task, entry.attempt, entry.at);
     const { task, kind } = this.#tasks.endAttempt(entry, rules, nowMs);
     const key = `${task.id}/${entry.attempt}`;
@@ -315,7 +324,8 @@ export class Auditor {
       this.#limbo.checkPatience(key, rules, nowMs);
       this.#stops.ended(task.nodes.at(-1) ?? '', task.id, entry.attempt, nowMs);
     }
-    if (kind === 'gang') this.#stops.ended(task.nodes.at(-1) ?? '', task.id, entry.attempt, nowMs);
+    if (kind === 'gang' || kind === 'preempted')
+      this.#stops.ended(task.nodes.at(-1) ?? '', task.id, entry.attempt, nowMs);
     if (kind === 'forgotten') {
       check(
         this.#speech.mayHaveForgotten(task.nodes.at(-1) ?? '', task.id, entry.attempt, task.assignedMs),

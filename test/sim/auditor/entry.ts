@@ -21,6 +21,7 @@ export interface Ruleset {
   readonly poisonMs?: number;
   readonly poisonEvidenceMs?: number;
   readonly poisonAfterMs?: number;
+  readonly preemptAfterMs?: number;
 }
 
 export interface DeviceRequest {
@@ -61,6 +62,7 @@ export interface Offer {
   readonly region?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly minRunMs?: number;
+  readonly interruptibleDiscountPercent?: number;
   readonly ask: {
     readonly cpuHourNano: string;
     readonly memoryGibHourNano: string;
@@ -97,6 +99,7 @@ export interface JobTerms {
   readonly maxRateNano: string;
   readonly holdNano: string;
   readonly gang?: boolean;
+  readonly interruptible?: boolean;
   readonly priority?: number;
 }
 
@@ -132,6 +135,7 @@ export interface AttemptAssigned {
   /** 1 for the first of `alternatives`, and so on; nothing for `devices`. */
   readonly alternative?: number;
   readonly rateNano: string;
+  readonly interruptible?: boolean;
 }
 export interface StatusChanged {
   readonly type: 'node.status_changed';

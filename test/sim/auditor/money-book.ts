@@ -16,6 +16,12 @@ export function priceAnHour({ ask }: Offer, wanted: Resources): bigint {
   return milliGib / unit + (milliGib % unit === 0n ? 0n : 1n);
 }
 
+/** What is left of a price when so much is taken off: rounded up. */
+export function lessPercent(rate: bigint, percent: number): bigint {
+  const hundredths = rate * BigInt(100 - percent);
+  return hundredths / 100n + (hundredths % 100n === 0n ? 0n : 1n);
+}
+
 /** What a run of so many milliseconds costs: rounded up, within the hold; the provider's share is rounded down. */
 export function priceOfRun(
   rateNano: bigint,

@@ -1,6 +1,6 @@
 import { isWhatWasAsked, milliOf } from './device-match.ts';
 import type { AttemptAssigned, JobTerms, Offer, Resources, Ruleset, StatusChanged } from './entry.ts';
-import { priceAnHour } from './money-book.ts';
+import { lessPercent, priceAnHour } from './money-book.ts';
 import { check, fail } from './observation.ts';
 import { isWhereAsked, takenBy } from './wish-rules.ts';
 
@@ -44,6 +44,41 @@ export interface NodeFacts {
   steadySinceMs: number;
   /** Its agent knows since `sinceMs` at the latest what was wanted of it at `ofMs`. */
   knows: { readonly ofMs: number; readonly sinceMs: number } | undefined;
+}
+
+function isWelcome(node: NodeFacts, offer: Offer, terms: JobTerms): boolean {
+  const { providers, excludeProviders, needsRoot, runTimeoutMs } = terms;
+  return (
+    (providers.length === 0 || providers.includes(node.provider)) &&
+    !excludeProviders.includes(node.provider) &&
+    (offer.allowRoot || !needsRoot) &&
+    isWhereAsked(offer, terms) &&
+    !(runTimeoutMs < (offer.minRunMs ?? 0))
+  );
+}
+
+function isSoldInterruptible({ interruptibleDiscountPercent }: Offer, { interruptible }: JobTerms): boolean {
+  return interruptible === true && interruptibleDiscountPercent !== undefined;
+}
+
+function rateFor(offer: Offer, terms: JobTerms, takes: Resources): bigint {
+  const rate = priceAnHour(offer, takes);
+  return isSoldInterruptible(offer, terms)
+    ? lessPercent(rate, offer.interruptibleDiscountPercent ?? 0)
+    : rate;
+}
+
+/** The most that a task of the job would pay an hour on the node, within its ceiling; undefined where it may not run there. */
+export function payOn(node: NodeFacts, terms: JobTerms): bigint | undefined {
+  const { offer } = node;
+  if (offer === undefined || !isWelcome(node, offer, terms)) return undefined;
+  const options = [0, ...(terms.resources.alternatives ?? []).map((_, i) => i + 1)];
+  const rates = options.flatMap((alternative) => {
+    const takes = takenBy(terms.resources, alternative);
+    const rate = takes === undefined ? undefined : rateFor(offer, terms, takes);
+    return rate === undefined || rate > BigInt(terms.maxRateNano) ? [] : [rate];
+  });
+  return rates.length === 0 ? undefined : rates.reduce((most, rate) => (rate > most ? rate : most));
 }
 
 /** Nodes, and what each has been given. */
@@ -154,16 +189,19 @@ export class NodeBook {
     takes: Resources,
   ): void {
     const what = `${event.task}/${event.attempt} on ${node.id}`;
-    const { providers, excludeProviders, needsRoot, runTimeoutMs } = terms;
     const { devices: wish } = takes;
-    const isWelcome =
-      (providers.length === 0 || providers.includes(node.provider)) &&
-      !excludeProviders.includes(node.provider) &&
-      (offer.allowRoot || !needsRoot) &&
-      isWhereAsked(offer, terms) &&
-      !(runTimeoutMs < (offer.minRunMs ?? 0));
-    check(isWelcome, 'capacity.terms', () => `${what}: against the wishes of consumer or owner`);
-    const rate = priceAnHour(offer, takes);
+    check(
+      isWelcome(node, offer, terms),
+      'capacity.terms',
+      () => `${what}: against the wishes of consumer or owner`,
+    );
+    const isSold = isSoldInterruptible(offer, terms);
+    check(
+      isSold === (event.interruptible === true),
+      'capacity.terms',
+      () => `${what}: interruptible is ${isSold}`,
+    );
+    const rate = rateFor(offer, terms, takes);
     check(`${rate}` === event.rateNano, 'money.price', () => `${what} at ${event.rateNano}, asked ${rate}`);
     check(rate <= BigInt(terms.maxRateNano), 'capacity.terms', () => `${what}: above the ceiling`);
     const given = event.devices;

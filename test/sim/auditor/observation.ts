@@ -163,6 +163,7 @@ export type Rule =
   | 'task.number'
   | 'task.retry'
   | 'task.gang'
+  | 'task.preempted'
   | 'task.clock'
   | 'task.limbo'
   | 'task.forgotten'

@@ -5,6 +5,7 @@ import { check } from './observation.ts';
 const faults: Readonly<Record<string, 'nobody' | 'consumer' | 'provider'>> = {
   completed: 'nobody',
   stopped: 'nobody',
+  preempted: 'nobody',
   exit_nonzero: 'consumer',
   oom_killed: 'consumer',
   pids_exhausted: 'consumer',

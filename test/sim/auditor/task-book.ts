@@ -160,6 +160,7 @@ export class TaskBook {
     task.takes.push(node.holds.get(task.id)?.takes ?? task.job.terms.resources);
     task.provider = node.provider;
     task.rate = BigInt(event.rateNano);
+    task.isInterruptible = event.interruptible === true;
     task.assignedAt = event.at;
     task.stageAt = event.at;
     task.runningAt = 0;
@@ -234,13 +235,13 @@ export class TaskBook {
       check(released && task.state !== 'assigned', 'task.state', () => `${what} is forgotten`);
       return 'forgotten';
     }
-    if (reason === 'gang_stopped') {
+    if (reason === 'gang_stopped' || reason === 'preempted') {
       check(
         !released,
         'node.occupied',
         () => `${what} was stopped without its node, which may hold it still`,
       );
-      return 'gang';
+      return reason === 'preempted' ? 'preempted' : 'gang';
     }
     const dueMs = stageLimitMs(task, rules);
     const isDue = stageClocks[task.state] === reason && !released && at >= task.stageAt + dueMs;

@@ -11,8 +11,8 @@ export const stageClocks: Readonly<Record<string, string>> = {
   uploading: 'upload_timeout',
 };
 
-/** How an attempt came to its end: by the node's receipt, by a clock of the coordinator, by the silence or the forgetting of its node, or with its gang. */
-export type EndKind = 'receipt' | 'clock' | 'gang' | 'lost' | 'forgotten' | 'cancelled';
+/** How an attempt came to its end: by the node's receipt, by a clock of the coordinator, by the silence or the forgetting of its node, with its gang, or for another task. */
+export type EndKind = 'receipt' | 'clock' | 'gang' | 'preempted' | 'lost' | 'forgotten' | 'cancelled';
 
 export interface JobFacts {
   readonly terms: JobTerms;
@@ -39,6 +39,8 @@ export interface TaskFacts {
   readonly takes: Resources[];
   provider: string;
   rate: bigint;
+  /** The current attempt was sold so that it may be stopped for others. */
+  isInterruptible: boolean;
   assignedAt: number;
   runningAt: number;
   stageAt: number;
@@ -74,6 +76,7 @@ export function waitingTask(
     takes: [],
     provider: '',
     rate: 0n,
+    isInterruptible: false,
     assignedAt: 0,
     runningAt: 0,
     stageAt: job.submittedAt,

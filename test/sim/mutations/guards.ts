@@ -1,6 +1,7 @@
 import { agentGuards } from './agent-guards.ts';
 import { coreGuards } from './core-guards.ts';
 import type { Guard } from './guard.ts';
+import { preemptionGuards } from './preemption-guards.ts';
 import { serviceGuards } from './service-guards.ts';
 import { standingGuards } from './standing-guards.ts';
 import { turnGuards } from './turn-guards.ts';
@@ -12,6 +13,7 @@ export const guards: readonly Guard[] = [
   ...turnGuards,
   ...wishGuards,
   ...standingGuards,
+  ...preemptionGuards,
   ...serviceGuards,
   ...agentGuards,
 ];

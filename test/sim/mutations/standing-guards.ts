@@ -95,8 +95,8 @@ export const standingGuards: readonly Guard[] = [
     name: 'place nothing of a stopped image',
     why: 'It would ruin more devices until the tick has ended its tasks.',
     file: `${core}/scheduler/placement.ts`,
-    find: 'if (job.isStopped || job === this.#holder)',
-    replace: 'if (job === this.#holder)',
+    find: 'if (job.isStopped || this.#holders.has(job))',
+    replace: 'if (this.#holders.has(job))',
     ruinous: true,
   },
   {

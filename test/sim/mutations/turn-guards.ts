@@ -15,7 +15,7 @@ export const turnGuards: readonly Guard[] = [
     name: 'give a task away once in a look',
     why: 'What nodes are kept for goes first, and would be given to a second node in its turn.',
     file: `${core}/scheduler/placement.ts`,
-    find: 'if (job.isStopped || job === this.#holder)',
+    find: 'if (job.isStopped || this.#holders.has(job))',
     replace: 'if (job.isStopped)',
   },
   {

@@ -70,6 +70,31 @@ export function withChoices(random: Prng, jobs: readonly JobPlan[]): readonly Jo
   });
 }
 
+/** Some may be stopped for others. */
+export function withInterruptions(random: Prng, jobs: readonly JobPlan[]): readonly JobPlan[] {
+  return jobs.map((job) =>
+    random.chance(0.5) ? { ...job, file: { ...job.file, interruptible: true } } : job,
+  );
+}
+
+/** Jobs of some seeds that need most of a machine, and pay for it in full. */
+export function largeJobs(random: Prng, consumers: number, activeMs: number): readonly JobPlan[] {
+  return Array.from({ length: 1 + random.below(3) }, () => ({
+    atMs: Math.floor(random.between(0, activeMs * 0.8)),
+    consumer: random.below(consumers),
+    file: {
+      version: '1',
+      image: 'busybox:1',
+      command: ['work'],
+      env: { RUN_MS: '5000', FAILS: '0' },
+      replicas: 1 + random.below(2),
+      resources: { cpu: 3 + random.below(3), memory: '1Gi', disk: '1Gi' },
+      timeout: '30s',
+      queue_timeout: '80s',
+    },
+  }));
+}
+
 export function jobsOf(random: Prng, consumers: number, activeMs: number): readonly JobPlan[] {
   const count = 2 + random.below(14);
   return Array.from({ length: count }, () => {

@@ -4,9 +4,11 @@ import {
   type JobPlan,
   jobsOf,
   kindredJobs,
+  largeJobs,
   ruinousJobs,
   stubbornJobs,
   withChoices,
+  withInterruptions,
   withWishes,
 } from './job-plans.ts';
 import type { MachinePlan } from './machine.ts';
@@ -53,6 +55,8 @@ export interface Plan {
   readonly isRuinous: boolean;
   /** Some jobs are alike but for what they wish of a node. */
   readonly isKindred: boolean;
+  /** Many jobs may be stopped for others, where most owners offer that for less. */
+  readonly isInterruptible: boolean;
   readonly consumers: number;
   /** What each consumer is given, a decimal: enough for all its jobs, or not. */
   readonly grantsNano: readonly string[];
@@ -68,18 +72,26 @@ export function planOf(seed: number): Plan {
   const random = new Prng(seed, 'plan');
   const activeMs = Math.floor(random.between(20_000, 120_000));
   const faults = swarm(new Prng(seed, 'swarm'));
-  const machines = withLabels(
-    new Prng(seed, 'labels'),
-    withSickDevices(
-      new Prng(seed, 'sickness'),
-      withShortestRuns(new Prng(seed, 'shortest runs'), machinesOf(new Prng(seed, 'machines'), seed, faults)),
-    ),
+  const interruption = new Prng(seed, 'interruption');
+  const isInterruptible = interruption.chance(0.4);
+  const well = withShortestRuns(
+    new Prng(seed, 'shortest runs'),
+    machinesOf(new Prng(seed, 'machines'), seed, faults),
   );
+  const labelled = withLabels(new Prng(seed, 'labels'), withSickDevices(new Prng(seed, 'sickness'), well));
+  const machines = isInterruptible ? withDiscounts(interruption, labelled) : labelled;
   const consumers = 1 + random.below(3);
   const ruin = new Prng(seed, 'ruin');
   const isRuinous = ruin.chance(0.2);
   const kin = new Prng(seed, 'kin');
   const isKindred = kin.chance(0.1);
+  const wished = withWishes(new Prng(seed, 'wishes'), jobsOf(new Prng(seed, 'jobs'), consumers, activeMs));
+  const jobs = [
+    ...withChoices(new Prng(seed, 'choices'), wished),
+    ...stubbornJobs(new Prng(seed, 'stubborn'), consumers, activeMs),
+    ...(isRuinous ? ruinousJobs(ruin, consumers, activeMs) : []),
+    ...(isKindred ? kindredJobs(kin, consumers, activeMs) : []),
+  ];
   return {
     seed,
     activeMs,
@@ -87,17 +99,12 @@ export function planOf(seed: number): Plan {
     machines: isRuinous ? machines.map(withGpu) : machines,
     isRuinous,
     isKindred,
+    isInterruptible,
     consumers,
     grantsNano: grantsOf(new Prng(seed, 'grants'), consumers),
-    jobs: [
-      ...withChoices(
-        new Prng(seed, 'choices'),
-        withWishes(new Prng(seed, 'wishes'), jobsOf(new Prng(seed, 'jobs'), consumers, activeMs)),
-      ),
-      ...stubbornJobs(new Prng(seed, 'stubborn'), consumers, activeMs),
-      ...(isRuinous ? ruinousJobs(ruin, consumers, activeMs) : []),
-      ...(isKindred ? kindredJobs(kin, consumers, activeMs) : []),
-    ],
+    jobs: isInterruptible
+      ? [...withInterruptions(interruption, jobs), ...largeJobs(interruption, consumers, activeMs)]
+      : jobs,
     snapshotEvents: random.pick([50, 200, 1000, 100_000]),
     leaseMs: random.pick([12_000, 20_000, 30_000]),
   };
@@ -162,6 +169,16 @@ function withShortestRuns(random: Prng, machines: readonly MachinePlan[]): reado
   return machines.map((machine) => {
     const minRunMs = 1000 * (5 + random.below(25));
     return random.chance(0.25) ? { ...machine, offer: { ...machine.offer, minRunMs } } : machine;
+  });
+}
+
+/** Most owners sell for less to who may be stopped. */
+function withDiscounts(random: Prng, machines: readonly MachinePlan[]): readonly MachinePlan[] {
+  return machines.map((machine) => {
+    const interruptibleDiscountPercent = 5 + random.below(80);
+    return random.chance(0.7)
+      ? { ...machine, offer: { ...machine.offer, interruptibleDiscountPercent } }
+      : machine;
   });
 }
 

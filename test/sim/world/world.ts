@@ -259,5 +259,6 @@ function rulesetOf({ leaseMs }: Plan): Ruleset {
     poisonAfterMs: 5000,
     reserveAfterMs: 5000,
     reserveMaxMs: 60_000,
+    preemptAfterMs: 3000,
   };
 }
