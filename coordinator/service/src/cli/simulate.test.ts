@@ -9,6 +9,7 @@ import { temporaryFolder } from '../testing/workload.ts';
 
 const main = fileURLToPath(new URL('../main.ts', import.meta.url));
 const example = fileURLToPath(new URL('../../examples/simulate/fee.yaml', import.meta.url));
+const idle = fileURLToPath(new URL('../../examples/simulate/interruptible.yaml', import.meta.url));
 const traced = fileURLToPath(new URL('../../examples/simulate/trace.yaml', import.meta.url));
 let folder: ReturnType<typeof temporaryFolder>;
 beforeEach(() => {
@@ -50,6 +51,18 @@ it('compares the two fees of the example', async () => {
     .split('\n');
   expect(lines[0]).toBe('variant,hours,figure,of,value');
   expect(lines).toContainEqual(expect.stringMatching(/^"fee of 10 %",24,fees_capa,,[0-9.]+$/));
+}, 120_000);
+
+it('shows what the discount of the example brings', async () => {
+  const { out, status } = await run(idle, '--json');
+  expect(status).toBe(0);
+  const [plain, discounted] = (JSON.parse(out) as SimulationResult).variants;
+  expect(plain?.attempts.preempted).toBeUndefined();
+  expect(discounted?.attempts.preempted).toBeGreaterThan(0);
+  const earned = [plain, discounted].map((variant) => Number(variant?.groups[0]?.earnedNano));
+  expect(earned[1]).toBeGreaterThan(earned[0] ?? 0);
+  const succeeded = [plain, discounted].map((variant) => variant?.classes[0]?.succeeded);
+  expect(succeeded[1]).toBe(succeeded[0]);
 }, 120_000);
 
 it('runs the example with a trace, as JSON, and says the same each time', async () => {

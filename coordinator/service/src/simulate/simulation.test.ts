@@ -33,6 +33,7 @@ const group = fc.record({
     gpu: fc.record({ model: fc.constant('rtx-4090'), count: fc.integer({ min: 1, max: 4 }) }),
   }),
   share_devices: fc.constant(true),
+  ask: fc.constantFrom({}, { interruptible_discount: '40%' }),
   ask_spread: fc.constantFrom(0, 0.5),
   joins: fc.record({ over: span }),
   availability: fc.record({ up: span, down: span, fault: fc.constantFrom('machine', 'network') }),
@@ -48,6 +49,7 @@ const jobClass = fc.record({
   job: fc.record({
     replicas: fc.integer({ min: 1, max: 4 }),
     resources: fc.constantFrom({ cpu: 1 }, { cpu: 2, gpu: { share: 0.3 } }, { cpu: 4, gpu: 1 }),
+    interruptible: fc.boolean(),
     timeout: fc.constantFrom('30m', '2h'),
     queue_timeout: fc.constantFrom('10m', '6h'),
     price: fc.constantFrom(

@@ -72,11 +72,13 @@ function readAsk(file: NodesFile['ask'], pointer: string, read: Reading): Ask {
 /** What the group's nodes have alike, whether they are listed or traced. */
 function frameOf(file: NodesFile, pointer: string, read: Reading) {
   const { resources = {} } = file;
+  const discount = file.ask?.interruptible_discount;
   return {
     diskBytes: read.size(`${pointer}/resources/disk`, resources.disk ?? defaultDisk),
     arch: 'amd64',
     allowRoot: false,
     ask: readAsk(file.ask, pointer, read),
+    ...(discount === undefined ? {} : { interruptibleDiscountPercent: Number(discount.slice(0, -1)) }),
   };
 }
 

@@ -26,6 +26,9 @@ const AskSchema = Type.Object(
     memory_gib_hour: Type.Optional(Money),
     disk_gib_hour: Type.Optional(Money),
     device_hour: Type.Optional(Money),
+    interruptible_discount: Type.Optional(
+      Type.String({ pattern: '^([1-9]|[1-8][0-9]|9[0-5])%$', description: 'A share such as 40%.' }),
+    ),
   },
   closed,
 );
