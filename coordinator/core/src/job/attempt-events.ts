@@ -51,7 +51,13 @@ export function applyProgressed(state: State, event: AttemptProgressed): void {
   task.reason = 'progressing';
   task.stageSince = event.at;
   if (event.stage === 'running') task.runningSince = event.at;
+  if (event.stage !== 'pulling') noteImage(state, job, task.node);
   setStageClock(state, job, task);
+}
+
+function noteImage({ nodes, schedule }: State, { terms }: Job, id: NodeId | undefined): void {
+  const node = id === undefined ? undefined : nodes.get(id);
+  if (terms.image !== undefined && node !== undefined) schedule.images.note(terms.image, node);
 }
 
 export function applyEnded(state: State, event: AttemptEnded): void {
@@ -63,6 +69,8 @@ export function applyEnded(state: State, event: AttemptEnded): void {
   const node = mustGet(state.nodes, nodeId, 'node');
   noteEnding(state, node, job, task.assignedAt, event);
   if (event.released) letGo(state, node, job, task, event);
+  // The stages between were passed unseen.
+  if (event.then.kind === 'succeeded') noteImage(state, job, nodeId);
   task.reason = event.reason;
   switch (event.then.kind) {
     case 'succeeded':

@@ -14,7 +14,7 @@ export function isVersionAtLeast(have: string, want: string): boolean {
 
 /** A request for `a100` takes any `a100-sxm4-80gb`; names are normalised on both sides. */
 function isModel(model: string, wanted: string): boolean {
-  return model === wanted || model.startsWith(`${wanted}-`);
+  return model.startsWith(wanted) && (model.length === wanted.length || model[wanted.length] === '-');
 }
 
 export function matchesDevice(device: Device, request: DeviceRequest): boolean {

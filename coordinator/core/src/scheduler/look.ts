@@ -3,11 +3,14 @@ import type { Resources } from '@capacloud/protocol/resources';
 import { deviceMilli } from '@capacloud/protocol/resources';
 import { type Free, giveFree, loadOf, takeFree } from '../node/capacity.ts';
 import type { NodeRecord, Task } from '../state.ts';
+import { chooseDevices } from './feasibility.ts';
 import type { NodeChanges } from './node-changes.ts';
 import type { Space } from './task-mix.ts';
 
 /** What one look may cost, some milliseconds each: estimates of what a placement makes unusable, and nodes looked at anew. */
 export const lookLimits = { weighings: 512, examinations: 16_384 } as const;
+
+const noDevices: readonly string[] = [];
 
 export interface Assignment {
   readonly task: Task;
@@ -64,6 +67,18 @@ export class Look {
     const used = node.deviceUse.size === 0 ? 0 : (node.deviceUse.get(device) ?? 0);
     const plan = this.#plans.size === 0 ? undefined : this.#plans.get(node);
     return plan === undefined ? used : used + (plan.given.get(device) ?? 0);
+  }
+
+  /** The devices that a task would get; undefined where there are not enough. */
+  devicesFor(node: NodeRecord, { devices }: Resources): readonly string[] | undefined {
+    return devices === undefined
+      ? noDevices
+      : chooseDevices(node.offer, devices, (id) => this.usedMilli(node, id));
+  }
+
+  /** Thousandths free of all its devices: where little is left, it is used up first. */
+  freeMilliOf(node: NodeRecord): number {
+    return node.offer.devices.reduce((sum, { id }) => sum + 1000 - this.usedMilli(node, id), 0);
   }
 
   spaceOf(node: NodeRecord): Space {

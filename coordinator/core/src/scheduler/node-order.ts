@@ -1,13 +1,14 @@
 import { deviceMilli } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
 import { hash32 } from '../hash32.ts';
-import { isSoldInterruptible, rateOn } from '../node/asks.ts';
+import { isSoldInterruptible } from '../node/asks.ts';
 import { fits, isOpen } from '../node/capacity.ts';
-import type { AskClass, NodeRecord, Task } from '../state.ts';
-import { chooseDevices, hasDevices, isAllowed, isKeptFrom } from './feasibility.ts';
+import type { NodeRecord, Task } from '../state.ts';
+import { hasDevices, isAllowed, isKeptFrom } from './feasibility.ts';
 import { Heap } from './heap.ts';
 import type { Assignment, Look } from './look.ts';
 import type { NodeChanges } from './node-changes.ts';
+import { ShapePrice } from './shape-price.ts';
 import type { TaskMix } from './task-mix.ts';
 
 /**
@@ -19,10 +20,11 @@ const scarcityWeight = 0.25;
 const nodesAtOnce = 32;
 /** More than there are nodes are not followed one by one: it is as well to begin anew. */
 const fewChanges = 256;
-const gib = 2 ** 30;
 const noDevices: readonly string[] = [];
 /** The node has no devices, so nothing has to be weighed. */
 const nothingToWeigh = -1;
+/** What a node that has the image already may cost more: pulling it again takes its time, too. */
+const presenceWorth = 0.05;
 
 /** A node that has room for the shape, as it was at a revision; the next change makes another entry. */
 interface Entry {
@@ -59,7 +61,7 @@ export class NodeOrder {
   readonly #maxRateNano: bigint;
   /** A little above, for estimates. */
   readonly #ceiling: number;
-  #priced: { readonly askClass: AskClass; readonly rate: bigint } | undefined;
+  readonly #price: ShapePrice;
   #pushes = 0;
   #look: Look | undefined;
   #lookPosition = 0;
@@ -68,6 +70,7 @@ export class NodeOrder {
 
   constructor(shape: string, terms: JobTerms, mix: TaskMix, changes: NodeChanges) {
     this.#terms = terms;
+    this.#price = new ShapePrice(terms);
     this.#mix = mix;
     this.#changes = changes;
     // Not all begin with the same nodes.
@@ -111,8 +114,8 @@ export class NodeOrder {
     this.#follow(look);
   }
 
-  /** The best node for the task, and its share of it given away in the look. */
-  take(task: Task): Assignment | undefined {
+  /** The best node for the task, or one of `near` that is nearly as good, and its share of it given away in the look. */
+  take(task: Task, near: readonly NodeRecord[]): Assignment | undefined {
     const look = this.#look;
     if (look === undefined) return undefined;
     this.#follow(look);
@@ -133,13 +136,14 @@ export class NodeOrder {
       if (!this.#isComplete) look.isCutShort = true;
       return undefined;
     }
+    best = this.#nearest(best, near, task, look);
     const { node } = best;
-    const devices = this.#devicesOf(node, look) ?? noDevices;
+    const devices = look.devicesFor(node, this.#terms.resources) ?? noDevices;
     if (best.revision === node.revision) this.#taken.push(best);
     look.give(node, this.#terms.resources, devices);
     this.#follow(look);
     const isInterruptible = isSoldInterruptible(node, this.#terms);
-    return { task, node, devices, rateNano: `${this.#rateOf(node)}`, isInterruptible };
+    return { task, node, devices, rateNano: `${this.#price.rateOn(node)}`, isInterruptible };
   }
 
   /** Where the node stands in the order, weighed; undefined where it has no room for a task. */
@@ -169,12 +173,37 @@ export class NodeOrder {
         continue;
       }
       this.#heap.removeTop();
-      if (this.#rateOf(node) > this.#maxRateNano) continue;
+      if (this.#price.rateOn(node) > this.#maxRateNano) continue;
       // A task that was never tried shuns nobody.
       if (task.attempt === 0 || !(task.avoid.includes(node.id) || node.occupied.has(task.id))) return top;
       shunned.push(top);
     }
     return undefined;
+  }
+
+  /** Of those that have the image the best, where it is worth it; the best of all is left for others then. */
+  #nearest(best: Entry, near: readonly NodeRecord[], task: Task, look: Look): Entry {
+    let nearest: Entry | undefined;
+    for (const node of near) {
+      if (node === best.node) return best;
+      if (look.weighings <= 0 || !this.#mayTake(node, task, look)) continue;
+      const entry = this.#entryOf(node, look);
+      if (entry === undefined || this.#price.rateOn(node) > this.#maxRateNano) continue;
+      if (this.#mustWeigh(entry)) {
+        look.weighings -= 1;
+        this.#weigh(entry, look);
+      }
+      if (entry.score > best.score * (1 + presenceWorth)) continue;
+      if (nearest === undefined || comesBefore(entry, nearest)) nearest = entry;
+    }
+    if (nearest === undefined) return best;
+    this.#push(best);
+    return nearest;
+  }
+
+  #mayTake(node: NodeRecord, task: Task, look: Look): boolean {
+    if (!isOpen(node) || look.excluded.has(node.id) || isKeptFrom(node, task.job, this.#terms)) return false;
+    return !task.avoid.includes(node.id) && !node.occupied.has(task.id);
   }
 
   #mustWeigh({ generation }: Entry): boolean {
@@ -184,7 +213,7 @@ export class NodeOrder {
   #weigh(entry: Entry, look: Look): void {
     const { node } = entry;
     const { resources } = this.#terms;
-    const devices = this.#devicesOf(node, look) ?? noDevices;
+    const devices = look.devicesFor(node, resources) ?? noDevices;
     const milli = deviceMilli(resources.devices);
     const space = look.spaceOf(node);
     const before = this.#mix.fillOf(node, entry.revision, space);
@@ -198,7 +227,7 @@ export class NodeOrder {
     for (const device of node.offer.devices)
       if (devices.includes(device.id)) lostMilli += scarcityWeight * milli * this.#mix.kindOf(device).load;
     const hourNano = Math.max(1, node.askClass?.hourNano.device ?? 0);
-    entry.score = this.#estimate(node) * entry.tries + (lostMilli * hourNano) / 1000;
+    entry.score = this.#price.estimate(node) * entry.tries + (lostMilli * hourNano) / 1000;
     entry.generation = this.#mix.generation;
   }
 
@@ -233,7 +262,7 @@ export class NodeOrder {
   #entryOf(node: NodeRecord, look: Look): Entry | undefined {
     const { resources } = this.#terms;
     if (!fits(look.freeOf(node), resources) || !isAllowed(node, this.#terms)) return undefined;
-    const rate = this.#estimate(node);
+    const rate = this.#price.estimate(node);
     if (rate > this.#ceiling) return undefined;
     const { devices } = resources;
     if (devices !== undefined && !hasDevices(node.offer, devices, (id) => look.usedMilli(node, id)))
@@ -243,34 +272,9 @@ export class NodeOrder {
       revision: look.revisionOf(node),
       score: rate * node.tries,
       tries: node.tries,
-      tie: devices === undefined ? look.loadOf(node) : freeDevices(node, look),
+      tie: devices === undefined ? look.loadOf(node) : look.freeMilliOf(node),
       generation: node.offer.devices.length === 0 ? nothingToWeigh : 0,
     };
-  }
-
-  #devicesOf(node: NodeRecord, look: Look): readonly string[] | undefined {
-    const request = this.#terms.resources.devices;
-    if (request === undefined) return noDevices;
-    return chooseDevices(node.offer, request, (id) => look.usedMilli(node, id));
-  }
-
-  /** What the task costs there an hour, but for rounding: exact arithmetic for every node that is looked at is dear. */
-  #estimate({ askClass }: NodeRecord): number {
-    if (askClass === undefined) return 0;
-    const { cpuMilli, devices, diskBytes, memoryBytes } = this.#terms.resources;
-    const { hourNano } = askClass;
-    const milli = (devices?.count ?? 0) * deviceMilli(devices);
-    const full =
-      (cpuMilli * hourNano.cpu + milli * hourNano.device) / 1000 +
-      (memoryBytes * hourNano.memoryGib + diskBytes * hourNano.diskGib) / gib;
-    return this.#terms.interruptible === true ? (full * (100 - (askClass.discountPercent ?? 0))) / 100 : full;
-  }
-
-  #rateOf(node: NodeRecord): bigint {
-    const { askClass } = node;
-    if (askClass === undefined) return 0n;
-    if (this.#priced?.askClass !== askClass) this.#priced = { askClass, rate: rateOn(node, this.#terms) };
-    return this.#priced.rate;
   }
 
   #push(entry: Entry): void {
@@ -290,9 +294,4 @@ export function comesBefore(a: Standing, b: Standing): boolean {
   if (a.score !== b.score) return a.score < b.score;
   if (a.tries !== b.tries) return a.tries < b.tries;
   return a.tie < b.tie || (a.tie === b.tie && a.node.id < b.node.id);
-}
-
-/** Thousandths free of all its devices: where little is left, it is used up first. */
-function freeDevices(node: NodeRecord, look: Look): number {
-  return node.offer.devices.reduce((sum, { id }) => sum + 1000 - look.usedMilli(node, id), 0);
 }

@@ -251,3 +251,48 @@ describe('a network larger than one look', () => {
     60_000,
   );
 });
+
+describe('a task whose image was pulled lately goes where it is', () => {
+  const wide = { cpuMilli: 64_000, memoryBytes: 64 * gib, slots: 64 };
+  /** Image `i` runs on node 1, which asks so much where node 0 asks 1,000. */
+  function pulled(price: number): Machine {
+    const machine = Machine.ready(0);
+    machine.connect(0, { offer: offer({ ...wide, ask: ask(1000) }), accepting: false });
+    machine.connect(1, { offer: offer({ ...wide, ask: ask(price) }) });
+    machine.submit(1, { image: 'i' });
+    machine.place();
+    machine.run(machine.progress(machine.task(1), 'running'));
+    machine.connect(0, { offer: offer({ ...wide, ask: ask(1000) }) });
+    return machine;
+  }
+
+  it.each([
+    ['as dear', 1000, 'i', 1],
+    ['a little dearer', 1049, 'i', 1],
+    ['much dearer', 1051, 'i', 0],
+    ['for another image', 1000, 'j', 0],
+  ])('%s', (_, price, image, node) => {
+    const machine = pulled(price);
+    machine.submit(2, { image });
+    expect(nodesOf(machine)).toEqual([node]);
+  });
+
+  it('all of its tasks, while there is room', () => {
+    const machine = pulled(1000);
+    machine.submit(2, { image: 'i', tasks: 70 });
+    const placed = nodesOf(machine);
+    expect(placed.filter((node) => node === 1)).toHaveLength(63);
+    expect(placed.filter((node) => node === 0)).toHaveLength(7);
+  });
+
+  it('not where it failed, nor where the ceiling is below the price', () => {
+    const machine = pulled(1040);
+    machine.submit(2, { image: 'i', maxRateNano: 1020n });
+    expect(nodesOf(machine)).toEqual([0]);
+    machine.submit(3, { image: 'i', backoffInitialMs: 0 });
+    expect(nodesOf(machine)).toEqual([1]);
+    machine.run(machine.finish(machine.task(3), 'engine_lost'));
+    machine.wait(1);
+    expect(nodesOf(machine)).toEqual([0]);
+  });
+});

@@ -2,12 +2,13 @@ import { resourcesBy } from '@capacloud/protocol/resources';
 import { isLate } from '../job/job-events.ts';
 import type { ConsumerQueue } from '../job/queue.ts';
 import { isReady } from '../job/queue.ts';
-import type { Job } from '../state.ts';
+import type { Job, NodeRecord } from '../state.ts';
 import type { Assignment, Look } from './look.ts';
 import type { TaskOrder } from './preference-order.ts';
 import type { ScheduleNotes } from './schedule-notes.ts';
 import { type Cursor, Turns } from './turns.ts';
 
+const nowhere: readonly NodeRecord[] = [];
 export const placementLimits = { assignments: 1024, jobs: 256 } as const;
 
 /**
@@ -87,11 +88,12 @@ class Placing {
   }
 
   #serveTasks(job: Job, order: TaskOrder, count: number): void {
+    const near = this.#nodesNear(job);
     let left = Math.min(count, placementLimits.assignments - this.assignments.length);
     for (let index = job.firstReady; index < job.tasks.length && left > 0; index++) {
       const task = job.tasks[index];
       if (task === undefined || !isReady(task) || isLate(job, task, this.#at)) continue;
-      const assignment = order.take(task);
+      const assignment = order.take(task, near);
       if (assignment === undefined) return;
       this.assignments.push(assignment);
       left -= 1;
@@ -113,7 +115,7 @@ class Placing {
     const task = cursor.nextTask();
     if (task === undefined) return 'seen';
     if (isLate(job, task, this.#at)) return 'passed';
-    const assignment = order.take(task);
+    const assignment = order.take(task, this.#nodesNear(job));
     if (assignment === undefined) return this.#look.isCutShort ? 'cut short' : 'passed';
     this.assignments.push(assignment);
     return 'placed';
@@ -124,9 +126,10 @@ class Placing {
     const { assignments } = this;
     const before = assignments.length;
     if (before + job.live > placementLimits.assignments) return 'cut short';
+    const near = this.#nodesNear(job);
     for (const task of job.tasks) {
       if (!isReady(task)) continue;
-      const assignment = isLate(job, task, this.#at) ? undefined : order.take(task);
+      const assignment = isLate(job, task, this.#at) ? undefined : order.take(task, near);
       if (assignment !== undefined) {
         assignments.push(assignment);
         continue;
@@ -136,5 +139,9 @@ class Placing {
       return this.#look.isCutShort ? 'cut short' : 'seen';
     }
     return 'gang placed';
+  }
+
+  #nodesNear({ terms }: Job): readonly NodeRecord[] {
+    return terms.image === undefined ? nowhere : this.#notes.images.of(terms.image);
   }
 }

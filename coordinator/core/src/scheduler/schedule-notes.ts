@@ -2,6 +2,7 @@ import { alternativesOf } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
 import type { NodeRecord } from '../state.ts';
 import { DeviceSupply } from './device-supply.ts';
+import { ImagePlaces } from './image-places.ts';
 import type { Look } from './look.ts';
 import { NodeChanges } from './node-changes.ts';
 import { NodeOrder } from './node-order.ts';
@@ -14,6 +15,8 @@ import { TaskMix } from './task-mix.ts';
 /** Orders kept at a time, and entries in them: one for every node that has room for the shape. */
 const maxOrders = 64;
 const maxEntries = 500_000;
+/** So many new orders from one count of the entries to the next. */
+const countedEvery = 16;
 
 /**
  * What the scheduler keeps for itself, which `decide` may write: it follows from the state and from what was seen since
@@ -28,11 +31,14 @@ export class ScheduleNotes {
   readonly offered = new OfferedTotal();
   readonly reservations = new Reservations();
   readonly preemptions = new Preemptions();
+  readonly images = new ImagePlaces();
   readonly #supply = new DeviceSupply();
   readonly mix = new TaskMix(this.#supply);
   readonly nodes = new NodeChanges();
   /** By shape, the least lately used first. */
   readonly #orders = new Map<string, NodeOrder>();
+  /** Orders that were ever made. */
+  #made = 0;
 
   /** The order of nodes for tasks of the shape, as they are for the look. */
   orderOf(shape: string, terms: JobTerms, look: Look): TaskOrder {
@@ -69,8 +75,10 @@ export class ScheduleNotes {
   }
 
   #makeRoom(): void {
+    this.#made += 1;
+    // They grow as they are used. Where shapes seldom come twice, counting all for each would cost as much as to weigh a node.
     let entries = 0;
-    for (const order of this.#orders.values()) entries += order.size;
+    if (this.#made % countedEvery === 0) for (const order of this.#orders.values()) entries += order.size;
     for (const [shape, order] of this.#orders) {
       if (this.#orders.size < maxOrders && entries <= maxEntries) return;
       this.#orders.delete(shape);
