@@ -205,7 +205,7 @@ export const coreGuards: readonly Guard[] = [
     name: 'place nothing whose time is over',
     why: 'A task would be assigned after its queue timeout.',
     file: `${core}/scheduler/placement.ts`,
-    find: "if (this.#isLate(task, job)) return 'passed';",
+    find: "if (isLate(job, task, this.#at)) return 'passed';",
     replace: '',
     faults: ['coordinator-freeze'],
   },
