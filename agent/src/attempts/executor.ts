@@ -45,6 +45,8 @@ export class Executor implements SessionHost {
   readonly #work: AttemptWork;
   readonly #active = new Map<string, Activity>();
   readonly #stopping = new Set<string>();
+  /** Steps of an attempt that failed in a row. */
+  readonly #failures = new Map<string, number>();
   readonly #pulls = new Map<string, HeartbeatFrame['pulls'][number]>();
   readonly #running = new Set<Promise<unknown>>();
   readonly #shutdown = new AbortController();
@@ -236,6 +238,7 @@ export class Executor implements SessionHost {
         this.#once(this.#stopping, step.key, async () => {
           await logs.forget(step.key);
           journal.forget(step.key);
+          this.#failures.delete(attemptKeyText(step.key));
           this.#wake();
         });
         break;
@@ -281,10 +284,15 @@ export class Executor implements SessionHost {
   }
 
   async #runWork(record: AttemptRecord, { abort: { signal }, kind }: Activity): Promise<void> {
+    const text = attemptKeyText(record.key);
     try {
       await this.#work.handlers[kind](record, signal);
+      this.#failures.delete(text);
     } catch (error) {
-      if (!signal.aborted) await endFailedStep(this.#parts, this.#work, { record, kind, error }, signal);
+      if (signal.aborted) return;
+      const failures = (this.#failures.get(text) ?? 0) + 1;
+      this.#failures.set(text, failures);
+      await endFailedStep(this.#parts, this.#work, { record, kind, error, failures }, signal);
     }
   }
 }

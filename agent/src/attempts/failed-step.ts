@@ -5,6 +5,9 @@ import { attemptKeyText } from '../core/ports.ts';
 import type { WorkKind } from '../core/step.ts';
 import type { AttemptWork, WorkParts } from './attempt-work.ts';
 
+/** An engine that never gets over it is asked once a minute or so. */
+const longestPauseMs = 60_000;
+
 /**
  * A step threw, and its attempt fails with it. Where only its report or its end is left, or where the failure cannot be
  * noted, the step comes again, but not at once.
@@ -16,7 +19,14 @@ export async function endFailedStep(
     record,
     kind,
     error,
-  }: { readonly record: AttemptRecord; readonly kind: WorkKind; readonly error: unknown },
+    failures,
+  }: {
+    readonly record: AttemptRecord;
+    readonly kind: WorkKind;
+    readonly error: unknown;
+    /** In a row, this one included. */
+    readonly failures: number;
+  },
   signal: AbortSignal,
 ): Promise<void> {
   const attempt = attemptKeyText(record.key);
@@ -24,17 +34,18 @@ export async function endFailedStep(
   const current = journal.attempt(record.key);
   if (current === undefined || current.phase === 'settled') return;
   if (current.phase === 'reporting' || current.phase === 'cleaning' || kind === 'abandon')
-    return pause(signal);
+    return pause(failures, signal);
   const message = error instanceof Error ? error.message : 'unknown';
   try {
     work.fail(record.key, 'agent_failed', `The agent failed at ${kind}: ${message}`);
   } catch (cause) {
     // The journal cannot be written, as on a full disk.
     log.error({ err: cause, attempt }, 'a failure could not be noted');
-    await pause(signal);
+    await pause(failures, signal);
   }
 }
 
-async function pause(signal: AbortSignal): Promise<void> {
-  await sleep(1000 + backoffMs(3, 500, 5000, Math.random), undefined, { signal }).catch(() => {});
+async function pause(failures: number, signal: AbortSignal): Promise<void> {
+  const pauseMs = 1000 + backoffMs(failures + 2, 500, longestPauseMs, Math.random);
+  await sleep(pauseMs, undefined, { signal }).catch(() => {});
 }

@@ -27,7 +27,11 @@ const GpuRequest = Type.Object(
         },
       ),
     ),
-    vram: Type.Optional(SizeSchema),
+    vram: Type.Optional({
+      ...SizeSchema,
+      description:
+        'Of each GPU, as it is sold: up to a sixty-fourth less will do, which drivers keep for themselves.',
+    } as typeof SizeSchema),
     compute_capability: Type.Optional(
       Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$', description: 'Minimum.' }),
     ),

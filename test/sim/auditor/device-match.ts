@@ -15,7 +15,8 @@ export function isWhatWasAsked(device: Device, wish: DeviceRequest): boolean {
     (wish.shareMilli === undefined || device.shareable === true) &&
     (wish.vendor === undefined || wish.vendor === device.vendor) &&
     (models.length === 0 || models.some((model) => `${device.model}-`.startsWith(`${model}-`))) &&
-    device.memoryBytes >= (wish.memoryBytes ?? 0) &&
+    // A sixty-fourth may be the driver's own.
+    device.memoryBytes * 64 >= (wish.memoryBytes ?? 0) * 63 &&
     (wish.computeCapability === undefined ||
       versionAtLeast(device.computeCapability, wish.computeCapability)) &&
     (wish.cuda === undefined || versionAtLeast(device.cuda, wish.cuda))

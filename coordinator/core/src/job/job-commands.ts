@@ -1,6 +1,7 @@
 import { maxGangTasks } from '@capacloud/protocol/job-spec';
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
+import { formatNano } from '@capacloud/protocol/units';
 import type { CancelJob, JobTerms, SubmitJob } from '../command.ts';
 import { Decision } from '../decision.ts';
 import type { Event } from '../event.ts';
@@ -49,7 +50,7 @@ export function decideSubmit(state: State, command: SubmitJob): Result<readonly 
   if (totalNano > account.availableNano) {
     return refuse(
       'ledger.insufficient_funds',
-      `The job holds ${totalNano} nano-CAPA; ${consumer} has ${account.availableNano} available.`,
+      `The job holds ${formatNano(totalNano)} CAPA; ${consumer} has ${formatNano(account.availableNano)} available.`,
     );
   }
   return accept([submitted(command, terms)]);

@@ -30,7 +30,7 @@ it.each([
   [{ count: 1, models: ['a10'] }, false],
   [{ count: 1, models: ['h100', 'a100-sxm4-80gb'] }, true],
   [{ count: 1, memoryBytes: 80 * gib }, true],
-  [{ count: 1, memoryBytes: 80 * gib + 1 }, false],
+  [{ count: 1, memoryBytes: 82 * gib }, false],
   [{ count: 1, computeCapability: '8.0' }, true],
   [{ count: 1, computeCapability: '8.6' }, false],
   [{ count: 1, cuda: '12.2' }, true],
@@ -38,6 +38,17 @@ it.each([
 ])('an A100 matches %j: %s', (request, expected) => {
   expect(matchesDevice(a100, request)).toBe(expected);
   expect(matchesDevice({ ...a100, health: 'suspect' }, request)).toBe(false);
+});
+
+const mebibyte = 2 ** 20;
+it.each([
+  ['an RTX 4090', 24_564, 24],
+  ['an H100', 81_559, 80],
+  ['a V100', 32_510, 32],
+])('%s has the memory that it is sold with, less what the driver keeps', (_, shownMib, soldGib) => {
+  const device = { ...a100, memoryBytes: shownMib * mebibyte };
+  expect(matchesDevice(device, { count: 1, memoryBytes: soldGib * gib })).toBe(true);
+  expect(matchesDevice(device, { count: 1, memoryBytes: (soldGib + 1) * gib })).toBe(false);
 });
 
 it('does not take what a device does not say for enough', () => {

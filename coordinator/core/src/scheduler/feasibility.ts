@@ -17,13 +17,19 @@ function isModel(model: string, wanted: string): boolean {
   return model.startsWith(wanted) && (model.length === wanted.length || model[wanted.length] === '-');
 }
 
+/** Drivers keep some for themselves: what is sold as 24 GiB shows 23.99, and as 80 GiB 79.65. */
+function leastMemory(wantedBytes: number): number {
+  return wantedBytes - wantedBytes / 64;
+}
+
 export function matchesDevice(device: Device, request: DeviceRequest): boolean {
   if (device.health !== 'healthy') return false;
   if (request.shareMilli !== undefined && device.shareable !== true) return false;
   if (request.vendor !== undefined && device.vendor !== request.vendor) return false;
   if (request.models !== undefined && !request.models.some((wanted) => isModel(device.model, wanted)))
     return false;
-  if (request.memoryBytes !== undefined && device.memoryBytes < request.memoryBytes) return false;
+  if (request.memoryBytes !== undefined && device.memoryBytes < leastMemory(request.memoryBytes))
+    return false;
   if (request.computeCapability !== undefined) {
     if (device.computeCapability === undefined) return false;
     if (!isVersionAtLeast(device.computeCapability, request.computeCapability)) return false;

@@ -217,7 +217,7 @@ it('tells why a job waits', () => {
   expect(waitingReason(machine.state, jobId(1))).toEqual({
     reason: 'price_too_low',
     message:
-      '1 of 2 connected nodes could run a task; the cheapest asks 1000000 nano-CAPA an hour, the ceiling is 999999.',
+      '1 of 2 connected nodes could run a task; the cheapest asks 0.001 CAPA an hour, the ceiling is 0.000999999.',
   });
   machine.connect(1, { offer: offer({ slots: 1, ask: ask(10) }) });
   machine.submit(2, { maxRateNano: 10n });

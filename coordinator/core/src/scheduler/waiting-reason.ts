@@ -1,5 +1,6 @@
 import type { JobId } from '@capacloud/protocol/ids';
 import type { CoordinatorReason } from '@capacloud/protocol/reasons';
+import { formatNano } from '@capacloud/protocol/units';
 import { rateOn } from '../node/asks.ts';
 import { isConnected } from '../node/node-states.ts';
 import type { State } from '../state.ts';
@@ -52,7 +53,7 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
   if (affordable === 0) {
     return {
       reason: 'price_too_low',
-      message: `${feasible} of ${connected} connected nodes could run a task; the cheapest asks ${cheapest} nano-CAPA an hour, the ceiling is ${job.terms.maxRateNano}.`,
+      message: `${feasible} of ${connected} connected nodes could run a task; the cheapest asks ${formatNano(cheapest)} CAPA an hour, the ceiling is ${formatNano(job.terms.maxRateNano)}.`,
     };
   }
   const { preemptions, reservations } = state.schedule;
