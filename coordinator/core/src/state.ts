@@ -27,6 +27,8 @@ export interface Account {
   liveTasks: number;
   /** What attempts of its jobs take of nodes. Derived. */
   readonly use: Amounts;
+  /** A note of the scheduler: tasks that others were stopped for, less successes since. */
+  stopsOwed: number;
   /** Grants by their ref, so that each happens once. */
   readonly credits: Map<string, bigint>;
 }

@@ -134,10 +134,12 @@ export function endTask(
   task.alternative = 0;
   endInterruptible(state, task);
   job.live -= 1;
-  mustGet(state.accounts, job.consumer, 'account').liveTasks -= 1;
+  const account = mustGet(state.accounts, job.consumer, 'account');
+  account.liveTasks -= 1;
   switch (to) {
     case 'succeeded':
       job.succeeded += 1;
+      account.stopsOwed = Math.max(0, account.stopsOwed - 1);
       spendHold(state, job, task, 'captured');
       break;
     case 'failed':

@@ -181,6 +181,28 @@ describe('interruptible work', () => {
     expect(only(machine.tick(), 'attempt.assigned')).toMatchObject([{ task: machine.task(1).id }]);
   });
 
+  it('does not make way for ever for who succeeds with nothing', () => {
+    const machine = busy(3);
+    for (let n = 0; n < 64; n++) {
+      machine.submit(100 + n, { ...full, maxAttempts: 1 });
+      expect(stopped(waited(machine))).toHaveLength(1);
+      for (const node of [0, 1, 2]) letGo(machine, node);
+      machine.place();
+      machine.run(machine.finish(machine.task(100 + n), 'exit_nonzero', 1, 1));
+      machine.wait(10 * second).tick();
+      machine.tick();
+    }
+    machine.submit(200, { ...full, queueTimeoutMs: 1e9 });
+    expect(stopped(waited(machine))).toEqual([]);
+    const running = [...machine.state.tasks.values()].find(({ state }) => state === 'assigned');
+    if (running === undefined) throw new Error('nothing runs');
+    machine.run(machine.finish(running, 'completed'));
+    machine.submit(201, full);
+    expect(stopped(waited(machine))).toHaveLength(1);
+    machine.submit(202, full);
+    expect(stopped(waited(machine))).toEqual([]);
+  });
+
   it('is stopped once for each task that comes, however many wait', () => {
     const machine = busy(3);
     machine.submit(10, { ...full, tasks: 2 });

@@ -1,4 +1,5 @@
 import type { NodeId } from '@capacloud/protocol/ids';
+import { mustGet } from '../assert.ts';
 import type { Decision } from '../decision.ts';
 import { isLate } from '../job/job-events.ts';
 import type { Lane } from '../job/queue.ts';
@@ -9,6 +10,8 @@ import { type Budget, type Step, type Stoppable, StopSearch } from './stop-searc
 
 /** Nodes that are looked at in one tick, and attempts that are stopped. */
 const limits = { nodes: 16_384, stops: 64 } as const;
+/** For one consumer without a success: what fails or is cancelled costs him nothing, and others their work. */
+const maxOwed = 64;
 /** Beyond the grace period, for a node to say that it has let go. */
 const lettingGoMs = 60_000;
 
@@ -55,8 +58,10 @@ export class Preemptions {
     for (const { job, lane } of this.#starved(state, at, preemptAfterMs)) {
       if (budget.nodes <= 0 || budget.stops <= 0) return;
       lane.stopsSoughtAt = at;
-      for (const steps of new StopSearch(state, decision, leaving, budget).roomFor(job))
+      for (const steps of new StopSearch(state, decision, leaving, budget).roomFor(job)) {
         this.#clear(job, steps, decision, budget);
+        mustGet(state.accounts, job.consumer, 'account').stopsOwed += steps.length;
+      }
     }
   }
 
@@ -65,6 +70,7 @@ export class Preemptions {
     const holders = this.holders();
     const found: Starved[] = [];
     for (const queue of state.waiting.values()) {
+      if (queue.account.stopsOwed >= maxOwed) continue;
       const share = state.schedule.offered.shareOf(queue.account.use);
       for (const lane of queue.lanes) {
         const [job] = lane.jobs;
