@@ -74,7 +74,7 @@ export const agentGuards: readonly Guard[] = [
     name: 'pause where a failure cannot be noted',
     why: 'An agent with a full disk would try the same step again and again, and do nothing else.',
     file: `${agent}/attempts/failed-step.ts`,
-    find: "'a failure could not be noted');\n    await pause(signal);",
+    find: "'a failure could not be noted');\n    await pause(failures, signal);",
     replace: "'a failure could not be noted');",
     faults: ['agent-disk-full'],
   },
