@@ -134,7 +134,11 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
     load: () => machine.load(),
     notifySession: () => session.notify(),
   });
-  const status = () => statusOf(identity, session, executor, machine, journal, lease, clock, ask);
+  const { interruptibleDiscountPercent } = config;
+  const status = () => ({
+    ...statusOf(identity, session, executor, machine, journal, lease, clock, ask),
+    ...(interruptibleDiscountPercent === undefined ? {} : { interruptibleDiscountPercent }),
+  });
   const socket = await serveStatus(config.statusSocket, status);
   const closing = new AbortController();
   const { signal } = closing;

@@ -1,17 +1,20 @@
 import { randomBytes } from 'node:crypto';
+import { statusText } from '@capacloud/agent/host/status-text';
 import { taskIdOf } from '@capacloud/protocol/ids';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { jobOf, type NetworkRig, openNetworkRig, writeJobFile } from './network-rig.ts';
+import type { LocalAgent } from '../../scripts/network/local-network.ts';
+import { jobOf, type NetworkRig, openNetworkRig, statusOf, writeJobFile } from './network-rig.ts';
 import { eventsOf } from './public-log.ts';
 
 const hasEngine = process.env['CAPACLOUD_DOCKER_SOCKET'] !== undefined;
 const all = { resources: { cpu: 2, memory: '32Mi', disk: '8Mi', shm_size: '1Mi' } };
 let rig: NetworkRig;
+let agent: LocalAgent;
 
 describe.skipIf(!hasEngine)('interruptible work', () => {
   beforeAll(async () => {
     rig = await openNetworkRig({ rules: { preempt_after_ms: 1000 } });
-    await rig.addAgent('agent', { ask: { interruptible_discount: '50%' } });
+    agent = await rig.addAgent('agent', { ask: { interruptible_discount: '50%' } });
   });
   afterAll(() => rig.close());
 
@@ -40,7 +43,7 @@ describe.skipIf(!hasEngine)('interruptible work', () => {
     expect(BigInt(second?.charged_nano ?? 0)).toBeGreaterThan(0n);
   });
 
-  it('is told from other work by plans and by the book', async () => {
+  it('is told from other work by plans, by the book and by the agent', async () => {
     const file = await writeJobFile(
       rig,
       'plan.yaml',
@@ -50,5 +53,6 @@ describe.skipIf(!hasEngine)('interruptible work', () => {
     const market = await rig.capacloud('market');
     expect(market.stdout).toContain('INTERRUPTIBLE');
     expect(market.stdout).toContain('−50 %');
+    expect(statusText(await statusOf(agent))).toContain('50 % less of interruptible tasks');
   });
 });

@@ -11,7 +11,7 @@ let engine: OwnEngine;
 let rig: RuntimeRig;
 async function open(...flags: string[]): Promise<void> {
   engine = await OwnEngine.start(...flags);
-  rig = await openRuntimeRig({ socketPath: engine.socketPath });
+  rig = await openRuntimeRig({ socketPath: engine.socketPath, unansweredStartMs: 1000 });
 }
 afterEach(async () => {
   await rig.close();

@@ -12,6 +12,8 @@ export interface AgentStatus {
   readonly accepting: boolean;
   /** What is asked now; closed by the owner's schedule. */
   readonly ask: Ask | 'closed';
+  /** What interruptible tasks pay less; absent where they are none but tasks like others. */
+  readonly interruptibleDiscountPercent?: number;
   readonly engineReachable: boolean;
   readonly outboxItems: number;
   readonly attempts: readonly {
@@ -49,6 +51,9 @@ export function statusText(status: AgentStatus): string {
     `engine     ${status.engineReachable ? 'reachable' : 'cannot be reached'}`,
     `new work   ${status.accepting ? 'accepted' : 'not accepted'}`,
     `asks       ${askText(status.ask)}`,
+    ...(status.interruptibleDiscountPercent === undefined
+      ? []
+      : [`           ${status.interruptibleDiscountPercent} % less of interruptible tasks`]),
     `outbox     ${status.outboxItems} reports`,
     `attempts   ${status.attempts.length}`,
     ...status.attempts.map(

@@ -13,19 +13,18 @@ import { isScratchNew } from './scratch-age.ts';
 import { holdsProgram, isCommandFault, type KnownPrograms, programCandidates } from './start-check.ts';
 
 const killWaitMs = 60_000;
-/** For an engine to come to a start whose caller has gone away. */
-const unansweredStartMs = 10_000;
 const unansweredPollMs = 500;
 
 export interface StartParts {
   readonly docker: Docker;
   readonly known: KnownPrograms;
   readonly claim: ClaimStart;
+  readonly unansweredStartMs: number;
 }
 
 /** Starts a container that was never started; one that was is left alone, whatever became of it. */
 export async function startAttempt(
-  { docker, known, claim }: StartParts,
+  { docker, known, claim, unansweredStartMs }: StartParts,
   assignment: Assignment,
   signal: AbortSignal,
 ): Promise<Result<void, RuntimeFailure>> {
@@ -46,7 +45,7 @@ export async function startAttempt(
   const unfit = await programFault({ docker, known }, assignment, info, signal);
   if (unfit !== undefined) return unfit;
   if (!claim()) {
-    const found = await afterUnansweredStart(docker, info, signal);
+    const found = await afterUnansweredStart(docker, info, unansweredStartMs, signal);
     if (found === 'unknown')
       return failure('engine_lost', 'The container engine stopped during the start, and did not note it.');
     if (found === 'started') return accept(undefined);
@@ -73,9 +72,10 @@ export async function startAttempt(
 async function afterUnansweredStart(
   docker: Docker,
   { Created: created, Id: id }: ContainerInspectInfo,
+  withinMs: number,
   signal: AbortSignal,
 ): Promise<'started' | 'not started' | 'unknown'> {
-  const untilMs = performance.now() + unansweredStartMs;
+  const untilMs = performance.now() + withinMs;
   while (performance.now() < untilMs) {
     await delay(unansweredPollMs, undefined, { signal });
     const info = await inspectContainer(docker, id, signal);

@@ -45,8 +45,11 @@ export interface DockerRuntimeOptions {
   readonly scratch: 'memory' | 'loop';
   /** Folder of the agent's own for scratch images and log positions. */
   readonly stateDir: string;
+  /** How long an engine may take to come to a start whose caller has gone away. Default 10 s. */
+  readonly unansweredStartMs?: number;
 }
 
+const unansweredStartMs = 10_000;
 const waitMs = 60_000;
 const firstRetryMs = 100;
 const lastRetryMs = 5000;
@@ -58,6 +61,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
 
 class DockerRuntime implements Runtime {
   readonly #docker: Docker;
+  readonly #unansweredStartMs: number;
   readonly #owner: RuntimeOwner;
   readonly #policy: ContainerPolicy;
   readonly #scratch: ScratchBackend;
@@ -69,6 +73,7 @@ class DockerRuntime implements Runtime {
 
   constructor(options: DockerRuntimeOptions) {
     this.#docker = connectEngine(options.socketPath);
+    this.#unansweredStartMs = options.unansweredStartMs ?? unansweredStartMs;
     this.#owner = options.owner;
     this.#policy = options.policy;
     this.#scratch =
@@ -129,7 +134,12 @@ class DockerRuntime implements Runtime {
     signal: AbortSignal,
   ): Promise<Result<void, RuntimeFailure>> {
     return await this.#queue.run(attemptKeyText(assignment), async () => {
-      const parts = { docker: this.#docker, known: this.#programs, claim };
+      const parts = {
+        docker: this.#docker,
+        known: this.#programs,
+        claim,
+        unansweredStartMs: this.#unansweredStartMs,
+      };
       const started = await startAttempt(parts, assignment, signal);
       if (started.ok) await this.#watch(assignment, signal);
       return started;
