@@ -1,19 +1,6 @@
 import { expect, it } from 'vitest';
-import { Auditor } from './auditor.ts';
-import { AuditFailure, type Rule } from './observation.ts';
-import { job, node, Story, task, terms } from './story.ts';
-
-/** The rule that a story breaks. */
-function ruleBrokenBy(story: Story): Rule | undefined {
-  const auditor = new Auditor(terms);
-  try {
-    for (const observation of story.told) auditor.observe(observation);
-  } catch (error) {
-    if (error instanceof AuditFailure) return error.rule;
-    throw error;
-  }
-  return undefined;
-}
+import type { Rule } from './observation.ts';
+import { job, node, ruleBrokenBy, Story, task } from './story.ts';
 
 const cancelled = { type: 'job.cancelled', job: job.job };
 const forgotten = {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { Auditor } from './auditor.ts';
-import { AuditFailure, type Rule, type TableDump } from './observation.ts';
+import type { Rule, TableDump } from './observation.ts';
 import {
   ada,
   device,
@@ -11,24 +11,12 @@ import {
   offer,
   other,
   pat,
+  ruleBrokenBy,
   ruleset,
   Story,
   task,
   terms,
 } from './story.ts';
-
-/** The rule that the story breaks, at its end at the latest; undefined where it breaks none. */
-function ruleBrokenBy(story: Story, finish: boolean): Rule | undefined {
-  const auditor = new Auditor(terms);
-  try {
-    for (const observation of story.told) auditor.observe(observation);
-    if (finish) auditor.finish();
-  } catch (error) {
-    if (error instanceof AuditFailure) return error.rule;
-    throw error;
-  }
-  return undefined;
-}
 
 /** The first will do there, the second will not. */
 const two = { resources: { ...job.resources, alternatives: [{ count: 1, models: ['h100'] }] } };

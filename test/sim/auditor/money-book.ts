@@ -1,5 +1,6 @@
-import type { Offer, Resources } from './entry.ts';
+import type { AttemptEnded, Offer, Resources, Ruleset } from './entry.ts';
 import { check, fail } from './observation.ts';
+import type { TaskFacts } from './task-facts.ts';
 
 const gib = 2n ** 30n;
 
@@ -34,6 +35,23 @@ export function priceOfRun(
   if (charge > holdNano) charge = holdNano;
   const pay = (charge * BigInt(10_000 - feeBasisPoints)) / 10_000n;
   return { charge, pay, fee: charge - pay };
+}
+
+/** What a success costs is what the node claims, within the coordinator's own clock and the longest run allowed. */
+export function checkCharge({ at, task: id, then }: AttemptEnded, task: TaskFacts, rules: Ruleset): void {
+  if (then.kind !== 'succeeded') return;
+  const { holdNano, runTimeoutMs, stopGraceMs } = task.job.terms;
+  const since = task.runningAt > 0 && task.runningAt < at ? task.runningAt : task.assignedAt;
+  const mostMs = Math.max(0, Math.min(at - since, runTimeoutMs + stopGraceMs));
+  check(
+    then.meteredMs >= 0 && then.meteredMs <= mostMs,
+    'money.price',
+    () => `${id} is metered ${then.meteredMs} of ${mostMs} ms`,
+  );
+  const due = priceOfRun(task.rate, then.meteredMs, BigInt(holdNano), rules.feeBasisPoints);
+  const told = [then.chargeNano, then.payNano, then.feeNano].join();
+  const expected = [due.charge, due.pay, due.fee].join();
+  check(told === expected, 'money.price', () => `${id} costs ${told}, due is ${expected}`);
 }
 
 interface Purse {

@@ -1,23 +1,11 @@
 import { expect, it } from 'vitest';
-import { Auditor } from './auditor.ts';
-import { AuditFailure, type Rule } from './observation.ts';
-import { ada, epochMs, job, node, offer, pat, ruleset, Story, task, terms } from './story.ts';
+import type { Rule } from './observation.ts';
+import { ada, epochMs, job, node, offer, pat, ruleBrokenBy, ruleset, Story, task } from './story.ts';
 
 const rules = { ...ruleset, preemptAfterMs: 10_000 };
 const half = { rateNano: '5400000', interruptible: true };
 const waiter = { ...job, job: 'job_b', consumer: ada };
 const small = { cpuMilli: 1000, memoryBytes: 2 ** 20, diskBytes: 2 ** 20 };
-
-function ruleBrokenBy(story: Story): Rule | undefined {
-  const auditor = new Auditor(terms);
-  try {
-    for (const observation of story.told) auditor.observe(observation);
-  } catch (error) {
-    if (error instanceof AuditFailure) return error.rule;
-    throw error;
-  }
-  return undefined;
-}
 
 /** One node sells at half the price to who may be stopped, and the other at the whole price only. */
 function open(): Story {

@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest';
-import { Auditor } from './auditor.ts';
-import { AuditFailure, type Rule } from './observation.ts';
-import { device, epochMs, node, offer, other, pat, ruleset, Story, task, terms } from './story.ts';
+import type { Rule } from './observation.ts';
+import { device, epochMs, node, offer, other, pat, ruleBrokenBy, ruleset, Story, task } from './story.ts';
 
 const rules = {
   ...ruleset,
@@ -15,17 +14,6 @@ const rules = {
   poisonAfterMs: 5000,
 };
 const pam = 'acc_pam';
-
-function ruleBrokenBy(story: Story): Rule | undefined {
-  const auditor = new Auditor(terms);
-  try {
-    for (const observation of story.told) auditor.observe(observation);
-  } catch (error) {
-    if (error instanceof AuditFailure) return error.rule;
-    throw error;
-  }
-  return undefined;
-}
 
 /** Two nodes of two providers. */
 function open(): Story {

@@ -1,4 +1,5 @@
-import type { AuditTerms, Observation } from './observation.ts';
+import { Auditor } from './auditor.ts';
+import { AuditFailure, type AuditTerms, type Observation, type Rule } from './observation.ts';
 
 export const terms: AuditTerms = { overrunMs: 5_000, promptMs: 2_000, slackMs: 10_000, clientsPersist: true };
 export const epochMs = 1_000_000;
@@ -224,4 +225,17 @@ export class Story {
     this.run().container('ended').report('uploading').wait(100).receipt().end().ack().settle();
     return this;
   }
+}
+
+/** The rule that a story breaks, or with `finish` its end. */
+export function ruleBrokenBy(story: Story, finish = false): Rule | undefined {
+  const auditor = new Auditor(terms);
+  try {
+    for (const observation of story.told) auditor.observe(observation);
+    if (finish) auditor.finish();
+  } catch (error) {
+    if (error instanceof AuditFailure) return error.rule;
+    throw error;
+  }
+  return undefined;
 }

@@ -1,7 +1,7 @@
 import type { AttemptAssigned, AttemptEnded, JobSettled, JobTerms, Ruleset } from './entry.ts';
 import { GangWatch } from './gang-watch.ts';
 import type { MoneyBook } from './money-book.ts';
-import { priceOfRun } from './money-book.ts';
+import { checkCharge } from './money-book.ts';
 import type { NodeBook, NodeFacts } from './node-book.ts';
 import { check, fail } from './observation.ts';
 import { checkGangStop, checkRetry } from './retry-rules.ts';
@@ -194,7 +194,7 @@ export class TaskBook {
     }
     this.gangs.touch(task.job);
     if (then.kind === 'succeeded') {
-      this.#checkPrice(event, task, rules);
+      checkCharge(event, task, rules);
       this.#end(task, 'succeeded', nowMs);
       this.#money.pay(task.id, task.provider, BigInt(then.payNano), BigInt(then.feeNano));
     } else if (then.kind === 'failed') {
@@ -251,22 +251,6 @@ export class TaskBook {
       () => `${what}, ${task.state}, ends as ${reason} after ${at - task.stageAt} ms`,
     );
     return 'clock';
-  }
-
-  #checkPrice({ at, task: id, then }: AttemptEnded, task: TaskFacts, rules: Ruleset): void {
-    if (then.kind !== 'succeeded') return;
-    const { holdNano, runTimeoutMs, stopGraceMs } = task.job.terms;
-    const since = task.runningAt > 0 && task.runningAt < at ? task.runningAt : task.assignedAt;
-    const mostMs = Math.max(0, Math.min(at - since, runTimeoutMs + stopGraceMs));
-    check(
-      then.meteredMs >= 0 && then.meteredMs <= mostMs,
-      'money.price',
-      () => `${id} is metered ${then.meteredMs} of ${mostMs} ms`,
-    );
-    const due = priceOfRun(task.rate, then.meteredMs, BigInt(holdNano), rules.feeBasisPoints);
-    const told = [then.chargeNano, then.payNano, then.feeNano].join();
-    const expected = [due.charge, due.pay, due.fee].join();
-    check(told === expected, 'money.price', () => `${id} costs ${told}, due is ${expected}`);
   }
 
   release(id: string, attempt: number, node: string): void {

@@ -96,11 +96,12 @@ export class StopSearch {
   #stepsOn(node: NodeRecord, terms: JobTerms, needed: number): readonly Step[] {
     const space = new NodeSpace(node);
     const candidates = this.#stoppable(node);
+    const rate = rateOn(node, terms);
     const steps: Step[] = [];
     const { at } = this.#decision;
     let lostMs = 0;
     while (steps.length < needed) {
-      const victims = victimsFor(space, terms, candidates, rateOn(node, terms));
+      const victims = victimsFor(space, terms, candidates, rate);
       if (victims === undefined) break;
       for (const { task } of victims) lostMs += at - startOf(task);
       steps.push({ node, victims, lostMs });
