@@ -17,6 +17,8 @@ export class BareCore {
   /** Wall time of looks: the decision, and its event applied. The longest, and of all. */
   longestMs = 0;
   placingMs = 0;
+  /** nano-CAPA an hour of all that was placed. */
+  paidNano = 0;
 
   constructor(offers: readonly Offer[]) {
     const at = this.#at;
@@ -37,11 +39,14 @@ export class BareCore {
     const job = jobIdOf(this.#jobs);
     this.#run({ type: 'job.submit', at, job, consumer, terms: termsOf(resources, maxRateNano) });
     const from = performance.now();
-    const isPlaced = this.#run({ type: 'place', at }).length > 0;
+    const [placed] = this.#run({ type: 'place', at });
     const tookMs = performance.now() - from;
     this.placingMs += tookMs;
     this.longestMs = Math.max(this.longestMs, tookMs);
-    if (isPlaced) return job;
+    if (placed?.type === 'attempt.assigned') {
+      this.paidNano += Number(placed.rateNano);
+      return job;
+    }
     this.#run({ type: 'job.cancel', at, job, consumer });
     return undefined;
   }

@@ -9,6 +9,7 @@ import type { ConsumerQueue } from './job/queue.ts';
 import type { TaskState } from './job/task-states.ts';
 import type { HoldState } from './ledger/hold-states.ts';
 import { defaultRuleset, type Ruleset } from './ruleset.ts';
+import type { DeviceRoom } from './scheduler/device-room.ts';
 import type { Keeping } from './scheduler/feasibility.ts';
 import { ScheduleNotes } from './scheduler/schedule-notes.ts';
 
@@ -145,6 +146,10 @@ export interface NodeRecord extends Clocked<NodeRecord> {
   keptFor: Keeping | undefined;
   /** Rises with each change of what it has free, of its offer or of whether it takes work. */
   revision: number;
+  // Notes of the scheduler, as of that revision.
+  deviceRoom: DeviceRoom;
+  /** In its table; below 0 before it has one. */
+  row: number;
 }
 
 export interface Task extends Clocked<Task> {

@@ -24,14 +24,15 @@ export const placement: Benchmark = {
       signal.throwIfAborted();
       const measured = measure(size, quick);
       times.set(size, measured);
-      const { coreUs, longestMs, scanUs, unplaced } = measured;
+      const { coreUs, longestMs, price, scanUs, scanUnplaced, unplaced } = measured;
       figures.push({ name: `${size} nodes`, value: 1e6 / coreUs, unit: 'placements/s' });
       figures.push({ name: `${size} nodes, scan`, value: 1e6 / scanUs, unit: 'placements/s' });
       figures.push({ name: `${size} nodes, longest`, value: longestMs, unit: 'ms' });
-      log(`${size} nodes: ${coreUs.toFixed(0)} µs, scan ${scanUs.toFixed(0)} µs, ${unplaced} not placed`);
+      figures.push({ name: `${size} nodes, price, of the scan's`, value: price * 100, unit: '%' });
+      const missed = `not placed ${(unplaced * 100).toFixed(1)} %, scan ${(scanUnplaced * 100).toFixed(1)} %`;
+      log(`${size} nodes: ${coreUs.toFixed(0)} µs, scan ${scanUs.toFixed(0)} µs; ${missed}`);
     }
-    const of = (size: number): Times =>
-      times.get(size) ?? { coreUs: 0, scanUs: 0, longestMs: 0, unplaced: 0 };
+    const of = (size: number): Times => times.get(size) ?? none;
     const growth = of(large).coreUs / of(small).coreUs;
     return Promise.resolve({
       figures,
@@ -43,13 +44,17 @@ export const placement: Benchmark = {
   },
 };
 
-/** Microseconds a placement, medians of the rounds; the longest look of all. */
+/** Microseconds a placement, medians of the rounds; the longest look of all; shares that found no room. */
 interface Times {
   readonly coreUs: number;
   readonly scanUs: number;
   readonly longestMs: number;
   readonly unplaced: number;
+  readonly scanUnplaced: number;
+  /** Mean price of a task, ÷ that of the scan, which takes the cheapest of all. */
+  readonly price: number;
 }
+const none: Times = { coreUs: 0, scanUs: 0, longestMs: 0, unplaced: 0, scanUnplaced: 0, price: 0 };
 
 function measure(size: number, quick: boolean): Times {
   const core = new CoreNetwork(size);
@@ -61,13 +66,20 @@ function measure(size: number, quick: boolean): Times {
     coreUs.push(core.run(quick ? 3000 : 10_000));
     scanUs.push(scan.run(size > 20_000 ? 500 : 3000));
   }
-  const { longestMs, unplaced } = core;
-  return { coreUs: median(coreUs.slice(1)), scanUs: median(scanUs.slice(1)), longestMs, unplaced };
+  return {
+    coreUs: median(coreUs.slice(1)),
+    scanUs: median(scanUs.slice(1)),
+    longestMs: core.longestMs,
+    unplaced: core.unplaced / core.asked,
+    scanUnplaced: scan.unplaced / scan.asked,
+    price: core.meanPriceNano / scan.meanPriceNano,
+  };
 }
 
 class CoreNetwork {
   readonly #core: BareCore;
   readonly #running: JobId[] = [];
+  asked = 0;
   unplaced = 0;
 
   constructor(nodes: number) {
@@ -78,8 +90,13 @@ class CoreNetwork {
     return this.#core.longestMs;
   }
 
+  get meanPriceNano(): number {
+    return this.#core.paidNano / (this.asked - this.unplaced);
+  }
+
   /** Each job comes, is placed or given up, and the oldest that still runs ends. */
   run(count: number): number {
+    this.asked += count;
     const before = this.#core.placingMs;
     for (let n = 0; n < count; n++) {
       const wish = wishOf(n);

@@ -8,13 +8,22 @@ export class ScannedNetwork {
   readonly #running: { readonly node: ScannedNode; readonly wish: Wish }[] = [];
 
   readonly #staying: number;
+  asked = 0;
+  unplaced = 0;
+  #paidNano = 0;
 
   constructor(nodes: number, staying: number) {
     this.#staying = staying;
     this.#nodes = Array.from({ length: nodes }, (_, index) => machineOf(index));
   }
 
+  /** nano-CAPA an hour. */
+  get meanPriceNano(): number {
+    return this.#paidNano / (this.asked - this.unplaced);
+  }
+
   run(count: number): number {
+    this.asked += count;
     const from = performance.now();
     for (let n = 0; n < count; n++) this.#place(n);
     return ((performance.now() - from) * 1000) / count;
@@ -34,7 +43,9 @@ export class ScannedNetwork {
       const score = rate + node.gpus - wish.gpus;
       if (score < bestScore) [best, bestScore] = [node, score];
     }
-    if (best !== undefined) {
+    if (best === undefined) this.unplaced += 1;
+    else {
+      this.#paidNano += best.deviceHourNano * wish.gpus;
       take(best, wish, -1);
       this.#running.push({ node: best, wish });
     }

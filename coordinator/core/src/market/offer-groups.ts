@@ -1,10 +1,10 @@
 import type { Resources } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
-import { shapeOf } from '../job/queue.ts';
 import { isSoldInterruptible, rateOn } from '../node/asks.ts';
 import { chooseDevices } from '../scheduler/feasibility.ts';
 import { Look } from '../scheduler/look.ts';
-import { comesBefore, NodeOrder } from '../scheduler/node-order.ts';
+import { comesBefore } from '../scheduler/node-entry.ts';
+import { NodeOrder } from '../scheduler/node-order.ts';
 import { lastingOf, obstaclesOf, optionsOf } from '../scheduler/obstacles.ts';
 import type { AskClass, NodeRecord, State } from '../state.ts';
 import { cpuClass, deviceClassOf } from './device-class.ts';
@@ -107,9 +107,9 @@ export class OfferGroups {
    * would have to wait.
    */
   rank({ free, busy }: OfferShortlist): readonly OfferGroup[] {
-    const look = new Look(new Set(), this.#state.schedule.nodes);
-    const { mix, nodes } = this.#state.schedule;
-    const orders = this.#options.map(({ terms }) => new NodeOrder(shapeOf(terms), terms, mix, nodes));
+    const look = new Look(new Set(), this.#state.schedule.changes);
+    const { schedule } = this.#state;
+    const orders = this.#options.map(({ terms }) => new NodeOrder(terms, schedule));
     const standings = free.flatMap((group) => {
       const order = orders[group.alternative];
       const weighed = group.free.slice(0, maxWeighedNodes);

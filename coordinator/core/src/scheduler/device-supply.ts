@@ -5,6 +5,8 @@ import type { NodeRecord } from '../state.ts';
 export interface DeviceKind {
   readonly device: Device;
   readonly key: string;
+  /** A small number that no other kind has at the same time. */
+  readonly slot: number;
   /** Devices of this kind, healthy or not, on nodes that take work. */
   count: number;
   /** Of the mix: which of its demands it suits, in their order, and how much it is wanted; 1 on the average. */
@@ -13,29 +15,50 @@ export interface DeviceKind {
   load: number;
 }
 
+/** The devices of a node that are counted. */
+interface Counted {
+  readonly devices: readonly Device[];
+  /** What all of them are; undefined where they differ or there are none. */
+  readonly kind: DeviceKind | undefined;
+}
+
+const nothing: Counted = { devices: [], kind: undefined };
+
 /** The kinds of devices that nodes offer, and how many there are of each. */
 export class DeviceSupply {
   readonly #kinds = new Map<string, DeviceKind>();
+  /** Slots of kinds that are no more. */
+  readonly #freeSlots: number[] = [];
+  #slots = 0;
   readonly #kindOf = new WeakMap<Device, DeviceKind>();
-  /** The devices of each node that are counted. */
-  readonly #counted = new WeakMap<NodeRecord, readonly Device[]>();
+  readonly #counted = new WeakMap<NodeRecord, Counted>();
 
   get kinds(): Iterable<DeviceKind> {
     return this.#kinds.values();
   }
 
-  /** The node's offer may be another, or whether it takes work. */
-  note(node: NodeRecord): void {
-    const devices = node.status === 'ready' && node.accepting ? node.offer.devices : [];
-    const before = this.#counted.get(node) ?? [];
-    if (before === devices || (before.length === 0 && devices.length === 0)) return;
-    for (const device of devices) this.kindOf(device).count += 1;
-    for (const device of before) {
+  /** The node's offer may be another, or whether it takes work. Gives what all its devices are, if they are alike and counted. */
+  note(node: NodeRecord): DeviceKind | undefined {
+    const devices = node.status === 'ready' && node.accepting ? node.offer.devices : nothing.devices;
+    const before = this.#counted.get(node) ?? nothing;
+    if (before.devices === devices || (before.devices.length === 0 && devices.length === 0))
+      return before.kind;
+    let kind: DeviceKind | undefined;
+    for (const [i, device] of devices.entries()) {
+      const each = this.kindOf(device);
+      each.count += 1;
+      if (i === 0) kind = each;
+      else if (kind !== each) kind = undefined;
+    }
+    for (const device of before.devices) {
       const kind = this.kindOf(device);
       kind.count -= 1;
-      if (kind.count === 0) this.#kinds.delete(kind.key);
+      if (kind.count > 0) continue;
+      this.#kinds.delete(kind.key);
+      this.#freeSlots.push(kind.slot);
     }
-    this.#counted.set(node, devices);
+    this.#counted.set(node, { devices, kind });
+    return kind;
   }
 
   kindOf(device: Device): DeviceKind {
@@ -44,7 +67,8 @@ export class DeviceSupply {
     const key = known?.key ?? describe(device);
     let kind = this.#kinds.get(key);
     if (kind === undefined) {
-      kind = { device, key, count: 0, generation: 0, suits: new Uint8Array(), load: 1 };
+      const slot = this.#freeSlots.pop() ?? this.#slots++;
+      kind = { device, key, slot, count: 0, generation: 0, suits: new Uint8Array(), load: 1 };
       this.#kinds.set(key, kind);
     }
     this.#kindOf.set(device, kind);

@@ -46,16 +46,33 @@ export function chooseDevices(
   offer: Offer,
   request: DeviceRequest,
   usedMilli: (id: string) => number,
+  suits: (device: Device, request: DeviceRequest) => boolean = matchesDevice,
 ): readonly string[] | undefined {
   const milli = deviceMilli(request);
-  const matching = offer.devices.filter(
-    (device) => usedMilli(device.id) + milli <= 1000 && matchesDevice(device, request),
-  );
-  if (matching.length < request.count) return undefined;
-  matching.sort(
-    (a, b) => usedMilli(b.id) - usedMilli(a.id) || a.memoryBytes - b.memoryBytes || (a.id < b.id ? -1 : 1),
-  );
-  return matching.slice(0, request.count).map((device) => device.id);
+  const best: Choice[] = [];
+  for (const device of offer.devices) {
+    const used = usedMilli(device.id);
+    if (used + milli > 1000 || !suits(device, request)) continue;
+    const choice = { device, used };
+    let place = best.length;
+    while (place > 0 && isBetter(choice, best[place - 1])) place -= 1;
+    if (place === request.count) continue;
+    best.splice(place, 0, choice);
+    if (best.length > request.count) best.pop();
+  }
+  return best.length < request.count ? undefined : best.map(({ device }) => device.id);
+}
+
+interface Choice {
+  readonly device: Device;
+  readonly used: number;
+}
+
+function isBetter(a: Choice, b: Choice | undefined): boolean {
+  if (b === undefined) return false;
+  if (a.used !== b.used) return a.used > b.used;
+  if (a.device.memoryBytes !== b.device.memoryBytes) return a.device.memoryBytes < b.device.memoryBytes;
+  return a.device.id < b.device.id;
 }
 
 /** Whether chooseDevices would find them. */

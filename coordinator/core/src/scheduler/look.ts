@@ -3,7 +3,8 @@ import type { Resources } from '@capacloud/protocol/resources';
 import { deviceMilli } from '@capacloud/protocol/resources';
 import { type Free, giveFree, loadOf, takeFree } from '../node/capacity.ts';
 import type { NodeRecord, Task } from '../state.ts';
-import { chooseDevices } from './feasibility.ts';
+import { type DeviceRoom, deviceRoomOf } from './device-room.ts';
+import { chooseDevices, matchesDevice } from './feasibility.ts';
 import type { NodeChanges } from './node-changes.ts';
 import type { Space } from './task-mix.ts';
 
@@ -11,6 +12,7 @@ import type { Space } from './task-mix.ts';
 export const lookLimits = { weighings: 512, examinations: 16_384 } as const;
 
 const noDevices: readonly string[] = [];
+const isAny = (): boolean => true;
 
 export interface Assignment {
   readonly task: Task;
@@ -28,6 +30,7 @@ interface Plan extends Free {
   load: number;
   /** As of a node, and like no node's. */
   revision: number;
+  deviceRoom: DeviceRoom;
   /** Thousandths of devices that were given away. */
   readonly given: Map<string, number>;
 }
@@ -43,42 +46,46 @@ export class Look {
   /** Something waits only because there was no time to look at more nodes. */
   isCutShort = false;
   readonly #changes: NodeChanges;
-  /** Only nodes that were given something have one. */
-  readonly #plans = new Map<NodeRecord, Plan>();
+  /** By row of the table; only nodes that were given something have one. */
+  readonly #plans = new Map<number, Plan>();
 
   constructor(excluded: ReadonlySet<NodeId>, changes: NodeChanges) {
     this.excluded = excluded;
     this.#changes = changes;
   }
 
+  hasGiven(row: number): boolean {
+    return this.#plans.size > 0 && this.#plans.has(row);
+  }
+
   freeOf(node: NodeRecord): Free {
-    return this.#plans.get(node) ?? node;
+    return this.#plans.get(node.row) ?? node;
   }
 
   loadOf(node: NodeRecord): number {
-    return this.#plans.get(node)?.load ?? node.load;
+    return this.#plans.get(node.row)?.load ?? node.load;
   }
 
   revisionOf(node: NodeRecord): number {
-    return this.#plans.get(node)?.revision ?? node.revision;
+    return this.#plans.get(node.row)?.revision ?? node.revision;
   }
 
   usedMilli(node: NodeRecord, device: string): number {
     const used = node.deviceUse.size === 0 ? 0 : (node.deviceUse.get(device) ?? 0);
-    const plan = this.#plans.size === 0 ? undefined : this.#plans.get(node);
+    const plan = this.#plans.size === 0 ? undefined : this.#plans.get(node.row);
     return plan === undefined ? used : used + (plan.given.get(device) ?? 0);
   }
 
-  /** The devices that a task would get; undefined where there are not enough. */
-  devicesFor(node: NodeRecord, { devices }: Resources): readonly string[] | undefined {
-    return devices === undefined
-      ? noDevices
-      : chooseDevices(node.offer, devices, (id) => this.usedMilli(node, id));
+  /** The devices that a task would get, for which there must be room. */
+  devicesFor(node: NodeRecord, { devices }: Resources): readonly string[] {
+    if (devices === undefined) return noDevices;
+    // Where all are alike, all suit: there is room.
+    const suits = this.deviceRoomOf(node).kind === undefined ? matchesDevice : isAny;
+    return chooseDevices(node.offer, devices, (id) => this.usedMilli(node, id), suits) ?? noDevices;
   }
 
-  /** Thousandths free of all its devices: where little is left, it is used up first. */
-  freeMilliOf(node: NodeRecord): number {
-    return node.offer.devices.reduce((sum, { id }) => sum + 1000 - this.usedMilli(node, id), 0);
+  deviceRoomOf(node: NodeRecord): DeviceRoom {
+    return this.#plans.get(node.row)?.deviceRoom ?? node.deviceRoom;
   }
 
   spaceOf(node: NodeRecord): Space {
@@ -105,16 +112,21 @@ export class Look {
   }
 
   #change(node: NodeRecord, resources: Resources, devices: readonly string[], times: 1 | -1): void {
-    let plan = this.#plans.get(node);
+    let plan = this.#plans.get(node.row);
     if (plan === undefined) {
-      const { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes, load } = node;
-      plan = { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes, load, revision: 0, given: new Map() };
-      this.#plans.set(node, plan);
+      const { deviceRoom, freeCpuMilli, freeDiskBytes, freeMemoryBytes, freeSlots, load } = node;
+      const free = { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes };
+      plan = { ...free, load, deviceRoom, revision: 0, given: new Map() };
+      this.#plans.set(node.row, plan);
     }
     if (times === 1) takeFree(plan, resources);
     else giveFree(plan, resources);
     const milli = times * deviceMilli(resources.devices);
     for (const id of devices) plan.given.set(id, (plan.given.get(id) ?? 0) + milli);
+    if (devices.length > 0) {
+      const { kind } = node.deviceRoom;
+      plan.deviceRoom = deviceRoomOf(node.offer.devices, kind, (id) => this.usedMilli(node, id));
+    }
     plan.load = loadOf(node.offer, plan);
     plan.revision = this.#changes.nextPlan();
     this.changed.push(node);

@@ -1,29 +1,32 @@
-import type { NodeRecord } from '../state.ts';
-
 const kept = 16_384;
 
-/** Which nodes have changed, in order, so that indexes of them follow without looking at all. */
+/** Which rows of the table of nodes have changed, in order, so that indexes of them follow without looking at all. */
 export class NodeChanges {
-  #log: NodeRecord[] = [];
+  #log: number[] = [];
   #first = 0;
   #plans = 0;
-
-  /** Every node that was ever seen, in that order. */
-  readonly roster: NodeRecord[] = [];
+  /** Revision of each row: the position after its newest change. */
+  readonly #revisions: number[] = [];
 
   /** Position after the newest change. */
   get end(): number {
     return this.#first + this.#log.length;
   }
 
-  /** The node's revision is the position after its newest change. */
-  note(node: NodeRecord): void {
-    if (node.revision === 0) this.roster.push(node);
-    this.#log.push(node);
-    node.revision = this.end;
-    if (this.#log.length < 2 * kept) return;
-    this.#log = this.#log.slice(kept);
-    this.#first += kept;
+  /** The new revision of the row. */
+  note(row: number): number {
+    this.#log.push(row);
+    const { end } = this;
+    this.#revisions[row] = end;
+    if (this.#log.length >= 2 * kept) {
+      this.#log = this.#log.slice(kept);
+      this.#first += kept;
+    }
+    return end;
+  }
+
+  revisionOf(row: number): number {
+    return this.#revisions[row] ?? 0;
   }
 
   /** A revision for what is only planned; no node has it. */
@@ -32,12 +35,12 @@ export class NodeChanges {
     return this.#plans;
   }
 
-  /** Calls with each node that has changed since the position, once; false when that is too long ago to tell. */
-  follow(position: number, visit: (node: NodeRecord) => void): boolean {
+  /** Calls with each row that has changed since the position, once; false when that is too long ago to tell. */
+  follow(position: number, visit: (row: number) => void): boolean {
     if (position < this.#first) return false;
     for (let i = position - this.#first; i < this.#log.length; i++) {
-      const node = this.#log[i];
-      if (node !== undefined && node.revision === this.#first + i + 1) visit(node);
+      const row = this.#log[i];
+      if (row !== undefined && this.#revisions[row] === this.#first + i + 1) visit(row);
     }
     return true;
   }

@@ -1,46 +1,35 @@
-import { deviceMilli } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
-import { hash32 } from '../hash32.ts';
 import { isSoldInterruptible } from '../node/asks.ts';
-import { fits, isOpen } from '../node/capacity.ts';
+import { isOpen } from '../node/capacity.ts';
 import type { NodeRecord, Task } from '../state.ts';
-import { hasDevices, isAllowed, isKeptFrom } from './feasibility.ts';
+import { isKeptFrom } from './feasibility.ts';
 import { Heap } from './heap.ts';
 import type { Assignment, Look } from './look.ts';
 import type { NodeChanges } from './node-changes.ts';
+import { comesBefore, type Entry, type Standing } from './node-entry.ts';
+import { type NodeTable, Wants } from './node-table.ts';
+import { PlacementLoss } from './placement-loss.ts';
+import { foot } from './price-ladder.ts';
 import { ShapePrice } from './shape-price.ts';
+import { ShapeRoom } from './shape-room.ts';
 import type { TaskMix } from './task-mix.ts';
 
-/**
- * What a device costs besides, for each time that it is wanted more than the average, as a part of its price: those that
- * particular tasks wait for are given to others last. Measured on the 2023 trace: 0.05 is too little, 0.2 to 0.5 are alike.
- */
-const scarcityWeight = 0.25;
-/** Nodes looked at for each task of a shape until all have been. */
-const nodesAtOnce = 32;
-/** More than there are nodes are not followed one by one: it is as well to begin anew. */
-const fewChanges = 256;
-const noDevices: readonly string[] = [];
+/** Looked at for each task of a shape until all have been: so many nodes at most, and so many that may do. */
+const nodesAtOnce = 256;
+const candidatesAtOnce = 8;
+/** More than this, and than the nodes that were looked at, are not followed one by one: it is as well to begin anew. */
+const fewChanges = 64;
 /** The node has no devices, so nothing has to be weighed. */
 const nothingToWeigh = -1;
 /** What a node that has the image already may cost more: pulling it again takes its time, too. */
 const presenceWorth = 0.05;
 
-/** A node that has room for the shape, as it was at a revision; the next change makes another entry. */
-interface Entry {
-  readonly node: NodeRecord;
-  readonly revision: number;
-  /** nano-CAPA an hour: its price, for as often as the task has to be tried there, and once weighed what the placement makes unusable. */
-  score: number;
-  /** Of the node, as it was: the steadier goes first where scores are equal. */
-  readonly tries: number;
-  /** The lower goes first where these are equal, too. */
-  readonly tie: number;
-  /** Of the mix, when it was weighed; 0 before. */
-  generation: number;
+/** What follows the nodes, for all orders. */
+export interface Indexes {
+  readonly mix: TaskMix;
+  readonly changes: NodeChanges;
+  readonly table: NodeTable;
 }
-
-export type Standing = Pick<Entry, 'node' | 'score' | 'tries' | 'tie'>;
 
 /**
  * Nodes for tasks of one shape, the best first: the price of the task, and the price of the devices that no task of the
@@ -51,32 +40,38 @@ export class NodeOrder {
   readonly #terms: JobTerms;
   readonly #mix: TaskMix;
   readonly #changes: NodeChanges;
+  readonly #table: NodeTable;
   readonly #heap = new Heap<Entry>(comesBefore);
   /** Position in the changes up to which it is right; undefined before it was begun. */
   #position: number | undefined;
-  /** Nodes of the roster that have been examined, from `#start` on and round; of so many. */
+  /** How far the nodes have been looked at, and how many of them. */
+  #climb = foot();
   #examined = 0;
-  #roster = 0;
-  readonly #start: number;
+  #isComplete = false;
   readonly #maxRateNano: bigint;
   /** A little above, for estimates. */
   readonly #ceiling: number;
   readonly #price: ShapePrice;
+  readonly #loss: PlacementLoss;
+  readonly #room: ShapeRoom;
+  readonly #wants: Wants;
   #pushes = 0;
   #look: Look | undefined;
   #lookPosition = 0;
   /** Taken out in the last look, which a decision that was not carried out leaves as they were. */
   #taken: Entry[] = [];
 
-  constructor(shape: string, terms: JobTerms, mix: TaskMix, changes: NodeChanges) {
+  constructor(terms: JobTerms, { changes, mix, table }: Indexes) {
     this.#terms = terms;
     this.#price = new ShapePrice(terms);
+    this.#loss = new PlacementLoss(terms.resources, mix);
     this.#mix = mix;
     this.#changes = changes;
-    // Not all begin with the same nodes.
-    this.#start = hash32(shape);
+    this.#table = table;
     this.#maxRateNano = terms.maxRateNano;
     this.#ceiling = Number(this.#maxRateNano) * (1 + Number.EPSILON * 8) + 1;
+    this.#room = new ShapeRoom(terms);
+    this.#wants = new Wants(terms, this.#room.kinds);
   }
 
   get size(): number {
@@ -86,10 +81,6 @@ export class NodeOrder {
   isExhausted(): boolean {
     if (this.#look !== undefined) this.#follow(this.#look);
     return this.#heap.size === 0 && this.#isComplete;
-  }
-
-  get #isComplete(): boolean {
-    return this.#examined >= this.#roster;
   }
 
   /** Before anything is taken in a look. */
@@ -102,14 +93,15 @@ export class NodeOrder {
     const known = this.#position;
     const { end } = this.#changes;
     this.#position = end;
-    const isWorthIt = known !== undefined && end - known <= Math.max(fewChanges, this.#roster);
-    if (isWorthIt && this.#changes.follow(known, (node) => this.#add(node, look))) {
+    const isWorthIt = known !== undefined && end - known <= Math.max(fewChanges, this.#examined);
+    if (isWorthIt && this.#changes.follow(known, (row) => this.#add(row, look))) {
       look.examinations -= end - known;
       for (const entry of taken) if (entry.revision === entry.node.revision) this.#push(entry);
     } else {
       this.#heap.clear();
       this.#examined = 0;
-      this.#roster = this.#changes.roster.length;
+      this.#climb = foot();
+      this.#isComplete = false;
     }
     this.#follow(look);
   }
@@ -138,7 +130,7 @@ export class NodeOrder {
     }
     best = this.#nearest(best, near, task, look);
     const { node } = best;
-    const devices = look.devicesFor(node, this.#terms.resources) ?? noDevices;
+    const devices = look.devicesFor(node, this.#terms.resources);
     if (best.revision === node.revision) this.#taken.push(best);
     look.give(node, this.#terms.resources, devices);
     this.#follow(look);
@@ -160,6 +152,13 @@ export class NodeOrder {
       if (top.revision !== look.revisionOf(node)) {
         this.#heap.removeTop();
         continue;
+      }
+      if (!top.isChecked) {
+        if (!this.#room.has(node, look)) {
+          this.#heap.removeTop();
+          continue;
+        }
+        top.isChecked = true;
       }
       if (look.excluded.has(node.id) || isKeptFrom(node, task.job, this.#terms)) {
         this.#heap.removeTop();
@@ -212,69 +211,76 @@ export class NodeOrder {
 
   #weigh(entry: Entry, look: Look): void {
     const { node } = entry;
-    const { resources } = this.#terms;
-    const devices = look.devicesFor(node, resources) ?? noDevices;
-    const milli = deviceMilli(resources.devices);
-    const space = look.spaceOf(node);
-    const before = this.#mix.fillOf(node, entry.revision, space);
-    space.slots -= 1;
-    space.cpuMilli -= resources.cpuMilli;
-    space.memoryBytes -= resources.memoryBytes;
-    for (const [i, { id }] of space.devices.entries())
-      if (devices.includes(id)) space.freeMilli[i] = (space.freeMilli[i] ?? 0) - milli;
-    // Sequences may happen to fill more beside it than without it; that is luck, and nothing is gained by it.
-    let lostMilli = Math.max(0, before - this.#mix.expectedFill(space) - devices.length * milli);
-    for (const device of node.offer.devices)
-      if (devices.includes(device.id)) lostMilli += scarcityWeight * milli * this.#mix.kindOf(device).load;
-    const hourNano = Math.max(1, node.askClass?.hourNano.device ?? 0);
-    entry.score = this.#price.estimate(node) * entry.tries + (lostMilli * hourNano) / 1000;
+    const lossNano = (this.#loss.on(node, look) * this.#table.lossNanoOf(node.row)) / 1000;
+    entry.score = this.#price.estimate(node) * entry.tries + lossNano;
     entry.generation = this.#mix.generation;
   }
 
   /**
-   * Looks at some more nodes. All at once would hold everybody up on a large network, and a shape that comes once does
-   * not need the best of all nodes but the best of many.
+   * Looks at some more nodes, the cheapest first. All at once would hold everybody up on a large network, and a shape that
+   * comes once does not need the best of all nodes but the best of many cheap ones.
    */
   #examine(look: Look): void {
-    const { roster } = this.#changes;
-    for (let left = nodesAtOnce; left > 0 && !this.#isComplete && look.examinations > 0; left--) {
-      const node = roster[(this.#start + this.#examined) % this.#roster];
+    const ladder = this.#table.ladderOf(this.#wants);
+    let found = 0;
+    for (let left = nodesAtOnce; left > 0 && found < candidatesAtOnce && look.examinations > 0; left--) {
+      const row = ladder.next(this.#climb);
+      if (row === undefined) {
+        this.#isComplete = true;
+        return;
+      }
       this.#examined += 1;
       look.examinations -= 1;
-      if (node !== undefined) this.#add(node, look);
+      if (this.#add(row, look)) found += 1;
     }
   }
 
   #follow(look: Look): void {
     for (; this.#lookPosition < look.changed.length; this.#lookPosition++) {
       const node = look.changed[this.#lookPosition];
-      if (node !== undefined) this.#add(node, look);
+      if (node !== undefined) this.#add(node.row, look);
     }
   }
 
-  #add(node: NodeRecord, look: Look): void {
-    if (!isOpen(node)) return;
-    const entry = this.#entryOf(node, look);
-    if (entry !== undefined) this.#push(entry);
+  /** The node of the row, if it may do as far as the table can tell: whether it does is seen once it comes to the top. */
+  #add(row: number, look: Look): boolean {
+    const table = this.#table;
+    const node = table.nodes[row];
+    if (node === undefined || !table.mayTake(row, this.#wants)) return false;
+    const rate = table.estimate(row, this.#price);
+    if (rate > this.#ceiling) return false;
+    const hasGiven = look.hasGiven(row);
+    const tries = table.triesOf(row);
+    this.#push({
+      node,
+      revision: hasGiven ? look.revisionOf(node) : this.#changes.revisionOf(row),
+      isChecked: false,
+      score: rate * tries + (this.#loss.leastOf(table.kindOf(row)) * table.lossNanoOf(row)) / 1000,
+      tries,
+      tie: hasGiven ? this.#tieOf(node, look) : table.tieOf(row, this.#wants),
+      generation: table.hasDevices(row) ? 0 : nothingToWeigh,
+    });
+    return true;
   }
 
   /** Undefined where the node has no room, or may not or need not take the shape. */
   #entryOf(node: NodeRecord, look: Look): Entry | undefined {
-    const { resources } = this.#terms;
-    if (!fits(look.freeOf(node), resources) || !isAllowed(node, this.#terms)) return undefined;
     const rate = this.#price.estimate(node);
-    if (rate > this.#ceiling) return undefined;
-    const { devices } = resources;
-    if (devices !== undefined && !hasDevices(node.offer, devices, (id) => look.usedMilli(node, id)))
-      return undefined;
+    if (rate > this.#ceiling || !this.#room.has(node, look)) return undefined;
     return {
       node,
       revision: look.revisionOf(node),
+      isChecked: true,
       score: rate * node.tries,
       tries: node.tries,
-      tie: devices === undefined ? look.loadOf(node) : look.freeMilliOf(node),
+      tie: this.#tieOf(node, look),
       generation: node.offer.devices.length === 0 ? nothingToWeigh : 0,
     };
+  }
+
+  #tieOf(node: NodeRecord, look: Look): number {
+    const { devices } = this.#terms.resources;
+    return devices === undefined ? look.loadOf(node) : look.deviceRoomOf(node).freeMilli;
   }
 
   #push(entry: Entry): void {
@@ -288,10 +294,4 @@ export class NodeOrder {
       ({ node, revision }) => revision === node.revision || revision === look?.revisionOf(node),
     );
   }
-}
-
-export function comesBefore(a: Standing, b: Standing): boolean {
-  if (a.score !== b.score) return a.score < b.score;
-  if (a.tries !== b.tries) return a.tries < b.tries;
-  return a.tie < b.tie || (a.tie === b.tie && a.node.id < b.node.id);
 }

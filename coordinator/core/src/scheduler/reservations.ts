@@ -114,7 +114,7 @@ function soonestRoom(
   latestAt: number,
 ): ReadonlyMap<NodeRecord, number> | undefined {
   const needed = job.terms.gang === true ? job.live : 1;
-  const { roster } = state.schedule.nodes;
+  const roster = state.schedule.table.nodes;
   const start = hash32(job.id);
   for (const terms of optionsOf(job.terms)) {
     const rooms: Room[] = [];

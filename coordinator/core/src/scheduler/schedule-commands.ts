@@ -182,7 +182,7 @@ function place(state: State, at: number, leaving: ReadonlySet<NodeId>, events: E
     schedule.endLook(false);
     return;
   }
-  const assignments = placeTasks(at, new Look(leaving, schedule.nodes), schedule, state.waiting.values());
+  const assignments = placeTasks(at, new Look(leaving, schedule.changes), schedule, state.waiting.values());
   for (const { alternative, devices, isInterruptible, node, rateNano, task } of assignments) {
     const attempt = task.attempt + 1;
     const type = 'attempt.assigned';

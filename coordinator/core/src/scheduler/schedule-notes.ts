@@ -1,11 +1,13 @@
 import { alternativesOf } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
 import type { NodeRecord } from '../state.ts';
+import { deviceRoomOf } from './device-room.ts';
 import { DeviceSupply } from './device-supply.ts';
 import { ImagePlaces } from './image-places.ts';
 import type { Look } from './look.ts';
 import { NodeChanges } from './node-changes.ts';
 import { NodeOrder } from './node-order.ts';
+import { NodeTable } from './node-table.ts';
 import { OfferedTotal } from './offered-total.ts';
 import { Preemptions } from './preemptions.ts';
 import { PreferenceOrder, type TaskOrder } from './preference-order.ts';
@@ -16,7 +18,7 @@ import { TaskMix } from './task-mix.ts';
 const maxOrders = 64;
 const maxEntries = 500_000;
 /** So many new orders from one count of the entries to the next. */
-const countedEvery = 16;
+const countedEvery = 64;
 
 /**
  * What the scheduler keeps for itself, which `decide` may write: it follows from the state and from what was seen since
@@ -34,7 +36,8 @@ export class ScheduleNotes {
   readonly images = new ImagePlaces();
   readonly #supply = new DeviceSupply();
   readonly mix = new TaskMix(this.#supply);
-  readonly nodes = new NodeChanges();
+  readonly changes = new NodeChanges();
+  readonly table = new NodeTable();
   /** By shape, the least lately used first. */
   readonly #orders = new Map<string, NodeOrder>();
   /** Orders that were ever made. */
@@ -53,7 +56,7 @@ export class ScheduleNotes {
   #orderOf(shape: string, terms: JobTerms, look: Look): NodeOrder {
     let order = this.#orders.get(shape);
     if (order === undefined) {
-      order = new NodeOrder(shape, terms, this.mix, this.nodes);
+      order = new NodeOrder(terms, this);
       this.#makeRoom();
     } else this.#orders.delete(shape);
     this.#orders.set(shape, order);
@@ -63,8 +66,10 @@ export class ScheduleNotes {
 
   /** What the node has free, its offer or whether it takes work may be another. */
   noteNode(node: NodeRecord): void {
-    this.nodes.note(node);
-    this.#supply.note(node);
+    const kind = this.#supply.note(node);
+    node.deviceRoom = deviceRoomOf(node.offer.devices, kind, (id) => node.deviceUse.get(id) ?? 0);
+    const row = this.table.note(node);
+    node.revision = this.changes.note(row);
     this.offered.note(node);
   }
 

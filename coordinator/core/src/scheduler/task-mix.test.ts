@@ -1,4 +1,5 @@
 import type { Device, DeviceRequest } from '@capacloud/protocol/resources';
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { gib, Machine } from '../testing/harness.ts';
 import { DeviceSupply } from './device-supply.ts';
@@ -54,6 +55,41 @@ it('fills only devices that the tasks may use', () => {
   expect(mix.expectedFill(space([1000]))).toBe(0);
   const both = { ...space([1000, 1000]), devices: [gpu('a'), gpu('b', 'a100-sxm4-80gb')] };
   expect(mix.expectedFill(both)).toBe(1000);
+});
+
+it('says the same of whole devices that are alike by their number', () => {
+  const models = ['t4', 'a100', 'v100'];
+  const demand = fc.record({
+    count: fc.integer({ min: 1, max: 4 }),
+    cpuMilli: fc.integer({ min: 1, max: 9000 }),
+    models: fc.option(fc.subarray(models, { minLength: 1 }), { nil: undefined }),
+    tasks: fc.integer({ min: 1, max: 20 }),
+  });
+  const node = fc.record({
+    free: fc.array(fc.constantFrom(0, 500, 1000), { minLength: 1, maxLength: 8 }),
+    model: fc.constantFrom(...models),
+    cpuMilli: fc.integer({ min: 0, max: 60_000 }),
+    slots: fc.integer({ min: 0, max: 9 }),
+  });
+  fc.assert(
+    fc.property(fc.array(demand, { minLength: 1, maxLength: 40 }), fc.array(node), (demands, nodes) => {
+      const mix = new TaskMix(new DeviceSupply());
+      for (const { count, cpuMilli, models: wanted, tasks } of demands)
+        mix.note(wants({ count, ...(wanted && { models: wanted }) }, cpuMilli), tasks);
+      for (const { cpuMilli, free, model, slots } of nodes) {
+        const devices = free.map((_, i) => gpu(`GPU-${i}`, model));
+        const whole = mix.wholesOf(mix.kindOf(gpu('GPU-0', model)));
+        const wholes = free.filter((milli) => milli === 1000).length;
+        expect(whole.hasShares).toBe(false);
+        expect(1000 * whole.expectedFill(wholes, slots, cpuMilli, 1000 * gib)).toBe(
+          mix.expectedFill({ ...space(free, cpuMilli, slots), devices }),
+        );
+      }
+    }),
+  );
+  const shared = new TaskMix(new DeviceSupply());
+  shared.note(wants({ count: 1, shareMilli: 500 }), 1);
+  expect(shared.wholesOf(shared.kindOf(gpu('GPU-0'))).hasShares).toBe(true);
 });
 
 it('forgets what came long ago', () => {

@@ -3,6 +3,7 @@ import { deviceMilli } from '@capacloud/protocol/resources';
 import type { NodeRecord } from '../state.ts';
 import type { DeviceKind, DeviceSupply } from './device-supply.ts';
 import { matchesDevice } from './feasibility.ts';
+import { type DemandColumns, WholeDevices } from './whole-devices.ts';
 
 /** Jobs that asked for devices lately; what is older says little of what comes. */
 const remembered = 1024;
@@ -29,6 +30,8 @@ interface Demand {
 /** As drawn from now: its place, how often it came, and how hard it pulls at each device that will do. */
 interface Drawn extends Demand {
   index: number;
+  /** Which of the wishes it has; others may have the same. */
+  wish: number;
   weight: number;
   pull: number;
 }
@@ -63,6 +66,12 @@ export class TaskMix {
   #drawnAt = 0;
   #sequences: readonly (readonly Drawn[])[] = [];
   #demands: readonly Drawn[] = [];
+  /** What the demands want of a device, each once. */
+  #requests: readonly DeviceRequest[] = [];
+  #columns = columnsOf([]);
+  /** Of the sequences, indexes of the demands. */
+  #picks: readonly Uint8Array[] = [];
+  readonly #wholes = new WeakMap<DeviceKind, WholeDevices>();
   readonly #fills = new WeakMap<NodeRecord, Fill>();
   #scratch = new Float64Array(64);
   /** Rises whenever other sequences are drawn; estimates of different generations do not compare. */
@@ -142,12 +151,34 @@ export class TaskMix {
     return kind;
   }
 
+  /** How much devices of the kind are wanted; 1 on the average. */
+  loadOf(kind: DeviceKind): number {
+    if (kind.generation !== this.generation) this.#look(kind);
+    return kind.load;
+  }
+
+  /** The sequences as the kind sees them. */
+  wholesOf(kind: DeviceKind): WholeDevices {
+    if (kind.generation !== this.generation) this.#look(kind);
+    let wholes = this.#wholes.get(kind);
+    if (wholes?.generation !== this.generation) {
+      wholes = new WholeDevices(this.generation, this.#picks, this.#columns, kind.suits);
+      this.#wholes.set(kind, wholes);
+    }
+    return wholes;
+  }
+
   #look(kind: DeviceKind): void {
     const { device } = kind;
     kind.generation = this.generation;
-    kind.suits = Uint8Array.from(this.#demands, ({ request }) => (matchesDevice(device, request) ? 1 : 0));
+    const suits = Uint8Array.from(this.#requests, (request) => (matchesDevice(device, request) ? 1 : 0));
+    kind.suits = new Uint8Array(this.#demands.length);
     kind.load = 0;
-    for (const [i, suits] of kind.suits.entries()) if (suits === 1) kind.load += this.#demands[i]?.pull ?? 0;
+    for (const { index, pull, wish } of this.#demands) {
+      if (suits[wish] !== 1) continue;
+      kind.suits[index] = 1;
+      kind.load += pull;
+    }
   }
 
   /** Every demand is drawn with the same luck each time, so that equal histories give equal estimates. */
@@ -158,11 +189,13 @@ export class TaskMix {
     for (const demand of this.#recent) {
       const known = byKey.get(demand.key);
       if (known !== undefined) known.weight += 1;
-      else byKey.set(demand.key, { ...demand, index: 0, weight: 1, pull: 0 });
+      else byKey.set(demand.key, { ...demand, index: 0, wish: 0, weight: 1, pull: 0 });
     }
     const demands = [...byKey.values()].sort((a, b) => b.weight - a.weight || (a.key < b.key ? -1 : 1));
     this.#demands = demands.slice(0, maxDemands);
     for (const [index, demand] of this.#demands.entries()) demand.index = index;
+    this.#requests = numberWishes(this.#demands);
+    this.#columns = columnsOf(this.#demands);
     this.#pull();
     const lots = this.#demands.flatMap((demand) => Array.from({ length: demand.weight }, () => demand));
     let luck = 0x9e3779b9;
@@ -173,6 +206,7 @@ export class TaskMix {
     this.#sequences = Array.from({ length: sequences }, () =>
       Array.from({ length: sequenceTasks }, draw).filter((demand) => demand !== undefined),
     );
+    this.#picks = this.#sequences.map((sequence) => Uint8Array.from(sequence, ({ index }) => index));
   }
 
   /**
@@ -185,15 +219,37 @@ export class TaskMix {
       .slice(0, maxKinds);
     const all = kinds.reduce((sum, { count }) => sum + count, 0);
     const wanted = this.#demands.reduce((sum, { count, milli, weight }) => sum + weight * count * milli, 0);
+    const fits = this.#requests.map((request) =>
+      kinds.reduce((sum, { count, device }) => sum + (matchesDevice(device, request) ? count : 0), 0),
+    );
     for (const demand of this.#demands) {
-      const fit = kinds.reduce(
-        (sum, { count, device }) => sum + (matchesDevice(device, demand.request) ? count : 0),
-        0,
-      );
+      const fit = fits[demand.wish] ?? 0;
       const share = (demand.weight * demand.count * demand.milli) / wanted;
       demand.pull = fit === 0 ? 0 : (share * all) / fit;
     }
   }
+}
+
+/** Numbers what the demands want of a device, and gives it by that number. */
+function numberWishes(demands: readonly Drawn[]): readonly DeviceRequest[] {
+  const requests: DeviceRequest[] = [];
+  const wishes = new Map<string, number>();
+  for (const demand of demands) {
+    const key = JSON.stringify({ ...demand.request, count: 1 });
+    let wish = wishes.get(key);
+    if (wish === undefined) wishes.set(key, (wish = requests.push(demand.request) - 1));
+    demand.wish = wish;
+  }
+  return requests;
+}
+
+function columnsOf(demands: readonly Demand[]): DemandColumns {
+  return {
+    cpuMilli: Float64Array.from(demands, ({ cpuMilli }) => cpuMilli),
+    memoryBytes: Float64Array.from(demands, ({ memoryBytes }) => memoryBytes),
+    count: Float64Array.from(demands, ({ count }) => count),
+    milli: Float64Array.from(demands, ({ milli }) => milli),
+  };
 }
 
 /** Takes the fullest device that will do, or as many as are wanted; false where there are too few. */

@@ -1,0 +1,176 @@
+import { deviceMilli } from '@capacloud/protocol/resources';
+import type { JobTerms } from '../command.ts';
+import { isOpen } from '../node/capacity.ts';
+import type { NodeRecord } from '../state.ts';
+import type { DeviceKind } from './device-supply.ts';
+import type { KindFilter } from './kind-filter.ts';
+import { PriceLadder } from './price-ladder.ts';
+import type { ShapePrice } from './shape-price.ts';
+
+/** What goes with a processor, in GiB of memory, and with a device, in processors: prices are compared by it before any task is known. */
+const typicalGib = 2;
+const typicalCpus = 4;
+
+interface Ladders {
+  /** Nodes that take work, by what they ask for tasks without devices. */
+  readonly all: PriceLadder;
+  /** Those of them that have something of a device left, by what they ask for tasks with one. */
+  readonly withDevices: PriceLadder;
+}
+
+function newLadders(): Ladders {
+  return { all: new PriceLadder(), withDevices: new PriceLadder() };
+}
+
+/** What tasks of one shape take, as the table is asked for it. */
+export class Wants {
+  readonly cpuMilli: number;
+  readonly memoryBytes: number;
+  readonly diskBytes: number;
+  readonly count: number;
+  readonly milli: number;
+  readonly kinds: KindFilter | undefined;
+  readonly isInterruptible: boolean;
+
+  constructor({ interruptible, resources }: JobTerms, kinds: KindFilter | undefined) {
+    this.cpuMilli = resources.cpuMilli;
+    this.memoryBytes = resources.memoryBytes;
+    this.diskBytes = resources.diskBytes;
+    this.count = resources.devices?.count ?? 0;
+    this.milli = deviceMilli(resources.devices);
+    this.kinds = kinds;
+    this.isInterruptible = interruptible === true;
+  }
+}
+
+/**
+ * What decides soonest whether a node has room for a shape, in columns, because most nodes that are looked at have none
+ * and their records lie all over the memory; and where the cheapest are. Says nothing of what a look has given away.
+ */
+export class NodeTable {
+  /** Every node that was ever seen, by row. */
+  readonly nodes: NodeRecord[] = [];
+  readonly #kinds: (DeviceKind | undefined)[] = [];
+  #open: number[] = [];
+  #wholes: number[] = [];
+  #mostMilli: number[] = [];
+  #cpuMilli: number[] = [];
+  #memoryBytes: number[] = [];
+  #diskBytes: number[] = [];
+  #cpuNano: number[] = [];
+  #memoryGibNano: number[] = [];
+  #diskGibNano: number[] = [];
+  #deviceNano: number[] = [];
+  #discountPercent: number[] = [];
+  #tries: number[] = [];
+  #load: number[] = [];
+  #freeMilli: number[] = [];
+  #hasDevices: number[] = [];
+  #idle: number[] = [];
+  /** By what is asked of who pays in full, and of interruptible tasks. */
+  readonly #full = newLadders();
+  readonly #discounted = newLadders();
+
+  /** Anything of the node may be another; gives its row. */
+  note(node: NodeRecord): number {
+    if (node.row < 0) {
+      node.row = this.nodes.length;
+      this.nodes.push(node);
+    }
+    const { askClass, deviceRoom, row } = node;
+    this.#open[row] = isOpen(node) ? 1 : 0;
+    this.#kinds[row] = deviceRoom.kind;
+    this.#wholes[row] = deviceRoom.wholes;
+    this.#mostMilli[row] = deviceRoom.mostMilli;
+    this.#cpuMilli[row] = node.freeCpuMilli;
+    this.#memoryBytes[row] = node.freeMemoryBytes;
+    this.#diskBytes[row] = node.freeDiskBytes;
+    this.#cpuNano[row] = askClass?.hourNano.cpu ?? 0;
+    this.#memoryGibNano[row] = askClass?.hourNano.memoryGib ?? 0;
+    this.#diskGibNano[row] = askClass?.hourNano.diskGib ?? 0;
+    this.#deviceNano[row] = askClass?.hourNano.device ?? 0;
+    this.#discountPercent[row] = askClass?.discountPercent ?? 0;
+    this.#tries[row] = node.tries;
+    this.#load[row] = node.load;
+    this.#freeMilli[row] = deviceRoom.freeMilli;
+    this.#hasDevices[row] = node.offer.devices.length > 0 ? 1 : 0;
+    const isIdle = node.occupied.size === 0 ? 1 : 0;
+    this.#place(row, isIdle > (this.#idle[row] ?? 0));
+    this.#idle[row] = isIdle;
+    return row;
+  }
+
+  /** Nodes that may have room for such tasks, in about the order of their prices. */
+  ladderOf({ count, isInterruptible }: Wants): PriceLadder {
+    const ladders = isInterruptible ? this.#discounted : this.#full;
+    return count === 0 ? ladders.all : ladders.withDevices;
+  }
+
+  /** Of its devices, where they are all alike. */
+  kindOf(row: number): DeviceKind | undefined {
+    return this.#kinds[row];
+  }
+
+  /** nano-CAPA an hour for a device: what is lost of one counts something even where it costs nothing. */
+  lossNanoOf(row: number): number {
+    return Math.max(1, this.#deviceNano[row] ?? 0);
+  }
+
+  triesOf(row: number): number {
+    return this.#tries[row] ?? 1;
+  }
+
+  /** Of nodes that are equal else, the lower goes first: the least loaded, or whose devices are the fullest. */
+  tieOf(row: number, { count }: Wants): number {
+    return (count === 0 ? this.#load[row] : this.#freeMilli[row]) ?? 0;
+  }
+
+  hasDevices(row: number): boolean {
+    return this.#hasDevices[row] === 1;
+  }
+
+  /** False where the node of the row has no room for the shape; true says no more than that it may have. */
+  mayTake(row: number, wants: Wants): boolean {
+    if (this.#open[row] !== 1) return false;
+    if (wants.count > 0) {
+      const isEnough =
+        wants.milli === 1000
+          ? (this.#wholes[row] ?? 0) >= wants.count
+          : (this.#mostMilli[row] ?? 0) >= wants.milli;
+      if (!isEnough) return false;
+      const kind = this.#kinds[row];
+      if (kind !== undefined && wants.kinds?.suits(kind) === false) return false;
+    }
+    if ((this.#cpuMilli[row] ?? 0) < wants.cpuMilli || (this.#memoryBytes[row] ?? 0) < wants.memoryBytes)
+      return false;
+    return (this.#diskBytes[row] ?? 0) >= wants.diskBytes;
+  }
+
+  /** nano-CAPA an hour, but for rounding. */
+  estimate(row: number, price: ShapePrice): number {
+    return price.estimateOf(
+      this.#cpuNano[row] ?? 0,
+      this.#memoryGibNano[row] ?? 0,
+      this.#diskGibNano[row] ?? 0,
+      this.#deviceNano[row] ?? 0,
+      this.#discountPercent[row] ?? 0,
+    );
+  }
+
+  #place(row: number, hasBecomeIdle: boolean): void {
+    const isOpen = this.#open[row] === 1;
+    const cpu = (this.#cpuNano[row] ?? 0) + typicalGib * (this.#memoryGibNano[row] ?? 0);
+    const device = (this.#deviceNano[row] ?? 0) + typicalCpus * cpu;
+    const hasDevice = (this.#mostMilli[row] ?? 0) > 0;
+    const tries = this.#tries[row] ?? 1;
+    const interruptible = tries * (1 - (this.#discountPercent[row] ?? 0) / 100);
+    for (const ladders of [this.#full, this.#discounted]) {
+      const times = ladders === this.#full ? tries : interruptible;
+      // Who has become idle goes behind those who cost as much: it is their turn.
+      if (!isOpen || hasBecomeIdle) ladders.all.remove(row);
+      if (!isOpen || !hasDevice || hasBecomeIdle) ladders.withDevices.remove(row);
+      if (isOpen) ladders.all.put(row, cpu * times);
+      if (isOpen && hasDevice) ladders.withDevices.put(row, device * times);
+    }
+  }
+}

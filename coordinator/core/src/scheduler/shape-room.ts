@@ -1,0 +1,35 @@
+import type { JobTerms } from '../command.ts';
+import { fits } from '../node/capacity.ts';
+import type { NodeRecord } from '../state.ts';
+import { hasRoom } from './device-room.ts';
+import { hasDevices, isAllowed } from './feasibility.ts';
+import { KindFilter } from './kind-filter.ts';
+import type { Look } from './look.ts';
+
+/** Whether nodes have room for a task of one shape and may take it; not what it costs there. */
+export class ShapeRoom {
+  readonly kinds: KindFilter | undefined;
+  readonly #terms: JobTerms;
+
+  constructor(terms: JobTerms) {
+    this.#terms = terms;
+    const { devices } = terms.resources;
+    this.kinds = devices === undefined ? undefined : new KindFilter(devices);
+  }
+
+  /** As the look has it. */
+  has(node: NodeRecord, look: Look): boolean {
+    const isFitting = fits(look.freeOf(node), this.#terms.resources) && this.#hasDevices(node, look);
+    return isFitting && isAllowed(node, this.#terms);
+  }
+
+  #hasDevices(node: NodeRecord, look: Look): boolean {
+    const { devices } = this.#terms.resources;
+    if (devices === undefined) return true;
+    const room = look.deviceRoomOf(node);
+    const isLikely = hasRoom(room, devices);
+    if (isLikely === false) return false;
+    if (room.kind !== undefined && isLikely === true) return this.kinds?.suits(room.kind) === true;
+    return hasDevices(node.offer, devices, (id) => look.usedMilli(node, id));
+  }
+}
