@@ -9,8 +9,8 @@ import type { ConsumerQueue } from './job/queue.ts';
 import type { TaskState } from './job/task-states.ts';
 import type { HoldState } from './ledger/hold-states.ts';
 import { defaultRuleset, type Ruleset } from './ruleset.ts';
-import type { DeviceRoom } from './scheduler/device-room.ts';
-import type { Keeping } from './scheduler/feasibility.ts';
+import type { DeviceRoom } from './scheduler/fit/device-room.ts';
+import type { Keeping } from './scheduler/fit/feasibility.ts';
 import { ScheduleNotes } from './scheduler/schedule-notes.ts';
 
 /** What one consumer uses, or what all nodes offer. */

@@ -7,14 +7,14 @@ export const wishGuards: readonly Guard[] = [
   {
     name: 'stay in the regions that are wanted',
     why: 'Data would leave the region that its owner chose.',
-    file: `${core}/scheduler/feasibility.ts`,
+    file: `${core}/scheduler/fit/feasibility.ts`,
     find: 'return isInRegion(node.offer, terms.regions) && ',
     replace: 'return ',
   },
   {
     name: 'meet the constraints on labels',
     why: 'A task would run on a node that its consumer ruled out.',
-    file: `${core}/scheduler/feasibility.ts`,
+    file: `${core}/scheduler/fit/feasibility.ts`,
     find: ' && meetsAll(node.offer, terms.constraints);',
     replace: ';',
   },

@@ -1,11 +1,11 @@
 import type { Resources } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
 import { isSoldInterruptible, rateOn } from '../node/asks.ts';
-import { chooseDevices } from '../scheduler/feasibility.ts';
-import { Look } from '../scheduler/look.ts';
-import { comesBefore } from '../scheduler/node-entry.ts';
-import { NodeOrder } from '../scheduler/node-order.ts';
-import { lastingOf, obstaclesOf, optionsOf } from '../scheduler/obstacles.ts';
+import { chooseDevices } from '../scheduler/fit/feasibility.ts';
+import { Look } from '../scheduler/order/look.ts';
+import { comesBefore } from '../scheduler/order/node-entry.ts';
+import { NodeOrder } from '../scheduler/order/node-order.ts';
+import { lastingOf, obstaclesOf, optionsOf } from '../scheduler/why/obstacles.ts';
 import type { AskClass, NodeRecord, State } from '../state.ts';
 import { cpuClass, deviceClassOf } from './device-class.ts';
 import { keepBest } from './keep-best.ts';

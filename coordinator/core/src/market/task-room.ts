@@ -1,7 +1,7 @@
 import type { Offer, Resources } from '@capacloud/protocol/resources';
 import { deviceMilli } from '@capacloud/protocol/resources';
 import type { Free } from '../node/capacity.ts';
-import { matchesDevice } from '../scheduler/feasibility.ts';
+import { matchesDevice } from '../scheduler/fit/feasibility.ts';
 
 /** How many tasks of these resources fit what is left of an offer. `usedMilli` gives what is taken of each device. */
 export function tasksThatFit(

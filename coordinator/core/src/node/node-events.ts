@@ -3,7 +3,7 @@ import type { Offer } from '@capacloud/protocol/resources';
 import { invariant, mustGet } from '../assert.ts';
 import type { NodeJoined, NodeOffered, NodeStatusChanged } from '../event.ts';
 import { noteFaults } from '../job/poison.ts';
-import { noDeviceRoom } from '../scheduler/device-room.ts';
+import { noDeviceRoom } from '../scheduler/fit/device-room.ts';
 import type { NodeRecord, State } from '../state.ts';
 import { isOpen, recount, refreshOpen } from './capacity.ts';
 import { directiveOf } from './node-commands.ts';

@@ -3,8 +3,8 @@ import { isLate } from '../job/job-events.ts';
 import type { ConsumerQueue } from '../job/queue.ts';
 import { isReady } from '../job/queue.ts';
 import type { Job, NodeRecord } from '../state.ts';
-import type { Assignment, Look } from './look.ts';
-import type { TaskOrder } from './preference-order.ts';
+import type { Assignment, Look } from './order/look.ts';
+import type { TaskOrder } from './order/preference-order.ts';
 import type { ScheduleNotes } from './schedule-notes.ts';
 import { type Cursor, Turns } from './turns.ts';
 

@@ -8,7 +8,7 @@ import { defaultRuleset } from '../ruleset.ts';
 import type { NodeRecord } from '../state.ts';
 import { gib, jobId, Machine, nodeId, offer, only } from '../testing/harness.ts';
 import { Dice } from '../testing/random-commands.ts';
-import { waitingReason } from './waiting-reason.ts';
+import { waitingReason } from './why/waiting-reason.ts';
 
 /** Nobody falls silent here. */
 const rules = { ...defaultRuleset, unknownAfterMs: 1e12 };

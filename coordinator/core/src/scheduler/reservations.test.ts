@@ -5,7 +5,7 @@ import type { JobTerms } from '../command.ts';
 import { defaultRuleset } from '../ruleset.ts';
 import type { Task } from '../state.ts';
 import { gib, jobId, Machine, terms } from '../testing/harness.ts';
-import { waitingReason } from './waiting-reason.ts';
+import { waitingReason } from './why/waiting-reason.ts';
 
 const minute = 60_000;
 const rules = {

@@ -8,9 +8,9 @@ import { isActive } from '../job/task-states.ts';
 import { rateOn } from '../node/asks.ts';
 import { type Free, giveFree } from '../node/capacity.ts';
 import type { Job, NodeRecord, Occupancy, State } from '../state.ts';
-import { isAllowed, matchesDevice } from './feasibility.ts';
-import { optionsOf } from './obstacles.ts';
+import { isAllowed, matchesDevice } from './fit/feasibility.ts';
 import { takesWork, waitsSince } from './starvation.ts';
+import { optionsOf } from './why/obstacles.ts';
 
 /** Nodes that are looked at for one reservation. */
 const maxLooked = 4096;

@@ -10,7 +10,7 @@ import { restingStatus } from '../node/node-commands.ts';
 import { endRests } from '../node/standing.ts';
 import type { Ruleset } from '../ruleset.ts';
 import type { Job, NodeRecord, State, Task } from '../state.ts';
-import { Look } from './look.ts';
+import { Look } from './order/look.ts';
 import { placeTasks } from './placement.ts';
 
 /** Ends of attempts and of waits in one tick; what is left over is due at the next. */

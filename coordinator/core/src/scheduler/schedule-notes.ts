@@ -1,18 +1,18 @@
 import { alternativesOf } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
 import type { NodeRecord } from '../state.ts';
-import { deviceRoomOf } from './device-room.ts';
-import { DeviceSupply } from './device-supply.ts';
-import { ImagePlaces } from './image-places.ts';
-import type { Look } from './look.ts';
-import { NodeChanges } from './node-changes.ts';
-import { NodeOrder } from './node-order.ts';
-import { NodeTable } from './node-table.ts';
+import { deviceRoomOf } from './fit/device-room.ts';
+import { DeviceSupply } from './fit/device-supply.ts';
 import { OfferedTotal } from './offered-total.ts';
+import { ImagePlaces } from './order/image-places.ts';
+import type { Look } from './order/look.ts';
+import { NodeChanges } from './order/node-changes.ts';
+import { NodeOrder } from './order/node-order.ts';
+import { NodeTable } from './order/node-table.ts';
+import { PreferenceOrder, type TaskOrder } from './order/preference-order.ts';
+import { TaskMix } from './order/task-mix.ts';
 import { Preemptions } from './preemptions.ts';
-import { PreferenceOrder, type TaskOrder } from './preference-order.ts';
 import { Reservations } from './reservations.ts';
-import { TaskMix } from './task-mix.ts';
 
 /** Orders kept at a time, and entries in them: one for every node that has room for the shape. */
 const maxOrders = 64;

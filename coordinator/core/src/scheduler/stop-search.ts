@@ -6,9 +6,9 @@ import { isActive } from '../job/task-states.ts';
 import { rateOn } from '../node/asks.ts';
 import { type Free, fits, giveFree, takeFree } from '../node/capacity.ts';
 import type { Job, NodeRecord, State, Task } from '../state.ts';
-import { chooseDevices, isAllowed } from './feasibility.ts';
-import { optionsOf } from './obstacles.ts';
+import { chooseDevices, isAllowed } from './fit/feasibility.ts';
 import { takesWork } from './starvation.ts';
+import { optionsOf } from './why/obstacles.ts';
 
 /** An attempt that was sold as interruptible. */
 export interface Stoppable {

@@ -4,9 +4,9 @@ import { hasTurnBefore, isReady, positionOf } from '../job/queue.ts';
 import { addUse } from '../node/capacity.ts';
 import type { Amounts, Job, Task } from '../state.ts';
 import { Heap } from './heap.ts';
-import type { Assignment } from './look.ts';
 import type { OfferedTotal } from './offered-total.ts';
-import type { TaskOrder } from './preference-order.ts';
+import type { Assignment } from './order/look.ts';
+import type { TaskOrder } from './order/preference-order.ts';
 
 /** How far a look has come in a lane: the job whose turn it is, and its next ready task. */
 export class Cursor {

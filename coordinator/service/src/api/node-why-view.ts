@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Lane } from '@capacloud/core/job/queue';
 import { isConnected } from '@capacloud/core/node/node-states';
 import { failuresInRow, shareOfFailures, silencesOf } from '@capacloud/core/node/standing';
-import { NodeExplanation, type OwnerChange } from '@capacloud/core/scheduler/node-explanation';
+import { NodeExplanation, type OwnerChange } from '@capacloud/core/scheduler/why/node-explanation';
 import type { NodeRecord, State } from '@capacloud/core/state';
 import type { NodeWhy } from '@capacloud/protocol/node-why';
 import { type Obstacle, obstacleCatalogue } from '@capacloud/protocol/obstacles';

@@ -1,7 +1,7 @@
 import type { JobTerms } from '@capacloud/core/command';
 import { type OfferGroup, OfferGroups, OfferShortlist } from '@capacloud/core/market/offer-groups';
 import { RoomTimes } from '@capacloud/core/market/room-times';
-import { Explanation } from '@capacloud/core/scheduler/explanation';
+import { Explanation } from '@capacloud/core/scheduler/why/explanation';
 import type { State } from '@capacloud/core/state';
 import { Turns } from './turns.ts';
 

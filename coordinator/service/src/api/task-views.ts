@@ -1,4 +1,4 @@
-import { type WaitingReason, waitingReason } from '@capacloud/core/scheduler/waiting-reason';
+import { type WaitingReason, waitingReason } from '@capacloud/core/scheduler/why/waiting-reason';
 import type { JobId } from '@capacloud/protocol/ids';
 import type { Receipt, SignedReceipt } from '@capacloud/protocol/receipt';
 import type { AttemptView, TaskView } from '@capacloud/protocol/views';

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { JobTerms } from '@capacloud/core/command';
-import { Explanation } from '@capacloud/core/scheduler/explanation';
-import type { Change } from '@capacloud/core/scheduler/nearest-change';
+import { Explanation } from '@capacloud/core/scheduler/why/explanation';
+import type { Change } from '@capacloud/core/scheduler/why/nearest-change';
 import type { JobSpec } from '@capacloud/protocol/job-spec';
 import { obstacleCatalogue } from '@capacloud/protocol/obstacles';
 import { formatDuration, formatNano } from '@capacloud/protocol/units';

@@ -1,7 +1,7 @@
 import type { Command, JobTerms } from '@capacloud/core/command';
 import { apply, decide } from '@capacloud/core/machine';
 import { defaultRuleset } from '@capacloud/core/ruleset';
-import { waitingReason } from '@capacloud/core/scheduler/waiting-reason';
+import { waitingReason } from '@capacloud/core/scheduler/why/waiting-reason';
 import { createState } from '@capacloud/core/state';
 import type { AccountId } from '@capacloud/protocol/ids';
 import type { Offer } from '@capacloud/protocol/resources';

@@ -1,7 +1,7 @@
 import { type Obstacle, obstacles } from '@capacloud/protocol/obstacles';
-import type { JobTerms } from '../command.ts';
-import { rateOn } from '../node/asks.ts';
-import type { NodeRecord } from '../state.ts';
+import type { JobTerms } from '../../command.ts';
+import { rateOn } from '../../node/asks.ts';
+import type { NodeRecord } from '../../state.ts';
 import { isNewer } from './nearest-change.ts';
 import { fewest, isAlone, isPassing, obstaclesOf, optionsOf } from './obstacles.ts';
 

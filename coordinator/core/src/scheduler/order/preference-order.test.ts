@@ -1,14 +1,14 @@
 import type { Device, DeviceRequest, Resources } from '@capacloud/protocol/resources';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { JobTerms } from '../command.ts';
-import { shapeOf } from '../job/queue.ts';
-import { apply, decide } from '../machine.ts';
-import { stateHash } from '../snapshot.ts';
-import { createState } from '../state.ts';
-import { gib, jobId, Machine, nodeId, offer, provider, terms } from '../testing/harness.ts';
+import type { JobTerms } from '../../command.ts';
+import { shapeOf } from '../../job/queue.ts';
+import { apply, decide } from '../../machine.ts';
+import { stateHash } from '../../snapshot.ts';
+import { createState } from '../../state.ts';
+import { gib, jobId, Machine, nodeId, offer, provider, terms } from '../../testing/harness.ts';
+import { obstaclesOf, optionsOf } from '../why/obstacles.ts';
 import { lookLimits } from './look.ts';
-import { obstaclesOf, optionsOf } from './obstacles.ts';
 
 const gpu = (id: string, model: string, shareable = false): Device => ({
   id,

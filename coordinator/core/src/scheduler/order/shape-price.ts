@@ -1,7 +1,7 @@
 import { deviceMilli } from '@capacloud/protocol/resources';
-import type { JobTerms } from '../command.ts';
-import { rateOn } from '../node/asks.ts';
-import type { AskClass, NodeRecord } from '../state.ts';
+import type { JobTerms } from '../../command.ts';
+import { rateOn } from '../../node/asks.ts';
+import type { AskClass, NodeRecord } from '../../state.ts';
 
 const gib = 2 ** 30;
 

@@ -1,10 +1,10 @@
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { Resources } from '@capacloud/protocol/resources';
 import { deviceMilli } from '@capacloud/protocol/resources';
-import { type Free, giveFree, loadOf, takeFree } from '../node/capacity.ts';
-import type { NodeRecord, Task } from '../state.ts';
-import { type DeviceRoom, deviceRoomOf } from './device-room.ts';
-import { chooseDevices, matchesDevice } from './feasibility.ts';
+import { type Free, giveFree, loadOf, takeFree } from '../../node/capacity.ts';
+import type { NodeRecord, Task } from '../../state.ts';
+import { type DeviceRoom, deviceRoomOf } from '../fit/device-room.ts';
+import { chooseDevices, matchesDevice } from '../fit/feasibility.ts';
 import type { NodeChanges } from './node-changes.ts';
 import type { Space } from './task-mix.ts';
 

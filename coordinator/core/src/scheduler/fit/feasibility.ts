@@ -1,8 +1,8 @@
 import type { JobId } from '@capacloud/protocol/ids';
 import type { Device, DeviceRequest, Offer } from '@capacloud/protocol/resources';
 import { deviceMilli } from '@capacloud/protocol/resources';
-import type { JobTerms } from '../command.ts';
-import type { NodeRecord } from '../state.ts';
+import type { JobTerms } from '../../command.ts';
+import type { NodeRecord } from '../../state.ts';
 import { isInRegion, meetsAll } from './labels.ts';
 
 /** "12.4" ≥ "8.9": major and minor are numbers of their own. A bare major asks for any minor. */

@@ -1,11 +1,11 @@
 import type { Obstacle } from '@capacloud/protocol/obstacles';
 import { alternativesOf, type Device, type DeviceRequest } from '@capacloud/protocol/resources';
-import type { JobTerms } from '../command.ts';
-import { rateOn } from '../node/asks.ts';
-import { isConnected } from '../node/node-states.ts';
-import type { NodeRecord, Task } from '../state.ts';
-import { hasDevices, isKeptFrom, matchesDevice } from './feasibility.ts';
-import { isInRegion, meetsAll } from './labels.ts';
+import type { JobTerms } from '../../command.ts';
+import { rateOn } from '../../node/asks.ts';
+import { isConnected } from '../../node/node-states.ts';
+import type { NodeRecord, Task } from '../../state.ts';
+import { hasDevices, isKeptFrom, matchesDevice } from '../fit/feasibility.ts';
+import { isInRegion, meetsAll } from '../fit/labels.ts';
 
 /** The node runs other tasks, or its pause ends: this passes by itself. */
 export function isPassing(obstacle: Obstacle): boolean {

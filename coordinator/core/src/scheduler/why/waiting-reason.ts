@@ -1,9 +1,9 @@
 import type { JobId } from '@capacloud/protocol/ids';
 import type { CoordinatorReason } from '@capacloud/protocol/reasons';
 import { formatNano } from '@capacloud/protocol/units';
-import { rateOn } from '../node/asks.ts';
-import { isConnected } from '../node/node-states.ts';
-import type { State } from '../state.ts';
+import { rateOn } from '../../node/asks.ts';
+import { isConnected } from '../../node/node-states.ts';
+import type { State } from '../../state.ts';
 import { lastingOf, obstaclesOf, optionsOf } from './obstacles.ts';
 
 export interface WaitingReason {

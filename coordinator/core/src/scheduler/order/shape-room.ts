@@ -1,9 +1,9 @@
-import type { JobTerms } from '../command.ts';
-import { fits } from '../node/capacity.ts';
-import type { NodeRecord } from '../state.ts';
-import { hasRoom } from './device-room.ts';
-import { hasDevices, isAllowed } from './feasibility.ts';
-import { KindFilter } from './kind-filter.ts';
+import type { JobTerms } from '../../command.ts';
+import { fits } from '../../node/capacity.ts';
+import type { NodeRecord } from '../../state.ts';
+import { hasRoom } from '../fit/device-room.ts';
+import { hasDevices, isAllowed } from '../fit/feasibility.ts';
+import { KindFilter } from '../fit/kind-filter.ts';
 import type { Look } from './look.ts';
 
 /** Whether nodes have room for a task of one shape and may take it; not what it costs there. */

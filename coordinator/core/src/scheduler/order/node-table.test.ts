@@ -1,14 +1,14 @@
 import type { DeviceRequest } from '@capacloud/protocol/resources';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { JobTerms } from '../command.ts';
-import { apply, decide } from '../machine.ts';
-import { createState, type State } from '../state.ts';
-import { gib, Machine, offer, terms } from '../testing/harness.ts';
-import { Dice, ruleset } from '../testing/random-commands.ts';
+import type { JobTerms } from '../../command.ts';
+import { apply, decide } from '../../machine.ts';
+import { createState, type State } from '../../state.ts';
+import { gib, Machine, offer, terms } from '../../testing/harness.ts';
+import { Dice, ruleset } from '../../testing/random-commands.ts';
+import { obstaclesOf } from '../why/obstacles.ts';
 import { Look } from './look.ts';
 import { Wants } from './node-table.ts';
-import { obstaclesOf } from './obstacles.ts';
 import { foot } from './price-ladder.ts';
 import { ShapeRoom } from './shape-room.ts';
 

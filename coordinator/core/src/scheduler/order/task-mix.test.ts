@@ -1,8 +1,8 @@
 import type { Device, DeviceRequest } from '@capacloud/protocol/resources';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { gib, Machine } from '../testing/harness.ts';
-import { DeviceSupply } from './device-supply.ts';
+import { gib, Machine } from '../../testing/harness.ts';
+import { DeviceSupply } from '../fit/device-supply.ts';
 import { type Space, TaskMix } from './task-mix.ts';
 
 const gpu = (id: string, model = 't4'): Device => ({

@@ -1,9 +1,9 @@
-import type { JobTerms } from '../command.ts';
-import { isSoldInterruptible } from '../node/asks.ts';
-import { isOpen } from '../node/capacity.ts';
-import type { NodeRecord, Task } from '../state.ts';
-import { isKeptFrom } from './feasibility.ts';
-import { Heap } from './heap.ts';
+import type { JobTerms } from '../../command.ts';
+import { isSoldInterruptible } from '../../node/asks.ts';
+import { isOpen } from '../../node/capacity.ts';
+import type { NodeRecord, Task } from '../../state.ts';
+import { isKeptFrom } from '../fit/feasibility.ts';
+import { Heap } from '../heap.ts';
 import type { Assignment, Look } from './look.ts';
 import type { NodeChanges } from './node-changes.ts';
 import { comesBefore, type Entry, type Standing } from './node-entry.ts';

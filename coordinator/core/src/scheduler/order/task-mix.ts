@@ -1,8 +1,8 @@
 import type { Device, DeviceRequest, Resources } from '@capacloud/protocol/resources';
 import { deviceMilli } from '@capacloud/protocol/resources';
-import type { NodeRecord } from '../state.ts';
-import type { DeviceKind, DeviceSupply } from './device-supply.ts';
-import { matchesDevice } from './feasibility.ts';
+import type { NodeRecord } from '../../state.ts';
+import type { DeviceKind, DeviceSupply } from '../fit/device-supply.ts';
+import { matchesDevice } from '../fit/feasibility.ts';
 import { type DemandColumns, WholeDevices } from './whole-devices.ts';
 
 /** Jobs that asked for devices lately; what is older says little of what comes. */

@@ -1,9 +1,9 @@
 import { deviceMilli } from '@capacloud/protocol/resources';
-import type { JobTerms } from '../command.ts';
-import { isOpen } from '../node/capacity.ts';
-import type { NodeRecord } from '../state.ts';
-import type { DeviceKind } from './device-supply.ts';
-import type { KindFilter } from './kind-filter.ts';
+import type { JobTerms } from '../../command.ts';
+import { isOpen } from '../../node/capacity.ts';
+import type { NodeRecord } from '../../state.ts';
+import type { DeviceKind } from '../fit/device-supply.ts';
+import type { KindFilter } from '../fit/kind-filter.ts';
 import { PriceLadder } from './price-ladder.ts';
 import type { ShapePrice } from './shape-price.ts';
 

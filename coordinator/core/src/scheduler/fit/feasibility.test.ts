@@ -1,6 +1,6 @@
 import type { Device } from '@capacloud/protocol/resources';
 import { expect, it } from 'vitest';
-import { gib, offer } from '../testing/harness.ts';
+import { gib, offer } from '../../testing/harness.ts';
 import { chooseDevices, isVersionAtLeast, matchesDevice } from './feasibility.ts';
 
 const a100: Device = {

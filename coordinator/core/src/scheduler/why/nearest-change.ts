@@ -1,10 +1,10 @@
 import type { Obstacle } from '@capacloud/protocol/obstacles';
 import type { Device } from '@capacloud/protocol/resources';
-import type { JobTerms } from '../command.ts';
-import { rateOn } from '../node/asks.ts';
-import type { NodeRecord } from '../state.ts';
-import { isVersionAtLeast, matchesDevice } from './feasibility.ts';
-import { meets } from './labels.ts';
+import type { JobTerms } from '../../command.ts';
+import { rateOn } from '../../node/asks.ts';
+import type { NodeRecord } from '../../state.ts';
+import { isVersionAtLeast, matchesDevice } from '../fit/feasibility.ts';
+import { meets } from '../fit/labels.ts';
 import { withoutWish } from './obstacles.ts';
 
 /** Names that are added to a list of models or regions. */

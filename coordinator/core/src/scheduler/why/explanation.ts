@@ -1,7 +1,7 @@
 import type { NodeId } from '@capacloud/protocol/ids';
 import { type Obstacle, obstacles } from '@capacloud/protocol/obstacles';
-import type { JobTerms } from '../command.ts';
-import type { NodeRecord, Task } from '../state.ts';
+import type { JobTerms } from '../../command.ts';
+import type { NodeRecord, Task } from '../../state.ts';
 import { type Change, NearestChange, type Opened } from './nearest-change.ts';
 import { fewest, isAlone, lastingOf, obstaclesOf, optionsOf } from './obstacles.ts';
 

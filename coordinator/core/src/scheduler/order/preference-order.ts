@@ -1,4 +1,4 @@
-import type { NodeRecord, Task } from '../state.ts';
+import type { NodeRecord, Task } from '../../state.ts';
 import type { Assignment, Look } from './look.ts';
 
 /** Gives the tasks of a shape to nodes, in one look. */

@@ -1,7 +1,7 @@
 import type { Resources } from '@capacloud/protocol/resources';
 import { deviceMilli } from '@capacloud/protocol/resources';
-import type { NodeRecord } from '../state.ts';
-import type { DeviceKind } from './device-supply.ts';
+import type { NodeRecord } from '../../state.ts';
+import type { DeviceKind } from '../fit/device-supply.ts';
 import type { Look } from './look.ts';
 import type { TaskMix } from './task-mix.ts';
 import type { WholeDevices } from './whole-devices.ts';

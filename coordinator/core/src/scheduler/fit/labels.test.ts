@@ -1,6 +1,6 @@
 import type { LabelConstraint } from '@capacloud/protocol/labels';
 import { expect, it } from 'vitest';
-import { Machine, offer } from '../testing/harness.ts';
+import { Machine, offer } from '../../testing/harness.ts';
 import { isInRegion, meets } from './labels.ts';
 
 const labelled = offer({
