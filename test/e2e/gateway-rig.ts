@@ -5,7 +5,7 @@ import { createGateway, type Gateway } from '@capacloud/coordinator/gateway/gate
 import type { GatewayLimits } from '@capacloud/coordinator/gateway/gateway-limits';
 import { JobSpecs } from '@capacloud/coordinator/job-specs';
 import { CommandSequencer } from '@capacloud/coordinator/log/command-sequencer';
-import type { ArtifactRow } from '@capacloud/coordinator/ports/artifact-index';
+import type { ArtifactRow, TaskCheckpoint } from '@capacloud/coordinator/ports/artifact-index';
 import type { LogGroup, LogPort } from '@capacloud/coordinator/ports/log';
 import type { Projection } from '@capacloud/coordinator/ports/projection';
 import type { Aside, CommittedEvent } from '@capacloud/coordinator/ports/sequencer';
@@ -13,7 +13,7 @@ import type { JobTerms } from '@capacloud/core/command';
 import { defaultRuleset, type Ruleset } from '@capacloud/core/ruleset';
 import { createState } from '@capacloud/core/state';
 import { sha256Hex } from '@capacloud/protocol/hash';
-import type { AccountId, JobId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';
+import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { jobIdFrom } from '@capacloud/protocol/ids';
 import { pino } from 'pino';
 
@@ -112,6 +112,7 @@ export async function startGatewayRig(options: GatewayRigOptions = {}): Promise<
       ref: 'rig',
     }),
   );
+  const checkpoints = new Map<TaskId, TaskCheckpoint & { readonly sizeBytes: number }>();
   if (options.keeps !== false) sequencer.onCommitted((group) => void events.push(...group));
   const gateway = createGateway({
     sequencer,
@@ -128,6 +129,11 @@ export async function startGatewayRig(options: GatewayRigOptions = {}): Promise<
         const row = artifacts.get(sha256);
         return Promise.resolve(row === undefined || row.account !== account ? [] : [{ sha256, account }]);
       },
+      keepCheckpoint(kept) {
+        checkpoints.set(kept.task, { ...kept, sizeBytes: artifacts.get(kept.sha256)?.sizeBytes ?? 0 });
+        return Promise.resolve();
+      },
+      checkpointOf: (task) => Promise.resolve(checkpoints.get(task)),
     },
     logger: pino({ level: 'silent' }),
     coordinator: rigCoordinator,

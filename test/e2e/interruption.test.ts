@@ -43,6 +43,43 @@ describe.skipIf(!hasEngine)('interruptible work', () => {
     expect(BigInt(second?.charged_nano ?? 0)).toBeGreaterThan(0n);
   });
 
+  it('goes on elsewhere with what it saved in its checkpoint folder', async () => {
+    const script = `
+      if [ -f /state/deep/er ]; then echo "goes on after $(cat '/state/a step') $(cat /state/deep/er)"
+        echo again >> /state/deep/er && exit 0; exit 4; fi
+      mkdir /state/deep; ln -s /etc/passwd /state/link
+      trap 'echo 41 > "/state/a step"; echo sunk > /state/deep/er; exit 3' TERM
+      while :; do sleep 0.1; done`;
+    const checkpoint = { path: '/state', max_size: '4Mi' };
+    const cheap = await rig.submit(script, {
+      ...all,
+      interruptible: true,
+      checkpoint,
+      stop_grace_period: '20s',
+    });
+    await rig.reached(cheap.id, 'running');
+    const full = await rig.submit('while [ ! -e /tmp/go ]; do sleep 0.1; done', all);
+    await rig.reached(full.id, 'running');
+    const other = await rig.addAgent('other');
+    const [task] = await rig.ended(cheap.id);
+    expect(task).toMatchObject({ state: 'succeeded', attempts: 2 });
+    await rig.tell(taskIdOf(full.id, 0), 1);
+    await rig.ended(full.id);
+
+    const id = taskIdOf(cheap.id, 0);
+    expect(await rig.logText(id, 2)).toContain('goes on after 41 sunk');
+    const attempts = [...(await rig.attempts(id))].sort((a, b) => a.attempt - b.attempt);
+    expect(attempts.map(({ node, reason }) => [node, reason])).toEqual([
+      [await rig.nodeOf(agent), 'preempted'],
+      [await rig.nodeOf(other), 'completed'],
+    ]);
+    // It waited until it was saved.
+    const events = await rig.events();
+    const kinds = events.flatMap((event) => ('task' in event && event.task === id ? [event.type] : []));
+    expect(kinds.indexOf('attempt.released')).toBeLessThan(kinds.lastIndexOf('attempt.assigned'));
+    await other.process.stop();
+  });
+
   it('is told from other work by plans, by the book and by the agent', async () => {
     const file = await writeJobFile(
       rig,

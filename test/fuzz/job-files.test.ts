@@ -6,10 +6,11 @@ import { CommandError } from '@capacloud/client/cli/command-error';
 import { readJobDocument } from '@capacloud/client/cli/job-document';
 import { priceOf, termsOf } from '@capacloud/coordinator/api/job-terms';
 import { AssignmentWriter } from '@capacloud/coordinator/gateway/assignment-writer';
+import type { Placement } from '@capacloud/coordinator/gateway/placements';
 import { JobSpecs } from '@capacloud/coordinator/job-specs';
 import { defaultRuleset } from '@capacloud/core/ruleset';
 import { isErrorCode } from '@capacloud/protocol/errors';
-import { wireLimits } from '@capacloud/protocol/frames';
+import { checkpointProtocol, wireLimits } from '@capacloud/protocol/frames';
 import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
 import { JobFileSchema } from '@capacloud/protocol/job-file';
 import { type JobSpec, parseJobFile } from '@capacloud/protocol/job-spec';
@@ -55,6 +56,13 @@ const plainFiles = fc.record(
       selector: ({ path }) => path,
       maxLength: 3,
     }),
+    checkpoint: fc.record(
+      {
+        path: fc.constantFrom('/state', '/state/', '/out/state', '/in'),
+        max_size: fc.constantFrom('1Ki', '9Ti'),
+      },
+      { requiredKeys: ['path'] },
+    ),
     inputs: fc.array(
       fc.record({
         source: fc.constant(`artifact:${'ab'.repeat(32)}`),
@@ -99,6 +107,10 @@ const nearFiles = fc.record(
       }),
       { maxLength: 3 },
     ),
+    checkpoint: fc.record(
+      { path: fc.constantFrom('/', '/etc', '/out', 'x', '/a/../b'), interval: fc.constant('10m') },
+      { requiredKeys: [] },
+    ),
     inputs: fc.array(
       fc.record({
         source: fc.constant(`artifact:${'ab'.repeat(32)}`),
@@ -130,7 +142,11 @@ async function expectAssignable(spec: JobSpec): Promise<void> {
   const store = { getJobSpec: () => Promise.resolve({ spec: specText, salt: 'salt' }) };
   const writer = new AssignmentWriter(
     new JobSpecs(store),
-    { get: () => Promise.resolve(undefined) },
+    {
+      get: () => Promise.resolve(undefined),
+      checkpointOf: () =>
+        Promise.resolve({ task, attempt: 1, sha256: 'a'.repeat(64) as never, sizeBytes: 2 ** 50 }),
+    },
     () => defaultRuleset,
     'secret',
   );
@@ -139,8 +155,9 @@ async function expectAssignable(spec: JobSpec): Promise<void> {
     const devices = Array.from({ length: resources.devices?.count ?? 0 }, (_, index) =>
       `GPU-${index}`.padEnd(96, 'x'),
     );
-    const placement = { job, task, attempt: 1, devices, alternative, nonce: '' };
-    const text = writer.write(placement as unknown as Parameters<typeof writer.write>[0]);
+    const placement = { job, task, attempt: 2, devices, alternative, nonce: '' } as unknown as Placement;
+    await writer.loadCheckpoint(placement);
+    const text = writer.write(placement, checkpointProtocol);
     const frame = `{"type":"assign","seq":1,"ack":0,"assignments":[${text}]}`;
     const read = readFrame(frame);
     expect(read.ok ? [] : read.refusal).toEqual([]);

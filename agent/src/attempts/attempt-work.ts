@@ -1,46 +1,27 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { NodeId } from '@capacloud/protocol/ids';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
-import type { Offer } from '@capacloud/protocol/resources';
-import type { Logger } from 'pino';
 import { type AttemptPhase, type AttemptRecord, advance, requestStop } from '../core/attempt-record.ts';
-import type { Clock } from '../core/clock.ts';
-import type { Journal, ReportDraft } from '../core/journal-port.ts';
+import { savesCheckpoint } from '../core/checkpoint.ts';
+import type { ReportDraft } from '../core/journal-port.ts';
 import { judgeEnding, outcomeOfStop } from '../core/outcome.ts';
 import { refusalReason } from '../core/policy.ts';
-import { type AttemptKey, attemptKeyText, type PullProgress, type Runtime } from '../core/ports.ts';
+import { type AttemptKey, attemptKeyText, type PullProgress } from '../core/ports.ts';
 import { runStart } from '../core/run-clock.ts';
-import type { CoordinatorAccess } from '../core/session-port.ts';
 import type { WorkKind } from '../core/step.ts';
 import { uploadFile } from './artifact-upload.ts';
-import type { AttemptLogs } from './attempt-logs.ts';
+import { fetchArtifacts, heldArtifacts, saveCheckpoint, uploadCheckpoint } from './checkpoint-work.ts';
 import { runContainer } from './container-run.ts';
-import { type CoordinatorHttp, TransferRefused } from './coordinator-http.ts';
+import { TransferRefused } from './coordinator-http.ts';
 import { StageTimeout, untilEngineAnswers, withClock } from './deadline.ts';
-import type { InputCache } from './input-cache.ts';
 import { fitsReceipt, makeReceipt } from './receipt-maker.ts';
 import { claimStart } from './start-claim.ts';
+import type { WorkParts } from './work-parts.ts';
 
 /** Longest wait for the rest of the log before the end of an attempt is reported without it; it follows later. */
 const logFlushMs = 5000;
 
-export interface WorkParts {
-  readonly node: NodeId;
-  readonly outputsDir: string;
-  readonly runtime: Runtime;
-  readonly journal: Journal;
-  readonly logs: AttemptLogs;
-  readonly inputs: InputCache;
-  readonly http: CoordinatorHttp;
-  readonly access: CoordinatorAccess;
-  readonly clock: Clock;
-  readonly offer: () => Offer;
-  readonly log: Logger;
-  readonly onPull: (key: AttemptKey, progress: PullProgress) => void;
-  /** The journal changed: reports may be sent, other attempts may have room. */
-  readonly onChange: () => void;
-}
+type Saving = NonNullable<AttemptRecord['saving']>;
 
 /** Does one piece of work and moves the attempt on. May be aborted anywhere and done again. */
 export type WorkHandler = (record: AttemptRecord, signal: AbortSignal) => Promise<void>;
@@ -65,9 +46,11 @@ export class AttemptWork {
     this.#parts = parts;
   }
 
-  /** Ends an attempt with an outcome, whatever it was doing. */
+  /** Ends an attempt with an outcome, whatever it was doing. One that was stopped stays so, with or without its checkpoint. */
   fail(key: AttemptKey, reason: OutcomeReason, message: string): void {
-    this.#move(key, 'reporting', { outcome: { reason, message }, files: [] });
+    const current = this.#parts.journal.attempt(key);
+    const stopped = current?.saving === undefined ? undefined : current.outcome;
+    this.#move(key, 'reporting', { outcome: stopped ?? { reason, message }, files: [] });
   }
 
   /** Applied to the record as it is now: a stop may have been noted while the work went on. */
@@ -104,15 +87,13 @@ export class AttemptWork {
   }
 
   async #fetchInputs(record: AttemptRecord, signal: AbortSignal): Promise<void> {
-    const { inputs, access } = this.#parts;
+    const { access } = this.#parts;
     const { key, assignment } = record;
     try {
       await withClock(
         assignment.pullTimeoutMs,
         signal,
-        async (limit) => {
-          for (const input of assignment.inputs) await inputs.fetch(input, limit);
-        },
+        (limit) => fetchArtifacts(this.#parts, record, limit),
         () => access.token() !== undefined,
       );
       this.#move(key, 'preparing');
@@ -134,8 +115,8 @@ export class AttemptWork {
     try {
       const prepared = await withClock(assignment.startTimeoutMs, signal, async (limit) => {
         // After a restart the cache may have been trimmed or lost.
-        for (const input of assignment.inputs) await inputs.fetch(input, limit);
-        return untilEngineAnswers(limit, () => runtime.prepare(assignment, placed, limit));
+        const saved = await fetchArtifacts(this.#parts, record, limit);
+        return untilEngineAnswers(limit, () => runtime.prepare(assignment, placed, limit, saved));
       });
       if (!prepared.ok) return this.fail(key, prepared.refusal.reason, prepared.refusal.message);
       this.#move(key, 'starting', {}, [this.#stage(key, 'starting')]);
@@ -176,7 +157,7 @@ export class AttemptWork {
 
   async #adopt(record: AttemptRecord, signal: AbortSignal): Promise<void> {
     const { journal, onChange } = this.#parts;
-    const { key } = record;
+    const { key, assignment } = record;
     if (record.phase === 'starting') this.#running(key);
     const onTimeout = () => {
       const current = journal.attempt(key);
@@ -185,9 +166,14 @@ export class AttemptWork {
       onChange();
     };
     const ending = await runContainer(this.#parts, record, onTimeout, signal);
-    const stop = journal.attempt(key)?.stop;
+    const current = journal.attempt(key);
+    const stop = current?.stop;
     if (stop !== undefined || ending.engineLost) {
-      return this.#move(key, 'reporting', { ending, outcome: judgeEnding(ending, stop, undefined) });
+      const outcome = judgeEnding(ending, stop, undefined);
+      const { checkpoint } = assignment;
+      if (current === undefined || checkpoint === undefined || !savesCheckpoint(current, ending))
+        return this.#move(key, 'reporting', { ending, outcome });
+      return this.#move(key, 'collecting', { ending, outcome, saving: { leftMs: checkpoint.timeoutMs } });
     }
     this.#move(key, 'collecting', { ending }, [this.#stage(key, 'uploading')]);
   }
@@ -203,8 +189,9 @@ export class AttemptWork {
   }
 
   async #collect(record: AttemptRecord, signal: AbortSignal): Promise<void> {
-    const { runtime, log } = this.#parts;
-    const { key, assignment, ending } = record;
+    const { runtime } = this.#parts;
+    const { key, assignment, ending, saving } = record;
+    if (saving !== undefined) return this.#save(record, saving, signal);
     if (ending === undefined) throw new Error('only an ended container is collected');
     const intoDir = this.#outputsOf(key);
     try {
@@ -228,7 +215,20 @@ export class AttemptWork {
       if (!(error instanceof StageTimeout)) throw error;
       return this.fail(key, 'upload_failed', 'The outputs could not be collected in time.');
     }
-    // Scratch is memory or disk that others wait for; what fails here is done again when the attempt is cleaned up.
+    await this.#release(key, signal);
+  }
+
+  async #save(record: AttemptRecord, { leftMs }: Saving, signal: AbortSignal): Promise<void> {
+    const { key } = record;
+    const saved = await saveCheckpoint(this.#parts, record, leftMs, this.#outputsOf(key), signal);
+    if (saved === undefined) return this.#move(key, 'reporting', { files: [] });
+    this.#move(key, 'uploading', { files: [saved.file], saving: { leftMs: saved.leftMs } });
+    await this.#release(key, signal);
+  }
+
+  /** Scratch is memory or disk that others wait for; what fails here is done again when the attempt is cleaned up. */
+  async #release(key: AttemptKey, signal: AbortSignal): Promise<void> {
+    const { log, runtime } = this.#parts;
     await runtime.remove(key, signal).catch((error: unknown) => {
       log.warn({ err: error, attempt: attemptKeyText(key) }, 'a container could not be removed yet');
     });
@@ -236,7 +236,11 @@ export class AttemptWork {
 
   async #upload(record: AttemptRecord, signal: AbortSignal): Promise<void> {
     const { access, http } = this.#parts;
-    const { key, assignment } = record;
+    const { key, assignment, saving } = record;
+    if (saving !== undefined) {
+      const files = await uploadCheckpoint(this.#parts, record, saving.leftMs, signal);
+      return this.#move(key, 'reporting', { files });
+    }
     try {
       await withClock(
         assignment.uploadTimeoutMs,
@@ -278,7 +282,7 @@ export class AttemptWork {
     const held = journal
       .attempts()
       .filter((other) => other.phase === 'fetching' || other.phase === 'preparing');
-    await inputs.trim(new Set(held.flatMap((other) => other.assignment.inputs.map((input) => input.sha256))));
+    await inputs.trim(new Set(held.flatMap((other) => heldArtifacts(other.assignment))));
     // Sends what an earlier life of the agent left unsent.
     if (!record.log.done) await logs.finish(key);
     this.#move(key, 'settled');

@@ -1,8 +1,8 @@
 import type { AttemptRecord, Ending } from '../core/attempt-record.ts';
 import { attemptKeyText, type ObservedAttempt } from '../core/ports.ts';
 import { remainingRunMs } from '../core/run-clock.ts';
-import type { WorkParts } from './attempt-work.ts';
 import { untilEngineAnswers } from './deadline.ts';
+import type { WorkParts } from './work-parts.ts';
 
 /** Longest wait for the last output after a container has ended. */
 const lastOutputMs = 10_000;

@@ -30,6 +30,7 @@ import {
   EngineUnavailable,
   type LogChunk,
   type ObservedAttempt,
+  type PlacedCheckpoint,
   type PlacedInput,
   type Runtime,
   type RuntimeFailure,
@@ -58,6 +59,8 @@ interface Box {
   state: ObservedAttempt;
   log: string;
   inputs: string[];
+  /** What was unpacked into its checkpoint folder. */
+  restored?: string | undefined;
 }
 
 /** An engine in memory: containers run until the test or a stop ends them, and outlive the executor. */
@@ -69,6 +72,9 @@ class MemoryEngine implements Runtime {
   forgetsStart = false;
   starts = 0;
   output: string | undefined;
+  /** Archive of the checkpoint folder; undefined when it is empty. */
+  checkpoint: string | undefined;
+  saveFailure: RuntimeFailure | undefined;
   pullFailure: RuntimeFailure | undefined;
   hangs = new Set<string>();
 
@@ -106,7 +112,12 @@ class MemoryEngine implements Runtime {
     if (this.pullFailure !== undefined) return { ok: false as const, refusal: this.pullFailure };
     return { ok: true as const, value: { image: `sha256:${assignment.image}` } };
   }
-  async prepare(assignment: Assignment, inputs: readonly PlacedInput[], signal: AbortSignal) {
+  async prepare(
+    assignment: Assignment,
+    inputs: readonly PlacedInput[],
+    signal: AbortSignal,
+    saved?: PlacedCheckpoint,
+  ) {
     this.#call('prepare');
     await this.#hang('prepare', signal);
     const key = { task: assignment.task, attempt: assignment.attempt };
@@ -115,6 +126,7 @@ class MemoryEngine implements Runtime {
       state,
       log: '',
       inputs: inputs.map((input) => readFileSync(input.localPath, 'utf8')),
+      restored: saved === undefined ? undefined : readFileSync(saved.localPath, 'utf8'),
     });
     return { ok: true as const, value: undefined };
   }
@@ -186,6 +198,19 @@ class MemoryEngine implements Runtime {
     }
     const value: CollectedOutputs = { files, scratchUsedBytes: 0, scratchFull: false };
     return { ok: true as const, value };
+  }
+  async save(assignment: Assignment, intoFile: string, signal: AbortSignal) {
+    this.#call('save');
+    await this.#hang('save', signal);
+    if (this.saveFailure !== undefined) return { ok: false as const, refusal: this.saveFailure };
+    if (this.checkpoint === undefined) return { ok: true as const, value: undefined };
+    writeFileSync(intoFile, this.checkpoint, { flag: 'wx' });
+    const sizeBytes = Buffer.byteLength(this.checkpoint);
+    const path = assignment.checkpoint?.path ?? '';
+    return {
+      ok: true as const,
+      value: { path, sizeBytes, sha256: sha(this.checkpoint), localPath: intoFile },
+    };
   }
   pidsExhausted() {
     return false;
@@ -630,5 +655,202 @@ describe('the executor', () => {
     life.executor.onAssign([assignment(1)]);
     expect(await finished(1)).toMatchObject({ reason: 'refused' });
     expect(engine.boxes.size).toBe(0);
+  });
+
+  describe('with a checkpoint folder', () => {
+    const checkpoint = { path: '/ckpt', maxBytes: 1000, timeoutMs: 60_000 };
+    const archive = 'an archive';
+    const saved = { sha256: sha(archive), sizeBytes: archive.length };
+    const stopIt = () => life.executor.onStop([{ task, attempt: 1 }]);
+    async function begun(change: Partial<NonNullable<Assignment['checkpoint']>> = {}): Promise<void> {
+      await ready();
+      life.executor.onAssign([assignment(1, { checkpoint: { ...checkpoint, ...change } })]);
+      await running(1);
+    }
+    const stoppedWith = (outputs: object[]) => ({
+      reason: 'stopped',
+      message: 'Stopped at the request of the coordinator.',
+      exitCode: 137,
+      outputs,
+    });
+    const named = { path: '/ckpt', sha256: sha(archive), sizeBytes: archive.length };
+    const left = () => readdirSync(join(dir, 'outputs'));
+
+    test('a stop saves it, and the report names it when it is uploaded', async () => {
+      engine.checkpoint = archive;
+      await begun();
+      token = 'stale';
+      stopIt();
+      await until(() => phase(1) === 'uploading', 'uploading');
+      // Its room is free before the upload ends.
+      await until(() => engine.boxes.size === 0, 'removed');
+      expect(receipts()).toEqual([]);
+      store.fail = 1;
+      store.cut = 1;
+      token = 'good';
+      expect(await finished(1)).toMatchObject(stoppedWith([named]));
+      expect(store.artifacts.get(sha(archive))?.bytes.toString()).toBe(archive);
+      expect(engine.calls).not.toContain('collect');
+      await until(() => phase(1) === 'settled', 'settled');
+      expect(left()).toEqual([]);
+      const stages = life.journal
+        .outbox(0, 10)
+        .flatMap((item) => (item.kind === 'progress' ? [item.stage] : []));
+      expect(stages).toEqual(['pulling', 'starting', 'running']);
+    });
+
+    test('what the coordinator does not know any more is saved too; an empty folder is not', async () => {
+      engine.checkpoint = archive;
+      await begun();
+      life.executor.onDesired([]);
+      expect(await finished(1)).toMatchObject({ reason: 'stopped', outputs: [named] });
+      engine.checkpoint = undefined;
+      life.executor.onAssign([assignment(2, { checkpoint })]);
+      await running(2);
+      life.executor.onStop([{ task, attempt: 2 }]);
+      expect(await finished(2)).toMatchObject(stoppedWith([]));
+      expect(engine.calls.filter((call) => call === 'save')).toHaveLength(2);
+    });
+
+    test('what ends by itself, or for the node, is not saved', async () => {
+      engine.checkpoint = archive;
+      await begun();
+      engine.end({ task, attempt: 1 });
+      expect(await finished(1)).toMatchObject({ reason: 'completed', outputs: [] });
+      life.executor.onAssign([assignment(2, { checkpoint, runTimeoutMs: 200 })]);
+      expect(await finished(2)).toMatchObject({ reason: 'run_timeout', outputs: [] });
+      life.executor.onAssign([assignment(3, { checkpoint })]);
+      await running(3);
+      engine.end({ task, attempt: 3 }, { engineLost: true });
+      expect(await finished(3)).toMatchObject({ reason: 'engine_lost', outputs: [] });
+      life.executor.onAssign([assignment(4, { checkpoint })]);
+      await running(4);
+      bootMs = 2e9;
+      expect(await finished(4)).toMatchObject({ reason: 'lease_lapsed', outputs: [] });
+      expect(engine.calls).not.toContain('save');
+    });
+
+    test.each<[string, () => void]>([
+      [
+        'a folder that cannot be saved',
+        () => {
+          engine.saveFailure = { reason: 'output_invalid', message: 'too much' };
+        },
+      ],
+      ['a save that hangs', () => engine.hangs.add('save')],
+      [
+        'a save that fails',
+        () => {
+          vi.spyOn(engine, 'save').mockRejectedValue(new Error('no space left on device'));
+        },
+      ],
+      [
+        'an upload that is refused',
+        () => {
+          vi.spyOn(store, 'answer').mockReturnValue([413, { code: 'artifact.too_large' }]);
+        },
+      ],
+      [
+        'an upload that takes too long',
+        () => {
+          store.fail = 1e9;
+        },
+      ],
+    ])('%s is no failure', async (_, harm) => {
+      engine.checkpoint = archive;
+      await begun({ timeoutMs: 700 });
+      harm();
+      stopIt();
+      expect(await finished(1)).toMatchObject(stoppedWith([]));
+      await until(() => phase(1) === 'settled', 'settled');
+      expect(engine.boxes.size).toBe(0);
+      expect(left()).toEqual([]);
+    });
+
+    test('an engine that is down is waited for', async () => {
+      engine.checkpoint = archive;
+      await begun();
+      engine.hangs.add('save');
+      stopIt();
+      await until(() => engine.calls.includes('save'), 'saves');
+      await end();
+      engine.hangs.clear();
+      engine.down = true;
+      begin();
+      await until(() => engine.calls.filter((call) => call === 'save').length > 2, 'tries');
+      expect(receipts()).toEqual([]);
+      engine.down = false;
+      expect(await finished(1)).toMatchObject(stoppedWith([named]));
+    });
+
+    test('killed in the upload, the agent goes on with it', async () => {
+      engine.checkpoint = archive;
+      await begun();
+      token = 'stale';
+      stopIt();
+      await until(() => phase(1) === 'uploading', 'uploading');
+      await end();
+      token = 'good';
+      begin();
+      expect(await finished(1)).toMatchObject(stoppedWith([named]));
+      expect(engine.calls.filter((call) => call === 'save')).toHaveLength(1);
+    });
+
+    test('killed in the upload, with the file lost, it reports without', async () => {
+      engine.checkpoint = archive;
+      await begun();
+      token = 'stale';
+      stopIt();
+      await until(() => phase(1) === 'uploading', 'uploading');
+      await end();
+      rmSync(join(dir, 'outputs'), { recursive: true });
+      token = 'good';
+      begin();
+      expect(await finished(1)).toMatchObject(stoppedWith([]));
+    });
+
+    test('killed while its container ends, it saves in its next life', async () => {
+      engine.checkpoint = archive;
+      await begun();
+      const stopping = vi.spyOn(engine, 'stop').mockImplementation(async () => {});
+      stopIt();
+      await until(() => stopping.mock.calls.length > 0, 'stop');
+      await end();
+      stopping.mockRestore();
+      engine.end({ task, attempt: 1 }, { exitCode: 137 });
+      begin();
+      expect(await finished(1)).toMatchObject(stoppedWith([named]));
+    });
+
+    test('what was saved is there before the next attempt begins', async () => {
+      store.artifacts.set(saved.sha256, { bytes: Buffer.from(archive), size: archive.length });
+      await begun({ saved });
+      expect(engine.box({ task, attempt: 1 }).restored).toBe(archive);
+    });
+
+    test('what was saved and is gone, or cannot be of this task, is done without', async () => {
+      await begun({ saved });
+      expect(engine.box({ task, attempt: 1 }).restored).toBeUndefined();
+      const huge = { ...saved, sizeBytes: 2 ** 40 };
+      store.artifacts.set(saved.sha256, { bytes: Buffer.from(archive), size: archive.length });
+      life.executor.onAssign([assignment(2, { checkpoint: { ...checkpoint, saved: huge } })]);
+      await running(2);
+      expect(engine.box({ task, attempt: 2 }).restored).toBeUndefined();
+    });
+
+    test('what was saved and does not come in time ends the attempt as an input would', async () => {
+      await ready();
+      store.fail = 1e9;
+      const change = { checkpoint: { ...checkpoint, saved }, pullTimeoutMs: 500 };
+      life.executor.onAssign([assignment(1, change)]);
+      expect(await finished(1)).toMatchObject({ reason: 'input_unavailable' });
+    });
+
+    test('a folder that is not its own is refused', async () => {
+      await ready();
+      const outputs = [{ path: '/ckpt/out/', maxBytes: 1 }];
+      life.executor.onAssign([assignment(1, { checkpoint, outputs })]);
+      expect(await finished(1)).toMatchObject({ reason: 'refused' });
+    });
   });
 });

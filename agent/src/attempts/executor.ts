@@ -17,8 +17,9 @@ import { reconcile } from '../core/reconcile.ts';
 import type { NodeReport, SessionHost } from '../core/session-port.ts';
 import { isWork, type Step, unreachable, type WorkKind } from '../core/step.ts';
 import { admit } from './admission.ts';
-import { AttemptWork, type WorkParts } from './attempt-work.ts';
+import { AttemptWork } from './attempt-work.ts';
 import { endFailedStep } from './failed-step.ts';
+import type { WorkParts } from './work-parts.ts';
 
 export interface ExecutorParts extends Omit<WorkParts, 'onPull' | 'onChange'> {
   readonly lease: Lease;

@@ -3,7 +3,8 @@ import type { AttemptRecord } from '../core/attempt-record.ts';
 import { backoffMs } from '../core/backoff.ts';
 import { attemptKeyText } from '../core/ports.ts';
 import type { WorkKind } from '../core/step.ts';
-import type { AttemptWork, WorkParts } from './attempt-work.ts';
+import type { AttemptWork } from './attempt-work.ts';
+import type { WorkParts } from './work-parts.ts';
 
 /** An engine that never gets over it is asked once a minute or so. */
 const longestPauseMs = 60_000;

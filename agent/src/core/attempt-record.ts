@@ -66,6 +66,8 @@ export interface AttemptRecord {
   readonly runStart?: RunStart;
   readonly ending?: Ending;
   readonly outcome?: Outcome;
+  /** Its container was stopped, and what its checkpoint folder holds is being saved; the outcome stands already. */
+  readonly saving?: { readonly leftMs: number };
   readonly files: readonly CollectedFile[];
   readonly log: LogState;
 }
@@ -99,7 +101,9 @@ export function mayAdvance(from: AttemptPhase, to: AttemptPhase): boolean {
   return transitions[from].includes(to);
 }
 
-type Change = Partial<Pick<AttemptRecord, 'image' | 'runStart' | 'ending' | 'outcome' | 'files' | 'log'>>;
+type Change = Partial<
+  Pick<AttemptRecord, 'image' | 'runStart' | 'ending' | 'outcome' | 'saving' | 'files' | 'log'>
+>;
 
 /** The record in its next phase. An illegal transition is a programmer's error. */
 export function advance(record: AttemptRecord, to: AttemptPhase, change: Change = {}): AttemptRecord {

@@ -1,4 +1,5 @@
 import type { Assignment } from '@capacloud/protocol/frames';
+import { checkMounts } from '@capacloud/protocol/job-mounts';
 import type { Device, Offer } from '@capacloud/protocol/resources';
 import { deviceMilli } from '@capacloud/protocol/resources';
 import type { AttemptPhase, AttemptRecord } from './attempt-record.ts';
@@ -18,7 +19,10 @@ export function occupies(record: AttemptRecord, preparing: boolean): boolean {
 
 /** Why the node could never run this, or undefined. That it has no room just now is no reason: it waits. */
 export function refusalReason(assignment: Assignment, offer: Offer): string | undefined {
+  const { checkpoint, inputs, outputs } = assignment;
   const { cpuMilli, memoryBytes, diskBytes } = assignment.resources;
+  if (checkpoint !== undefined && checkMounts(inputs, outputs, checkpoint).length > 0)
+    return 'Its checkpoint needs a folder of its own.';
   if (cpuMilli > offer.cpuMilli) return 'It asks for more CPU than the owner offers.';
   if (memoryBytes > offer.memoryBytes) return 'It asks for more memory than the owner offers.';
   if (diskBytes > offer.diskBytes) return 'It asks for more disk than the owner offers.';

@@ -71,6 +71,13 @@ export interface PlacedInput {
   readonly localPath: string;
 }
 
+/** What an earlier attempt left in the checkpoint folder: one tar archive that some other node may have made. */
+export interface PlacedCheckpoint {
+  readonly localPath: string;
+  /** The archive is not what it has to be, and the folder is left empty. */
+  readonly onUnfit: (why: string) => void;
+}
+
 /**
  * Asked right before the engine is told to start a container: true once in the life of an attempt, durably. An engine
  * that is killed may forget a start that it made, and a program that runs twice spoils its own results.
@@ -89,11 +96,14 @@ export interface Runtime {
     onProgress: (progress: PullProgress) => void,
     signal: AbortSignal,
   ): Promise<Result<{ readonly image: string }, RuntimeFailure>>;
-  /** Volumes, scratch, keeper, inputs copied in, container created. Idempotent: what exists is adopted. */
+  /**
+   * Volumes, scratch, keeper, inputs copied in, `saved` unpacked, container created. Idempotent: what exists is adopted.
+   */
   prepare(
     assignment: Assignment,
     inputs: readonly PlacedInput[],
     signal: AbortSignal,
+    saved?: PlacedCheckpoint,
   ): Promise<Result<void, RuntimeFailure>>;
   /** Starts the container where `claim` allows it; one that ran already is left alone. Idempotent. */
   start(
@@ -120,6 +130,15 @@ export interface Runtime {
     intoDir: string,
     signal: AbortSignal,
   ): Promise<Result<CollectedOutputs, RuntimeFailure>>;
+  /**
+   * Writes what the checkpoint folder of an ended container holds into the new file `intoFile`, as one tar archive;
+   * undefined when the folder is empty.
+   */
+  save(
+    assignment: Assignment,
+    intoFile: string,
+    signal: AbortSignal,
+  ): Promise<Result<CollectedFile | undefined, RuntimeFailure>>;
   /** The container hit its process limit while it ran (cgroup pids.events, sampled). */
   pidsExhausted(key: AttemptKey): boolean;
   /** Container, keeper, volumes, anonymous volumes, and processes that the engine forgot. Idempotent. */

@@ -136,6 +136,30 @@ describe('an attempt that has to end', () => {
       { kind: 'stop', key: running.key },
     ]);
   });
+  test('is not abandoned while its checkpoint is saved, nor interrupted', () => {
+    const saving = { leftMs: 1 };
+    const gone = { attempts: new Set<string>(), leaseLapsed: true };
+    for (const [phase, kind] of [
+      ['collecting', 'collect'],
+      ['uploading', 'upload'],
+      ['reporting', 'report'],
+      ['cleaning', 'clean'],
+    ] as const) {
+      const stopped = record(phase, { stop, saving });
+      expect(kinds(gone, [seen(stopped, 'exited')], [view(stopped)], offer)).toEqual([kind]);
+      // The step before it may not have returned yet.
+      for (const active of ['adopt', kind] as const)
+        expect(kinds(gone, undefined, [view(stopped, { active })], offer)).toEqual([]);
+    }
+  });
+  test('holds its room until its checkpoint is on the disk of the agent', () => {
+    const waiting = view(record('preparing', {}, 2));
+    const saving = { leftMs: 1 };
+    const reading = view(record('collecting', { stop, saving }, 1), { active: 'collect' });
+    expect(kinds(unknown, undefined, [reading, waiting], offer)).toEqual([]);
+    const sending = view(record('uploading', { stop, saving }, 1), { active: 'upload' });
+    expect(kinds(unknown, undefined, [sending, waiting], offer)).toEqual(['prepare']);
+  });
   test('is left alone when its report is on the way', () => {
     for (const phase of ['reporting', 'cleaning', 'settled'] as const) {
       const steps = kinds(

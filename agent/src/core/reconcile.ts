@@ -73,7 +73,9 @@ function stepsFor(
   const cause = unwanted(record, desired);
   if (cause !== undefined)
     return [{ kind: 'cancel', key, cause }, ...endingSteps({ ...view, record: { ...record, stop: cause } })];
-  if (record.stop !== undefined && isBeforeReport(record)) return endingSteps(view);
+  // What is saved after a stop goes the way of an output; its clock ends it.
+  if (record.stop !== undefined && record.saving === undefined && isBeforeReport(record))
+    return endingSteps(view);
   if (view.active !== undefined) return [];
   if (record.phase === 'settled') {
     if (seen !== undefined) return [{ kind: 'remove', key }];

@@ -36,11 +36,12 @@ export async function startAttempt(
   const keeper = await inspectContainer(docker, keeperName(key), signal);
   if (keeper?.State.Running !== true)
     return failure('engine_lost', 'The container engine stopped before the start.');
-  const [scratch] = planMounts(assignment).scratch;
-  if (
-    scratch !== undefined &&
-    (await isScratchNew(docker, name, scratch.folder, keeper.State.StartedAt, signal))
-  )
+  const plan = planMounts(assignment);
+  const [scratch] = plan.scratch;
+  // What was saved is unpacked after the start of the keeper, and before the container is made.
+  const isFilled = scratch === plan.checkpoint && assignment.checkpoint?.saved !== undefined;
+  const lastChange = isFilled ? info.Created : keeper.State.StartedAt;
+  if (scratch !== undefined && (await isScratchNew(docker, name, scratch.folder, lastChange, signal)))
     return failure('engine_lost', 'The container engine restarted before the start, and lost the scratch.');
   const unfit = await programFault({ docker, known }, assignment, info, signal);
   if (unfit !== undefined) return unfit;

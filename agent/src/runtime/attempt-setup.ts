@@ -2,10 +2,11 @@ import type { Assignment } from '@capacloud/protocol/frames';
 import { accept, type Result } from '@capacloud/protocol/result';
 import type Docker from 'dockerode';
 import type { ContainerInspectInfo } from 'dockerode';
-import type { AttemptKey, PlacedInput, RuntimeFailure } from '../core/ports.ts';
+import type { AttemptKey, PlacedCheckpoint, PlacedInput, RuntimeFailure } from '../core/ports.ts';
 import { removeAttempt } from './attempt-cleanup.ts';
 import { inspectContainer } from './attempt-inspection.ts';
 import { attemptLabels, containerName, keeperName, keyOfLabels, type RuntimeOwner } from './attempt-names.ts';
+import { examineSaved, unpackSaved } from './checkpoint-restore.ts';
 import {
   type ContainerPolicy,
   type ContainerUser,
@@ -30,6 +31,12 @@ export interface SetupParts {
   readonly images: ImageStore;
 }
 
+/** What is copied into the volumes before the container is made. */
+export interface Placed {
+  readonly inputs: readonly PlacedInput[];
+  readonly saved: PlacedCheckpoint | undefined;
+}
+
 /** Enough for the runtime's own start-up inside the keeper's cgroup, and for one exec. */
 const keeperMemoryBytes = 64 * 2 ** 20;
 const keeperPids = 64;
@@ -45,7 +52,7 @@ function failure(reason: RuntimeFailure['reason'], message: string): Result<neve
 export async function setUpAttempt(
   parts: SetupParts,
   assignment: Assignment,
-  inputs: readonly PlacedInput[],
+  placed: Placed,
   signal: AbortSignal,
 ): Promise<Result<void, RuntimeFailure>> {
   const key: AttemptKey = { task: assignment.task, attempt: assignment.attempt };
@@ -56,10 +63,14 @@ export async function setUpAttempt(
   await removeAttempt(parts.docker, parts.owner, parts.scratch, key, signal);
   const plan = planMounts(assignment);
   try {
-    await makeVolumes(parts, key, plan, user, signal);
-    await makeKeeper(parts, key, plan, signal);
-    await parts.scratch.entrust(key, signal);
-    for (const mount of plan.inputs) await copyInputs(parts.docker, keeperName(key), mount, inputs, signal);
+    const fill = () => makeFilled(parts, key, plan, user, placed.inputs, signal);
+    const saved = await examineSaved(assignment, plan, user, placed.saved, signal);
+    await fill();
+    if (saved !== undefined && !(await unpackSaved(parts.docker, key, saved, signal))) {
+      // A part of it may be there, and nothing is better than that.
+      await removeAttempt(parts.docker, parts.owner, parts.scratch, key, signal);
+      await fill();
+    }
   } catch (error) {
     if (error instanceof InputMissing) return failure('input_unavailable', error.message);
     if (engineStatus(error) === undefined) throw error;
@@ -85,6 +96,21 @@ async function adopt(
 
 export function hasStarted(info: ContainerInspectInfo): boolean {
   return Date.parse(info.State.StartedAt) > 0;
+}
+
+/** Volumes with the inputs in them, and the keeper that holds them. */
+async function makeFilled(
+  parts: SetupParts,
+  key: AttemptKey,
+  plan: MountPlan,
+  user: ContainerUser,
+  inputs: readonly PlacedInput[],
+  signal: AbortSignal,
+): Promise<void> {
+  await makeVolumes(parts, key, plan, user, signal);
+  await makeKeeper(parts, key, plan, signal);
+  await parts.scratch.entrust(key, signal);
+  for (const mount of plan.inputs) await copyInputs(parts.docker, keeperName(key), mount, inputs, signal);
 }
 
 async function makeVolumes(

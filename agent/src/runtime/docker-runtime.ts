@@ -7,10 +7,12 @@ import {
   type AttemptKey,
   attemptKeyText,
   type ClaimStart,
+  type CollectedFile,
   type CollectedOutputs,
   EngineUnavailable,
   type LogChunk,
   type ObservedAttempt,
+  type PlacedCheckpoint,
   type PlacedInput,
   type PullProgress,
   type Runtime,
@@ -23,6 +25,8 @@ import { containerName, keeperName, type RuntimeOwner } from './attempt-names.ts
 import { AttemptNotes } from './attempt-notes.ts';
 import { setUpAttempt } from './attempt-setup.ts';
 import { CgroupWatch } from './cgroup-evidence.ts';
+import { ArchiveRefused } from './checkpoint-archive.ts';
+import { saveFolder } from './checkpoint-save.ts';
 import type { ContainerPolicy } from './container-profile.ts';
 import { connectEngine, engineInfo } from './engine-call.ts';
 import { ImageStore } from './image-store.ts';
@@ -30,7 +34,7 @@ import { KeyedQueue } from './keyed-queue.ts';
 import { followLog, LogPositions } from './log-follow.ts';
 import { loopScratch } from './loop-scratch.ts';
 import { memoryScratch } from './memory-scratch.ts';
-import { planMounts } from './mount-plan.ts';
+import { type MountPlan, planMounts } from './mount-plan.ts';
 import { OutputCollector, OutputRefused } from './output-collect.ts';
 import { isScratchNew } from './scratch-age.ts';
 import type { ScratchBackend } from './scratch-backend.ts';
@@ -115,6 +119,7 @@ class DockerRuntime implements Runtime {
     assignment: Assignment,
     inputs: readonly PlacedInput[],
     signal: AbortSignal,
+    saved?: PlacedCheckpoint,
   ): Promise<Result<void, RuntimeFailure>> {
     const parts = {
       docker: this.#docker,
@@ -124,7 +129,7 @@ class DockerRuntime implements Runtime {
       images: this.#images,
     };
     return await this.#queue.run(attemptKeyText(assignment), () =>
-      setUpAttempt(parts, assignment, inputs, signal),
+      setUpAttempt(parts, assignment, { inputs, saved }, signal),
     );
   }
 
@@ -190,22 +195,8 @@ class DockerRuntime implements Runtime {
   ): Promise<Result<CollectedOutputs, RuntimeFailure>> {
     const keeper = keeperName(assignment);
     const plan = planMounts(assignment);
-    const info = await inspectContainer(this.#docker, keeper, signal);
-    if (info?.State.Running !== true) {
-      const message = 'The container engine stopped before the outputs were collected.';
-      return { ok: false, refusal: { reason: 'engine_lost', message } };
-    }
-    const [scratch] = plan.scratch;
-    const task = await inspectContainer(this.#docker, containerName(assignment), signal);
-    const endedAt = task?.State.FinishedAt;
-    if (
-      scratch !== undefined &&
-      endedAt !== undefined &&
-      (await isScratchNew(this.#docker, keeper, scratch.keeperPath, endedAt, signal))
-    ) {
-      const message = 'The container engine restarted under the task, and lost the scratch.';
-      return { ok: false, refusal: { reason: 'engine_lost', message } };
-    }
+    const lost = await this.#lossOfScratch(assignment, plan, signal);
+    if (lost !== undefined) return { ok: false, refusal: { reason: 'engine_lost', message: lost } };
     const usage = await measureScratch(this.#docker, keeper, plan.scratch, signal);
     try {
       const collector = new OutputCollector(this.#docker, keeper, intoDir);
@@ -215,6 +206,45 @@ class DockerRuntime implements Runtime {
       if (!(error instanceof OutputRefused)) throw error;
       return { ok: false, refusal: { ...error.failure, scratchFull: usage.full } };
     }
+  }
+
+  async save(
+    assignment: Assignment,
+    intoFile: string,
+    signal: AbortSignal,
+  ): Promise<Result<CollectedFile | undefined, RuntimeFailure>> {
+    const plan = planMounts(assignment);
+    const { checkpoint } = assignment;
+    if (checkpoint === undefined || plan.checkpoint === undefined) return accept(undefined);
+    const lost = await this.#lossOfScratch(assignment, plan, signal);
+    if (lost !== undefined) return { ok: false, refusal: { reason: 'engine_lost', message: lost } };
+    const source = { keeper: keeperName(assignment), keeperPath: plan.checkpoint.keeperPath };
+    try {
+      return accept(await saveFolder(this.#docker, source, checkpoint, intoFile, signal));
+    } catch (error) {
+      if (!(error instanceof ArchiveRefused)) throw error;
+      return { ok: false, refusal: { reason: 'output_invalid', message: error.message } };
+    }
+  }
+
+  /** Why nothing can be read from the scratch of an ended task; undefined when it can. */
+  async #lossOfScratch(
+    assignment: Assignment,
+    plan: MountPlan,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    const keeper = keeperName(assignment);
+    const info = await inspectContainer(this.#docker, keeper, signal);
+    if (info?.State.Running !== true)
+      return 'The container engine stopped before the outputs were collected.';
+    const [scratch] = plan.scratch;
+    const task = await inspectContainer(this.#docker, containerName(assignment), signal);
+    const endedAt = task?.State.FinishedAt;
+    const isLost =
+      scratch !== undefined &&
+      endedAt !== undefined &&
+      (await isScratchNew(this.#docker, keeper, scratch.keeperPath, endedAt, signal));
+    return isLost ? 'The container engine restarted under the task, and lost the scratch.' : undefined;
   }
 
   pidsExhausted(key: AttemptKey): boolean {

@@ -14,6 +14,12 @@ export class InputMissing extends Error {
 
 /** Slower than any disk should be, so that a transfer always ends. */
 const slowestBytesPerSecond = 2_000_000;
+
+/** The deadline of handing so much to the engine. */
+export function transferMs(sizeBytes: number): number {
+  return deadlines.changeMs + (sizeBytes / slowestBytesPerSecond) * 1000;
+}
+
 // Readable by every user, writable by none; the volume is mounted read-only besides.
 const fileMode = 0o444;
 const folderMode = 0o555;
@@ -38,9 +44,8 @@ export async function copyInputs(
     if (place !== undefined) sized.push(await measure(input, place.parts));
   }
   const totalBytes = sized.reduce((sum, input) => sum + input.sizeBytes, 0);
-  const timeoutMs = deadlines.changeMs + (totalBytes / slowestBytesPerSecond) * 1000;
   const archive = pack();
-  await callEngine(signal, timeoutMs, async (abortSignal) => {
+  await callEngine(signal, transferMs(totalBytes), async (abortSignal) => {
     // The writer fails with the archive when the engine hangs up, and takes the archive along when a file fails.
     const writing = writeArchive(archive, sized, abortSignal).catch((error: Error) => archive.destroy(error));
     await docker

@@ -27,6 +27,23 @@ describe('a mount plan', () => {
     expect(scratchBytes(plan)).toBe(999_424);
   });
 
+  it('has a scratch of its own for the checkpoint, the last, with its share of the disk', () => {
+    const checkpoint = { path: '/ckpt/', maxBytes: 1, timeoutMs: 1 };
+    const plan = planMounts({ ...assignment(['/in/x'], ['/out', '/z/x.txt'], 900_000), checkpoint });
+    expect(plan.scratch.map((mount) => [mount.folder, mount.keeperPath, mount.sizeBytes])).toEqual([
+      ['/out', '/s0', 299_008],
+      ['/z', '/s1', 299_008],
+      ['/ckpt', '/s2', 299_008],
+    ]);
+    expect(plan.checkpoint).toEqual(plan.scratch[2]);
+    expect(plan.checkpoint?.volume).toBe('cc-job_aaaaaaaaaaaaaaaaaaaa.0-3-out2');
+    expect(scratchBytes(plan)).toBe(897_024);
+    const alone = planMounts({ ...assignment([], [], 900_000), checkpoint });
+    expect(alone.scratch).toEqual([alone.checkpoint]);
+    expect(alone.checkpoint?.sizeBytes).toBe(897_024);
+    expect(planMounts(assignment([], ['/out'], 1)).checkpoint).toBeUndefined();
+  });
+
   it('never makes a scratch of size 0, which would have no limit', () => {
     expect(planMounts(assignment([], ['/out/x.txt'], 0)).scratch[0]?.sizeBytes).toBe(65_536);
   });

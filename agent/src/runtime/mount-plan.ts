@@ -15,6 +15,8 @@ export interface ScratchMount extends PlannedMount {
 export interface MountPlan {
   readonly inputs: readonly PlannedMount[];
   readonly scratch: readonly ScratchMount[];
+  /** The one of `scratch` that is saved; the last, because others are asked first for what became of the scratch. */
+  readonly checkpoint?: ScratchMount;
 }
 
 const pageBytes = 4096;
@@ -23,27 +25,32 @@ const minScratchBytes = 64 * 1024;
 
 /**
  * Volumes of an attempt. Nested folders share the volume of the top-most one, because a mount point cannot be
- * made inside a read-only volume. The disk quota is divided evenly among the scratch folders.
+ * made inside a read-only volume. The disk quota is divided evenly among the scratch folders, the checkpoint's included.
  */
 export function planMounts(assignment: Assignment): MountPlan {
   const key: AttemptKey = { task: assignment.task, attempt: assignment.attempt };
   const name = containerName(key);
   const inputs = topmost(assignment.inputs.map((input) => inputFolder(input.target)));
   const outputs = topmost(assignment.outputs.map((output) => outputFolder(output.path)));
+  const saved = assignment.checkpoint?.path.replace(/\/+$/, '');
+  const folders = saved === undefined ? outputs : [...outputs, saved];
   const share =
-    Math.floor(assignment.resources.diskBytes / Math.max(1, outputs.length) / pageBytes) * pageBytes;
+    Math.floor(assignment.resources.diskBytes / Math.max(1, folders.length) / pageBytes) * pageBytes;
+  const scratch = folders.map((folder, index) => ({
+    folder,
+    volume: `${name}-out${index}`,
+    keeperPath: `/s${index}`,
+    sizeBytes: Math.max(minScratchBytes, share),
+  }));
+  const checkpoint = saved === undefined ? undefined : scratch.at(-1);
   return {
     inputs: inputs.map((folder, index) => ({
       folder,
       volume: `${name}-in${index}`,
       keeperPath: `/i${index}`,
     })),
-    scratch: outputs.map((folder, index) => ({
-      folder,
-      volume: `${name}-out${index}`,
-      keeperPath: `/s${index}`,
-      sizeBytes: Math.max(minScratchBytes, share),
-    })),
+    scratch,
+    ...(checkpoint === undefined ? {} : { checkpoint }),
   };
 }
 

@@ -10,10 +10,9 @@ import { extract } from 'tar-stream';
 import type { CollectedFile, RuntimeFailure } from '../core/ports.ts';
 import { callEngine, deadlines, engineStatus, openEngineStream } from './engine-call.ts';
 import { keeperPathOf, type ScratchMount } from './mount-plan.ts';
+import { type Entry, feed, printable } from './tar-feed.ts';
 
 type Output = Assignment['outputs'][number];
-type Archive = ReturnType<typeof extract>;
-type Entry = Archive extends AsyncIterable<infer E> ? E : never;
 
 /** An output is not what it has to be; it becomes the attempt's outcome. */
 export class OutputRefused extends Error {
@@ -171,29 +170,4 @@ export class OutputCollector {
     }
     this.#files.set(path, { path, sizeBytes, sha256: hash.digest('hex') as Sha256Hex, localPath });
   }
-}
-
-async function feed(chunks: AsyncIterable<Buffer>, archive: Archive): Promise<void> {
-  try {
-    for await (const chunk of chunks) {
-      if (archive.destroyed) return;
-      if (!archive.write(chunk)) await drained(archive);
-    }
-    archive.end(undefined);
-  } catch (error) {
-    archive.destroy(error instanceof Error ? error : new Error(String(error)));
-  }
-}
-
-async function drained(archive: Archive): Promise<void> {
-  const over = Promise.withResolvers<void>();
-  archive.once('drain', over.resolve);
-  archive.once('close', over.resolve);
-  await over.promise;
-  archive.off('drain', over.resolve);
-  archive.off('close', over.resolve);
-}
-
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\ufffd]/gu, '?');
 }

@@ -65,7 +65,7 @@ export async function holdsProgram(
 const maxKnownPrograms = 4096;
 
 /**
- * Programs that were found, each in a file system given by the image's id, the inputs and the folders mounted. None of
+ * Programs that were found, each in a file system given by the image's id, the inputs, what was saved before and the folders mounted. None of
  * these can change, so a program that is gone is a layer that the node has lost, as an engine may after a full disk.
  */
 export class KnownPrograms {
@@ -90,7 +90,8 @@ export class KnownPrograms {
 function keyOf(assignment: Assignment, image: string, candidates: readonly string[]): string {
   const inputs = assignment.inputs.map(({ sha256, target }) => [target, sha256]);
   const outputs = assignment.outputs.map(({ path }) => path);
-  return hash('sha256', JSON.stringify([image, candidates, inputs, outputs]));
+  const { path, saved } = assignment.checkpoint ?? {};
+  return hash('sha256', JSON.stringify([image, candidates, inputs, outputs, path, saved?.sha256]));
 }
 
 async function askFor(

@@ -91,6 +91,8 @@ export interface PublicTerms {
   readonly gang?: true;
   /** Sold for less where the owner offers that, and stopped there for who pays in full. */
   readonly interruptible?: true;
+  /** What a task has in a folder when it makes way is there again when it goes on. */
+  readonly checkpoint?: true;
 }
 export interface JobSubmitted extends Stamped, PublicTerms {
   readonly type: 'job.submitted';

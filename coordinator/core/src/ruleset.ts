@@ -45,6 +45,8 @@ export interface Ruleset {
   readonly reserveMaxMs?: number;
   /** For what pays in full and has found no room for so long, interruptible attempts are stopped. */
   readonly preemptAfterMs?: number;
+  /** After its grace period, a task that makes way has so long to be saved. */
+  readonly checkpointTimeoutMs?: number;
 }
 
 export const defaultRuleset: Ruleset = {
@@ -72,4 +74,5 @@ export const defaultRuleset: Ruleset = {
   reserveAfterMs: 5 * 60_000,
   reserveMaxMs: 6 * 60 * 60_000,
   preemptAfterMs: 30_000,
+  checkpointTimeoutMs: 60_000,
 };

@@ -8,10 +8,14 @@ import { OfferSchema, ResourcesSchema } from './resources.ts';
 
 /**
  * Protocol versions that this release speaks, best first. From `resumptionProtocol` on, a hello may bring the
- * delegation of the node's last session instead of a new one.
+ * delegation of the node's last session instead of a new one; from `checkpointProtocol` on, an assignment may name a folder
+ * that is saved when the attempt is stopped.
  */
-export const protocolVersions: readonly number[] = [2, 1];
+export const protocolVersions: readonly number[] = [3, 2, 1];
 export const resumptionProtocol = 2;
+export const checkpointProtocol = 3;
+/** What an archive of a checkpoint may be larger than its files: names and headers of 20,000 entries. */
+export const checkpointOverheadBytes = 96 * 2 ** 20;
 /** WebSocket path of the gateway. */
 export const sessionPath = '/v1/session';
 
@@ -69,6 +73,21 @@ export const AssignmentSchema = Type.Object(
     outputs: Type.Array(Type.Object({ path: Type.String({ maxLength: 1024 }), maxBytes: count }, closed), {
       maxItems: 64,
     }),
+    /**
+     * A folder that outlives the attempt: when the coordinator stops it, what is there is saved as one tar archive, which the
+     * receipt names as the only output, under this path. `saved` is what an earlier attempt of the task left.
+     */
+    checkpoint: Type.Optional(
+      Type.Object(
+        {
+          path: Type.String({ maxLength: 1024 }),
+          maxBytes: count,
+          timeoutMs: count,
+          saved: Type.Optional(Type.Object({ sha256: Sha256Schema, sizeBytes: count }, closed)),
+        },
+        closed,
+      ),
+    ),
     taskIndex: count,
     taskCount: seq,
     pullTimeoutMs: count,

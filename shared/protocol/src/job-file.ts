@@ -168,6 +168,19 @@ export const JobFileSchema = Type.Object(
         { maxItems: 64 },
       ),
     ),
+    checkpoint: Type.Optional(
+      Type.Object(
+        {
+          path: Type.String({ pattern: '^/', maxLength: 1024, description: 'A folder of its own.' }),
+          max_size: Type.Optional(Size),
+        },
+        {
+          ...closed,
+          description:
+            'What is in this folder when the task makes way (see interruptible) is there again when it goes on, on whatever node. It has its share of resources.disk, as each folder of outputs.',
+        },
+      ),
+    ),
     network: Type.Optional(
       Type.Object({ mode: Type.Optional(Type.Literal('none', { default: 'none' })) }, closed),
     ),

@@ -44,16 +44,23 @@ function isPlain(path: string): boolean {
 
 /**
  * Inputs and outputs are mounted as folders, because containers cannot mount single files portably. So every
- * path needs a folder of its own, inputs and outputs may not share one, and none may hide part of the system.
+ * path needs a folder of its own, inputs and outputs may not share one, and none may hide part of the system. The folder
+ * of the checkpoint is shared with neither.
  */
 export function checkMounts(
   inputs: readonly { readonly target: string }[],
   outputs: readonly { readonly path: string }[],
+  checkpoint?: { readonly path: string },
 ): readonly Problem[] {
   const problems: Problem[] = [];
   const targets = new Set<string>();
-  const folders: { folder: string; pointer: string; kind: 'input' | 'output' }[] = [];
-  const add = (pathText: string, pointer: string, kind: 'input' | 'output', folder: string) => {
+  const folders: { folder: string; pointer: string; kind: 'input' | 'output' | 'checkpoint' }[] = [];
+  const add = (
+    pathText: string,
+    pointer: string,
+    kind: 'input' | 'output' | 'checkpoint',
+    folder: string,
+  ) => {
     const path = kind === 'output' ? pathText.replace(/\/$/, '') : pathText;
     if (!isPlain(path) || path === '') {
       problems.push({
@@ -91,6 +98,17 @@ export function checkMounts(
         message: `overlaps ${clash.pointer}: inputs are read-only, so outputs need a folder of their own`,
       });
   }
+  if (checkpoint === undefined) return problems;
+  add(checkpoint.path, '/checkpoint/path', 'checkpoint', checkpoint.path);
+  const own = folders.find(({ kind }) => kind === 'checkpoint');
+  const other = folders.find(
+    (entry) => entry !== own && own !== undefined && overlaps(entry.folder, own.folder),
+  );
+  if (other !== undefined)
+    problems.push({
+      pointer: '/checkpoint/path',
+      message: `overlaps ${other.pointer}: a checkpoint needs a folder of its own`,
+    });
   return problems;
 }
 

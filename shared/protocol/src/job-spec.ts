@@ -44,6 +44,8 @@ export interface JobSpec {
   readonly priority?: number;
   readonly inputs: readonly { readonly sha256: Sha256Hex; readonly target: string }[];
   readonly outputs: readonly { readonly path: string; readonly maxBytes: number }[];
+  /** A folder that is saved when a task makes way, and is there again when it goes on. */
+  readonly checkpoint?: { readonly path: string; readonly maxBytes: number };
   readonly timeoutMs: number;
   readonly queueTimeoutMs: number;
   readonly stopGraceMs: number;
@@ -105,7 +107,8 @@ function specFromFile(file: JobFile): Result<JobSpec> {
         ? resources.diskBytes
         : read.size(`/outputs/${index}/max_size`, output.max_size),
   }));
-  read.problems.push(...checkMounts(inputs, outputs));
+  const checkpoint = readCheckpoint(file.checkpoint, resources, read);
+  read.problems.push(...checkMounts(inputs, outputs, checkpoint));
   const { env = {}, entrypoint, command, working_dir } = file;
   read.problems.push(
     ...checkVariables(Object.keys(env), resources.devices !== undefined),
@@ -130,12 +133,15 @@ function specFromFile(file: JobFile): Result<JobSpec> {
     ...(file.priority === undefined || file.priority === 0 ? {} : { priority: file.priority }),
     inputs,
     outputs,
+    ...(checkpoint === undefined ? {} : { checkpoint }),
     timeoutMs: read.duration('/timeout', file.timeout ?? '1h'),
     queueTimeoutMs: read.duration('/queue_timeout', file.queue_timeout ?? '1d'),
     stopGraceMs: read.duration('/stop_grace_period', file.stop_grace_period ?? '10s'),
     retry: readRetry(file.retry ?? {}, read),
     price: readPrice(file.price ?? {}, read),
   };
+  if (spec.gang === true && checkpoint !== undefined)
+    read.problem('/checkpoint', 'is not supported for a gang yet');
   if (spec.gang === true && (spec.replicas < 2 || spec.replicas > maxGangTasks))
     read.problem('/replicas', `must be 2 to ${maxGangTasks} for a gang`);
   // JSON can spell text that is not Unicode ("\ud800"); it has no UTF-8 form, so it can be neither hashed nor sent.
@@ -158,6 +164,17 @@ function isWellFormed(value: unknown): boolean {
 
 /** Tasks of one gang: they are placed in one decision. */
 export const maxGangTasks = 512;
+
+function readCheckpoint(
+  file: JobFile['checkpoint'],
+  { diskBytes }: Resources,
+  read: UnitReader,
+): JobSpec['checkpoint'] {
+  if (file === undefined) return undefined;
+  const { max_size, path } = file;
+  const maxBytes = max_size === undefined ? diskBytes : read.size('/checkpoint/max_size', max_size);
+  return { path: path.replace(/\/+$/, ''), maxBytes };
+}
 
 /** An assignment travels in one frame with its envelope; one that does not fit would end every session it is sent over. */
 const maxSpecBytes = wireLimits.frameBytes - 32 * 1024;

@@ -4,7 +4,7 @@ import type { Problem } from './result.ts';
 const unsupportedFields: readonly string[] = [
   '/secrets',
   '/registry_auth',
-  '/checkpoint',
+  '/checkpoint/interval',
   '/ports',
   '/healthcheck',
   '/retention',

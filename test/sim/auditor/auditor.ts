@@ -1,4 +1,5 @@
 import { Books } from './books.ts';
+import { checkSaved } from './checkpoint-rules.ts';
 import { parseEntry, parseFrame } from './entry.ts';
 import { LineHashes } from './line-hashes.ts';
 import { LogReader } from './log-reader.ts';
@@ -118,6 +119,7 @@ export class Auditor {
     const parsed = parseFrame(frame);
     this.#books.speech.say(node, session, parsed, this.#log.ruleset().leaseMs, this.#books.nowMs);
     this.#books.stops.say(node, session, parsed);
+    checkSaved(this.#books, parsed);
   }
 
   #hear({ node, session, frame, genuine = true }: Extract<Observation, { kind: 'heard' }>): void {

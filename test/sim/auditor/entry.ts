@@ -22,6 +22,7 @@ export interface Ruleset {
   readonly poisonEvidenceMs?: number;
   readonly poisonAfterMs?: number;
   readonly preemptAfterMs?: number;
+  readonly checkpointTimeoutMs?: number;
 }
 
 export interface DeviceRequest {
@@ -100,6 +101,7 @@ export interface JobTerms {
   readonly holdNano: string;
   readonly gang?: boolean;
   readonly interruptible?: boolean;
+  readonly checkpoint?: boolean;
   readonly priority?: number;
 }
 

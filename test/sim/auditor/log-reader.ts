@@ -103,7 +103,7 @@ export class LogReader {
         this.#books.stops.released(entry.node, entry.task, entry.attempt);
         this.#books.preemptions.released(entry.node, entry.task, entry.attempt);
         this.#letGo(entry.node, entry.task, entry.attempt, at);
-        return this.#books.tasks.release(entry.task, entry.attempt, entry.node);
+        return this.#books.tasks.release(entry.task, entry.attempt, entry.node, entry.at);
       default:
         fail('log.shape', `an entry of no known type: ${JSON.stringify(entry)}`);
     }

@@ -173,6 +173,7 @@ export type Rule =
   | 'receipt.source'
   | 'receipt.untrue'
   | 'said.assignment'
+  | 'said.checkpoint'
   | 'said.welcome'
   | 'said.stop'
   | 'said.no-stop'

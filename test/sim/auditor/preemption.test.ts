@@ -1,8 +1,21 @@
 import { expect, it } from 'vitest';
 import type { Rule } from './observation.ts';
-import { ada, epochMs, job, node, offer, pat, ruleBrokenBy, ruleset, Story, task } from './story.ts';
+import {
+  ada,
+  device,
+  epochMs,
+  job,
+  node,
+  offer,
+  other,
+  pat,
+  ruleBrokenBy,
+  ruleset,
+  Story,
+  task,
+} from './story.ts';
 
-const rules = { ...ruleset, preemptAfterMs: 10_000 };
+const rules = { ...ruleset, preemptAfterMs: 10_000, checkpointTimeoutMs: 30_000 };
 const half = { rateNano: '5400000', interruptible: true };
 const waiter = { ...job, job: 'job_b', consumer: ada };
 const small = { cpuMilli: 1000, memoryBytes: 2 ** 20, diskBytes: 2 ** 20 };
@@ -25,6 +38,36 @@ function busy(change: object = {}): Story {
     .assign(1, node, half)
     .submit({ ...waiter, ...change });
 }
+
+/** One that saves what it has has made way. */
+const saving = (): Story =>
+  preempt(
+    open()
+      .submit({ interruptible: true, checkpoint: true })
+      .assign(1, node, half)
+      .submit(waiter)
+      .pass(10_000, 5000),
+  ).say({ type: 'stop', attempts: [{ task, attempt: 1 }] });
+const archive = { sha256: 'c'.repeat(64), sizeBytes: 9 };
+const named = (story: Story): Story =>
+  story.receipt({ reason: 'stopped', outputs: [{ path: '/state', ...archive }] });
+const saved = (): Story => letGo(named(saving().tell({ kind: 'uploaded', provider: pat, ...archive })));
+const goOnWith = (story: Story, left: object): Story =>
+  story
+    .commit({
+      type: 'attempt.assigned',
+      task,
+      attempt: 2,
+      node: other,
+      devices: [device.id],
+      rateNano: '10800000',
+    })
+    .say(
+      { type: 'assign', assignments: [{ task, attempt: 2, nonce: '', checkpoint: { saved: left } }] },
+      other,
+    );
+/** It goes on with the other node, which gives no discount. */
+const goOn = (story: Story): Story => story.assign(2, other);
 
 function preempt(story: Story): Story {
   const notBefore = epochMs + story.nowMs + 1000;
@@ -73,6 +116,21 @@ it.each<[string, () => Story, Rule | undefined]>([
     () => place(place(letGo(smallJob(waited())), 'job_b'), 'job_c', cheap),
     undefined,
   ],
+  ['one goes on before it is saved', () => goOn(saving().pass(30_900, 5000)), 'task.clock'],
+  ['one goes on once it is saved', () => goOn(letGo(saving())), undefined],
+  ['one goes on with what its node has saved', () => goOnWith(saved(), archive), undefined],
+  [
+    'one goes on with something else',
+    () => goOnWith(saved(), { ...archive, sha256: 'd'.repeat(64) }),
+    'said.checkpoint',
+  ],
+  ['what was saved is brought by nobody', () => goOnWith(named(letGo(saving())), archive), 'said.checkpoint'],
+  [
+    'one goes on with what another task has saved',
+    () => goOnWith(letGo(saving()), archive),
+    'said.checkpoint',
+  ],
+  ['one goes on when it had its time to be saved', () => goOn(saving().pass(31_100, 5000)), undefined],
 ])('%s', (_, story, rule) => {
   expect(ruleBrokenBy(story())).toBe(rule);
 });

@@ -202,7 +202,9 @@ export class TaskBook {
       this.#money.release(task.id);
     } else {
       task.state = 'queued';
-      task.notBefore = then.notBefore;
+      task.isSaving = kind === 'preempted' && isSaved(task.job);
+      const savedBy = event.at + task.job.terms.stopGraceMs + (rules.checkpointTimeoutMs ?? 0);
+      task.notBefore = task.isSaving ? Math.max(then.notBefore, savedBy) : then.notBefore;
       task.changedMs = nowMs;
     }
     return { task, kind };
@@ -253,13 +255,15 @@ export class TaskBook {
     return 'clock';
   }
 
-  release(id: string, attempt: number, node: string): void {
+  release(id: string, attempt: number, node: string, at: number): void {
     check(
       !this.isCurrent(id, attempt, node),
       'task.state',
       () => `${id}/${attempt} is let go of before it ended`,
     );
     this.#nodes.release(node, id, attempt);
+    const task = this.live.get(id);
+    if (task?.attempt === attempt && task.state === 'queued' && task.isSaving) task.notBefore = at;
   }
 
   get(id: string): TaskFacts {
@@ -282,4 +286,9 @@ export class TaskBook {
     task.state = state;
     task.changedMs = nowMs;
   }
+}
+
+/** What a task has when it makes way is there when it goes on; a gang starts anew. */
+function isSaved({ terms }: JobFacts): boolean {
+  return terms.checkpoint === true && terms.gang !== true;
 }

@@ -45,6 +45,8 @@ export interface TaskFacts {
   runningAt: number;
   stageAt: number;
   notBefore: number;
+  /** Its last attempt made way, and what it had is saved once its node has let go. */
+  isSaving: boolean;
   readonly tries: Tries;
   /** True time of its last change. */
   changedMs: number;
@@ -81,6 +83,7 @@ export function waitingTask(
     runningAt: 0,
     stageAt: job.submittedAt,
     notBefore: 0,
+    isSaving: false,
     tries: { failures, free: 0 },
     changedMs: nowMs,
     assignedMs: nowMs,

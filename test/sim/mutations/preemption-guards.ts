@@ -61,6 +61,23 @@ export const preemptionGuards: readonly Guard[] = [
     interruptible: true,
   },
   {
+    name: 'wait for what is saved',
+    why: 'A task would go on before its node has saved what it had, and begin anew.',
+    file: `${core}/job/attempt-events.ts`,
+    find: "if (!isSaved(job) || reason !== 'preempted' || released) return 0;",
+    replace: 'return 0;',
+    interruptible: true,
+  },
+  {
+    name: 'keep checkpoints that the node has brought itself',
+    why: 'A node could hand what somebody else has stored to the next one.',
+    file: 'coordinator/service/src/gateway/receipt-judge.ts',
+    find: 'checkpointOverheadBytes &&\n      (await this.#areUploaded(receipt));',
+    replace: 'checkpointOverheadBytes;',
+    interruptible: true,
+    faults: ['lies'],
+  },
+  {
     name: 'charge interruptible work less',
     why: 'It would bear the risk at the full price.',
     file: `${core}/node/asks.ts`,

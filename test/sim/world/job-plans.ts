@@ -73,8 +73,15 @@ export function withChoices(random: Prng, jobs: readonly JobPlan[]): readonly Jo
 /** Some may be stopped for others. */
 export function withInterruptions(random: Prng, jobs: readonly JobPlan[]): readonly JobPlan[] {
   return jobs.map((job) =>
-    random.chance(0.5) ? { ...job, file: { ...job.file, interruptible: true } } : job,
+    random.chance(0.5)
+      ? { ...job, file: { ...job.file, interruptible: true, ...savings(random, job) } }
+      : job,
   );
+}
+
+/** A folder that outlives attempts, which no gang may have. */
+function savings(random: Prng, { file }: JobPlan): object {
+  return file['gang'] === true || random.chance(0.5) ? {} : { checkpoint: { path: '/state' } };
 }
 
 /** Jobs of some seeds that need most of a machine, and pay for it in full. */

@@ -28,6 +28,11 @@ const lies: Readonly<Record<string, Lie>> = {
     oomKilled: false,
     outputs: [{ path: '/out/x', sha256: sha256Hex(`never ${random.next()}`), sizeBytes: 7 }],
   }),
+  "another's checkpoint": (receipt) => ({
+    ...receipt,
+    reason: 'stopped',
+    outputs: [{ path: '/state', sha256: sha256Hex('the same result'), sizeBytes: 15 }],
+  }),
   "another's task": (receipt) => ({ ...receipt, task: earlierTask(receipt.task), attempt: 1 }),
   'another attempt': (receipt) => ({
     ...receipt,

@@ -1,8 +1,9 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import {
   type AttemptKey,
   attemptKeyText,
   type ClaimStart,
+  type CollectedFile,
   type CollectedOutputs,
   EngineUnavailable,
   type LogChunk,
@@ -128,6 +129,30 @@ export class SimulatedRuntime implements Runtime {
         files.push({ path, localPath, sizeBytes: bytes.length, sha256: sha256Hex(container.output) });
       }
       return { ok: true, value: { files, scratchUsedBytes: 0, scratchFull: false } };
+    });
+  }
+
+  /** What the container has written stands for all that is in its folder. */
+  save(
+    assignment: Assignment,
+    intoFile: string,
+    signal: AbortSignal,
+  ): Promise<Result<CollectedFile | undefined, RuntimeFailure>> {
+    return this.#call('save', 20, signal, () => {
+      const container = this.#engine.containers.get(attemptKeyText(assignment));
+      if (container === undefined || assignment.checkpoint === undefined)
+        return { ok: true, value: undefined };
+      const bytes = Buffer.from(container.output);
+      disk().makeFolder(dirname(intoFile));
+      writeAt(disk().write(intoFile, 'w'), bytes, 0);
+      const { path } = assignment.checkpoint;
+      const saved = {
+        path,
+        localPath: intoFile,
+        sizeBytes: bytes.length,
+        sha256: sha256Hex(container.output),
+      };
+      return { ok: true, value: saved };
     });
   }
 

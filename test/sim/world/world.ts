@@ -260,5 +260,6 @@ function rulesetOf({ leaseMs }: Plan): Ruleset {
     reserveAfterMs: 5000,
     reserveMaxMs: 60_000,
     preemptAfterMs: 3000,
+    checkpointTimeoutMs: 8000,
   };
 }

@@ -5,11 +5,12 @@ import { broken, mustGet } from '../assert.ts';
 import type { AttemptAssigned, AttemptEnded, AttemptProgressed, AttemptReleased } from '../event.ts';
 import { occupy, vacate } from '../node/capacity.ts';
 import { noteEnding } from '../node/standing.ts';
+import type { Ruleset } from '../ruleset.ts';
 import type { Job, NodeRecord, State, Task } from '../state.ts';
 import { maxAvoided } from '../state.ts';
 import { endInterruptible, endTask, noDevices } from './job-events.ts';
 import { noteHeld } from './poison.ts';
-import { leaveQueue, rejoinQueue } from './queue.ts';
+import { addReady, leaveQueue, rejoinQueue } from './queue.ts';
 import { setStageClock } from './stage-clock.ts';
 import { canMove, isActive } from './task-states.ts';
 
@@ -107,7 +108,7 @@ function requeue(state: State, job: Job, task: Task, node: NodeId, event: Attemp
   task.alternative = 0;
   endInterruptible(state, task);
   task.stageSince = event.at;
-  task.notBefore = event.then.notBefore;
+  task.notBefore = Math.max(event.then.notBefore, event.at + savingMs(state.ruleset, job, event));
   rejoinQueue(state, job, task, event.at);
 }
 
@@ -116,7 +117,26 @@ export function applyReleased(state: State, event: AttemptReleased): void {
   const task = mustGet(state.tasks, event.task, 'task');
   if (task.attempt === event.attempt && isActive(task.state))
     broken(`${task.id}: the current attempt is released before it ended`);
-  letGo(state, node, mustGet(state.jobs, task.job, 'job'), task, event);
+  const job = mustGet(state.jobs, task.job, 'job');
+  letGo(state, node, job, task, event);
+  // What was to be saved is, or never will be.
+  const isAwaited = task.attempt === event.attempt && task.reason === 'preempted' && isSaved(job);
+  if (isAwaited && task.state === 'queued' && task.bucket !== undefined) {
+    state.backoffs.remove(task);
+    task.notBefore = event.at;
+    addReady(state, job, task.index, 1);
+  }
+}
+
+/** How long a task that makes way is not placed again, because its checkpoint is on its way. */
+function savingMs(ruleset: Ruleset, job: Job, { reason, released }: AttemptEnded): number {
+  if (!isSaved(job) || reason !== 'preempted' || released) return 0;
+  return job.terms.stopGraceMs + (ruleset.checkpointTimeoutMs ?? 0);
+}
+
+/** A gang waits as a whole: none of it is held back by itself. */
+function isSaved({ terms }: Job): boolean {
+  return terms.checkpoint === true && terms.gang !== true;
 }
 
 function letGo(

@@ -61,6 +61,7 @@ function submitted({ at, consumer, job }: SubmitJob, terms: JobTerms): Event {
     at,
     backoffInitialMs: terms.backoffInitialMs,
     backoffMaxMs: terms.backoffMaxMs,
+    ...(terms.checkpoint === undefined ? {} : { checkpoint: terms.checkpoint }),
     ...(terms.constraints === undefined ? {} : { constraints: terms.constraints }),
     consumer,
     excludeProviders: terms.excludeProviders,

@@ -59,7 +59,7 @@ export class Preemptions {
       if (budget.nodes <= 0 || budget.stops <= 0) return;
       lane.stopsSoughtAt = at;
       for (const steps of new StopSearch(state, decision, leaving, budget).roomFor(job)) {
-        this.#clear(job, steps, decision, budget);
+        this.#clear(job, steps, decision, state, budget);
         mustGet(state.accounts, job.consumer, 'account').stopsOwed += steps.length;
       }
     }
@@ -85,8 +85,9 @@ export class Preemptions {
     return found.sort((a, b) => a.share - b.share || a.since - b.since || a.job.seq - b.job.seq);
   }
 
-  #clear(job: Job, steps: readonly Step[], decision: Decision, budget: Budget): void {
+  #clear(job: Job, steps: readonly Step[], decision: Decision, state: State, budget: Budget): void {
     const { at } = decision;
+    const { checkpointTimeoutMs } = state.ruleset;
     const victims = steps.flatMap((step) => step.victims);
     for (const { job: theirs, task } of victims) {
       // Another one of its gang may have been stopped before.
@@ -96,7 +97,11 @@ export class Preemptions {
       decision.endAttempt(theirs, task, { reason: 'preempted', released: false, then });
       budget.stops -= decision.events.length - before;
     }
-    const graceMs = Math.max(0, ...victims.map((victim) => victim.job.terms.stopGraceMs));
+    const savingMs = checkpointTimeoutMs ?? 0;
+    const graceMs = Math.max(
+      0,
+      ...victims.map(({ job: { terms } }) => terms.stopGraceMs + (terms.checkpoint === true ? savingMs : 0)),
+    );
     const nodes = [...new Set(steps.map(({ node }) => node))];
     for (const node of nodes) node.keptFor = { job: job.id, leftMs: 0 };
     const until = at + graceMs + lettingGoMs;

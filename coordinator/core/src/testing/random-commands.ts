@@ -47,6 +47,7 @@ export const ruleset = {
   poisonNodes: 2,
   poisonMs: 20_000,
   preemptAfterMs: 3000,
+  checkpointTimeoutMs: 6000,
 };
 const stages: readonly AttemptStage[] = ['pulling', 'starting', 'running', 'uploading'];
 const reasons = Object.keys(outcomeReasons) as OutcomeReason[];
@@ -97,6 +98,7 @@ function randomTerms(dice: Dice) {
       ...(dice.chance(40) ? { devices: randomRequest(dice), ...randomAlternatives(dice) } : {}),
     },
     ...(dice.chance(40) ? { interruptible: true } : {}),
+    ...(dice.chance(30) ? { checkpoint: true } : {}),
     ...(dice.chance(5) ? { regions: ['eu-central'] } : {}),
     ...(dice.chance(5) ? { constraints: [{ key: 'tier', operator: 'in', values: ['gold'] }] as const } : {}),
   });

@@ -167,7 +167,7 @@ it('says who it is', async () => {
   const info = await coordinator.call('GET', '/v1/info', { key: '' });
   expect(await info.json()).toMatchObject({
     name: 'capacloud.test',
-    protocols: [2, 1],
+    protocols: [3, 2, 1],
     fee_basis_points: 300,
   });
   expect(await (await coordinator.call('GET', '/readyz', { key: '' })).json()).toEqual({ status: 'ready' });

@@ -94,6 +94,7 @@ export function termsOf(
     ...(spec.gang === undefined ? {} : { gang: spec.gang }),
     ...(spec.interruptible === undefined ? {} : { interruptible: spec.interruptible }),
     ...(spec.priority === undefined ? {} : { priority: spec.priority }),
+    ...(spec.checkpoint === undefined ? {} : { checkpoint: true }),
   };
   return { terms, specText };
 }

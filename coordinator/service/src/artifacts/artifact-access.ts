@@ -27,7 +27,7 @@ export class ArtifactAccess {
 
   async mayRead(by: ArtifactParty, sha256: Sha256Hex): Promise<boolean> {
     if (by.kind === 'node')
-      return (await this.#isInputOf(by.node, sha256)) || this.#refers(by.provider, sha256);
+      return (await this.#isNeededOn(by.node, sha256)) || this.#refers(by.provider, sha256);
     if (by.operator || (await this.#refers(by.account, sha256))) return true;
     // A task that was just seen to succeed may have outputs whose claim is on its way.
     if (!(await this.#claims.catchUp())) return false;
@@ -38,13 +38,17 @@ export class ArtifactAccess {
     return (await this.#index.listRefs(sha256, account)).length > 0;
   }
 
-  async #isInputOf(node: NodeId, sha256: Sha256Hex): Promise<boolean> {
+  async #isNeededOn(node: NodeId, sha256: Sha256Hex): Promise<boolean> {
     const record = this.#state.nodes.get(node);
     if (record === undefined) return false;
-    const jobs = new Set(desiredAttempts(this.#state, record).map((attempt) => jobIdOf(attempt.task)));
-    for (const job of jobs) {
+    const attempts = desiredAttempts(this.#state, record);
+    for (const job of new Set(attempts.map(({ task }) => jobIdOf(task)))) {
       const spec = await this.#specs.get(job);
       if (spec?.inputs.some((input) => input.sha256 === sha256) === true) return true;
+      if (spec?.checkpoint === undefined) continue;
+      for (const { task } of attempts) {
+        if (jobIdOf(task) === job && (await this.#index.checkpointOf(task))?.sha256 === sha256) return true;
+      }
     }
     return false;
   }

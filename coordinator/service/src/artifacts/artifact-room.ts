@@ -11,6 +11,7 @@ import type { TaskLogs } from '../ports/task-logs.ts';
 import { ArtifactAccess } from './artifact-access.ts';
 import type { ArtifactLimits } from './artifact-quota.ts';
 import { DiskArtifactStore } from './artifact-store.ts';
+import { dropCheckpoints } from './ended-checkpoints.ts';
 import { OutputClaims } from './output-claims.ts';
 import { DiskTaskLogs } from './task-logs.ts';
 
@@ -61,6 +62,7 @@ export async function openArtifactRoom(parts: ArtifactRoomParts): Promise<Artifa
   let collecting: Promise<void> = Promise.resolve();
   const collect = async (): Promise<void> => {
     try {
+      await dropCheckpoints(index, sequencer.state, stop.signal);
       const removed = await artifacts.collect(stop.signal);
       const jobLogs = await logs.collect(now() - parts.logRetentionMs, stop.signal);
       logger.info({ ...removed, jobLogs }, 'collected what nobody needs');

@@ -29,6 +29,7 @@ const rulesetKeys = {
   poison_evidence_ms: 'poisonEvidenceMs',
   poison_after_ms: 'poisonAfterMs',
   preempt_after_ms: 'preemptAfterMs',
+  checkpoint_timeout_ms: 'checkpointTimeoutMs',
   reserve_after_ms: 'reserveAfterMs',
   reserve_max_ms: 'reserveMaxMs',
 } as const satisfies Record<string, keyof Ruleset>;
@@ -56,6 +57,7 @@ export const RulesSchema = Type.Object(
     poison_evidence_ms: milliseconds,
     poison_after_ms: milliseconds,
     preempt_after_ms: milliseconds,
+    checkpoint_timeout_ms: milliseconds,
     reserve_after_ms: milliseconds,
     reserve_max_ms: milliseconds,
   },

@@ -19,7 +19,7 @@ test('assignments share a frame by their bytes, not by their characters', () => 
     attempts: [] as HelloFrame['attempts'],
     signature: '0x',
   } as unknown as HelloFrame;
-  const session = new Session(1, 'token', hello, connection, defaultGatewayLimits, 0);
+  const session = new Session(1, 'token', hello, 3, connection, defaultGatewayLimits, 0);
   session.isOpen = true;
   for (let i = 0; i < 3; i++) session.queueAssignment(`{"env":"${'é'.repeat(60_000)}"}`);
   session.flush();

@@ -1,5 +1,5 @@
 import { defaultRuleset } from '@capacloud/core/ruleset';
-import type { JobId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';
+import type { JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
 import { expect, test } from 'vitest';
 import { JobSpecs } from '../job-specs.ts';
@@ -32,7 +32,11 @@ function writerOf(spec: object, reads: JobId[] = []): AssignmentWriter {
     },
   };
   const row = { sha256, sizeBytes: 7, complete: true, createdAt: 0 };
-  const artifacts = { get: (hash: Sha256Hex) => Promise.resolve(hash === sha256 ? row : undefined) };
+  const artifacts = {
+    get: (hash: Sha256Hex) => Promise.resolve(hash === sha256 ? row : undefined),
+    checkpointOf: (task: TaskId) =>
+      Promise.resolve(task.endsWith('.2') ? { task, attempt: 1, sha256, sizeBytes: 9 } : undefined),
+  };
   return new AssignmentWriter(new JobSpecs(store), artifacts, () => defaultRuleset, 'secret');
 }
 const spec = {
@@ -51,10 +55,10 @@ test('what tasks share is read once a job; the rest is their own', async () => {
   const writer = writerOf(spec, reads);
   const job = jobOf(1);
   const placement = placementOf(job, 2, ['GPU-1']);
-  expect(writer.write(placement)).toBeUndefined();
+  expect(writer.write(placement, 3)).toBeUndefined();
   await Promise.all([writer.load(job), writer.load(job)]);
   expect(reads).toEqual([job]);
-  const assignment: unknown = JSON.parse(writer.write(placement) ?? '');
+  const assignment: unknown = JSON.parse(writer.write(placement, 3) ?? '');
   expect(assignment).toMatchObject({
     task: `${job}.2`,
     attempt: 1,
@@ -76,7 +80,7 @@ test('an attempt is sent the resources of the alternative that it runs by', asyn
   const job = jobOf(1);
   await writer.load(job);
   for (const [alternative, request] of requests.entries()) {
-    const text = writer.write({ ...placementOf(job), alternative }) ?? '';
+    const text = writer.write({ ...placementOf(job), alternative }, 3) ?? '';
     const { resources } = JSON.parse(text) as { readonly resources: unknown };
     expect(resources).toEqual({ ...spec.resources, devices: request });
   }
@@ -96,15 +100,33 @@ test('a nonce is of one task, one attempt and one secret', () => {
 test('templates are bounded in number and in size; the latest stays', async () => {
   const writer = writerOf(spec);
   for (let i = 0; i <= 4096; i++) await writer.load(jobOf(i));
-  expect(writer.write(placementOf(jobOf(0)))).toBeUndefined();
-  expect(writer.write(placementOf(jobOf(1)))).toBeDefined();
+  expect(writer.write(placementOf(jobOf(0)), 3)).toBeUndefined();
+  expect(writer.write(placementOf(jobOf(1)), 3)).toBeDefined();
   const large = writerOf({ ...spec, env: { BIG: 'x'.repeat(9 * 2 ** 20) } });
   for (let i = 0; i < 5; i++) await large.load(jobOf(i));
-  expect([0, 1, 2, 3, 4].map((i) => large.write(placementOf(jobOf(i))) !== undefined)).toEqual([
+  expect([0, 1, 2, 3, 4].map((i) => large.write(placementOf(jobOf(i)), 3) !== undefined)).toEqual([
     false,
     false,
     true,
     true,
     true,
   ]);
+});
+
+test('a task goes on with what an earlier attempt saved, where the agent knows of it', async () => {
+  const job = jobOf(1);
+  const writer = writerOf({ ...spec, inputs: [], checkpoint: { path: '/state', maxBytes: 5 } });
+  await writer.load(job);
+  const checkpointIn = (placement: Placement, protocol: number): unknown =>
+    (JSON.parse(writer.write(placement, protocol) ?? '') as { checkpoint?: unknown }).checkpoint;
+  const folder = { path: '/state', maxBytes: 5, timeoutMs: defaultRuleset.checkpointTimeoutMs };
+  expect(checkpointIn(placementOf(job, 2), 3)).toEqual(folder);
+  const second = { ...placementOf(job, 2), attempt: 2 };
+  expect(writer.write(second, 3)).toBeUndefined();
+  await writer.loadCheckpoint(second);
+  expect(checkpointIn(second, 3)).toEqual({ ...folder, saved: { sha256, sizeBytes: 9 } });
+  expect(checkpointIn(second, 2)).toBeUndefined();
+  const other = { ...placementOf(job, 1), attempt: 2 };
+  await writer.loadCheckpoint(other);
+  expect(checkpointIn(other, 3)).toEqual(folder);
 });

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Ruleset } from '@capacloud/core/ruleset';
 import type { Assignment } from '@capacloud/protocol/frames';
+import { checkpointProtocol } from '@capacloud/protocol/frames';
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
 import { taskIndexOf } from '@capacloud/protocol/ids';
 import { alternativesOf } from '@capacloud/protocol/resources';
@@ -8,12 +9,15 @@ import type { JobSpecs, RunSpec } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { Placement } from './placements.ts';
 
-type SharedFields = Omit<Assignment, 'task' | 'attempt' | 'nonce' | 'devices' | 'taskIndex' | 'resources'>;
+type OwnField = 'task' | 'attempt' | 'nonce' | 'devices' | 'taskIndex' | 'resources' | 'checkpoint';
+type SharedFields = Omit<Assignment, OwnField>;
 
 /** JSON of what all tasks of a job share, and of what each of its alternatives takes. */
 interface Template {
   readonly shared: string;
   readonly resources: readonly string[];
+  /** Open at its end; undefined where the job has none. */
+  readonly checkpoint: string | undefined;
   readonly length: number;
 }
 
@@ -32,7 +36,7 @@ export function attemptNonce(secret: string, task: TaskId, attempt: number): str
 /** Writes assignments as JSON. What all tasks of a job share is written once and kept, within bounds. */
 export class AssignmentWriter {
   readonly #specs: Pick<JobSpecs, 'known' | 'get'>;
-  readonly #artifacts: Pick<ArtifactIndex, 'get'>;
+  readonly #artifacts: Pick<ArtifactIndex, 'get' | 'checkpointOf'>;
   readonly #ruleset: () => Ruleset;
   readonly #secret: string;
   readonly #templates = new Map<JobId, Template>();
@@ -41,7 +45,7 @@ export class AssignmentWriter {
 
   constructor(
     specs: Pick<JobSpecs, 'known' | 'get'>,
-    artifacts: Pick<ArtifactIndex, 'get'>,
+    artifacts: Pick<ArtifactIndex, 'get' | 'checkpointOf'>,
     ruleset: () => Ruleset,
     secret: string,
   ) {
@@ -51,14 +55,16 @@ export class AssignmentWriter {
     this.#secret = secret;
   }
 
-  /** Undefined while something about the job has to be loaded first. */
-  write(placement: Placement): string | undefined {
+  /** For an agent that speaks the protocol. Undefined while something about the job or the task has to be loaded first. */
+  write(placement: Placement, protocol: number): string | undefined {
     const template = this.#templates.get(placement.job) ?? this.#writeKnown(placement.job);
     if (template === undefined) return undefined;
+    const checkpoint = protocol < checkpointProtocol ? '' : writeCheckpoint(template, placement);
+    if (checkpoint === undefined) return undefined;
     const { task, attempt, devices, alternative } = placement;
     placement.nonce = attemptNonce(this.#secret, task, attempt);
     const own = `"task":"${task}","attempt":${attempt},"nonce":"${placement.nonce}","taskIndex":${taskIndexOf(task)}`;
-    return `{${own},"devices":${devices.length === 0 ? '[]' : JSON.stringify(devices)},"resources":${template.resources[alternative]},${template.shared}}`;
+    return `{${own},"devices":${devices.length === 0 ? '[]' : JSON.stringify(devices)},"resources":${template.resources[alternative]},${checkpoint}${template.shared}}`;
   }
 
   /** True once `write` can write tasks of this job; false when the store does not know it. One read a job. */
@@ -68,6 +74,13 @@ export class AssignmentWriter {
     const loading = this.#load(job).finally(() => this.#loading.delete(job));
     this.#loading.set(job, loading);
     return loading;
+  }
+
+  /** What an earlier attempt left; after `load`. */
+  async loadCheckpoint(placement: Placement): Promise<void> {
+    if (placement.attempt === 1 || this.#templates.get(placement.job)?.checkpoint === undefined) return;
+    const kept = await this.#artifacts.checkpointOf(placement.task);
+    placement.saved = kept === undefined ? 'none' : { sha256: kept.sha256, sizeBytes: kept.sizeBytes };
   }
 
   forget(job: JobId): void {
@@ -130,6 +143,22 @@ export class AssignmentWriter {
     };
     const shared = JSON.stringify(fields).slice(1, -1);
     const resources = alternativesOf(spec.resources).map((each) => JSON.stringify(each));
-    return { shared, resources, length: shared.length + resources.join('').length };
+    const { checkpoint } = spec;
+    return {
+      shared,
+      resources,
+      checkpoint:
+        checkpoint === undefined
+          ? undefined
+          : JSON.stringify({ ...checkpoint, timeoutMs: ruleset.checkpointTimeoutMs ?? 0 }).slice(0, -1),
+      length: shared.length + resources.join('').length,
+    };
   }
+}
+
+/** A member with its comma, or nothing; undefined while what an earlier attempt left has to be looked up. */
+function writeCheckpoint({ checkpoint }: Template, { attempt, saved }: Placement): string | undefined {
+  if (checkpoint === undefined) return '';
+  if (attempt === 1 || saved === 'none') return `"checkpoint":${checkpoint}},`;
+  return saved === undefined ? undefined : `"checkpoint":${checkpoint},"saved":${JSON.stringify(saved)}},`;
 }

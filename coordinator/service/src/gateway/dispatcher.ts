@@ -54,7 +54,7 @@ export class Dispatcher implements PlacementListener {
   }
 
   send(session: Session, placement: Placement): void {
-    const json = this.#writer.write(placement);
+    const json = this.#writer.write(placement, session.protocol);
     if (json === undefined) {
       void this.#loadAndSend(session, placement);
       return;
@@ -83,11 +83,12 @@ export class Dispatcher implements PlacementListener {
         this.#logger.error({ job: placement.job }, 'the spec of a job is missing');
         return;
       }
+      await this.#writer.loadCheckpoint(placement);
     } catch (error) {
       this.#logger.error({ err: error, job: placement.job }, 'the spec of a job could not be read');
       return;
     }
-    const json = this.#writer.write(placement);
+    const json = this.#writer.write(placement, session.protocol);
     const isCurrent = session.connection.isOpen && this.#placements.get(placement.task) === placement;
     if (json === undefined || !isCurrent) return;
     placement.sentAtMs = this.#now();

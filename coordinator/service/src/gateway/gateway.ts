@@ -35,7 +35,7 @@ export interface GatewayDeps {
   readonly sequencer: Sequencer;
   readonly specs: Pick<JobSpecs, 'known' | 'get'>;
   readonly store: Pick<ReadStore, 'getNodeSession'>;
-  readonly artifacts: Pick<ArtifactIndex, 'get' | 'listRefs'>;
+  readonly artifacts: Pick<ArtifactIndex, 'checkpointOf' | 'get' | 'keepCheckpoint' | 'listRefs'>;
   readonly logger: Logger;
   readonly coordinator: string;
   readonly chainId: number;
@@ -102,6 +102,7 @@ export class Gateway {
     this.#desk = new SessionDesk({
       sequencer,
       artifacts: deps.artifacts,
+      specs: deps.specs,
       sessions: this.#sessions,
       placements,
       verifier: this.#receipts,

@@ -3,6 +3,7 @@ import { desiredAttempts } from '@capacloud/core/node/desired';
 import type { State } from '@capacloud/core/state';
 import type { JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import { jobIdOf } from '@capacloud/protocol/ids';
+import type { ArtifactRow } from '../ports/artifact-index.ts';
 import type { PullProgress } from '../ports/live-activity.ts';
 import type { CommittedEvent } from '../ports/sequencer.ts';
 
@@ -22,6 +23,8 @@ export interface Placement {
   pull: PullProgress | undefined;
   /** Empty until it was first sent. */
   nonce: string;
+  /** What an earlier attempt left in the checkpoint folder, if any; undefined until it was looked up. */
+  saved?: Pick<ArtifactRow, 'sha256' | 'sizeBytes'> | 'none';
 }
 
 type Assigned = Pick<EventOf<'attempt.assigned'>, 'task' | 'attempt' | 'node' | 'devices' | 'alternative'>;

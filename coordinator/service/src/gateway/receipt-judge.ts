@@ -1,19 +1,24 @@
-import type { TaskId } from '@capacloud/protocol/ids';
+import { checkpointOverheadBytes } from '@capacloud/protocol/frames';
+import { jobIdOf, type TaskId } from '@capacloud/protocol/ids';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { Receipt } from '@capacloud/protocol/receipt';
 import type { Logger } from 'pino';
+import type { JobSpecs } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
+import type { Sequencer } from '../ports/sequencer.ts';
 import { attemptNonce } from './assignment-writer.ts';
 import type { Placements } from './placements.ts';
 import type { RefusalCounts } from './refusal-counts.ts';
 import type { Session } from './session.ts';
 
 export interface JudgeDeps {
-  readonly artifacts: Pick<ArtifactIndex, 'get' | 'listRefs'>;
+  readonly artifacts: Pick<ArtifactIndex, 'get' | 'keepCheckpoint' | 'listRefs'>;
+  readonly specs: Pick<JobSpecs, 'get'>;
   readonly counts: RefusalCounts;
   readonly logger: Logger;
   readonly placements: Placements;
   readonly nonceSecret: string;
+  readonly sequencer: Pick<Sequencer, 'state'>;
 }
 
 /**
@@ -37,7 +42,9 @@ export class ReceiptJudge {
       return 'agent_failed';
     }
     const { outputs, reason } = receipt;
-    return reason === 'completed' && outputs.length > 0 ? this.#judgeOutputs(receipt) : reason;
+    if (outputs.length === 0) return reason;
+    if (reason === 'stopped') return this.#keepCheckpoint(receipt);
+    return reason === 'completed' ? this.#judgeOutputs(receipt) : reason;
   }
 
   #isConsistent({ node, task, attempt, nonce, reason, exitCode, oomKilled }: Receipt): boolean {
@@ -60,6 +67,24 @@ export class ReceiptJudge {
     if (await this.#areUploaded(receipt)) return receipt.reason;
     this.#deps.counts.add('receipt.invalid');
     return 'upload_failed';
+  }
+
+  /** Before its node is seen to let go of it: the next attempt goes on with what this one left. */
+  async #keepCheckpoint(receipt: Receipt): Promise<OutcomeReason> {
+    const { attempt, outputs, reason, task } = receipt;
+    const job = this.#deps.sequencer.state.jobs.get(jobIdOf(task));
+    const [saved] = outputs;
+    if (job === undefined || saved === undefined) return reason;
+    const checkpoint = (await this.#deps.specs.get(job.id))?.checkpoint;
+    const isRight =
+      outputs.length === 1 &&
+      saved.path === checkpoint?.path &&
+      saved.sizeBytes <= checkpoint.maxBytes + checkpointOverheadBytes &&
+      (await this.#areUploaded(receipt));
+    if (isRight)
+      await this.#deps.artifacts.keepCheckpoint({ task, attempt, sha256: saved.sha256 }, job.consumer);
+    else this.#deps.counts.add('receipt.invalid');
+    return reason;
   }
 
   /** Each output is a whole artifact that this provider brought itself: nobody passes off the file of another. */

@@ -1,3 +1,4 @@
+import { createState } from '@capacloud/core/state';
 import type { ReportFrame } from '@capacloud/protocol/frames';
 import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
 import { pino } from 'pino';
@@ -27,8 +28,13 @@ function stage(reportsInFlight: number) {
     contact: new NodeContact(0, 5000),
   } as unknown as Session;
   const intake = new ReportIntake(session, {
-    sequencer: { submit: () => new Promise((resolve) => pending.push(resolve)) },
-    artifacts: { get: () => Promise.resolve(undefined), listRefs: () => Promise.resolve([]) },
+    sequencer: { state: createState(), submit: () => new Promise((resolve) => pending.push(resolve)) },
+    artifacts: {
+      get: () => Promise.resolve(undefined),
+      keepCheckpoint: () => Promise.resolve(),
+      listRefs: () => Promise.resolve([]),
+    },
+    specs: { get: () => Promise.resolve(undefined) },
     flushes: { add: () => calls.push('flush') } as unknown as FlushQueue,
     counts: new RefusalCounts(),
     placements: new Placements(),

@@ -12,7 +12,7 @@ import type { ReceiptVerifier } from './receipt-verifier.ts';
 import type { Session } from './session.ts';
 
 export interface IntakeDeps extends JudgeDeps {
-  readonly sequencer: Pick<Sequencer, 'submit'>;
+  readonly sequencer: Pick<Sequencer, 'state' | 'submit'>;
   readonly flushes: FlushQueue;
   readonly verifier: Pick<ReceiptVerifier, 'check'>;
   readonly reportsInFlight: number;

@@ -43,6 +43,7 @@ export class SessionDesk {
       ++this.#number,
       `ccs_${randomBytes(32).toString('base64url')}`,
       hello,
+      checked.protocol,
       connection,
       limits,
       this.#deps.now(),
@@ -78,7 +79,7 @@ export class SessionDesk {
             ],
     );
     if (!outcome.ok) connection.refuse(outcome.refusal);
-    else if (connection.isOpen) this.#welcome(session, { hello, checked });
+    else if (connection.isOpen) this.#welcome(session);
   }
 
   /** Closes what has been silent for too long. */
@@ -93,12 +94,12 @@ export class SessionDesk {
     }
   }
 
-  #welcome(session: Session, { checked }: Proven): void {
+  #welcome(session: Session): void {
     const { placements, dispatcher, limits, sequencer } = this.#deps;
     const desired = [...placements.of(session.node)];
     const welcome: WelcomeFrame = {
       type: 'welcome',
-      protocol: checked.protocol,
+      protocol: session.protocol,
       session: session.number,
       // Three chances before silence is noticed, however short the operator made that time.
       heartbeatMs: Math.min(limits.heartbeatMs, Math.ceil(sequencer.state.ruleset.unknownAfterMs / 3)),

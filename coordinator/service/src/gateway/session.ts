@@ -20,6 +20,8 @@ export class Session {
   readonly node: NodeId;
   readonly provider: AccountId;
   readonly token: string;
+  /** Version that was chosen. */
+  readonly protocol: number;
   /** 64 hex digits. */
   readonly sessionKeyHex: string;
   /** As JSON. */
@@ -50,12 +52,14 @@ export class Session {
     number: number,
     token: string,
     hello: HelloFrame,
+    protocol: number,
     connection: Connection,
     limits: GatewayLimits,
     nowMs: number,
   ) {
     this.number = number;
     this.token = token;
+    this.protocol = protocol;
     this.node = nodeIdOf(hello.delegation.node);
     // A wallet address is an account id as it is.
     this.provider = hello.delegation.provider as AccountId;

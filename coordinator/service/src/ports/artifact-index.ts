@@ -1,4 +1,4 @@
-import type { AccountId, JobId, Sha256Hex } from '@capacloud/protocol/ids';
+import type { AccountId, JobId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 
 /** What is known of a content-addressed file. The bytes are the artifact room's. */
 export interface ArtifactRow {
@@ -13,6 +13,13 @@ export interface ArtifactRef {
   readonly sha256: Sha256Hex;
   readonly account: AccountId;
   readonly job?: JobId;
+}
+
+/** An archive of what an attempt that was stopped had in its checkpoint folder. */
+export interface TaskCheckpoint {
+  readonly task: TaskId;
+  readonly attempt: number;
+  readonly sha256: Sha256Hex;
 }
 
 /** Metadata of artifacts. Every write is durable when its promise resolves, and later reads see it. */
@@ -32,4 +39,10 @@ export interface ArtifactIndex {
   listStale(before: number, limit: number): Promise<readonly ArtifactRow[]>;
   /** Removes the row and its references. */
   remove(sha256: Sha256Hex): Promise<void>;
+  /** Where no later attempt of the task has left one, in place of what is there; it counts against the account's quota. */
+  keepCheckpoint(checkpoint: TaskCheckpoint, account: AccountId): Promise<void>;
+  checkpointOf(task: TaskId): Promise<(TaskCheckpoint & Pick<ArtifactRow, 'sizeBytes'>) | undefined>;
+  /** Tasks that have one, in order of their ids, after the given one. */
+  listCheckpoints(after: TaskId | undefined, limit: number): Promise<readonly TaskId[]>;
+  dropCheckpoint(task: TaskId): Promise<void>;
 }

@@ -141,11 +141,37 @@ CREATE VIEW pays AS SELECT job, task, ended AS event FROM tasks WHERE paid = 1;
 `;
 
 /**
+ * What attempts that made way had in their checkpoint folders: of each task the newest. The account of its consumer refers
+ * to it under the id of the task, so that it is in nobody's way who refers to the same bytes.
+ */
+const taskCheckpoints = `
+CREATE TABLE task_checkpoints (
+  task TEXT PRIMARY KEY,
+  attempt INTEGER NOT NULL,
+  account TEXT NOT NULL,
+  sha256 TEXT NOT NULL REFERENCES artifacts ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX task_checkpoints_of_artifact ON task_checkpoints (sha256);
+CREATE TRIGGER task_checkpoint_kept AFTER INSERT ON task_checkpoints BEGIN
+  INSERT OR IGNORE INTO artifact_refs VALUES (new.sha256, new.account, new.task);
+END;
+CREATE TRIGGER task_checkpoint_dropped AFTER DELETE ON task_checkpoints BEGIN
+  DELETE FROM artifact_refs WHERE sha256 = old.sha256 AND account = old.account AND job = old.task;
+END;
+`;
+
+/**
  * What took the database from one format to the next, in order: the first leads from format 1 to 2. An entry that a
  * release has shipped is never edited; a change of tables is one more entry. A new database is made by `firstSchema`
  * and all of them, so that an upgraded one cannot differ from it.
  */
-const migrations: readonly string[] = [artifactUsage, nodeSessions, historyInOrder, marketHistory];
+const migrations: readonly string[] = [
+  artifactUsage,
+  nodeSessions,
+  historyInOrder,
+  marketHistory,
+  taskCheckpoints,
+];
 
 /** `user_version`. A release opens files up to its own version and refuses newer ones. */
 export const schemaVersion = 1 + migrations.length;

@@ -27,6 +27,8 @@ export class SideWriter {
         case 'artifact.add_ref':
         case 'artifact.remove_ref':
         case 'artifact.remove':
+        case 'artifact.keep_checkpoint':
+        case 'artifact.drop_checkpoint':
           writeArtifact(write);
           break;
       }
@@ -51,6 +53,15 @@ function artifactWriter(database: Database.Database): (write: ArtifactWrite) => 
     'DELETE FROM artifact_refs WHERE account = ? AND job = ? AND sha256 = ?',
   );
   const remove = database.prepare('DELETE FROM artifacts WHERE sha256 = ?');
+  // Not by an upsert: its policy would be that of the triggers as well, where an account is added that is there.
+  const dropOlder = database.prepare(
+    `DELETE FROM task_checkpoints WHERE task = ? AND attempt <= ?
+      AND EXISTS (SELECT 1 FROM artifacts WHERE sha256 = ?)`,
+  );
+  const keepCheckpoint = database.prepare(
+    'INSERT OR IGNORE INTO task_checkpoints SELECT ?, ?, ?, sha256 FROM artifacts WHERE sha256 = ?',
+  );
+  const dropCheckpoint = database.prepare('DELETE FROM task_checkpoints WHERE task = ?');
   return (write) => {
     switch (write.kind) {
       case 'artifact.put':
@@ -68,6 +79,15 @@ function artifactWriter(database: Database.Database): (write: ArtifactWrite) => 
         break;
       case 'artifact.remove':
         remove.run(write.sha256);
+        break;
+      case 'artifact.keep_checkpoint': {
+        const { attempt, sha256, task } = write.checkpoint;
+        dropOlder.run(task, attempt, sha256);
+        keepCheckpoint.run(task, attempt, write.account, sha256);
+        break;
+      }
+      case 'artifact.drop_checkpoint':
+        dropCheckpoint.run(write.task);
         break;
     }
   };

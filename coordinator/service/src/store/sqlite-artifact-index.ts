@@ -1,4 +1,4 @@
-import type { AccountId, JobId, Sha256Hex } from '@capacloud/protocol/ids';
+import type { AccountId, JobId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type Database from 'better-sqlite3';
 import type { ArtifactIndex, ArtifactRef, ArtifactRow } from '../ports/artifact-index.ts';
 import type { ArtifactWrite } from './write-message.ts';
@@ -46,6 +46,14 @@ export function createArtifactIndex(
   const stale = database.prepare<[number, number], StoredArtifact>(
     'SELECT * FROM artifacts WHERE created_at < ? AND (complete = 0 OR refs = 0) ORDER BY created_at LIMIT ?',
   );
+  const checkpoint = database.prepare<[string], { attempt: number; sha256: Sha256Hex; size_bytes: number }>(
+    'SELECT attempt, sha256, size_bytes FROM task_checkpoints JOIN artifacts USING (sha256) WHERE task = ? AND complete = 1',
+  );
+  const checkpoints = database
+    .prepare<[string, number], TaskId>(
+      'SELECT task FROM task_checkpoints WHERE task > ? ORDER BY task LIMIT ?',
+    )
+    .pluck();
   const get = (sha256: Sha256Hex) => {
     const row = one.get(sha256);
     return row === undefined ? undefined : artifactRow(row);
@@ -66,5 +74,13 @@ export function createArtifactIndex(
     totalBytes: (account) => Promise.resolve(usage.get(account ?? '') ?? 0),
     listStale: (before, limit) => Promise.resolve(stale.all(before, limit).map(artifactRow)),
     remove: (sha256) => write({ kind: 'artifact.remove', sha256 }),
+    keepCheckpoint: (kept, account) => write({ kind: 'artifact.keep_checkpoint', checkpoint: kept, account }),
+    checkpointOf(task) {
+      const row = checkpoint.get(task);
+      if (row === undefined) return Promise.resolve(undefined);
+      return Promise.resolve({ task, attempt: row.attempt, sha256: row.sha256, sizeBytes: row.size_bytes });
+    },
+    listCheckpoints: (after, limit) => Promise.resolve(checkpoints.all(after ?? '', limit)),
+    dropCheckpoint: (task) => write({ kind: 'artifact.drop_checkpoint', task }),
   };
 }

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '@capacloud/protocol/errors';
-import type { Sha256Hex } from '@capacloud/protocol/ids';
-import type { ArtifactRef } from '../ports/artifact-index.ts';
+import type { AccountId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { ArtifactRef, TaskCheckpoint } from '../ports/artifact-index.ts';
 import type { LogGroup } from '../ports/log.ts';
 
 /** What the writer thread is asked to make durable. Each is one transaction, taken in order. */
@@ -18,7 +18,13 @@ export type ArtifactWrite =
     }
   | { readonly kind: 'artifact.complete'; readonly sha256: Sha256Hex }
   | { readonly kind: 'artifact.add_ref' | 'artifact.remove_ref'; readonly ref: ArtifactRef }
-  | { readonly kind: 'artifact.remove'; readonly sha256: Sha256Hex };
+  | { readonly kind: 'artifact.remove'; readonly sha256: Sha256Hex }
+  | {
+      readonly kind: 'artifact.keep_checkpoint';
+      readonly checkpoint: TaskCheckpoint;
+      readonly account: AccountId;
+    }
+  | { readonly kind: 'artifact.drop_checkpoint'; readonly task: TaskId };
 
 export interface WriteRequest {
   readonly id: number;

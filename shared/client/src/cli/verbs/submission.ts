@@ -72,6 +72,7 @@ function summary({ spec, inputs }: CheckedJob): readonly (readonly [string, stri
         : `${artifacts}${inputs.length > 0 ? `, ${plural(inputs.length, 'local file')} of ${sizeText(uploadBytes)}` : ''}`,
     ],
     ['outputs', spec.outputs.length === 0 ? undefined : spec.outputs.map(({ path }) => path).join(', ')],
+    ['checkpoint', spec.checkpoint?.path],
     [
       'timeout',
       `${durationText(spec.timeoutMs)} an attempt, ${durationText(spec.queueTimeoutMs)} in the queue`,

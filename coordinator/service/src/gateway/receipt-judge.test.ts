@@ -1,0 +1,87 @@
+import { checkpointOverheadBytes } from '@capacloud/protocol/frames';
+import type { AccountId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';
+import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
+import type { OutputFile, Receipt } from '@capacloud/protocol/receipt';
+import { pino } from 'pino';
+import { expect, it } from 'vitest';
+import type { RunSpec } from '../job-specs.ts';
+import type { TaskCheckpoint } from '../ports/artifact-index.ts';
+import { attemptNonce } from './assignment-writer.ts';
+import { Placements } from './placements.ts';
+import { ReceiptJudge } from './receipt-judge.ts';
+import { RefusalCounts } from './refusal-counts.ts';
+
+const job = jobIdFrom(new Uint8Array(20));
+const task = taskIdOf(job, 0);
+const node = 'node_x' as NodeId;
+const consumer = 'acc_consumer' as AccountId;
+const provider = 'acc_provider' as AccountId;
+const sha256 = 'a'.repeat(64) as Sha256Hex;
+const foreign = 'b'.repeat(64) as Sha256Hex;
+const size = 1000;
+const left: OutputFile = { path: '/state', sha256, sizeBytes: size };
+
+async function judged(
+  change: Partial<Receipt>,
+  maxBytes = size,
+): Promise<{ readonly reason: string; readonly kept: readonly TaskCheckpoint[]; readonly invalid: number }> {
+  const kept: TaskCheckpoint[] = [];
+  const counts = new RefusalCounts();
+  const jobs = new Map([[job, { id: job, consumer }]]);
+  const judge = new ReceiptJudge({ node, provider }, {
+    artifacts: {
+      get: (hash: Sha256Hex) =>
+        Promise.resolve({ sha256: hash, sizeBytes: size, complete: true, createdAt: 0 }),
+      // What somebody else has stored is not this provider's.
+      listRefs: (hash: Sha256Hex, account: AccountId) =>
+        Promise.resolve(hash === sha256 ? [{ sha256: hash, account }] : []),
+      keepCheckpoint(checkpoint: TaskCheckpoint, account: AccountId) {
+        expect(account).toBe(consumer);
+        kept.push(checkpoint);
+        return Promise.resolve();
+      },
+    },
+    specs: { get: () => Promise.resolve({ checkpoint: { path: '/state', maxBytes } } as RunSpec) },
+    sequencer: { state: { jobs } },
+    placements: new Placements(),
+    counts,
+    logger: pino({ level: 'silent' }),
+    nonceSecret: 's',
+  } as unknown as ConstructorParameters<typeof ReceiptJudge>[1]);
+  const receipt = {
+    version: 1,
+    node,
+    task,
+    attempt: 2,
+    nonce: attemptNonce('s', task, 2),
+    reason: 'stopped',
+    oomKilled: false,
+    outputs: [left],
+    log: { sizeBytes: 0, truncated: false },
+    ...change,
+  } as Receipt;
+  const reason = await judge.judge(receipt);
+  return { reason, kept, invalid: counts.byCode.get('receipt.invalid') ?? 0 };
+}
+
+it('keeps what an attempt that was stopped left in its checkpoint folder', async () => {
+  expect(await judged({})).toEqual({ reason: 'stopped', kept: [{ task, attempt: 2, sha256 }], invalid: 0 });
+  expect(await judged({ outputs: [] })).toEqual({ reason: 'stopped', kept: [], invalid: 0 });
+});
+
+it.each<[string, Partial<Receipt>, number?]>([
+  ['another path', { outputs: [{ ...left, path: '/out' }] }],
+  ['more than one file', { outputs: [left, left] }],
+  ['the file of somebody else', { outputs: [{ ...left, sha256: foreign }] }],
+  ['another size than it has', { outputs: [{ ...left, sizeBytes: 1 }] }],
+  ['more than the job allows', {}, size - 1 - checkpointOverheadBytes],
+])('keeps nothing where a receipt names %s, and takes its end', async (_, change, maxBytes) => {
+  expect(await judged(change, maxBytes)).toEqual({ reason: 'stopped', kept: [], invalid: 1 });
+});
+
+it('keeps nothing of who does not have the attempt, of a job that has ended, or of another end', async () => {
+  expect(await judged({ nonce: '0'.repeat(32) })).toMatchObject({ reason: 'agent_failed', kept: [] });
+  expect(await judged({ reason: 'lease_lapsed' })).toMatchObject({ reason: 'lease_lapsed', kept: [] });
+  const other = taskIdOf(jobIdFrom(new Uint8Array(20).fill(1)), 0);
+  expect(await judged({ task: other, nonce: attemptNonce('s', other, 2) })).toMatchObject({ kept: [] });
+});
