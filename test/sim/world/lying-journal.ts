@@ -8,6 +8,7 @@ import { jobIdOf, taskIdOf, taskIndexOf } from '@capacloud/protocol/ids';
 import type { Receipt } from '@capacloud/protocol/receipt';
 import { kernel } from '../kernel/kernel.ts';
 import { hashText, Prng } from '../kernel/prng.ts';
+import { sameResult } from './engine.ts';
 import type { Watch } from './watch.ts';
 
 type Lie = (receipt: Receipt, random: Prng) => Receipt;
@@ -28,11 +29,11 @@ const lies: Readonly<Record<string, Lie>> = {
     oomKilled: false,
     outputs: [{ path: '/out/x', sha256: sha256Hex(`never ${random.next()}`), sizeBytes: 7 }],
   }),
-  "another's checkpoint": (receipt) => ({
-    ...receipt,
-    reason: 'stopped',
-    outputs: [{ path: '/state', sha256: sha256Hex('the same result'), sizeBytes: 15 }],
-  }),
+  "another's checkpoint": (receipt, random) => {
+    const text = random.pick([sameResult, `result of ${earlierTask(receipt.task)} in attempt 1`]);
+    const stolen = { path: '/state', sha256: sha256Hex(text), sizeBytes: text.length };
+    return { ...receipt, reason: 'stopped', outputs: [stolen] };
+  },
   "another's task": (receipt) => ({ ...receipt, task: earlierTask(receipt.task), attempt: 1 }),
   'another attempt': (receipt) => ({
     ...receipt,
