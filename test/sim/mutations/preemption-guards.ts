@@ -64,7 +64,7 @@ export const preemptionGuards: readonly Guard[] = [
     name: 'wait for what is saved',
     why: 'A task would go on before its node has saved what it had, and begin anew.',
     file: `${core}/job/attempt-events.ts`,
-    find: "if (!isSaved(job) || reason !== 'preempted' || released) return 0;",
+    find: "if (!isSaved(job.terms) || reason !== 'preempted' || released) return 0;",
     replace: 'return 0;',
     interruptible: true,
   },

@@ -9,6 +9,7 @@ import type { Ruleset } from '../ruleset.ts';
 import type { Job, NodeRecord, State, Task } from '../state.ts';
 import { maxAvoided } from '../state.ts';
 import { endInterruptible, endTask, noDevices } from './job-events.ts';
+import { isSaved, makingWayMs } from './making-way.ts';
 import { noteHeld } from './poison.ts';
 import { addReady, leaveQueue, rejoinQueue } from './queue.ts';
 import { setStageClock } from './stage-clock.ts';
@@ -120,7 +121,7 @@ export function applyReleased(state: State, event: AttemptReleased): void {
   const job = mustGet(state.jobs, task.job, 'job');
   letGo(state, node, job, task, event);
   // What was to be saved is, or never will be.
-  const isAwaited = task.attempt === event.attempt && task.reason === 'preempted' && isSaved(job);
+  const isAwaited = task.attempt === event.attempt && task.reason === 'preempted' && isSaved(job.terms);
   if (isAwaited && task.state === 'queued' && task.bucket !== undefined) {
     state.backoffs.remove(task);
     task.notBefore = event.at;
@@ -130,13 +131,8 @@ export function applyReleased(state: State, event: AttemptReleased): void {
 
 /** How long a task that makes way is not placed again, because its checkpoint is on its way. */
 function savingMs(ruleset: Ruleset, job: Job, { reason, released }: AttemptEnded): number {
-  if (!isSaved(job) || reason !== 'preempted' || released) return 0;
-  return job.terms.stopGraceMs + (ruleset.checkpointTimeoutMs ?? 0);
-}
-
-/** A gang waits as a whole: none of it is held back by itself. */
-function isSaved({ terms }: Job): boolean {
-  return terms.checkpoint === true && terms.gang !== true;
+  if (!isSaved(job.terms) || reason !== 'preempted' || released) return 0;
+  return makingWayMs(ruleset, job.terms);
 }
 
 function letGo(

@@ -163,3 +163,17 @@ it('tells offers at the price of interruptible work from those at the full one',
     [1_000_000, false],
   ]);
 });
+
+it('counts on what makes way for who pays in full, and for nobody else', () => {
+  const machine = Machine.ready(1, { interruptibleDiscountPercent: 40, cpuMilli: 4000, slots: 1 });
+  const job = { ...termsOf({ cpuMilli: 4000, devices: undefined }, 1), stopGraceMs: 20_000 };
+  machine.submit(1, { ...job, interruptible: true, checkpoint: true });
+  machine.place();
+  const waitMs = (change: Partial<JobTerms>) => survey(machine, { ...job, ...change }).times.waitMs(0) ?? 0;
+  // After half a minute, with its grace period and a minute to save what it has: to the minute.
+  expect(waitMs({})).toBe(2 * 60_000);
+  expect(waitMs({ interruptible: true })).toBeGreaterThan(30 * 60_000);
+  // It would pay less than what runs there.
+  const small = { ...job.resources, cpuMilli: 1000 };
+  expect(waitMs({ resources: small })).toBeGreaterThan(30 * 60_000);
+});

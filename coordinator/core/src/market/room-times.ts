@@ -1,6 +1,8 @@
 import { deviceMilli, resourcesBy } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
+import { makingWayMs } from '../job/making-way.ts';
 import { stageDeadline } from '../job/stage-clock.ts';
+import { rateOn } from '../node/asks.ts';
 import { type Free, giveFree } from '../node/capacity.ts';
 import type { Job, NodeRecord, Occupancy, State, Task } from '../state.ts';
 import type { NodeRoom } from './offer-groups.ts';
@@ -10,7 +12,7 @@ import { tasksThatFit } from './task-room.ts';
 const stepMs = 60_000;
 const stages = ['assigned', 'pulling', 'starting', 'running', 'uploading'] as const;
 
-/** When nodes have room for tasks of one kind at the latest: what runs there ends by the clocks of its stages. */
+/** When nodes have room for tasks of one kind at the latest: what runs there ends by the clocks of its stages, or makes way. */
 export class RoomTimes {
   readonly #state: State;
   readonly #terms: JobTerms;
@@ -34,7 +36,7 @@ export class RoomTimes {
     const free: Free = { ...freeOf(node) };
     const used = new Map(node.deviceUse);
     const ends = [...node.occupied.values()]
-      .map((occupancy) => ({ occupancy, endAt: this.#latestEnd(occupancy) }))
+      .map((occupancy) => ({ occupancy, endAt: this.#latestEnd(occupancy, node) }))
       .sort((a, b) => a.endAt - b.endAt);
     let room = roomNow;
     for (const { occupancy, endAt } of ends) {
@@ -72,7 +74,7 @@ export class RoomTimes {
     if (tasks > 0) this.#steps.set(step, (this.#steps.get(step) ?? 0) + tasks);
   }
 
-  #latestEnd({ attempt, job: jobId, task: taskId }: Occupancy): number {
+  #latestEnd({ attempt, job: jobId, task: taskId }: Occupancy, node: NodeRecord): number {
     const { jobs, ruleset, tasks } = this.#state;
     const job = jobs.get(jobId);
     const task = tasks.get(taskId);
@@ -80,9 +82,22 @@ export class RoomTimes {
     // It has ended for us: its node lets go of it, or is lost.
     if (job === undefined || task === undefined || task.attempt !== attempt || first < 0)
       return this.#at + ruleset.leaseMs + ruleset.lostMarginMs;
-    return stages
+    const byClocks = stages
       .slice(first)
       .reduce((since, state) => this.#stageEnd(job, task, state, since), task.stageSince);
+    return Math.min(byClocks, this.#madeWayAt(job, task, node));
+  }
+
+  /** By when it will have made way, where it would for such a task. */
+  #madeWayAt({ terms }: Job, task: Task, node: NodeRecord): number {
+    const { preemptAfterMs } = this.#state.ruleset;
+    const makesWay =
+      preemptAfterMs !== undefined &&
+      task.interruptible &&
+      this.#terms.interruptible !== true &&
+      task.rateNano <= rateOn(node, this.#terms);
+    if (!makesWay) return Number.POSITIVE_INFINITY;
+    return this.#at + preemptAfterMs + makingWayMs(this.#state.ruleset, terms);
   }
 
   #stageEnd(job: Job, task: Task, state: (typeof stages)[number], stageSince: number): number {

@@ -3,6 +3,7 @@ import { mustGet } from '../assert.ts';
 import type { Decision } from '../decision.ts';
 import { isLate } from '../job/job-events.ts';
 import type { Lane } from '../job/queue.ts';
+import { makingWayMs } from '../job/making-way.ts';
 import { afterFailure } from '../job/retry.ts';
 import type { Job, NodeRecord, State } from '../state.ts';
 import { takesWork, waitsSince } from './starvation.ts';
@@ -87,7 +88,6 @@ export class Preemptions {
 
   #clear(job: Job, steps: readonly Step[], decision: Decision, state: State, budget: Budget): void {
     const { at } = decision;
-    const { checkpointTimeoutMs } = state.ruleset;
     const victims = steps.flatMap((step) => step.victims);
     for (const { job: theirs, task } of victims) {
       // Another one of its gang may have been stopped before.
@@ -97,11 +97,7 @@ export class Preemptions {
       decision.endAttempt(theirs, task, { reason: 'preempted', released: false, then });
       budget.stops -= decision.events.length - before;
     }
-    const savingMs = checkpointTimeoutMs ?? 0;
-    const graceMs = Math.max(
-      0,
-      ...victims.map(({ job: { terms } }) => terms.stopGraceMs + (terms.checkpoint === true ? savingMs : 0)),
-    );
+    const graceMs = Math.max(0, ...victims.map((victim) => makingWayMs(state.ruleset, victim.job.terms)));
     const nodes = [...new Set(steps.map(({ node }) => node))];
     for (const node of nodes) node.keptFor = { job: job.id, leftMs: 0 };
     const until = at + graceMs + lettingGoMs;

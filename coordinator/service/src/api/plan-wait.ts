@@ -53,7 +53,7 @@ export function planWait(
     ...atLatest,
     basis: 'running_ends',
     ...queue,
-    message: `${now}Estimated from when what runs on these nodes has to end at the latest; most ends sooner.${before}`,
+    message: `${now}Estimated from when what runs on these nodes has to end or to make way at the latest; most ends sooner.${before}`,
   };
 }
 
