@@ -258,7 +258,7 @@ export const coreGuards: readonly Guard[] = [
   {
     name: "stay below the consumer's ceiling",
     why: 'A consumer would pay more an hour than it agreed to.',
-    file: `${core}/scheduler/order/node-order.ts`,
+    file: `${core}/scheduler/order/shape-scores.ts`,
     find: 'this.#maxRateNano = terms.maxRateNano;',
     replace: 'this.#maxRateNano = 10n ** 18n;',
   },

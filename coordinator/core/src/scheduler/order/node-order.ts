@@ -7,29 +7,17 @@ import { Heap } from '../heap.ts';
 import type { Assignment, Look } from './look.ts';
 import type { NodeChanges } from './node-changes.ts';
 import { comesBefore, type Entry, type Standing } from './node-entry.ts';
-import { type NodeTable, Wants } from './node-table.ts';
-import { PlacementLoss } from './placement-loss.ts';
+import type { NodeTable } from './node-table.ts';
 import { foot } from './price-ladder.ts';
-import { ShapePrice } from './shape-price.ts';
-import { ShapeRoom } from './shape-room.ts';
-import type { TaskMix } from './task-mix.ts';
+import { type Indexes, ShapeScores } from './shape-scores.ts';
 
 /** Looked at for each task of a shape until all have been: so many nodes at most, and so many that may do. */
 const nodesAtOnce = 256;
 const candidatesAtOnce = 8;
 /** More than this, and than the nodes that were looked at, are not followed one by one: it is as well to begin anew. */
 const fewChanges = 64;
-/** The node has no devices, so nothing has to be weighed. */
-const nothingToWeigh = -1;
 /** What a node that has the image already may cost more: pulling it again takes its time, too. */
 const presenceWorth = 0.05;
-
-/** What follows the nodes, for all orders. */
-export interface Indexes {
-  readonly mix: TaskMix;
-  readonly changes: NodeChanges;
-  readonly table: NodeTable;
-}
 
 /**
  * Nodes for tasks of one shape, the best first: the price of the task, and the price of the devices that no task of the
@@ -38,7 +26,6 @@ export interface Indexes {
  */
 export class NodeOrder {
   readonly #terms: JobTerms;
-  readonly #mix: TaskMix;
   readonly #changes: NodeChanges;
   readonly #table: NodeTable;
   readonly #heap = new Heap<Entry>(comesBefore);
@@ -48,30 +35,18 @@ export class NodeOrder {
   #climb = foot();
   #examined = 0;
   #isComplete = false;
-  readonly #maxRateNano: bigint;
-  /** A little above, for estimates. */
-  readonly #ceiling: number;
-  readonly #price: ShapePrice;
-  readonly #loss: PlacementLoss;
-  readonly #room: ShapeRoom;
-  readonly #wants: Wants;
+  readonly #scores: ShapeScores;
   #pushes = 0;
   #look: Look | undefined;
   #lookPosition = 0;
   /** Taken out in the last look, which a decision that was not carried out leaves as they were. */
   #taken: Entry[] = [];
 
-  constructor(terms: JobTerms, { changes, mix, table }: Indexes) {
+  constructor(terms: JobTerms, indexes: Indexes) {
     this.#terms = terms;
-    this.#price = new ShapePrice(terms);
-    this.#loss = new PlacementLoss(terms.resources, mix);
-    this.#mix = mix;
-    this.#changes = changes;
-    this.#table = table;
-    this.#maxRateNano = terms.maxRateNano;
-    this.#ceiling = Number(this.#maxRateNano) * (1 + Number.EPSILON * 8) + 1;
-    this.#room = new ShapeRoom(terms);
-    this.#wants = new Wants(terms, this.#room.kinds);
+    this.#changes = indexes.changes;
+    this.#table = indexes.table;
+    this.#scores = new ShapeScores(terms, indexes);
   }
 
   get size(): number {
@@ -135,13 +110,13 @@ export class NodeOrder {
     look.give(node, this.#terms.resources, devices);
     this.#follow(look);
     const isInterruptible = isSoldInterruptible(node, this.#terms);
-    return { task, node, devices, rateNano: `${this.#price.rateOn(node)}`, isInterruptible };
+    return { task, node, devices, rateNano: `${this.#scores.rateOn(node)}`, isInterruptible };
   }
 
   /** Where the node stands in the order, weighed; undefined where it has no room for a task. */
   standingOf(node: NodeRecord, look: Look): Standing | undefined {
-    const entry = isOpen(node) ? this.#entryOf(node, look) : undefined;
-    if (entry !== undefined && this.#mustWeigh(entry)) this.#weigh(entry, look);
+    const entry = isOpen(node) ? this.#scores.entryOf(node, look) : undefined;
+    if (entry !== undefined && this.#scores.mustWeigh(entry)) this.#scores.weigh(entry, look);
     return entry;
   }
 
@@ -154,7 +129,7 @@ export class NodeOrder {
         continue;
       }
       if (!top.isChecked) {
-        if (!this.#room.has(node, look)) {
+        if (!this.#scores.hasRoom(node, look)) {
           this.#heap.removeTop();
           continue;
         }
@@ -165,14 +140,14 @@ export class NodeOrder {
         this.#taken.push(top);
         continue;
       }
-      if (this.#mustWeigh(top) && look.weighings > 0) {
+      if (this.#scores.mustWeigh(top) && look.weighings > 0) {
         look.weighings -= 1;
-        this.#weigh(top, look);
+        this.#scores.weigh(top, look);
         this.#heap.sink();
         continue;
       }
       this.#heap.removeTop();
-      if (this.#price.rateOn(node) > this.#maxRateNano) continue;
+      if (!this.#scores.isAffordable(node)) continue;
       // A task that was never tried shuns nobody.
       if (task.attempt === 0 || !(task.avoid.includes(node.id) || node.occupied.has(task.id))) return top;
       shunned.push(top);
@@ -186,11 +161,11 @@ export class NodeOrder {
     for (const node of near) {
       if (node === best.node) return best;
       if (look.weighings <= 0 || !this.#mayTake(node, task, look)) continue;
-      const entry = this.#entryOf(node, look);
-      if (entry === undefined || this.#price.rateOn(node) > this.#maxRateNano) continue;
-      if (this.#mustWeigh(entry)) {
+      const entry = this.#scores.entryOf(node, look);
+      if (entry === undefined || !this.#scores.isAffordable(node)) continue;
+      if (this.#scores.mustWeigh(entry)) {
         look.weighings -= 1;
-        this.#weigh(entry, look);
+        this.#scores.weigh(entry, look);
       }
       if (entry.score > best.score * (1 + presenceWorth)) continue;
       if (nearest === undefined || comesBefore(entry, nearest)) nearest = entry;
@@ -205,23 +180,12 @@ export class NodeOrder {
     return !task.avoid.includes(node.id) && !node.occupied.has(task.id);
   }
 
-  #mustWeigh({ generation }: Entry): boolean {
-    return generation !== nothingToWeigh && generation !== this.#mix.generation;
-  }
-
-  #weigh(entry: Entry, look: Look): void {
-    const { node } = entry;
-    const lossNano = (this.#loss.on(node, look) * this.#table.lossNanoOf(node.row)) / 1000;
-    entry.score = this.#price.estimate(node) * entry.tries + lossNano;
-    entry.generation = this.#mix.generation;
-  }
-
   /**
    * Looks at some more nodes, the cheapest first. All at once would hold everybody up on a large network, and a shape that
    * comes once does not need the best of all nodes but the best of many cheap ones.
    */
   #examine(look: Look): void {
-    const ladder = this.#table.ladderOf(this.#wants);
+    const ladder = this.#table.ladderOf(this.#scores.wants);
     let found = 0;
     for (let left = nodesAtOnce; left > 0 && found < candidatesAtOnce && look.examinations > 0; left--) {
       const row = ladder.next(this.#climb);
@@ -242,45 +206,10 @@ export class NodeOrder {
     }
   }
 
-  /** The node of the row, if it may do as far as the table can tell: whether it does is seen once it comes to the top. */
   #add(row: number, look: Look): boolean {
-    const table = this.#table;
-    const node = table.nodes[row];
-    if (node === undefined || !table.mayTake(row, this.#wants)) return false;
-    const rate = table.estimate(row, this.#price);
-    if (rate > this.#ceiling) return false;
-    const hasGiven = look.hasGiven(row);
-    const tries = table.triesOf(row);
-    this.#push({
-      node,
-      revision: hasGiven ? look.revisionOf(node) : this.#changes.revisionOf(row),
-      isChecked: false,
-      score: rate * tries + (this.#loss.leastOf(table.kindOf(row)) * table.lossNanoOf(row)) / 1000,
-      tries,
-      tie: hasGiven ? this.#tieOf(node, look) : table.tieOf(row, this.#wants),
-      generation: table.hasDevices(row) ? 0 : nothingToWeigh,
-    });
-    return true;
-  }
-
-  /** Undefined where the node has no room, or may not or need not take the shape. */
-  #entryOf(node: NodeRecord, look: Look): Entry | undefined {
-    const rate = this.#price.estimate(node);
-    if (rate > this.#ceiling || !this.#room.has(node, look)) return undefined;
-    return {
-      node,
-      revision: look.revisionOf(node),
-      isChecked: true,
-      score: rate * node.tries,
-      tries: node.tries,
-      tie: this.#tieOf(node, look),
-      generation: node.offer.devices.length === 0 ? nothingToWeigh : 0,
-    };
-  }
-
-  #tieOf(node: NodeRecord, look: Look): number {
-    const { devices } = this.#terms.resources;
-    return devices === undefined ? look.loadOf(node) : look.deviceRoomOf(node).freeMilli;
+    const entry = this.#scores.candidate(row, look);
+    if (entry !== undefined) this.#push(entry);
+    return entry !== undefined;
   }
 
   #push(entry: Entry): void {

@@ -1,0 +1,109 @@
+import type { JobTerms } from '../../command.ts';
+import type { NodeRecord } from '../../state.ts';
+import type { Look } from './look.ts';
+import type { NodeChanges } from './node-changes.ts';
+import type { Entry } from './node-entry.ts';
+import { type NodeTable, Wants } from './node-table.ts';
+import { PlacementLoss } from './placement-loss.ts';
+import { ShapePrice } from './shape-price.ts';
+import { ShapeRoom } from './shape-room.ts';
+import type { TaskMix } from './task-mix.ts';
+
+/** The node has no devices, so nothing has to be weighed. */
+const nothingToWeigh = -1;
+
+/** What follows the nodes, for all orders. */
+export interface Indexes {
+  readonly mix: TaskMix;
+  readonly changes: NodeChanges;
+  readonly table: NodeTable;
+}
+
+/** What nodes are worth to tasks of one shape: an estimate from the table first, and then, weighed, what is lost as well. */
+export class ShapeScores {
+  readonly wants: Wants;
+  readonly #hasDevices: boolean;
+  readonly #indexes: Indexes;
+  readonly #price: ShapePrice;
+  readonly #loss: PlacementLoss;
+  readonly #room: ShapeRoom;
+  readonly #maxRateNano: bigint;
+  /** A little above, for estimates. */
+  readonly #ceiling: number;
+
+  constructor(terms: JobTerms, indexes: Indexes) {
+    this.#indexes = indexes;
+    this.#hasDevices = terms.resources.devices !== undefined;
+    this.#price = new ShapePrice(terms);
+    this.#loss = new PlacementLoss(terms.resources, indexes.mix);
+    this.#room = new ShapeRoom(terms);
+    this.wants = new Wants(terms, this.#room.kinds);
+    this.#maxRateNano = terms.maxRateNano;
+    this.#ceiling = Number(this.#maxRateNano) * (1 + Number.EPSILON * 8) + 1;
+  }
+
+  /** nano-CAPA an hour. */
+  rateOn(node: NodeRecord): bigint {
+    return this.#price.rateOn(node);
+  }
+
+  isAffordable(node: NodeRecord): boolean {
+    return this.#price.rateOn(node) <= this.#maxRateNano;
+  }
+
+  /** It has room and may take the shape; not what it costs. */
+  hasRoom(node: NodeRecord, look: Look): boolean {
+    return this.#room.has(node, look);
+  }
+
+  /** The node of the row, if it may do as far as the table can tell: whether it does is seen once it comes to the top. */
+  candidate(row: number, look: Look): Entry | undefined {
+    const { changes, table } = this.#indexes;
+    const node = table.nodes[row];
+    if (node === undefined || !table.mayTake(row, this.wants)) return undefined;
+    const rate = table.estimate(row, this.#price);
+    if (rate > this.#ceiling) return undefined;
+    const hasGiven = look.hasGiven(row);
+    const tries = table.triesOf(row);
+    return {
+      node,
+      revision: hasGiven ? look.revisionOf(node) : changes.revisionOf(row),
+      isChecked: false,
+      score: rate * tries + (this.#loss.leastOf(table.kindOf(row)) * table.lossNanoOf(row)) / 1000,
+      tries,
+      tie: hasGiven ? this.#tieOf(node, look) : table.tieOf(row, this.wants),
+      generation: table.hasDevices(row) ? 0 : nothingToWeigh,
+    };
+  }
+
+  /** Undefined where the node has no room, or may not or need not take the shape. */
+  entryOf(node: NodeRecord, look: Look): Entry | undefined {
+    const rate = this.#price.estimate(node);
+    if (rate > this.#ceiling || !this.#room.has(node, look)) return undefined;
+    return {
+      node,
+      revision: look.revisionOf(node),
+      isChecked: true,
+      score: rate * node.tries,
+      tries: node.tries,
+      tie: this.#tieOf(node, look),
+      generation: node.offer.devices.length === 0 ? nothingToWeigh : 0,
+    };
+  }
+
+  mustWeigh({ generation }: Entry): boolean {
+    return generation !== nothingToWeigh && generation !== this.#indexes.mix.generation;
+  }
+
+  weigh(entry: Entry, look: Look): void {
+    const { node } = entry;
+    const { mix, table } = this.#indexes;
+    const lossNano = (this.#loss.on(node, look) * table.lossNanoOf(node.row)) / 1000;
+    entry.score = this.#price.estimate(node) * entry.tries + lossNano;
+    entry.generation = mix.generation;
+  }
+
+  #tieOf(node: NodeRecord, look: Look): number {
+    return this.#hasDevices ? look.deviceRoomOf(node).freeMilli : look.loadOf(node);
+  }
+}
