@@ -114,7 +114,21 @@ function checkNode(state: State, node: NodeRecord): void {
   invariant(!empty || node.occupied.size === 0, `${node.id} is ${node.status} with attempts`);
 }
 
+function checkOwners(state: State): void {
+  const owners = new Map<string, number>();
+  for (const { occupied, provider } of state.nodes.values())
+    for (const { job } of occupied.values())
+      owners.set(`${job} ${provider}`, (owners.get(`${job} ${provider}`) ?? 0) + 1);
+  for (const job of state.jobs.values())
+    for (const [provider, count] of job.owners) {
+      invariant(owners.get(`${job.id} ${provider}`) === count, `${job.id}: tasks with ${provider}`);
+      owners.delete(`${job.id} ${provider}`);
+    }
+  invariant(owners.size === 0, 'owners of nodes with tasks that no job counts');
+}
+
 function checkIndexes(state: State): void {
+  checkOwners(state);
   let interruptible = 0;
   let tasks = 0;
   let occupied = 0;

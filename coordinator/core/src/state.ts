@@ -217,6 +217,8 @@ export interface Job extends Clocked<Job> {
   readonly turn: number;
   /** Its image was stopped: nothing of it is placed, and the tick ends its tasks. */
   isStopped: boolean;
+  /** How many of `occupied` are on nodes of each provider, above 0. */
+  readonly owners: Map<AccountId, number>;
 }
 
 /**

@@ -74,6 +74,7 @@ export function newJob(
     shape: shapeOf(terms),
     turn: at - (terms.priority ?? 0) * agingMs,
     isStopped: false,
+    owners: new Map(),
     dueAt: 0,
     bucket: undefined,
     clockPrev: undefined,

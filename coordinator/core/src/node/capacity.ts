@@ -1,3 +1,4 @@
+import type { AccountId } from '@capacloud/protocol/ids';
 import type { Offer, Resources } from '@capacloud/protocol/resources';
 import { deviceMilli, resourcesBy } from '@capacloud/protocol/resources';
 import { broken, mustGet } from '../assert.ts';
@@ -63,6 +64,7 @@ export function occupy(state: State, node: NodeRecord, job: Job, occupancy: Occu
 export function restore(state: State, node: NodeRecord, job: Job, occupancy: Occupancy): void {
   node.occupied.set(occupancy.task, occupancy);
   job.occupied += 1;
+  countOwner(job, node.provider, 1);
   takeFree(node, job.terms.resources);
   const resources = resourcesBy(job.terms.resources, occupancy.alternative);
   addUse(mustGet(state.accounts, job.consumer, 'account').use, resources, 1);
@@ -85,6 +87,7 @@ export function vacate(
   if (occupancy.attempt !== attempt) broken(`${node.id} holds another attempt of ${task}`);
   node.occupied.delete(task);
   job.occupied -= 1;
+  countOwner(job, node.provider, -1);
   giveFree(node, job.terms.resources);
   const resources = resourcesBy(job.terms.resources, occupancy.alternative);
   addUse(mustGet(state.accounts, job.consumer, 'account').use, resources, -1);
@@ -96,6 +99,23 @@ export function vacate(
   }
   refreshOpen(state, node);
   if (isOpen(node)) state.schedule.changed = true;
+}
+
+function countOwner({ owners }: Job, provider: AccountId, times: 1 | -1): void {
+  const count = (owners.get(provider) ?? 0) + times;
+  if (count > 0) owners.set(provider, count);
+  else owners.delete(provider);
+}
+
+/** The node has another owner; what it holds does not change. */
+export function changeOwner(state: State, node: NodeRecord, provider: AccountId): void {
+  if (node.provider === provider) return;
+  for (const { job: id } of node.occupied.values()) {
+    const job = mustGet(state.jobs, id, 'job');
+    countOwner(job, node.provider, -1);
+    countOwner(job, provider, 1);
+  }
+  node.provider = provider;
 }
 
 /** After a change of offer: what is free follows from the offer and what is occupied. */

@@ -5,7 +5,7 @@ import type { NodeJoined, NodeOffered, NodeStatusChanged } from '../event.ts';
 import { noteFaults } from '../job/poison.ts';
 import { noDeviceRoom } from '../scheduler/fit/device-room.ts';
 import type { NodeRecord, State } from '../state.ts';
-import { isOpen, recount, refreshOpen } from './capacity.ts';
+import { changeOwner, isOpen, recount, refreshOpen } from './capacity.ts';
 import { directiveOf } from './node-commands.ts';
 import { canChange } from './node-states.ts';
 import { noteSilence } from './standing.ts';
@@ -66,7 +66,7 @@ export function applyOffered(state: State, event: NodeOffered): void {
   const node = mustGet(state.nodes, event.node, 'node');
   invariant(state.accounts.has(event.provider), `${event.node}: no account ${event.provider}`);
   noteFaults(state, node, event);
-  node.provider = event.provider;
+  changeOwner(state, node, event.provider);
   node.offer = event.offer;
   node.accepting = event.accepting;
   node.heardAt = event.at;

@@ -93,7 +93,7 @@ class Placing {
     for (let index = job.firstReady; index < job.tasks.length && left > 0; index++) {
       const task = job.tasks[index];
       if (task === undefined || !isReady(task) || isLate(job, task, this.#at)) continue;
-      const assignment = order.take(task, near);
+      const assignment = order.take(task, job, near);
       if (assignment === undefined) return;
       this.assignments.push(assignment);
       left -= 1;
@@ -115,7 +115,7 @@ class Placing {
     const task = cursor.nextTask();
     if (task === undefined) return 'seen';
     if (isLate(job, task, this.#at)) return 'passed';
-    const assignment = order.take(task, this.#nodesNear(job));
+    const assignment = order.take(task, job, this.#nodesNear(job));
     if (assignment === undefined) return this.#look.isCutShort ? 'cut short' : 'passed';
     this.assignments.push(assignment);
     return 'placed';
@@ -129,13 +129,13 @@ class Placing {
     const near = this.#nodesNear(job);
     for (const task of job.tasks) {
       if (!isReady(task)) continue;
-      const assignment = isLate(job, task, this.#at) ? undefined : order.take(task, near);
+      const assignment = isLate(job, task, this.#at) ? undefined : order.take(task, job, near);
       if (assignment !== undefined) {
         assignments.push(assignment);
         continue;
       }
       for (const { alternative, devices, node } of assignments.splice(before))
-        this.#look.takeBack(node, resourcesBy(job.terms.resources, alternative ?? 0), devices);
+        this.#look.takeBack(job, node, resourcesBy(job.terms.resources, alternative ?? 0), devices);
       return this.#look.isCutShort ? 'cut short' : 'seen';
     }
     return 'gang placed';

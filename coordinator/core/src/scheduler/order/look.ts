@@ -1,8 +1,8 @@
-import type { NodeId } from '@capacloud/protocol/ids';
+import type { AccountId, NodeId } from '@capacloud/protocol/ids';
 import type { Resources } from '@capacloud/protocol/resources';
 import { deviceMilli } from '@capacloud/protocol/resources';
 import { type Free, giveFree, loadOf, takeFree } from '../../node/capacity.ts';
-import type { NodeRecord, Task } from '../../state.ts';
+import type { Job, NodeRecord, Task } from '../../state.ts';
 import { type DeviceRoom, deviceRoomOf } from '../fit/device-room.ts';
 import { chooseDevices, matchesDevice } from '../fit/feasibility.ts';
 import type { NodeChanges } from './node-changes.ts';
@@ -48,6 +48,9 @@ export class Look {
   readonly #changes: NodeChanges;
   /** By row of the table; only nodes that were given something have one. */
   readonly #plans = new Map<number, Plan>();
+
+  /** Of jobs with several tasks, how many the look has given to each provider. */
+  readonly #owners = new Map<Job, Map<AccountId, number>>();
 
   constructor(excluded: ReadonlySet<NodeId>, changes: NodeChanges) {
     this.excluded = excluded;
@@ -102,13 +105,27 @@ export class Look {
     };
   }
 
-  give(node: NodeRecord, resources: Resources, devices: readonly string[]): void {
+  give(job: Job, node: NodeRecord, resources: Resources, devices: readonly string[]): void {
     this.#change(node, resources, devices, 1);
+    this.#countOwner(job, node, 1);
   }
 
   /** It was given in this look, and is not to be. */
-  takeBack(node: NodeRecord, resources: Resources, devices: readonly string[]): void {
+  takeBack(job: Job, node: NodeRecord, resources: Resources, devices: readonly string[]): void {
     this.#change(node, resources, devices, -1);
+    this.#countOwner(job, node, -1);
+  }
+
+  /** How many tasks of the job are on nodes of the provider. */
+  tasksWith(job: Job, provider: AccountId): number {
+    return (job.owners.get(provider) ?? 0) + (this.#owners.get(job)?.get(provider) ?? 0);
+  }
+
+  #countOwner(job: Job, { provider }: NodeRecord, times: 1 | -1): void {
+    if (job.tasks.length === 1) return;
+    let owners = this.#owners.get(job);
+    if (owners === undefined) this.#owners.set(job, (owners = new Map()));
+    owners.set(provider, (owners.get(provider) ?? 0) + times);
   }
 
   #change(node: NodeRecord, resources: Resources, devices: readonly string[], times: 1 | -1): void {

@@ -1,7 +1,7 @@
 import type { JobTerms } from '../../command.ts';
 import { isSoldInterruptible } from '../../node/asks.ts';
 import { isOpen } from '../../node/capacity.ts';
-import type { NodeRecord, Task } from '../../state.ts';
+import type { Job, NodeRecord, Task } from '../../state.ts';
 import { isKeptFrom } from '../fit/feasibility.ts';
 import { Heap } from '../heap.ts';
 import type { Assignment, Look } from './look.ts';
@@ -16,6 +16,11 @@ const nodesAtOnce = 256;
 const candidatesAtOnce = 8;
 /** More than this, and than the nodes that were looked at, are not followed one by one: it is as well to begin anew. */
 const fewChanges = 64;
+/** What a node of an owner who has fewer tasks of the job may cost more, and among how many such a one is sought. */
+const spreadWorth = 0.02;
+const spreadAmong = 8;
+/** After nobody else was found, so many tasks go without a search. */
+const spreadPause = 32;
 /** What a node that has the image already may cost more: pulling it again takes its time, too. */
 const presenceWorth = 0.05;
 
@@ -37,6 +42,7 @@ export class NodeOrder {
   #isComplete = false;
   readonly #scores: ShapeScores;
   #pushes = 0;
+  #spreadAgainIn = 0;
   #look: Look | undefined;
   #lookPosition = 0;
   /** Taken out in the last look, which a decision that was not carried out leaves as they were. */
@@ -81,8 +87,11 @@ export class NodeOrder {
     this.#follow(look);
   }
 
-  /** The best node for the task, or one of `near` that is nearly as good, and its share of it given away in the look. */
-  take(task: Task, near: readonly NodeRecord[]): Assignment | undefined {
+  /**
+   * The best node for a task of the job, or one that is nearly as good: of `near`, or of an owner who has fewer of its
+   * tasks. Its share of the node is given away in the look.
+   */
+  take(task: Task, job: Job, near: readonly NodeRecord[]): Assignment | undefined {
     const look = this.#look;
     if (look === undefined) return undefined;
     this.#follow(look);
@@ -103,11 +112,11 @@ export class NodeOrder {
       if (!this.#isComplete) look.isCutShort = true;
       return undefined;
     }
-    best = this.#nearest(best, near, task, look);
+    best = this.#nearest(this.#spread(best, task, job, look), near, task, look);
     const { node } = best;
     const devices = look.devicesFor(node, this.#terms.resources);
     if (best.revision === node.revision) this.#taken.push(best);
-    look.give(node, this.#terms.resources, devices);
+    look.give(job, node, this.#terms.resources, devices);
     this.#follow(look);
     const isInterruptible = isSoldInterruptible(node, this.#terms);
     return { task, node, devices, rateNano: `${this.#scores.rateOn(node)}`, isInterruptible };
@@ -153,6 +162,38 @@ export class NodeOrder {
       shunned.push(top);
     }
     return undefined;
+  }
+
+  /**
+   * Where an owner has more than a quarter of the job's tasks, of some nodes that are nearly as good the one whose owner has
+   * the fewest: no one owner shall fail a job.
+   */
+  #spread(best: Entry, task: Task, job: Job, look: Look): Entry {
+    let fewest = look.tasksWith(job, best.node.provider);
+    if (fewest * 4 <= job.tasks.length || job.tasks.length === 1) return best;
+    if (this.#spreadAgainIn > 0) {
+      this.#spreadAgainIn -= 1;
+      return best;
+    }
+    const others: Entry[] = [];
+    let chosen = best;
+    let isAlone = true;
+    while (others.length < spreadAmong) {
+      const next = this.#first(look, task, others);
+      if (next === undefined) break;
+      others.push(next);
+      if (next.score > best.score * (1 + spreadWorth)) break;
+      if (next.node.provider === best.node.provider) continue;
+      isAlone = false;
+      const tasks = look.tasksWith(job, next.node.provider);
+      if (tasks >= fewest) continue;
+      chosen = next;
+      fewest = tasks;
+    }
+    if (isAlone) this.#spreadAgainIn = spreadPause;
+    if (chosen !== best) others.push(best);
+    for (const entry of others) if (entry !== chosen) this.#push(entry);
+    return chosen;
   }
 
   /** Of those that have the image the best, where it is worth it; the best of all is left for others then. */

@@ -1,10 +1,11 @@
+import type { AccountId } from '@capacloud/protocol/ids';
 import type { DeviceRequest } from '@capacloud/protocol/resources';
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { JobTerms } from '../../command.ts';
 import { apply, decide } from '../../machine.ts';
 import { createState, type State } from '../../state.ts';
-import { gib, Machine, offer, terms } from '../../testing/harness.ts';
+import { gib, jobId, Machine, offer, terms } from '../../testing/harness.ts';
 import { Dice, ruleset } from '../../testing/random-commands.ts';
 import { obstaclesOf } from '../why/obstacles.ts';
 import { Look } from './look.ts';
@@ -120,4 +121,49 @@ it('gives everybody a turn where all ask the same', () => {
     machine.run(machine.finish(machine.task(n), 'completed'));
   }
   expect(chosen.size).toBeGreaterThan(30);
+});
+
+const plain = { cpuMilli: 1000, memoryBytes: gib, diskBytes: 0, shmBytes: 0 };
+
+describe('tasks of one job', () => {
+  const [few, many] = ['acc_few', 'acc_many'] as const;
+  /** The first owner has one node, and the other five that ask so much. */
+  function network(price: number): Machine {
+    const machine = Machine.ready(0);
+    const roomy = { cpuMilli: 64_000, memoryBytes: 64 * gib, slots: 64 };
+    for (let n = 0; n < 6; n++) {
+      const asked = { ...ask(0), cpuHourNano: `${n === 0 ? 1000 : price}` };
+      machine.connect(n, {
+        provider: (n === 0 ? few : many) as AccountId,
+        offer: offer({ ...roomy, ask: asked }),
+      });
+    }
+    return machine;
+  }
+  const tasksOf = (machine: Machine, owner: string): number =>
+    machine.assignments().filter(({ node }) => machine.state.nodes.get(node)?.provider === owner).length;
+
+  it.each([
+    ['as much', 1000, 10],
+    ['hardly more', 1019, 10],
+    ['clearly more', 1021, 20],
+    ['less', 980, 0],
+  ])('are spread over owners of whom one asks %s', (_, price, ofFirst) => {
+    const machine = network(price);
+    machine.submit(1, { tasks: 20, resources: plain });
+    expect(tasksOf(machine, few)).toBe(ofFirst);
+  });
+
+  it('are spread also over what was given away before, and over owners that nodes change', () => {
+    const machine = network(1000);
+    const job = { tasks: 4, resources: plain };
+    machine.submit(1, { ...job, tasks: 2 });
+    expect(tasksOf(machine, few)).toBe(1);
+    machine.submit(2, job);
+    expect(tasksOf(machine, few)).toBe(2);
+    const held = [...machine.node(0).occupied.values()].map((each) => [each.task, each.attempt] as const);
+    machine.connect(0, { provider: many as AccountId, held: held.map(([id, attempt]) => [id, attempt]) });
+    machine.check();
+    expect([...(machine.state.jobs.get(jobId(2))?.owners ?? [])]).toEqual([[many, 4]]);
+  });
 });

@@ -1,4 +1,4 @@
-import type { NodeRecord, Task } from '../../state.ts';
+import type { Job, NodeRecord, Task } from '../../state.ts';
 import type { Assignment, Look } from './look.ts';
 
 /** Gives the tasks of a shape to nodes, in one look. */
@@ -6,7 +6,7 @@ export interface TaskOrder {
   /** No node has room for the shape any more; what the look has given back counts. */
   isExhausted(): boolean;
   /** Undefined where there is no room for the task now; `near` are nodes that would start it sooner. */
-  take(task: Task, near: readonly NodeRecord[]): Assignment | undefined;
+  take(task: Task, job: Job, near: readonly NodeRecord[]): Assignment | undefined;
 }
 
 /**
@@ -29,10 +29,10 @@ export class PreferenceOrder implements TaskOrder {
     return this.#orders.length === this.#count && this.#orders.every((order) => order.isExhausted());
   }
 
-  take(task: Task, near: readonly NodeRecord[]): Assignment | undefined {
+  take(task: Task, job: Job, near: readonly NodeRecord[]): Assignment | undefined {
     for (let alternative = 0; alternative < this.#count; alternative++) {
       const order = (this.#orders[alternative] ??= this.#open(alternative));
-      const assignment = order.take(task, near);
+      const assignment = order.take(task, job, near);
       if (assignment !== undefined) return alternative === 0 ? assignment : { ...assignment, alternative };
       // There may be room on nodes that there was no time to look at: the next look goes on here.
       if (this.#look.isCutShort) return undefined;
