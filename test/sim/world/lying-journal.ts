@@ -80,7 +80,9 @@ export class LyingJournal implements Journal {
     const { task, attempt } = item.receipt;
     const random = new Prng(hashText(`${task} ${attempt}`, kernel().seed), 'lie');
     if (this.#watch.isHealed || !random.chance(this.#rate)) return item;
-    const name = random.pick(Object.keys(lies));
+    // Of what was stopped there may be a checkpoint, and only there such a lie has a point.
+    const isStopped = item.receipt.reason === 'stopped' && random.chance(0.5);
+    const name = isStopped ? "another's checkpoint" : random.pick(Object.keys(lies));
     const lie = lies[name];
     this.#watch.fault('receipt that lies', name);
     return lie === undefined ? item : { ...item, receipt: lie(item.receipt, random) };
