@@ -84,9 +84,9 @@ export class StateCapture {
     switch (event.type) {
       case 'node.offered':
       case 'node.status_changed':
-      case 'attempt.released':
         this.#keepNode(event.node);
         return;
+      case 'attempt.released':
       case 'attempt.assigned':
         this.#keepNode(event.node);
         this.#keepTask(mustGet(this.#state.tasks, event.task, 'task'));

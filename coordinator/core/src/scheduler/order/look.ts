@@ -30,7 +30,8 @@ interface Plan extends Free {
   load: number;
   /** As of a node, and like no node's. */
   revision: number;
-  deviceRoom: DeviceRoom;
+  /** Undefined until somebody asks. */
+  deviceRoom: DeviceRoom | undefined;
   /** Thousandths of devices that were given away. */
   readonly given: Map<string, number>;
 }
@@ -88,7 +89,11 @@ export class Look {
   }
 
   deviceRoomOf(node: NodeRecord): DeviceRoom {
-    return this.#plans.get(node.row)?.deviceRoom ?? node.deviceRoom;
+    const plan = this.#plans.size === 0 ? undefined : this.#plans.get(node.row);
+    if (plan === undefined) return node.deviceRoom;
+    const { kind } = node.deviceRoom;
+    plan.deviceRoom ??= deviceRoomOf(node.offer.devices, kind, (id) => this.usedMilli(node, id));
+    return plan.deviceRoom;
   }
 
   spaceOf(node: NodeRecord): Space {
@@ -140,10 +145,7 @@ export class Look {
     else giveFree(plan, resources);
     const milli = times * deviceMilli(resources.devices);
     for (const id of devices) plan.given.set(id, (plan.given.get(id) ?? 0) + milli);
-    if (devices.length > 0) {
-      const { kind } = node.deviceRoom;
-      plan.deviceRoom = deviceRoomOf(node.offer.devices, kind, (id) => this.usedMilli(node, id));
-    }
+    if (devices.length > 0) plan.deviceRoom = undefined;
     plan.load = loadOf(node.offer, plan);
     plan.revision = this.#changes.nextPlan();
     this.changed.push(node);

@@ -117,7 +117,6 @@ export class NodeOrder {
     const devices = look.devicesFor(node, this.#terms.resources);
     if (best.revision === node.revision) this.#taken.push(best);
     look.give(job, node, this.#terms.resources, devices);
-    this.#follow(look);
     const isInterruptible = isSoldInterruptible(node, this.#terms);
     return { task, node, devices, rateNano: `${this.#scores.rateOn(node)}`, isInterruptible };
   }

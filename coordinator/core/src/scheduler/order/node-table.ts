@@ -158,19 +158,20 @@ export class NodeTable {
   }
 
   #place(row: number, hasBecomeIdle: boolean): void {
-    const isOpen = this.#open[row] === 1;
     const cpu = (this.#cpuNano[row] ?? 0) + typicalGib * (this.#memoryGibNano[row] ?? 0);
     const device = (this.#deviceNano[row] ?? 0) + typicalCpus * cpu;
     const hasDevice = (this.#mostMilli[row] ?? 0) > 0;
+    const isOpenRow = this.#open[row] === 1;
     const tries = this.#tries[row] ?? 1;
-    const interruptible = tries * (1 - (this.#discountPercent[row] ?? 0) / 100);
-    for (const ladders of [this.#full, this.#discounted]) {
-      const times = ladders === this.#full ? tries : interruptible;
+    const percent = 100 - (this.#discountPercent[row] ?? 0);
+    for (let each = 0; each < 2; each++) {
+      const ladders = each === 0 ? this.#full : this.#discounted;
+      const times = each === 0 ? tries : (tries * percent) / 100;
       // Who has become idle goes behind those who cost as much: it is their turn.
-      if (!isOpen || hasBecomeIdle) ladders.all.remove(row);
-      if (!isOpen || !hasDevice || hasBecomeIdle) ladders.withDevices.remove(row);
-      if (isOpen) ladders.all.put(row, cpu * times);
-      if (isOpen && hasDevice) ladders.withDevices.put(row, device * times);
+      if (!isOpenRow || hasBecomeIdle) ladders.all.remove(row);
+      if (!isOpenRow || !hasDevice || hasBecomeIdle) ladders.withDevices.remove(row);
+      if (isOpenRow) ladders.all.put(row, cpu * times);
+      if (isOpenRow && hasDevice) ladders.withDevices.put(row, device * times);
     }
   }
 }

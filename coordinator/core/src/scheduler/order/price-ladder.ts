@@ -2,8 +2,8 @@
 const rungsPerDoubling = 16;
 const rungs = 1024;
 const wordBits = 32;
-/** Places that were left are kept until there are more of them than of the others, and of these. */
-const fewHoles = 32;
+/** Places that were left are kept until there are more of them than these, and than a third of the others. */
+const fewHoles = 8;
 const hole = -1;
 
 /** How far somebody has climbed. */
@@ -90,7 +90,7 @@ export class PriceLadder {
     this.#rungOf[row] = -1;
     rung.rows[this.#placeOf[row] ?? 0] = hole;
     rung.holes += 1;
-    if (rung.holes > fewHoles && 2 * rung.holes > rung.rows.length) this.#close(rung);
+    if (rung.holes > fewHoles && 4 * rung.holes > rung.rows.length) this.#close(rung);
     if (rung.isEmpty) this.#fill(index, false);
   }
 
