@@ -783,13 +783,18 @@ describe('the executor', () => {
       expect(await finished(1)).toMatchObject(stoppedWith([named]));
     });
 
-    test('killed in the upload, the agent goes on with it', async () => {
+    /** The archive is written, and the agent ends before any of it is sent. */
+    async function killedInUpload(): Promise<void> {
       engine.checkpoint = archive;
       await begun();
       token = 'stale';
       stopIt();
       await until(() => phase(1) === 'uploading', 'uploading');
       await end();
+    }
+
+    test('killed in the upload, the agent goes on with it', async () => {
+      await killedInUpload();
       token = 'good';
       begin();
       expect(await finished(1)).toMatchObject(stoppedWith([named]));
@@ -797,12 +802,7 @@ describe('the executor', () => {
     });
 
     test('killed in the upload, with the file lost, it reports without', async () => {
-      engine.checkpoint = archive;
-      await begun();
-      token = 'stale';
-      stopIt();
-      await until(() => phase(1) === 'uploading', 'uploading');
-      await end();
+      await killedInUpload();
       rmSync(join(dir, 'outputs'), { recursive: true });
       token = 'good';
       begin();

@@ -1,6 +1,5 @@
 import type { JobTerms } from '../../command.ts';
 import { isSoldInterruptible } from '../../node/asks.ts';
-import { isOpen } from '../../node/capacity.ts';
 import type { Job, NodeRecord, Task } from '../../state.ts';
 import { isKeptFrom } from '../fit/feasibility.ts';
 import { Heap } from '../heap.ts';
@@ -123,7 +122,7 @@ export class NodeOrder {
 
   /** Where the node stands in the order, weighed; undefined where it has no room for a task. */
   standingOf(node: NodeRecord, look: Look): Standing | undefined {
-    const entry = isOpen(node) ? this.#scores.entryOf(node, look) : undefined;
+    const entry = this.#scores.entryOf(node, look);
     if (entry !== undefined && this.#scores.mustWeigh(entry)) this.#scores.weigh(entry, look);
     return entry;
   }
@@ -216,7 +215,7 @@ export class NodeOrder {
   }
 
   #mayTake(node: NodeRecord, task: Task, look: Look): boolean {
-    if (!isOpen(node) || look.excluded.has(node.id) || isKeptFrom(node, task.job, this.#terms)) return false;
+    if (look.excluded.has(node.id) || isKeptFrom(node, task.job, this.#terms)) return false;
     return !task.avoid.includes(node.id) && !node.occupied.has(task.id);
   }
 

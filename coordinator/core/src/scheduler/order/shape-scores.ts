@@ -76,19 +76,12 @@ export class ShapeScores {
     };
   }
 
-  /** Undefined where the node has no room, or may not or need not take the shape. */
+  /** Undefined where the node takes no work, has no room, or may not or need not take the shape. */
   entryOf(node: NodeRecord, look: Look): Entry | undefined {
-    const rate = this.#price.estimate(node);
-    if (rate > this.#ceiling || !this.#room.has(node, look)) return undefined;
-    return {
-      node,
-      revision: look.revisionOf(node),
-      isChecked: true,
-      score: rate * node.tries,
-      tries: node.tries,
-      tie: this.#tieOf(node, look),
-      generation: node.offer.devices.length === 0 ? nothingToWeigh : 0,
-    };
+    const entry = this.candidate(node.row, look);
+    if (entry === undefined || !this.hasRoom(node, look)) return undefined;
+    entry.isChecked = true;
+    return entry;
   }
 
   mustWeigh({ generation }: Entry): boolean {
