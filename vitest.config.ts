@@ -1,75 +1,84 @@
 import { availableParallelism } from 'node:os';
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
 
 // Tests read the sources, not the build, so that a stale dist can never pass.
 const conditions = ['@capacloud/source', 'node', 'import', 'module', 'default'];
-/** Whole coordinators and simulated worlds without a Docker engine: files run side by side. */
-const loopbackTests = [
-  'test/{replay,fuzz,sim}/**/*.test.ts',
-  'test/e2e/{backup,gateway,gateway-abuse,session-resumption}.test.ts',
-];
 const resolve = { conditions };
-/** How long what is polled for may take: a stalled disk alone can take a second. */
-const poll = { poll: { timeout: 10_000 } };
 const ssr = { resolve: { conditions, externalConditions: conditions } };
+/** How long what is polled for may take: a stalled disk alone can take a second. */
+const expect = { poll: { timeout: 10_000 } };
+/** `npm run test:long` runs these, in projects of their own; `npm test` never does. */
+const longEnding = '.long.test.ts';
+
+interface Kind {
+  readonly name: string;
+  /** Globs, without the ending of a test's name. */
+  readonly files: readonly string[];
+  readonly otherFiles?: readonly string[];
+  readonly timeout: number;
+  readonly fileParallelism?: boolean;
+}
+
+const units = {
+  name: 'unit',
+  files: ['agent/src/**/*', 'coordinator/*/src/**/*', 'shared/*/src/**/*', 'scripts/**/*'],
+  timeout: 20_000,
+} as const satisfies Kind;
+/** Whole coordinators and simulated worlds without a Docker engine: files run side by side. */
+const loopback = {
+  name: 'loopback',
+  files: ['test/{replay,fuzz,sim}/**/*', 'test/e2e/{backup,gateway,gateway-abuse,session-resumption}'],
+  timeout: 300_000,
+} as const satisfies Kind;
+/** Real engines and processes that are killed, on a small machine: one file at a time. */
+const real = {
+  name: 'real',
+  files: ['test/{e2e,chaos}/**/*'],
+  otherFiles: loopback.files,
+  timeout: 300_000,
+  fileParallelism: false,
+} as const satisfies Kind;
+
+/** Two projects: the short tests of a kind, and its long ones, which may take three times as long each. */
+function projectsOf({ name, files, otherFiles = [], timeout, ...rest }: Kind): TestProjectConfiguration[] {
+  const ending = (globs: readonly string[], end: string): string[] => globs.map((glob) => `${glob}${end}`);
+  const short = {
+    ...rest,
+    name,
+    include: ending(files, '.test.ts'),
+    exclude: [...ending(otherFiles, '.test.ts'), `**/*${longEnding}`],
+    expect,
+    testTimeout: timeout,
+    hookTimeout: timeout,
+  };
+  const long = {
+    ...short,
+    name: `${name}-long`,
+    include: ending(files, longEnding),
+    exclude: ending(otherFiles, longEnding),
+    testTimeout: 3 * timeout,
+  };
+  return [short, long].map((test) => ({ resolve, ssr, test }));
+}
 
 export default defineConfig({
   test: {
     // The default leaves a core free, which on two cores is half of them.
     maxWorkers: availableParallelism(),
     projects: [
-      {
-        resolve,
-        ssr,
-        test: {
-          name: 'unit',
-          include: [
-            'agent/src/**/*.test.ts',
-            'coordinator/*/src/**/*.test.ts',
-            'shared/*/src/**/*.test.ts',
-            'scripts/**/*.test.ts',
-          ],
-          expect: poll,
-          testTimeout: 20_000,
-        },
-      },
+      ...[units, loopback, real].flatMap(projectsOf),
       { resolve, ssr, test: { name: 'arch', include: ['test/arch/**/*.test.ts'], testTimeout: 120_000 } },
       {
         resolve,
         ssr,
-        // Builds container images, which takes minutes on a fresh engine: run by `npm test -- --all`.
+        // Builds container images, which takes minutes on a fresh engine.
         test: {
-          name: 'packaging',
-          include: ['test/packaging/**/*.test.ts'],
+          name: 'packaging-long',
+          include: [`test/packaging/**/*${longEnding}`],
           fileParallelism: false,
-          expect: poll,
+          expect,
           testTimeout: 300_000,
           hookTimeout: 900_000,
-        },
-      },
-      {
-        resolve,
-        ssr,
-        test: {
-          name: 'loopback',
-          include: loopbackTests,
-          expect: poll,
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
-        },
-      },
-      {
-        resolve,
-        ssr,
-        test: {
-          name: 'real',
-          include: ['test/{e2e,chaos}/**/*.test.ts'],
-          exclude: loopbackTests,
-          // Real engines and processes that are killed, on a small machine: one file at a time.
-          fileParallelism: false,
-          expect: poll,
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
         },
       },
     ],

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { addTotals, noTests, readTotals, summaryOf } from './test-report.ts';
+import { addTotals, failedCommand, noTests, readTotals, readTotalsFile, summaryOf } from './test-report.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'capacloud-report-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -64,4 +64,13 @@ test('totals add up and end a summary that names what failed', () => {
   expect(summaryOf(sum)).toBe(
     'failed: a.test.ts > adds: 1\nfailed: b.test.ts > takes: 2\n11 passed, 22 failed, 33 skipped',
   );
+});
+
+test('the totals of a run that did not come to its end are none', () => {
+  expect(readTotalsFile(join(folder, 'missing.json'))).toBeUndefined();
+  expect(readTotalsFile(write(failedCommand('npm run demo', 3)))).toEqual({
+    ...noTests,
+    failed: 1,
+    failures: ['npm run demo: exit code 3'],
+  });
 });

@@ -11,6 +11,8 @@ export interface Totals {
 }
 
 export const noTests: Totals = { passed: 0, failed: 0, skipped: 0, failures: [] };
+/** Where a test run leaves its totals, in the folder of its reports. */
+export const totalsFile = 'totals.json';
 const maxFailureCharacters = 300;
 
 /** The part of vitest's JSON report that is read here. */
@@ -62,6 +64,18 @@ export function readTotals(reportFile: string, exitCode: number): Totals {
     failures: report.testResults.flatMap(failuresOf),
   };
 }
+
+/** The totals that a test run left behind; undefined when it did not come to its end. */
+export function readTotalsFile(file: string): Totals | undefined {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Totals) : undefined;
+}
+
+/** One failure, for a command that failed without a test to show for it. */
+export const failedCommand = (command: string, exitCode: number): Totals => ({
+  ...noTests,
+  failed: 1,
+  failures: [`${command}: exit code ${exitCode}`],
+});
 
 function failuresOf({ name, status, message, assertionResults }: FileResult): readonly string[] {
   if (status !== 'failed') return [];

@@ -10,42 +10,58 @@ import { addTotals, noTests, readTotals, type Totals } from './test-report.ts';
 
 export interface TestRun {
   readonly root: string;
+  /** Where the JSON reports go; emptied first. */
+  readonly reportDir: string;
   /** Arguments passed on to every vitest run. */
   readonly filters: readonly string[];
-  /** The container images too: minutes more. */
-  readonly withPackaging: boolean;
   /** Under continuous integration whatever is missing fails the run; elsewhere the tests that need it are skipped. */
   readonly strict: boolean;
   readonly write: (text: string) => void;
   readonly signal: AbortSignal;
 }
 
+/** Projects of vitest.config.ts. */
+interface Projects {
+  /** They need no Docker engine, so their files run side by side. */
+  readonly engineless: readonly string[];
+  /** They run on a real engine. */
+  readonly real: readonly string[];
+}
+
 /**
  * The checks, then the tests on real parts. A check other than a test that fails counts as one failure, so that
  * the last line never reads better than the exit code.
  */
-export async function runAllTests(run: TestRun): Promise<Totals> {
-  const reportDir = join(run.root, '.cache', 'reports');
-  rmSync(reportDir, { recursive: true, force: true });
-  mkdirSync(reportDir, { recursive: true });
-  const checks = await runCheckSteps(run, reportDir);
+export async function runShortTests(run: TestRun): Promise<Totals> {
+  emptyReports(run);
+  const checks = await runCheckSteps(run);
   if (run.signal.aborted) return checks.totals;
   if (!checks.compiles) {
     run.write('The tests on real parts do not run: the sources do not compile.\n');
     return checks.totals;
   }
-  return addTotals(checks.totals, await runRealTests(run, reportDir));
+  return addTotals(checks.totals, await runProjects({ engineless: ['loopback'], real: ['real'] }, run));
 }
 
-async function runCheckSteps(
-  run: TestRun,
-  reportDir: string,
-): Promise<{ totals: Totals; compiles: boolean }> {
+/** The tests named `*.long.test.ts`: what takes minutes and rarely fails. */
+export function runLongTests(run: TestRun): Promise<Totals> {
+  emptyReports(run);
+  const engineless = ['unit-long', 'loopback-long'];
+  return runProjects({ engineless, real: ['real-long', 'packaging-long'] }, run);
+}
+
+function emptyReports({ reportDir }: TestRun): void {
+  rmSync(reportDir, { recursive: true, force: true });
+  mkdirSync(reportDir, { recursive: true });
+}
+
+async function runCheckSteps(run: TestRun): Promise<{ totals: Totals; compiles: boolean }> {
+  const { filters, reportDir, signal } = run;
   let totals = noTests;
   let compiles = true;
   for (const name of stepNames) {
-    if (run.signal.aborted) break;
-    const { exitCode } = await runNamedStep(name, { paths: [], filters: run.filters, reportDir }, run);
+    if (signal.aborted) break;
+    const { exitCode } = await runNamedStep(name, { paths: [], filters, reportDir }, run);
     const isTest = name === 'unit' || name === 'arch';
     if (isTest) totals = addTotals(totals, readTotals(join(reportDir, `${name}.json`), exitCode));
     else if (exitCode !== 0) totals = addTotals(totals, { ...noTests, failed: 1 });
@@ -54,9 +70,9 @@ async function runCheckSteps(
   return { totals, compiles };
 }
 
-/** Those that need no Docker engine first: they run side by side. */
-async function runRealTests(run: TestRun, reportDir: string): Promise<Totals> {
-  let totals = await runProject('loopback', run, reportDir, process.env);
+async function runProjects({ engineless, real }: Projects, run: TestRun): Promise<Totals> {
+  let totals = noTests;
+  for (const project of engineless) totals = addTotals(totals, await runProject(project, run, process.env));
   if (run.signal.aborted) return totals;
   const problems = await installTestPackages(run);
   const found = await findEngine(run);
@@ -65,8 +81,7 @@ async function runRealTests(run: TestRun, reportDir: string): Promise<Totals> {
   try {
     const env =
       found === undefined ? process.env : { ...process.env, CAPACLOUD_DOCKER_SOCKET: found.socketPath };
-    for (const project of run.withPackaging ? ['real', 'packaging'] : ['real'])
-      totals = addTotals(totals, await runProject(project, run, reportDir, env));
+    for (const project of real) totals = addTotals(totals, await runProject(project, run, env));
     return totals;
   } finally {
     await found?.stop();
@@ -75,10 +90,10 @@ async function runRealTests(run: TestRun, reportDir: string): Promise<Totals> {
 
 async function runProject(
   project: string,
-  { root, filters, signal, strict }: TestRun,
-  reportDir: string,
+  { root, reportDir, filters, signal, strict }: TestRun,
   env: NodeJS.ProcessEnv,
 ): Promise<Totals> {
+  if (signal.aborted) return noTests;
   const reporter = strict ? 'minimal' : 'default';
   const [command, ...args] = vitestCommand(project, { reportDir, filters, reporter });
   const { exitCode } = await runCommand(command, args, { cwd: root, env, output: 'inherit' }, signal);
