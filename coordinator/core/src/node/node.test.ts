@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { Event } from '../event.ts';
+import { maxContactEventsPerTick } from '../scheduler/schedule-commands.ts';
 import { jobId, Machine, nodeId, offer, only, types } from '../testing/harness.ts';
 import { desiredAttempts } from './desired.ts';
 
@@ -18,6 +20,29 @@ const held = (machine: Machine, attempt = 1): { held: [never, number][] } => ({
 });
 
 describe('silence', () => {
+  it('is told of so many nodes a tick, and nothing is placed on the others meanwhile', () => {
+    const nodes = 2 * maxContactEventsPerTick + 100;
+    const machine = Machine.ready(nodes);
+    const all = Array.from({ length: nodes }, (_, n) => n);
+    const told = (events: readonly Event[]) =>
+      only(events, 'node.status_changed').map(({ cause, node }) => `${cause} ${node}`);
+    machine.wait(silentMs).submit(1, { tasks: 10 });
+    const ticks = [machine.tick(), machine.tick(), machine.tick(), machine.tick()];
+    expect(ticks.map((events) => events.length)).toEqual([1024, 1024, 100, 0]);
+    expect(new Set(ticks.flatMap(told)).size).toBe(nodes);
+    // Half of them come back.
+    machine.wait(1);
+    const back = all.slice(nodes / 2);
+    const returns = [machine.tick(...back), machine.tick(...back)];
+    expect(returns.map((events) => told(events).length)).toEqual([1024, 50]);
+    // Their tasks are placed once, on nodes that are back; the rest is lost, as much as a tick has room for.
+    expect(only(returns.flat(), 'attempt.assigned')).toHaveLength(10);
+    machine.wait(lostMs);
+    const losses = [machine.tick(...back), machine.tick(...back), machine.tick(...back)];
+    expect(losses.map((events) => told(events).length)).toEqual([1024, 50, 0]);
+    machine.check();
+  });
+
   it('makes a node unknown, then lost; its attempts go elsewhere', () => {
     const machine = running();
     expect(machine.wait(silentMs - 1).tick()).toEqual([]);

@@ -1,6 +1,6 @@
 import type { NodeId } from '@capacloud/protocol/ids';
 import { mustGet } from '../assert.ts';
-import type { Contact, Place, Tick } from '../command.ts';
+import type { Place, Tick } from '../command.ts';
 import { Decision } from '../decision.ts';
 import type { Event } from '../event.ts';
 import { endBackoffs } from '../job/queue.ts';
@@ -15,6 +15,11 @@ import { placeTasks } from './placement.ts';
 
 /** Ends of attempts and of waits in one tick; what is left over is due at the next. */
 export const maxEndsPerTick = 1024;
+/**
+ * Events about silent and returning nodes in one tick, give or take the attempts of the last node. Without this bound a cut of
+ * the coordinator's own network would turn 100,000 nodes into one decision of 200,000 events, which takes almost a second.
+ */
+export const maxContactEventsPerTick = 1024;
 const nobody: ReadonlySet<NodeId> = new Set();
 
 export function decidePlace(state: State, { at }: Place): readonly Event[] {
@@ -28,7 +33,7 @@ export function decideTick(state: State, tick: Tick): readonly Event[] {
   const { at, heard } = tick;
   const decision = new Decision(state, at);
   const leaving = new Set<NodeId>();
-  for (const node of state.nodes.values()) judgeSilence(state, decision, node, heard.get(node.id), leaving);
+  judgeContacts(state, decision, heard, leaving);
   const budget = { left: maxEndsPerTick };
   endStopped(state, decision, budget);
   endOverdue(state, decision, tick, budget);
@@ -40,36 +45,48 @@ export function decideTick(state: State, tick: Tick): readonly Event[] {
   return events;
 }
 
-function judgeSilence(
-  state: State,
-  decision: Decision,
-  node: NodeRecord,
-  contact: Contact | undefined,
-  leaving: Set<NodeId>,
-): void {
-  if (node.status === 'lost' || node.status === 'gone') return;
+/**
+ * Tells silent and returning nodes, as many as one tick has room for. Every silent node is `leaving`, told or not, so nothing is
+ * placed on it meanwhile. Losses come first, because the tasks of a lost node are free to run elsewhere.
+ */
+function judgeContacts(state: State, decision: Decision, heard: Tick['heard'], leaving: Set<NodeId>): void {
   const { at, events } = decision;
   const { leaseMs, lostMarginMs, unknownAfterMs } = state.ruleset;
-  const silentMs = at - Math.max(contact?.lastAt ?? 0, node.heardAt);
-  if (silentMs < unknownAfterMs) {
-    if (node.status !== 'unknown') return;
-    const to = restingStatus(node.directive, node.accepting);
-    events.push({ at, cause: 'connected', node: node.id, to, type: 'node.status_changed' });
-    if (to === 'draining' && node.occupied.size === 0) {
-      events.push({ at, cause: 'drained', node: node.id, to: 'gone', type: 'node.status_changed' });
+  const firstEvent = events.length;
+  const hasRoom = (): boolean => events.length - firstEvent < maxContactEventsPerTick;
+  const changed: NodeRecord[] = [];
+  for (const node of state.nodes.values()) {
+    if (node.status === 'lost' || node.status === 'gone') continue;
+    const silentMs = at - Math.max(heard.get(node.id)?.lastAt ?? 0, node.heardAt);
+    const isSilent = silentMs >= unknownAfterMs;
+    if (isSilent) leaving.add(node.id);
+    if (silentMs >= leaseMs + lostMarginMs) {
+      if (hasRoom()) loseNode(state, decision, node);
+    } else if (isSilent !== (node.status === 'unknown') && changed.length < maxContactEventsPerTick) {
+      changed.push(node);
     }
-    return;
   }
-  leaving.add(node.id);
-  if (node.status !== 'unknown') {
-    events.push({ at, cause: 'silent', node: node.id, to: 'unknown', type: 'node.status_changed' });
+  for (const node of changed) {
+    if (!hasRoom()) return;
+    if (node.status === 'unknown') welcomeBack(decision, node);
+    else events.push({ at, cause: 'silent', node: node.id, to: 'unknown', type: 'node.status_changed' });
   }
-  if (silentMs >= leaseMs + lostMarginMs) loseNode(state, decision, node);
+}
+
+function welcomeBack({ at, events }: Decision, node: NodeRecord): void {
+  const to = restingStatus(node.directive, node.accepting);
+  events.push({ at, cause: 'connected', node: node.id, to, type: 'node.status_changed' });
+  if (to === 'draining' && node.occupied.size === 0) {
+    events.push({ at, cause: 'drained', node: node.id, to: 'gone', type: 'node.status_changed' });
+  }
 }
 
 /** By now its agent has stopped whatever ran there: its leases have lapsed. */
 function loseNode(state: State, decision: Decision, node: NodeRecord): void {
   const { at, events } = decision;
+  if (node.status !== 'unknown') {
+    events.push({ at, cause: 'silent', node: node.id, to: 'unknown', type: 'node.status_changed' });
+  }
   for (const { attempt, job: jobId, task: taskId } of node.occupied.values()) {
     const job = mustGet(state.jobs, jobId, 'job');
     const task = mustGet(state.tasks, taskId, 'task');
