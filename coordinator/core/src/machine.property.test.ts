@@ -7,7 +7,7 @@ import { checkInvariants } from './invariants.ts';
 import { transfersOf } from './ledger/transfers.ts';
 import { apply, decide } from './machine.ts';
 import { desiredAttempts } from './node/desired.ts';
-import { decodeState, encodeState, stateHash } from './snapshot.ts';
+import { decodeState, decodeStateLines, encodeState, stateHash } from './snapshot.ts';
 import { createState, type State } from './state.ts';
 import { StateCapture } from './state-capture.ts';
 import { consumer, nodeId, provider } from './testing/harness.ts';
@@ -35,7 +35,7 @@ class SlowCapture {
 
   constructor(state: State, itemsPerPiece: number) {
     this.#expected = encodeState(state);
-    this.#pieces = new StateCapture(state).pieces(itemsPerPiece);
+    this.#pieces = new StateCapture(state).pieces(itemsPerPiece, true);
   }
 
   /** False once it is written, and was right. */
@@ -43,7 +43,9 @@ class SlowCapture {
     for (let i = 0; i < pieces; i++) {
       const { value, done } = this.#pieces.next();
       if (done === true) {
-        expect(this.#text).toBe(this.#expected);
+        const lines = this.#text.split('\n');
+        expect(lines.join('')).toBe(this.#expected);
+        expect(encodeState(decodeStateLines(lines))).toBe(this.#expected);
         return false;
       }
       this.#text += value;

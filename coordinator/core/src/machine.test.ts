@@ -4,8 +4,9 @@ import type { Event } from './event.ts';
 import { transfersOf } from './ledger/transfers.ts';
 import { apply, decide } from './machine.ts';
 import { defaultRuleset } from './ruleset.ts';
-import { decodeState, encodeState, stateHash } from './snapshot.ts';
+import { decodeState, decodeStateLines, encodeState, stateHash } from './snapshot.ts';
 import { createState } from './state.ts';
+import { StateCapture } from './state-capture.ts';
 import { consumer, hash, jobId, Machine, nodeId, offer, terms } from './testing/harness.ts';
 
 const at = 1_700_000_000_000;
@@ -167,5 +168,9 @@ it('writes a snapshot that says what it must, and reads no other', () => {
   });
   expect(stateHash(copy)).toBe(stateHash(machine.state));
   expect(() => decodeState('{"version":2}')).toThrow('version');
+  const lines = [...new StateCapture(machine.state).pieces(1, true)].join('').split('\n');
+  expect(encodeState(decodeStateLines(lines))).toBe(text);
+  for (const spoiled of [lines.slice(0, -1), lines.slice(1), [...lines, ...lines], []])
+    expect(() => decodeStateLines(spoiled)).toThrow();
   expect(hash).toHaveLength(64);
 });

@@ -31,7 +31,45 @@ export function stateHash(state: State): Sha256Hex {
 
 /** Of a text that encodeState wrote; throws for any other. */
 export function decodeState(text: string): State {
-  const snapshot = JSON.parse(text) as Snapshot;
+  return restoreState(JSON.parse(text) as Snapshot);
+}
+
+/**
+ * Of the lines of a text that was captured with `recordPerLine`, or of one line as older releases wrote it; throws for any
+ * other. As no line holds more than one record, the whole text may be longer than the longest string of the engine.
+ */
+export function decodeStateLines(lines: Iterable<string>): State {
+  return restoreState(parseLines(lines));
+}
+
+const firstLine = '{"accounts":[';
+
+/** Besides the records there are four lines: they open the first list, close one and open the next, and close the last. */
+function parseLines(lines: Iterable<string>): Snapshot {
+  const snapshot: Record<string, unknown> = { accounts: [] };
+  let list: unknown[] | undefined;
+  let isComplete = false;
+  for (const line of lines) {
+    if (line === '') continue;
+    invariant(!isComplete, 'a snapshot goes on after its end');
+    if (list === undefined) {
+      if (line !== firstLine) return JSON.parse(line) as Snapshot;
+      snapshot.accounts = list = [];
+    } else if (!line.startsWith('],')) {
+      list.push(JSON.parse(line.endsWith(',') ? line.slice(0, -1) : line));
+    } else if (line.endsWith('[')) {
+      Object.assign(snapshot, JSON.parse(`{${line.slice(2)}]}`));
+      list = (snapshot.nodes ?? snapshot.jobs) as unknown[];
+    } else {
+      Object.assign(snapshot, JSON.parse(`{${line.slice(2)}`));
+      isComplete = true;
+    }
+  }
+  invariant(isComplete, 'a snapshot without its last line');
+  return snapshot as unknown as Snapshot;
+}
+
+function restoreState(snapshot: Snapshot): State {
   invariant(snapshot.version === 1, 'a snapshot of another version');
   const state = createState();
   state.origin = snapshot.origin;

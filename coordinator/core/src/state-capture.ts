@@ -55,20 +55,25 @@ export class StateCapture {
 
   /**
    * The canonical text, in order, in pieces of at most so many tasks, accounts or nodes (some microseconds each). The
-   * capture is closed when they end or are left.
+   * capture is closed when they end or are left. With `recordPerLine`, a line break stands before and after each account, job
+   * and node: the same JSON, which `decodeStateLines` reads without ever holding all of it as one string.
    */
-  *pieces(itemsPerPiece: number): Generator<string, void, undefined> {
+  *pieces(itemsPerPiece: number, recordPerLine = false): Generator<string, void, undefined> {
+    const lineBreak = recordPerLine ? '\n' : '';
+    const comma = `,${lineBreak}`;
+    const accounts = first(this.#state.accounts.values(), this.#accounts);
+    const nodes = first(this.#state.nodes.values(), this.#nodes);
     try {
-      yield '{"accounts":[';
-      yield* joined(first(this.#state.accounts.values(), this.#accounts), itemsPerPiece, this.#accountText);
+      yield `{"accounts":[${lineBreak}`;
+      yield* joined(accounts, { itemsPerPiece, comma }, this.#accountText);
       this.#accountsDone = true;
       this.#oldAccounts.clear();
-      yield `],${this.#rest[0]},"jobs":[`;
+      yield `${lineBreak}],${this.#rest[0]},"jobs":[${lineBreak}`;
       for (let i = 0; i < this.#jobs.length; i++)
-        yield* this.#job(this.#jobs[i] as Job, i === 0 ? '' : ',', itemsPerPiece);
-      yield '],"nodes":[';
-      yield* joined(first(this.#state.nodes.values(), this.#nodes), itemsPerPiece, this.#nodeText);
-      yield `],${this.#rest[1]}`;
+        yield* this.#job(this.#jobs[i] as Job, i === 0 ? '' : comma, itemsPerPiece);
+      yield `${lineBreak}],"nodes":[${lineBreak}`;
+      yield* joined(nodes, { itemsPerPiece, comma }, this.#nodeText);
+      yield `${lineBreak}],${this.#rest[1]}`;
     } finally {
       this.close();
     }
@@ -204,13 +209,13 @@ function* first<T>(items: Iterable<T>, count: number): Generator<T, void, undefi
 
 function* joined<T>(
   items: Iterable<T>,
-  itemsPerPiece: number,
+  { itemsPerPiece, comma }: { readonly itemsPerPiece: number; readonly comma: string },
   textOf: (item: T) => string,
 ): Generator<string, void, undefined> {
   let text = '';
   let count = 0;
   for (const item of items) {
-    text += count === 0 ? textOf(item) : `,${textOf(item)}`;
+    text += count === 0 ? textOf(item) : `${comma}${textOf(item)}`;
     count += 1;
     if (count % itemsPerPiece !== 0) continue;
     yield text;

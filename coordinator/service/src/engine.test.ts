@@ -119,6 +119,23 @@ it('passes over a damaged snapshot, one of another log and one that it cannot re
   await newer.close();
 });
 
+it('writes a snapshot a record a line, and reads one that an older release wrote as one line', async () => {
+  const engine = await start();
+  await work(engine);
+  const { hash, size } = await engine.sequencer.digest();
+  const { accounts, jobs, nodes } = engine.sequencer.state;
+  await engine.close();
+  const path = join(folder.path, 'snapshots', snapshotNames().at(-1) ?? '');
+  const [header, ...lines] = readFileSync(path, 'utf8').split('\n');
+  const records = lines.filter((line) => line.startsWith('{') && line !== '{"accounts":[');
+  expect(records).toHaveLength(accounts.size + jobs.size + nodes.size);
+  expect(Math.min(accounts.size, jobs.size)).toBeGreaterThan(0);
+  await new SnapshotFiles(folder.path).save(snapshot(size, header?.split(' ')[1] ?? '', lines.join('')));
+  const again = await start();
+  expect(await again.sequencer.digest()).toEqual({ hash, size });
+  await again.close();
+});
+
 it('keeps a bounded number of snapshots', async () => {
   const root = 'ab'.repeat(32);
   const files = new SnapshotFiles(folder.path);

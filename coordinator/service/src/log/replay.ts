@@ -1,6 +1,6 @@
 import type { Event } from '@capacloud/core/event';
 import { apply } from '@capacloud/core/machine';
-import { decodeState } from '@capacloud/core/snapshot';
+import { decodeStateLines } from '@capacloud/core/snapshot';
 import { createState, type State } from '@capacloud/core/state';
 import type { LogPort } from '../ports/log.ts';
 import type { Snapshot } from './snapshot-files.ts';
@@ -35,7 +35,7 @@ export async function replay(
 function begin(snapshots: Iterable<Snapshot>): { state: State; from: number } {
   for (const snapshot of snapshots) {
     try {
-      return { state: decodeState(snapshot.text), from: snapshot.size };
+      return { state: decodeStateLines(snapshot.lines()), from: snapshot.size };
     } catch {
       // Written by a release that encoded the state in another way: the log says the same, only slower.
     }

@@ -15,7 +15,8 @@ export interface Snapshot {
   readonly size: number;
   /** RFC 6962 root of the log of that size, hex: a snapshot of another history is none of ours. */
   readonly root: string;
-  readonly text: string;
+  /** The encoded state, line by line: all of it may be more than one string can hold. */
+  readonly lines: () => Iterable<string>;
 }
 
 /** One that is to be written. */
@@ -104,15 +105,24 @@ async function writeWhole(file: FileHandle, bytes: Buffer, position: number): Pr
   return written;
 }
 
-/** Undefined where it cannot be read, whatever the reason: too large for one text, or a disk that fails there. */
+/** Undefined where it cannot be read, whatever the reason: more than 2 GiB, or a disk that fails there. */
 function read(path: string, size: number): Snapshot | undefined {
   try {
     const bytes = readFileSync(path);
     const [hash, root = ''] = bytes.toString('latin1', 0, headerBytes - 1).split(' ');
     const body = bytes.subarray(headerBytes);
     if (hash !== createHash('sha256').update(body).digest('hex')) return undefined;
-    return { size, root, text: body.toString('utf8') };
+    return { size, root, lines: () => linesOf(body) };
   } catch {
     return undefined;
+  }
+}
+
+function* linesOf(body: Buffer): Generator<string, void, undefined> {
+  for (let start = 0; start < body.length; ) {
+    const lineBreak = body.indexOf(0x0a, start);
+    const end = lineBreak < 0 ? body.length : lineBreak;
+    yield body.toString('utf8', start, end);
+    start = end + 1;
   }
 }

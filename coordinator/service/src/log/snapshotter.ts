@@ -54,7 +54,7 @@ export class Snapshotter {
       this.#last = size;
       await files.save({
         size,
-        write: (take) => writeState(capture, take),
+        write: (take) => writeState(capture, 'record-per-line', take),
         root: async () => {
           await durable;
           return rootAt(size);

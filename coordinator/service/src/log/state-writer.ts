@@ -9,14 +9,18 @@ const itemsPerPiece = 128;
 const sliceMs = 4;
 const blockChars = 64 * 1024;
 
-/** Hands the text of the captured state over in blocks, and lets the event loop turn in between. */
+/**
+ * Hands the text of the captured state over in blocks, and lets the event loop turn in between. A state hash is that of
+ * the canonical text; a file has a line break around each record.
+ */
 export async function writeState(
   capture: StateCapture,
+  layout: 'canonical' | 'record-per-line',
   take: (block: string) => Promise<void> | void,
 ): Promise<void> {
   let block = '';
   let began = performance.now();
-  for (const piece of capture.pieces(itemsPerPiece)) {
+  for (const piece of capture.pieces(itemsPerPiece, layout === 'record-per-line')) {
     block += piece;
     if (block.length >= blockChars) {
       await take(block);
@@ -71,7 +75,7 @@ export class StateDigests {
   async #hash(): Promise<StateDigest> {
     const { size, capture, durable } = this.#capture();
     const hash = createHash('sha256');
-    await writeState(capture, (block) => {
+    await writeState(capture, 'canonical', (block) => {
       hash.update(block);
     });
     await durable;
