@@ -104,7 +104,13 @@ async function programFault(
   const what = program.slice(0, 200);
   return known.has(assignment, info.Image, candidates)
     ? failure('agent_failed', `${what}: the image held this program before; the node has lost a part of it.`)
-    : failure('start_failed', `${what}: the image holds no such program.`);
+    : failure('start_failed', absentProgram(what));
+}
+
+function absentProgram(program: string): string {
+  return program === '/bin/sh'
+    ? 'The image holds no /bin/sh, which runs a command that is written as a string; write the command as a list.'
+    : `${program}: the image holds no such program.`;
 }
 
 function toList(value: string | string[] | undefined | null): readonly string[] | undefined {

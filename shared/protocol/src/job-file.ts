@@ -44,9 +44,18 @@ export const JobFileSchema = Type.Object(
       pattern: '^[a-zA-Z0-9][a-zA-Z0-9._/:@-]*$',
       description: 'Image reference, best with a digest: NAME@sha256:….',
     }),
-    entrypoint: Type.Optional(Strings),
+    entrypoint: Type.Optional(
+      Type.Union(Strings.anyOf, {
+        description: "Takes the place of the image's ENTRYPOINT. A string runs through /bin/sh -c.",
+      }),
+    ),
     command: Type.Optional(
-      Type.Union(Strings.anyOf, { description: 'A string runs through /bin/sh -c; a list is run as it is.' }),
+      Type.Union(Strings.anyOf, {
+        description:
+          "A string runs through /bin/sh -c, in the place of the image's ENTRYPOINT. A list is run as it is, and its words " +
+          'follow the ENTRYPOINT where there is one. An entrypoint of this file is given the list, or /bin/sh, -c and the ' +
+          'string; one that ends with -c, such as [bash, -c], is given the string alone.',
+      }),
     ),
     working_dir: Type.Optional(AbsolutePath),
     user: Type.Optional(

@@ -10,6 +10,7 @@ import { JobFileSchema } from './job-file.ts';
 import { readGpu } from './job-gpu.ts';
 import { checkMounts } from './job-mounts.ts';
 import { readPlacement } from './job-placement.ts';
+import { checkProgram, readProgram } from './job-program.ts';
 import { findUnsupported } from './job-unsupported.ts';
 import type { LabelConstraint } from './labels.ts';
 import type { Resources } from './resources.ts';
@@ -113,13 +114,13 @@ function specFromFile(file: JobFile): Result<JobSpec> {
   read.problems.push(
     ...checkVariables(Object.keys(env), resources.devices !== undefined),
     ...checkProcessText({ env, entrypoint, command, working_dir }),
+    ...checkProgram(file),
   );
   const spec: JobSpec = {
     ...(file.name === undefined ? {} : { name: file.name }),
     labels: file.labels ?? {},
     image: file.image,
-    ...(file.entrypoint === undefined ? {} : { entrypoint: argv(file.entrypoint) }),
-    ...(file.command === undefined ? {} : { command: argv(file.command) }),
+    ...readProgram(file),
     ...(file.working_dir === undefined ? {} : { workingDir: file.working_dir }),
     ...(file.user === undefined ? {} : { user: file.user }),
     env: Object.fromEntries(Object.entries(env).map(([key, value]) => [key, String(value)])),
@@ -234,11 +235,6 @@ function readPrice(price: NonNullable<JobFile['price']>, read: UnitReader): Pric
       ? {}
       : { maxTotalNano: read.money('/price/max_total', price.max_total) }),
   };
-}
-
-/** A string is a shell line, a list is run as it is. */
-function argv(value: string | readonly string[]): readonly string[] {
-  return typeof value === 'string' ? ['/bin/sh', '-c', value] : value;
 }
 
 /**
