@@ -27,7 +27,7 @@ const jobFiles = valuesOf(JobFileSchema);
 const plainFiles = fc.record(
   {
     version: fc.constant('1'),
-    image: fc.constantFrom('busybox', 'registry.example:5000/a/b@sha256:00'),
+    image: fc.constantFrom('busybox', `registry.example:5000/a/b@sha256:${'00'.repeat(32)}`),
     command: fc.oneof(
       fc.string({ maxLength: 30 }),
       fc.array(

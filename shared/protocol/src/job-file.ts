@@ -38,10 +38,9 @@ export const JobFileSchema = Type.Object(
       }),
     ),
     type: Type.Optional(Type.Literal('batch', { default: 'batch' })),
+    // Its grammar is in image-reference.ts, which says in words what is wrong.
     image: Type.String({
-      minLength: 1,
       maxLength: 512,
-      pattern: '^[a-zA-Z0-9][a-zA-Z0-9._/:@-]*$',
       description: 'Image reference, best with a digest: NAME@sha256:….',
     }),
     entrypoint: Type.Optional(

@@ -234,6 +234,9 @@ describe('parseJobFile', () => {
     ['/outputs/1/path', { outputs: [{ path: '/out/a.txt' }, { path: '/out/a.txt' }] }],
     ['/replicas', { replicas: 0 }],
     ['/user', { user: 'root' }],
+    ['/image', { image: '' }],
+    ['/image', { image: 'docker://ubuntu:22.04' }],
+    ['/image', { image: 'x/../../127.0.0.1:18999/latest/meta-data' }],
   ])('names %s', (pointer, part) => {
     expect(codeOf({ ...minimal, ...part })).toBe('job.invalid');
     expect(Object.keys(problemsOf({ ...minimal, ...part }))).toContain(pointer);

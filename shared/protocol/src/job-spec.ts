@@ -4,6 +4,7 @@ import { canonicalJson } from './canonical.ts';
 import { wireLimits } from './frames.ts';
 import type { AccountId, Sha256Hex } from './ids.ts';
 import { isSha256 } from './ids.ts';
+import { parseImageReference } from './image-reference.ts';
 import { checkProcessText, checkVariables } from './job-env.ts';
 import type { JobFile } from './job-file.ts';
 import { JobFileSchema } from './job-file.ts';
@@ -111,6 +112,8 @@ function specFromFile(file: JobFile): Result<JobSpec> {
   const checkpoint = readCheckpoint(file.checkpoint, resources, read);
   read.problems.push(...checkMounts(inputs, outputs, checkpoint));
   const { env = {}, entrypoint, command, working_dir } = file;
+  const image = parseImageReference(file.image);
+  if (!image.ok) read.problems.push({ pointer: '/image', message: image.refusal });
   read.problems.push(
     ...checkVariables(Object.keys(env), resources.devices !== undefined),
     ...checkProcessText({ env, entrypoint, command, working_dir }),
