@@ -1,8 +1,8 @@
 import { engineTimeMs, keeperOutlived } from '@capacloud/agent/runtime/attempt-inspection';
 import { keyOfLabels, keyOfName } from '@capacloud/agent/runtime/attempt-names';
 import { cgroupFiles, countOf } from '@capacloud/agent/runtime/cgroup-evidence';
+import { isPlainPath } from '@capacloud/agent/runtime/engine-client';
 import { readEngineEvents } from '@capacloud/agent/runtime/engine-events';
-import { parseImage } from '@capacloud/agent/runtime/image-store';
 import { readKernelRecord } from '@capacloud/agent/runtime/kernel-log';
 import { LogFrames } from '@capacloud/agent/runtime/log-frames';
 import {
@@ -16,6 +16,7 @@ import { parseEvents } from '@capacloud/client/sse';
 import { parseRange } from '@capacloud/coordinator/api/byte-range';
 import { cursorOf } from '@capacloud/coordinator/store/page-cursor';
 import type { NodeId } from '@capacloud/protocol/ids';
+import { imageReferenceText, parseImageReference } from '@capacloud/protocol/image-reference';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { holds } from './fuzz-run.ts';
@@ -188,10 +189,20 @@ test('names, labels, times and images: an attempt or nothing', async () => {
     >[1];
     expect(typeof keeperOutlived(state, state)).toBe('boolean');
   });
+});
+
+test('image references: one place in the registry, or words', async () => {
   const image = fc.constantFrom('busybox', 'a.example:5000/b/c:tag', `x@sha256:${'0'.repeat(64)}`);
-  await holds(fc.oneof(image, torn(image)), 500, (text) => {
-    const { fromImage, tag } = parseImage(text);
-    expect(fromImage.length + tag.length).toBeLessThanOrEqual(text.length + 'latest'.length);
+  await holds(fc.oneof(image, torn(image), fc.string({ unit: 'binary' })), 1500, (text) => {
+    const parsed = parseImageReference(text);
+    if (!parsed.ok) {
+      expect(parsed.refusal).not.toBe('');
+      return;
+    }
+    const meant = imageReferenceText(parsed.value);
+    const again = parseImageReference(meant);
+    expect(again.ok && imageReferenceText(again.value)).toBe(meant);
+    expect(isPlainPath(`/images/${encodeURIComponent(meant)}/json`)).toBe(true);
   });
 });
 

@@ -1,4 +1,5 @@
 import type { Assignment } from '@capacloud/protocol/frames';
+import { parseImageReference } from '@capacloud/protocol/image-reference';
 import { accept, type Result } from '@capacloud/protocol/result';
 import type Docker from 'dockerode';
 import type { ContainerInspectInfo } from 'dockerode';
@@ -181,7 +182,8 @@ async function makeTask(
   user: ContainerUser,
   signal: AbortSignal,
 ): Promise<Result<void, RuntimeFailure>> {
-  const image = await parts.images.find(assignment.image, signal);
+  const reference = parseImageReference(assignment.image);
+  const image = reference.ok ? await parts.images.find(reference.value, signal) : undefined;
   if (image === undefined) return failure('image_pull_failed', 'The image is no longer on the engine.');
   if (image.volumes.length > maxImageVolumes)
     return failure('start_failed', `The image declares more than ${maxImageVolumes} volumes.`);

@@ -1,5 +1,4 @@
-import { Agent } from 'node:http';
-import Docker from 'dockerode';
+import type Docker from 'dockerode';
 import { EngineUnavailable } from '../core/ports.ts';
 
 /** Deadlines of engine calls. A hung engine must never block the agent (moby#42312). */
@@ -12,21 +11,6 @@ export const deadlines = {
 
 /** The largest delay of a timer. */
 const maxTimerMs = 2 ** 31 - 1;
-
-/**
- * A client of the engine behind `socketPath`. Connections are never reused: an engine that is stopping closes its
- * listener before it stops containers, so a fresh connection that is answered proves that it was not stopping.
- */
-export function connectEngine(socketPath: string): Docker {
-  // Named here although unused by a socket: otherwise DOCKER_HOST in the environment would win.
-  const options = {
-    socketPath,
-    host: undefined,
-    protocol: 'http' as const,
-    agent: new Agent({ keepAlive: false }),
-  };
-  return new Docker(options);
-}
 
 export interface EngineInfo {
   readonly LiveRestoreEnabled?: boolean;

@@ -1,21 +1,33 @@
+import { type ImageReference, parseImageReference } from '@capacloud/protocol/image-reference';
 import { describe, expect, it } from 'vitest';
-import { digestOf, parseImage } from './image-store.ts';
+import { digestOf, pullOptions } from './image-store.ts';
+
+const hex = 'ab'.repeat(32);
+
+function reference(text: string): ImageReference {
+  const parsed = parseImageReference(text);
+  if (!parsed.ok) throw new Error(parsed.refusal);
+  return parsed.value;
+}
 
 describe('an image reference', () => {
   it.each([
-    ['busybox', 'busybox', 'latest'],
-    ['busybox:1', 'busybox', '1'],
+    ['busybox', 'docker.io/library/busybox', 'latest'],
+    ['busybox:1', 'docker.io/library/busybox', '1'],
     ['host:5000/a/b', 'host:5000/a/b', 'latest'],
     ['host:5000/a/b:v2', 'host:5000/a/b', 'v2'],
-    ['host:5000/a@sha256:ab', 'host:5000/a', 'sha256:ab'],
+    [`host:5000/a@sha256:${hex}`, 'host:5000/a', `sha256:${hex}`],
+    [`host:5000/a:v2@sha256:${hex}`, 'host:5000/a', `sha256:${hex}`],
   ])('%s', (image, fromImage, tag) => {
-    expect(parseImage(image)).toEqual({ fromImage, tag });
+    expect(pullOptions(reference(image))).toEqual({ fromImage, tag });
   });
 
   it('is known by the digest of its own repository, else by any, else by its id', () => {
-    const digests = ['other@sha256:1', 'host:5000/a@sha256:2'];
-    expect(digestOf('host:5000/a:v1', digests, 'sha256:id')).toBe('sha256:2');
-    expect(digestOf('third', digests, 'sha256:id')).toBe('sha256:1');
-    expect(digestOf('third', [], 'sha256:id')).toBe('sha256:id');
+    const other = `sha256:${'01'.repeat(32)}`;
+    const digests = [`other@${other}`, `host:5000/a@sha256:${hex}`, `busybox@sha256:${hex}`];
+    expect(digestOf(reference('host:5000/a:v1'), digests, 'sha256:id')).toBe(`sha256:${hex}`);
+    expect(digestOf(reference('docker.io/library/busybox'), digests, 'sha256:id')).toBe(`sha256:${hex}`);
+    expect(digestOf(reference('third'), digests, 'sha256:id')).toBe(other);
+    expect(digestOf(reference('third'), [], 'sha256:id')).toBe('sha256:id');
   });
 });

@@ -1,3 +1,9 @@
+import {
+  type ImageReference,
+  imageName,
+  imageReferenceText,
+  parseImageReference,
+} from '@capacloud/protocol/image-reference';
 import { accept, type Result } from '@capacloud/protocol/result';
 import type Docker from 'dockerode';
 import type { PullProgress, RuntimeFailure } from '../core/ports.ts';
@@ -35,13 +41,15 @@ export class ImageStore {
   }
 
   /** The image's configuration, or undefined when it is not on the engine. */
-  async find(image: string, signal: AbortSignal): Promise<ImageFacts | undefined> {
+  async find(reference: ImageReference, signal: AbortSignal): Promise<ImageFacts | undefined> {
     try {
-      const info = await callEngine(signal, deadlines.queryMs, () => this.#docker.getImage(image).inspect());
+      // With its registry, so that the engine cannot take a name for the beginning of an id.
+      const image = this.#docker.getImage(imageReferenceText(reference));
+      const info = await callEngine(signal, deadlines.queryMs, () => image.inspect());
       const config = info.Config;
       const entrypoint = config?.Entrypoint ?? [];
       return {
-        digest: digestOf(image, info.RepoDigests ?? [], info.Id),
+        digest: digestOf(reference, info.RepoDigests ?? [], info.Id),
         env: config?.Env ?? [],
         volumes: Object.keys(config?.Volumes ?? {}),
         entrypoint: typeof entrypoint === 'string' ? [entrypoint] : entrypoint,
@@ -49,9 +57,7 @@ export class ImageStore {
         workingDir: config?.WorkingDir ?? '',
       };
     } catch (error) {
-      const status = engineStatus(error);
-      // 400: the name is no reference at all; pulling it says so in words.
-      if (status === 404 || status === 400) return undefined;
+      if (engineStatus(error) === 404) return undefined;
       throw error;
     }
   }
@@ -62,9 +68,12 @@ export class ImageStore {
     onProgress: (progress: PullProgress) => void,
     signal: AbortSignal,
   ): Promise<Pulled> {
-    const present = await this.find(image, signal);
+    const parsed = parseImageReference(image);
+    if (!parsed.ok) return failedPull(image, parsed.refusal, true);
+    const reference = parsed.value;
+    const present = await this.find(reference, signal);
     if (present !== undefined) return accept({ image: present.digest });
-    const running = this.#pulls.get(image) ?? this.#begin(image);
+    const running = this.#pulls.get(imageReferenceText(reference)) ?? this.#begin(reference);
     running.listeners.add(onProgress);
     const leave = () => {
       running.listeners.delete(onProgress);
@@ -82,13 +91,14 @@ export class ImageStore {
     }
   }
 
-  #begin(image: string): RunningPull {
+  #begin(reference: ImageReference): RunningPull {
+    const image = imageReferenceText(reference);
     const controller = new AbortController();
     const listeners = new Set<(progress: PullProgress) => void>();
     const report = (progress: PullProgress) => {
       for (const listener of listeners) listener(progress);
     };
-    const result = this.#run(image, report, controller.signal).finally(() => this.#pulls.delete(image));
+    const result = this.#run(reference, report, controller.signal).finally(() => this.#pulls.delete(image));
     // When everybody has left nobody hears of its failure.
     result.catch(() => undefined);
     const running = { result, listeners, controller };
@@ -96,17 +106,22 @@ export class ImageStore {
     return running;
   }
 
-  async #run(image: string, report: (progress: PullProgress) => void, signal: AbortSignal): Promise<Pulled> {
+  async #run(
+    reference: ImageReference,
+    report: (progress: PullProgress) => void,
+    signal: AbortSignal,
+  ): Promise<Pulled> {
+    const image = imageReferenceText(reference);
     try {
       const stream = await openEngineStream(signal, deadlines.idleMs, (abortSignal) =>
-        this.#docker.createImage({ ...parseImage(image), abortSignal }),
+        this.#docker.createImage({ ...pullOptions(reference), abortSignal }),
       );
       const meter = new PullMeter();
       for await (const line of readPullLines(stream.chunks)) {
         if (line.error !== undefined) return failedPull(image, line.error);
         if (meter.take(line)) report(meter.progress());
       }
-      const found = await this.find(image, signal);
+      const found = await this.find(reference, signal);
       if (found === undefined) return failedPull(image, 'the engine ended the pull without an image');
       return accept({ image: found.digest });
     } catch (error) {
@@ -122,19 +137,16 @@ function failedPull(image: string, message: string, isMissing = missing.test(mes
   return { ok: false, refusal: { reason, message: `${image.slice(0, 200)}: ${message}`.slice(0, 500) } };
 }
 
-/** Splits a reference for the engine: without a tag it would pull every tag of the repository. */
-export function parseImage(image: string): { readonly fromImage: string; readonly tag: string } {
-  const at = image.indexOf('@');
-  if (at >= 0) return { fromImage: image.slice(0, at), tag: image.slice(at + 1) };
-  const colon = image.lastIndexOf(':');
-  // A colon before the last slash belongs to the registry's port.
-  if (colon > image.lastIndexOf('/'))
-    return { fromImage: image.slice(0, colon), tag: image.slice(colon + 1) };
-  return { fromImage: image, tag: 'latest' };
+/** For the engine: without a tag it would pull every tag of the repository. */
+export function pullOptions(reference: ImageReference): { readonly fromImage: string; readonly tag: string } {
+  return { fromImage: imageName(reference), tag: reference.digest ?? reference.tag ?? 'latest' };
 }
 
 /** Repository digest where there is one, best that of the repository asked for; else the image id. */
-export function digestOf(image: string, repoDigests: readonly string[], id: string): string {
-  const own = repoDigests.find((entry) => entry.startsWith(`${parseImage(image).fromImage}@`));
+export function digestOf(reference: ImageReference, repoDigests: readonly string[], id: string): string {
+  const own = repoDigests.find((entry) => {
+    const parsed = parseImageReference(entry);
+    return parsed.ok && imageName(parsed.value) === imageName(reference);
+  });
   return (own ?? repoDigests[0])?.split('@')[1] ?? id;
 }
