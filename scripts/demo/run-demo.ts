@@ -1,6 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { availableParallelism, freemem } from 'node:os';
-import { relative } from 'node:path';
 import type { Client } from '@capacloud/client/client';
 import type { Checkpoint } from '@capacloud/protocol/checkpoint';
 import type { AccountId } from '@capacloud/protocol/ids';
@@ -12,7 +11,6 @@ import {
   createCoordinator,
   type LocalAgent,
   type LocalCoordinator,
-  repositoryRoot,
   waitForNodes,
 } from '../network/local-network.ts';
 import { openHead } from './audit-log.ts';
@@ -179,7 +177,6 @@ async function keepRunning(network: DemoNetwork, engine: DockerEngine, screen: S
   screen.line(screen.paint.bold('The network keeps running. Try:'));
   screen.line(`    export CAPACLOUD_URL=${network.coordinator.url}`);
   screen.line(`    export CAPACLOUD_API_KEY=${network.secret}`);
-  // The pinned Node: the machine's own may be too old.
-  screen.line(`    ${relative(repositoryRoot, process.execPath)} shared/client/dist/cli/main.js ps`);
+  screen.line('    npx capacloud ps');
   screen.line(`    ${screen.paint.dim('npm run demo -- --clean ends it')}`);
 }
