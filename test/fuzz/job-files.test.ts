@@ -10,7 +10,7 @@ import type { Placement } from '@capacloud/coordinator/gateway/placements';
 import { JobSpecs } from '@capacloud/coordinator/job-specs';
 import { defaultRuleset } from '@capacloud/core/ruleset';
 import { isErrorCode } from '@capacloud/protocol/errors';
-import { checkpointProtocol, wireLimits } from '@capacloud/protocol/frames';
+import { keptOutputsProtocol, wireLimits } from '@capacloud/protocol/frames';
 import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
 import { JobFileSchema } from '@capacloud/protocol/job-file';
 import { type JobSpec, parseJobFile } from '@capacloud/protocol/job-spec';
@@ -148,7 +148,7 @@ async function expectAssignable(spec: JobSpec): Promise<void> {
         Promise.resolve({ task, attempt: 1, sha256: 'a'.repeat(64) as never, sizeBytes: 2 ** 50 }),
     },
     () => defaultRuleset,
-    'secret',
+    { secret: 'secret', maxFileBytes: 2 ** 50 },
   );
   expect(await writer.load(job)).toBe(true);
   for (const [alternative, resources] of alternativesOf(spec.resources).entries()) {
@@ -157,7 +157,7 @@ async function expectAssignable(spec: JobSpec): Promise<void> {
     );
     const placement = { job, task, attempt: 2, devices, alternative, nonce: '' } as unknown as Placement;
     await writer.loadCheckpoint(placement);
-    const text = writer.write(placement, checkpointProtocol);
+    const text = writer.write(placement, keptOutputsProtocol);
     const frame = `{"type":"assign","seq":1,"ack":0,"assignments":[${text}]}`;
     const read = readFrame(frame);
     expect(read.ok ? [] : read.refusal).toEqual([]);

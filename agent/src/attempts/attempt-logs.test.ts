@@ -38,6 +38,7 @@ test('the end of a log is noted when the disk takes it again, or its attempt wou
   const http = new CoordinatorHttp({
     baseUrl: 'http://127.0.0.1:1',
     token: () => undefined,
+    protocol: () => undefined,
     whenOpen: () => Promise.reject(new Error('nobody is asked for an empty log')),
   });
   const { promise: done, resolve } = Promise.withResolvers<void>();

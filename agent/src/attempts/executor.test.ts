@@ -14,7 +14,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Assignment } from '@capacloud/protocol/frames';
+import { type Assignment, keptOutputsProtocol } from '@capacloud/protocol/frames';
 import type { NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { type Receipt, ReceiptSchema } from '@capacloud/protocol/receipt';
 import type { Offer } from '@capacloud/protocol/resources';
@@ -334,6 +334,7 @@ describe('the executor', () => {
     const access = {
       baseUrl: `http://127.0.0.1:${port}`,
       token: () => token,
+      protocol: () => (token === undefined ? undefined : keptOutputsProtocol),
       whenOpen: async (signal: AbortSignal) => {
         while (token === undefined) await sleep(5, undefined, { signal });
       },

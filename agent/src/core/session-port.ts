@@ -29,6 +29,8 @@ export interface CoordinatorAccess {
   readonly baseUrl: string;
   /** The bearer token of the open session. */
   token(): string | undefined;
+  /** Protocol version of the open session. */
+  protocol(): number | undefined;
   /** Resolves when a session is open. */
   whenOpen(signal: AbortSignal): Promise<void>;
 }

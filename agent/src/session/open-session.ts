@@ -15,6 +15,7 @@ import type { Lease } from '../core/lease.ts';
 import type { SessionHost } from '../core/session-port.ts';
 import { renewBeforeMs } from './greeter.ts';
 import type { SessionKey } from './identity.ts';
+import { reportFor } from './receipt-form.ts';
 import { takeBatch } from './report-batch.ts';
 
 interface SessionParts {
@@ -51,6 +52,7 @@ const silentHeartbeats = 4;
 /** A session between welcome and end: numbers, heartbeats, lease and the outbox's drain. */
 export class OpenSession {
   readonly token: string;
+  readonly protocol: number;
   readonly id: number;
   #acknowledged = false;
   readonly #parts: SessionParts;
@@ -71,6 +73,7 @@ export class OpenSession {
   constructor(parts: SessionParts) {
     this.#parts = parts;
     this.token = parts.welcome.token;
+    this.protocol = parts.welcome.protocol;
     this.id = parts.welcome.session;
     this.#heardAtMs = parts.clock.bootMs();
     this.#renewAtMs = parts.keyUntilMs - renewBeforeMs;
@@ -184,7 +187,8 @@ export class OpenSession {
   #pump(): void {
     if (this.#closed || this.#pumpTimer !== undefined) return;
     if (this.#inFlight.length >= reportsInFlight || this.#parts.bufferedBytes() > maxBufferedBytes) return;
-    const items = takeBatch(this.#parts.journal.outbox(this.#sentReport, wireLimits.itemsPerReport));
+    const waiting = this.#parts.journal.outbox(this.#sentReport, wireLimits.itemsPerReport);
+    const items = takeBatch(waiting.map((item) => reportFor(this.protocol, item)));
     const last = items.at(-1);
     if (last === undefined) return;
     const receipts: Receipt[] = [];

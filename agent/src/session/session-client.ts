@@ -72,6 +72,10 @@ export class SessionClient implements CoordinatorAccess {
     return this.#session?.token;
   }
 
+  protocol(): number | undefined {
+    return this.#session?.protocol;
+  }
+
   status(): SessionStatus {
     return this.#status;
   }

@@ -132,6 +132,7 @@ function openGateway(
     coordinator: config.name,
     chainId: config.chainId,
     nonceSecret: secretIn(config, 'nonce.secret'),
+    maxFileBytes: config.maxArtifactBytes,
     now,
   });
 }

@@ -3,17 +3,20 @@ import { DelegationSchema } from './delegation.ts';
 import type { ErrorCode } from './errors.ts';
 import { Sha256Schema, TaskIdSchema } from './ids.ts';
 import { variableNamePattern } from './job-env.ts';
+import { AssignedOutputSchema } from './outputs.ts';
 import { AttemptNumberSchema, NonceSchema, ReceiptSchema } from './receipt.ts';
 import { OfferSchema, ResourcesSchema } from './resources.ts';
 
 /**
  * Protocol versions that this release speaks, best first. From `resumptionProtocol` on, a hello may bring the
  * delegation of the node's last session instead of a new one; from `checkpointProtocol` on, an assignment may name a folder
- * that is saved when the attempt is stopped.
+ * that is saved when the attempt is stopped. From `keptOutputsProtocol` on, an output may be optional, a receipt may tell of
+ * links, packed files and skipped outputs, and a log may have a gap.
  */
-export const protocolVersions: readonly number[] = [3, 2, 1];
+export const protocolVersions: readonly number[] = [4, 3, 2, 1];
 export const resumptionProtocol = 2;
 export const checkpointProtocol = 3;
+export const keptOutputsProtocol = 4;
 /** What an archive of a checkpoint may be larger than its files: names and headers of 20,000 entries. */
 export const checkpointOverheadBytes = 96 * 2 ** 20;
 /** WebSocket path of the gateway. */
@@ -70,9 +73,9 @@ export const AssignmentSchema = Type.Object(
       ),
       { maxItems: 64 },
     ),
-    outputs: Type.Array(Type.Object({ path: Type.String({ maxLength: 1024 }), maxBytes: count }, closed), {
-      maxItems: 64,
-    }),
+    outputs: Type.Array(AssignedOutputSchema, { maxItems: 64 }),
+    /** The coordinator stores no larger file. Absent: it does not say. */
+    maxFileBytes: Type.Optional(count),
     /**
      * A folder that outlives the attempt: when the coordinator stops it, what is there is saved as one tar archive, which the
      * receipt names as the only output, under this path. `saved` is what an earlier attempt of the task left.

@@ -169,7 +169,17 @@ export const JobFileSchema = Type.Object(
               description:
                 'A folder (/out), or a file in one (/out/result.json): a last part with a dot names a file.',
             }),
-            max_size: Type.Optional(Size),
+            max_size: Type.Optional({
+              ...Size,
+              description:
+                'Of all its files together; default: resources.disk. Files beyond it are skipped, with a note on the task.',
+            } as typeof Size),
+            optional: Type.Optional(
+              Type.Boolean({
+                default: false,
+                description: 'The task succeeds without it; any other output that is missing fails the task.',
+              }),
+            ),
           },
           closed,
         ),

@@ -45,7 +45,12 @@ export interface JobSpec {
   /** Among the jobs of its consumer. Absent: 0. */
   readonly priority?: number;
   readonly inputs: readonly { readonly sha256: Sha256Hex; readonly target: string }[];
-  readonly outputs: readonly { readonly path: string; readonly maxBytes: number }[];
+  readonly outputs: readonly {
+    readonly path: string;
+    readonly maxBytes: number;
+    /** The task succeeds without it. */
+    readonly optional?: true;
+  }[];
   /** A folder that is saved when a task makes way, and is there again when it goes on. */
   readonly checkpoint?: { readonly path: string; readonly maxBytes: number };
   readonly timeoutMs: number;
@@ -108,6 +113,7 @@ function specFromFile(file: JobFile): Result<JobSpec> {
       output.max_size === undefined
         ? resources.diskBytes
         : read.size(`/outputs/${index}/max_size`, output.max_size),
+    ...(output.optional === true ? { optional: true as const } : {}),
   }));
   const checkpoint = readCheckpoint(file.checkpoint, resources, read);
   read.problems.push(...checkMounts(inputs, outputs, checkpoint));

@@ -4,6 +4,7 @@ import { canonicalJson } from './canonical.ts';
 import { DelegationSchema } from './delegation.ts';
 import { sha256 } from './hash.ts';
 import { NodeIdSchema, Sha256Schema, TaskIdSchema } from './ids.ts';
+import { maxOutputLinks, OutputLinkSchema, SkippedOutputsSchema } from './outputs.ts';
 import type { OutcomeReason } from './reasons.ts';
 import { outcomeReasons, reasonNames } from './reasons.ts';
 
@@ -18,14 +19,22 @@ export const OutputFileSchema = Type.Object(
     path: Type.String({ minLength: 1, maxLength: 1024 }),
     sha256: Sha256Schema,
     sizeBytes: Type.Integer({ minimum: 0, maximum: 2 ** 50 }),
+    packed: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 2 ** 20,
+        description: 'It is a tar archive of so many files; a name in it is the path inside the container.',
+      }),
+    ),
   },
   { additionalProperties: false },
 );
 export type OutputFile = Static<typeof OutputFileSchema>;
 
-/** At most this many files are collected from one attempt. */
+/** At most this many outputs are named in one receipt; further files are packed into the last one. */
 export const maxOutputFiles = 1000;
-
+/** Bytes of a log that were not kept: from offset `from` up to, and without, offset `to`. */
+export const LogGapSchema = Type.Object({ from: millis, to: millis }, { additionalProperties: false });
 export const OutcomeReasonSchema = Type.Unsafe<OutcomeReason>(
   Type.String({ enum: [...reasonNames(outcomeReasons)], maxLength: 64 }),
 );
@@ -51,7 +60,13 @@ export const ReceiptSchema = Type.Object(
     startedAt: Type.Optional(millis),
     finishedAt: Type.Optional(millis),
     outputs: Type.Array(OutputFileSchema, { maxItems: maxOutputFiles }),
-    log: Type.Object({ sizeBytes: millis, truncated: Type.Boolean() }, { additionalProperties: false }),
+    links: Type.Optional(Type.Array(OutputLinkSchema, { maxItems: maxOutputLinks })),
+    skipped: Type.Optional(SkippedOutputsSchema),
+    /** `sizeBytes` counts what lies in the gap as well. */
+    log: Type.Object(
+      { sizeBytes: millis, truncated: Type.Boolean(), gap: Type.Optional(LogGapSchema) },
+      { additionalProperties: false },
+    ),
   },
   { additionalProperties: false },
 );

@@ -1,8 +1,9 @@
 import Type, { type Static } from 'typebox';
 import { AccountIdSchema, JobIdSchema, NodeIdSchema, Sha256Schema, TaskIdSchema } from './ids.ts';
 import { type Obstacle, obstacles } from './obstacles.ts';
+import { OutputLinkSchema, SkippedOutputsSchema } from './outputs.ts';
 import { type TaskReason, taskReasons } from './reasons.ts';
-import { AttemptNumberSchema, OutputFileSchema } from './receipt.ts';
+import { AttemptNumberSchema, LogGapSchema, OutputFileSchema } from './receipt.ts';
 import { OfferSchema, ResourcesSchema } from './resources.ts';
 
 /** What the REST API shows. Times are RFC 3339 in UTC, amounts decimal strings of nano-CAPA. */
@@ -97,6 +98,14 @@ export const TaskViewSchema = Type.Object(
     charged_nano: Amount,
     pull: Type.Optional(Type.Object({ done_bytes: count, total_bytes: count }, closed)),
     outputs: Type.Array(OutputFileSchema),
+    links: Type.Optional(Type.Array(OutputLinkSchema)),
+    skipped: Type.Optional(SkippedOutputsSchema),
+    outputs_attempt: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description: 'The task did not succeed: the outputs are what this attempt left.',
+      }),
+    ),
     updated_at: TimeSchema,
   },
   closed,
@@ -169,6 +178,18 @@ export const AttemptViewSchema = Type.Object(
     hint: Type.String(),
     exit_code: Type.Optional(Type.Integer()),
     receipt: Type.Optional(Sha256Schema),
+    log: Type.Optional(
+      Type.Object(
+        {
+          size_bytes: count,
+          gap: Type.Optional({
+            ...LogGapSchema,
+            description: 'Bytes from offset `from` up to `to` were not kept.',
+          } as typeof LogGapSchema),
+        },
+        closed,
+      ),
+    ),
     rate_nano: Amount,
     charged_nano: Amount,
     metered_ms: Type.Optional(count),

@@ -1,4 +1,5 @@
 import { defaultRuleset } from '@capacloud/core/ruleset';
+import { keptOutputsProtocol } from '@capacloud/protocol/frames';
 import type { JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
 import { expect, test } from 'vitest';
@@ -24,7 +25,7 @@ function placementOf(job: JobId, index = 0, devices: readonly string[] = []): Pl
     nonce: '',
   };
 }
-function writerOf(spec: object, reads: JobId[] = []): AssignmentWriter {
+function writerOf(spec: object, reads: JobId[] = [], maxFileBytes?: number): AssignmentWriter {
   const store = {
     getJobSpec: (job: JobId) => {
       reads.push(job);
@@ -37,7 +38,10 @@ function writerOf(spec: object, reads: JobId[] = []): AssignmentWriter {
     checkpointOf: (task: TaskId) =>
       Promise.resolve(task.endsWith('.2') ? { task, attempt: 1, sha256, sizeBytes: 9 } : undefined),
   };
-  return new AssignmentWriter(new JobSpecs(store), artifacts, () => defaultRuleset, 'secret');
+  return new AssignmentWriter(new JobSpecs(store), artifacts, () => defaultRuleset, {
+    secret: 'secret',
+    ...(maxFileBytes === undefined ? {} : { maxFileBytes }),
+  });
 }
 const spec = {
   image: 'busybox',
@@ -129,4 +133,19 @@ test('a task goes on with what an earlier attempt saved, where the agent knows o
   const other = { ...placementOf(job, 1), attempt: 2 };
   await writer.loadCheckpoint(other);
   expect(checkpointIn(other, 3)).toEqual(folder);
+});
+
+test('an agent of an older protocol is told neither of optional outputs nor of the largest file', async () => {
+  const outputs = [{ path: '/out/core.dump', maxBytes: 5, optional: true }];
+  const writer = writerOf({ ...spec, outputs }, [], 7);
+  const placement = placementOf(jobOf(1));
+  await writer.load(placement.job);
+  const older = JSON.parse(writer.write(placement, keptOutputsProtocol - 1) ?? '') as object;
+  expect(older).toMatchObject({ outputs: [{ path: '/out/core.dump', maxBytes: 5 }] });
+  expect(older).not.toHaveProperty('maxFileBytes');
+  expect(older).not.toHaveProperty('outputs.0.optional');
+  expect(JSON.parse(writer.write(placement, keptOutputsProtocol) ?? '')).toMatchObject({
+    outputs,
+    maxFileBytes: 7,
+  });
 });

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Ruleset } from '@capacloud/core/ruleset';
 import type { Assignment } from '@capacloud/protocol/frames';
-import { checkpointProtocol } from '@capacloud/protocol/frames';
+import { checkpointProtocol, keptOutputsProtocol } from '@capacloud/protocol/frames';
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
 import { taskIndexOf } from '@capacloud/protocol/ids';
 import { alternativesOf } from '@capacloud/protocol/resources';
@@ -10,11 +10,15 @@ import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { Placement } from './placements.ts';
 
 type OwnField = 'task' | 'attempt' | 'nonce' | 'devices' | 'taskIndex' | 'resources' | 'checkpoint';
-type SharedFields = Omit<Assignment, OwnField>;
+type OutputFields = 'outputs' | 'maxFileBytes';
+type SharedFields = Omit<Assignment, OwnField | OutputFields>;
 
 /** JSON of what all tasks of a job share, and of what each of its alternatives takes. */
 interface Template {
   readonly shared: string;
+  /** Members of what is collected; `plainOutputs` for agents that know of no optional ones. */
+  readonly outputs: string;
+  readonly plainOutputs: string;
   readonly resources: readonly string[];
   /** Open at its end; undefined where the job has none. */
   readonly checkpoint: string | undefined;
@@ -39,6 +43,7 @@ export class AssignmentWriter {
   readonly #artifacts: Pick<ArtifactIndex, 'get' | 'checkpointOf'>;
   readonly #ruleset: () => Ruleset;
   readonly #secret: string;
+  readonly #maxFileBytes: number | undefined;
   readonly #templates = new Map<JobId, Template>();
   #length = 0;
   readonly #loading = new Map<JobId, Promise<boolean>>();
@@ -47,12 +52,13 @@ export class AssignmentWriter {
     specs: Pick<JobSpecs, 'known' | 'get'>,
     artifacts: Pick<ArtifactIndex, 'get' | 'checkpointOf'>,
     ruleset: () => Ruleset,
-    secret: string,
+    { secret, maxFileBytes }: { readonly secret: string; readonly maxFileBytes?: number },
   ) {
     this.#specs = specs;
     this.#artifacts = artifacts;
     this.#ruleset = ruleset;
     this.#secret = secret;
+    this.#maxFileBytes = maxFileBytes;
   }
 
   /** For an agent that speaks the protocol. Undefined while something about the job or the task has to be loaded first. */
@@ -61,10 +67,11 @@ export class AssignmentWriter {
     if (template === undefined) return undefined;
     const checkpoint = protocol < checkpointProtocol ? '' : writeCheckpoint(template, placement);
     if (checkpoint === undefined) return undefined;
+    const outputs = protocol < keptOutputsProtocol ? template.plainOutputs : template.outputs;
     const { task, attempt, devices, alternative } = placement;
     placement.nonce = attemptNonce(this.#secret, task, attempt);
     const own = `"task":"${task}","attempt":${attempt},"nonce":"${placement.nonce}","taskIndex":${taskIndexOf(task)}`;
-    return `{${own},"devices":${devices.length === 0 ? '[]' : JSON.stringify(devices)},"resources":${template.resources[alternative]},${checkpoint}${template.shared}}`;
+    return `{${own},"devices":${devices.length === 0 ? '[]' : JSON.stringify(devices)},"resources":${template.resources[alternative]},${checkpoint}${outputs},${template.shared}}`;
   }
 
   /** True once `write` can write tasks of this job; false when the store does not know it. One read a job. */
@@ -133,7 +140,6 @@ export class AssignmentWriter {
       ...(spec.user === undefined ? {} : { user: spec.user }),
       env: { ...spec.env },
       inputs,
-      outputs: spec.outputs.map(({ path, maxBytes }) => ({ path, maxBytes })),
       taskCount: spec.replicas,
       pullTimeoutMs: ruleset.pullTimeoutMs,
       startTimeoutMs: ruleset.startTimeoutMs,
@@ -142,18 +148,36 @@ export class AssignmentWriter {
       stopGraceMs: spec.stopGraceMs,
     };
     const shared = JSON.stringify(fields).slice(1, -1);
+    const plainOutputs = writeOutputs({
+      outputs: spec.outputs.map(({ path, maxBytes }) => ({ path, maxBytes })),
+    });
+    const outputs = writeOutputs({
+      outputs: spec.outputs.map(({ path, maxBytes, optional }) => ({
+        path,
+        maxBytes,
+        ...(optional === true ? { optional } : {}),
+      })),
+      ...(this.#maxFileBytes === undefined ? {} : { maxFileBytes: this.#maxFileBytes }),
+    });
     const resources = alternativesOf(spec.resources).map((each) => JSON.stringify(each));
     const { checkpoint } = spec;
     return {
       shared,
+      outputs,
+      plainOutputs,
       resources,
       checkpoint:
         checkpoint === undefined
           ? undefined
           : JSON.stringify({ ...checkpoint, timeoutMs: ruleset.checkpointTimeoutMs ?? 0 }).slice(0, -1),
-      length: shared.length + resources.join('').length,
+      length: shared.length + outputs.length + plainOutputs.length + resources.join('').length,
     };
   }
+}
+
+/** Members without their braces. */
+function writeOutputs(fields: Pick<Assignment, OutputFields>): string {
+  return JSON.stringify(fields).slice(1, -1);
 }
 
 /** A member with its comma, or nothing; undefined while what an earlier attempt left has to be looked up. */

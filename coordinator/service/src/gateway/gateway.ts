@@ -41,6 +41,8 @@ export interface GatewayDeps {
   readonly chainId: number;
   /** At least 32 random bytes as text; the same after a restart, or running attempts could not be finished. */
   readonly nonceSecret: string;
+  /** Of one output; agents skip larger ones, because they could not be stored. */
+  readonly maxFileBytes?: number;
   readonly limits?: Partial<GatewayLimits>;
   /** Unix milliseconds. */
   now(): number;
@@ -92,12 +94,11 @@ export class Gateway {
     placements.restore(sequencer.state);
     for (const node of sequencer.state.nodes.keys()) this.#sessions.assumeHeard(node, now());
     const flushes = new FlushQueue();
-    const writer = new AssignmentWriter(
-      deps.specs,
-      deps.artifacts,
-      () => sequencer.state.ruleset,
-      nonceSecret,
-    );
+    const { maxFileBytes } = deps;
+    const writer = new AssignmentWriter(deps.specs, deps.artifacts, () => sequencer.state.ruleset, {
+      secret: nonceSecret,
+      ...(maxFileBytes === undefined ? {} : { maxFileBytes }),
+    });
     this.#dispatcher = new Dispatcher(this.#sessions, placements, writer, flushes, logger, now);
     this.#desk = new SessionDesk({
       sequencer,

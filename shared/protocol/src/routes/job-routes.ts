@@ -202,7 +202,7 @@ export const jobRoutes = {
     method: 'GET',
     path: '/v1/tasks/{task}/attempts/{attempt}/log',
     summary:
-      'Output of an attempt. Accept: text/event-stream follows it (event `log`: the id is the byte offset after it, the data a JSON string; event `end` when nothing follows); anything else gives the bytes so far',
+      'Output of an attempt. Accept: text/event-stream follows it (event `log`: the id is the byte offset after it, the data a JSON string; event `gap`: bytes `from` to `to` were not kept, or, without `to`, what follows comes when the attempt has ended; event `end` when nothing follows); anything else gives the bytes so far, and Log-Gap: FROM-TO where bytes between were not kept',
     tag: 'tasks',
     auth: 'consumer',
     params: attemptParams,
@@ -223,7 +223,15 @@ export const jobRoutes = {
     auth: 'agent',
     params: attemptParams,
     query: Type.Object(
-      { offset: count, final: Type.Optional(Type.Boolean({ description: 'Nothing follows this chunk.' })) },
+      {
+        offset: count,
+        final: Type.Optional(Type.Boolean({ description: 'Nothing follows this chunk.' })),
+        gap_from: Type.Optional({
+          ...count,
+          description:
+            'The chunk is of the end of a long log: the bytes between this offset and its beginning were not kept.',
+        } as typeof count),
+      },
       closed,
     ),
     body: 'binary',

@@ -1,0 +1,34 @@
+import { keptOutputsProtocol, type ReportItem } from '@capacloud/protocol/frames';
+import type { NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import { expect, test } from 'vitest';
+import { reportFor } from './receipt-form.ts';
+
+const sha256 = 'a'.repeat(64) as Sha256Hex;
+const plain = { path: '/out/a', sha256, sizeBytes: 1 };
+const item: ReportItem = {
+  kind: 'finished',
+  id: 1,
+  receipt: {
+    version: 1,
+    node: `node_${'0'.repeat(40)}` as NodeId,
+    task: 'job_00000000000000000000.0' as TaskId,
+    attempt: 1,
+    nonce: '0'.repeat(32),
+    reason: 'completed',
+    oomKilled: false,
+    outputs: [plain, { path: '/more-files.tar', sha256, sizeBytes: 9, packed: 3 }],
+    links: [{ path: '/out/latest', target: 'a' }],
+    skipped: { total: 1, first: [{ path: '/out/pipe', why: 'special' }] },
+    log: { sizeBytes: 9, truncated: true, gap: { from: 1, to: 2 } },
+  },
+};
+
+test('a receipt leaves out what an older coordinator would refuse', () => {
+  const older = reportFor(keptOutputsProtocol - 1, item);
+  const { links: _links, skipped: _skipped, ...rest } = item.receipt;
+  expect(older).toEqual({
+    ...item,
+    receipt: { ...rest, outputs: [plain], log: { sizeBytes: 9, truncated: true } },
+  });
+  expect(reportFor(keptOutputsProtocol, item)).toBe(item);
+});
