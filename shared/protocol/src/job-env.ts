@@ -1,4 +1,6 @@
+import { isExact } from './as-written.ts';
 import type { Problem } from './result.ts';
+import type { UnitReader } from './unit-reader.ts';
 
 /** A record's pattern tells which keys its schema is about; the record must be closed to refuse the others. */
 export const variableNamePattern = '^[A-Za-z_][A-Za-z0-9_]{0,255}$';
@@ -29,6 +31,23 @@ function reservedFor(name: string, hasDevices: boolean): string | undefined {
   if (hasDevices && name.startsWith('LD_'))
     return 'may not be set for a job with devices; set it in the command instead, for example with env';
   return undefined;
+}
+
+/** The text of each value, or where a number stands that may not be what its author wrote. */
+export function readVariables(
+  env: Readonly<Record<string, string | number | boolean>>,
+  read: UnitReader,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(env).map(([name, value]) => {
+      if (!isExact(value))
+        read.problem(
+          `/env/${name}`,
+          'is a number beyond 2^53, whose last digits readers of JSON change: write it as text, in quotes',
+        );
+      return [name, String(value)];
+    }),
+  );
 }
 
 /** What starts a process cannot hold a NUL: the kernel would end the text there. */

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { asWritten } from './as-written.ts';
 import { accountIdPattern, Sha256Schema } from './ids.ts';
 import { variableNamePattern } from './job-env.ts';
 import { GpuSchema, SizeSchema as Size } from './job-gpu.ts';
@@ -67,8 +68,13 @@ export const JobFileSchema = Type.Object(
     env: Type.Optional(
       Type.Record(
         Type.String({ pattern: variableNamePattern }),
-        Type.Union([Type.String({ maxLength: 32_768 }), Type.Number(), Type.Boolean()]),
-        { ...closed, maxProperties: 256 },
+        Type.Union([Type.String({ maxLength: 32_768 }), Type.Number(), Type.Boolean()], asWritten),
+        {
+          ...closed,
+          maxProperties: 256,
+          description:
+            'Text, or a number or a boolean, which becomes the text as it is written: 3.10 stays 3.10.',
+        },
       ),
     ),
     resources: Type.Optional(

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { asWritten } from './as-written.ts';
 import {
   isReservedLabel,
   type LabelConstraint,
@@ -24,10 +25,13 @@ const Constraint = Type.Object(
     operator: Type.Unsafe<LabelOperator>(Type.String({ enum: [...labelOperators] })),
     values: Type.Optional(
       Type.Array(
-        Type.Union([
-          Type.String({ pattern: labelValuePattern, maxLength: 63 }),
-          Type.Integer({ minimum: 0, maximum: 10 ** 15 - 1 }),
-        ]),
+        Type.Union(
+          [
+            Type.String({ pattern: labelValuePattern, maxLength: 63 }),
+            Type.Integer({ minimum: 0, maximum: 10 ** 15 - 1 }),
+          ],
+          asWritten,
+        ),
         { maxItems: labelLimits.values },
       ),
     ),

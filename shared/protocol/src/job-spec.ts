@@ -5,7 +5,7 @@ import { wireLimits } from './frames.ts';
 import type { AccountId, Sha256Hex } from './ids.ts';
 import { isSha256 } from './ids.ts';
 import { parseImageReference } from './image-reference.ts';
-import { checkProcessText, checkVariables } from './job-env.ts';
+import { checkProcessText, checkVariables, readVariables } from './job-env.ts';
 import type { JobFile } from './job-file.ts';
 import { JobFileSchema } from './job-file.ts';
 import { readGpu } from './job-gpu.ts';
@@ -132,7 +132,7 @@ function specFromFile(file: JobFile): Result<JobSpec> {
     ...readProgram(file),
     ...(file.working_dir === undefined ? {} : { workingDir: file.working_dir }),
     ...(file.user === undefined ? {} : { user: file.user }),
-    env: Object.fromEntries(Object.entries(env).map(([key, value]) => [key, String(value)])),
+    env: readVariables(env, read),
     resources,
     providers: (file.placement?.providers ?? []) as AccountId[],
     excludeProviders: (file.placement?.exclude_providers ?? []) as AccountId[],

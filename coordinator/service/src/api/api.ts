@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { nestsTooDeeply } from '@capacloud/protocol/json-depth';
-import { apiLimits } from '@capacloud/protocol/routes';
+import { apiLimits, routes } from '@capacloud/protocol/routes';
+import { withJsonSpelling } from '@capacloud/protocol/spelling';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { accountHandlers } from './account-handlers.ts';
 import { Admission } from './admission.ts';
@@ -114,9 +115,20 @@ function acceptJson(app: FastifyInstance): void {
     if (body === '') done(null, undefined);
     else if (nestsTooDeeply(body as string))
       done(new RefusalError({ code: 'request.invalid', message: 'The body nests too deeply.' }));
-    else void parse(request, body as string, done);
+    else
+      void parse(request, body as string, (error, value: unknown) => {
+        const what = error === null ? jobBodies.get(request.routeOptions.url) : undefined;
+        done(error, what === undefined ? value : withJsonSpelling(value, body as string, what));
+      });
   });
 }
+
+/** Routes whose bodies hold job files. */
+const jobBodies: ReadonlyMap<string | undefined, 'file' | 'batch'> = new Map([
+  [routes.submitJob.path, 'file'],
+  [routes.planJob.path, 'file'],
+  [routes.submitJobs.path, 'batch'],
+]);
 
 function acceptBinary(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();

@@ -148,6 +148,43 @@ describe('submission', () => {
     expect(await response.json()).toMatchObject({ code, status });
   });
 
+  it('keeps the spelling of numbers in variables, and refuses those that JSON changes', async () => {
+    const send = async (path: string, body: string): Promise<Response> =>
+      coordinator.call('POST', path, {
+        body,
+        headers: { ...nextKey(), 'content-type': 'application/json' },
+      });
+    const head = '{"version":"1","image":"busybox"';
+    const values = '[{"key":"a","operator":"in","values":[1]}]';
+    const taken = await send(
+      '/v1/jobs',
+      `${head},"resources":{"cpu":0.50},"env":{"A":3.10,"B":1e3,"C":true,"D":"1.0","E":-0,"F":0.0000001,"G":1.25E-5}}`,
+    );
+    const { id } = (await taken.json()) as JobView;
+    expect(await json<unknown>(`/v1/jobs/${id}`)).toMatchObject({
+      spec: { env: { A: '3.10', B: '1e3', C: 'true', D: '1.0', E: '-0', F: '0.0000001', G: '1.25E-5' } },
+    });
+    const batch = await send(
+      '/v1/jobs/batch',
+      `{"jobs":[${head},"env":{"A":3.10},"placement":{"constraints":${values}}},${head},"env":{"ID":1175859412345678901}}]}`,
+    );
+    const { results } = (await batch.json()) as { results: Results };
+    const [first, second] = results;
+    if (first === undefined || !('job' in first)) throw new Error('was refused');
+    expect(await json<unknown>(`/v1/jobs/${first.job.id}`)).toMatchObject({
+      spec: { env: { A: '3.10' }, constraints: [{ key: 'a', operator: 'in', values: ['1'] }] },
+    });
+    expect(second).toMatchObject({
+      problem: {
+        code: 'job.invalid',
+        errors: [{ pointer: '/env/ID', message: expect.stringContaining('in quotes') as unknown }],
+      },
+    });
+    for (const number of ['12345678901234567890', '9007199254740993', '1e400', '-9007199254740993'])
+      for (const path of ['/v1/jobs', '/v1/plans'])
+        expect((await send(path, `${head},"env":{"ID":${number}}}`)).status).toBe(422);
+  });
+
   it('wants an idempotency key', async () => {
     const response = await coordinator.call('POST', '/v1/jobs', { json: jobFile });
     expect(response.status).toBe(400);
