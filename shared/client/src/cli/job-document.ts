@@ -1,9 +1,12 @@
-import { createReadStream } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { parseJobFile } from '@capacloud/protocol/job-spec';
 import type { Problem } from '@capacloud/protocol/result';
-import { apiLimits } from '@capacloud/protocol/routes';
-import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
+import { settleJobFile } from '@capacloud/protocol/spelling';
+import { type Document, LineCounter, parseDocument, visit } from 'yaml';
 import { CommandError, type PlacedProblem, usageError } from './command-error.ts';
+import { readJobText } from './job-text.ts';
+import { type JobTree, TreeFault, treeOf } from './job-tree.ts';
+import { isRecoverable, yamlFault } from './yaml-fault.ts';
 
 /** A job file as it was read, with the places of its parts. */
 export interface JobDocument {
@@ -15,80 +18,67 @@ export interface JobDocument {
 }
 
 /** Every tag is refused with a place: a set or a map of another kind would lose what it holds on its way into JSON. */
-const plainData = { resolveKnownTags: false } as const;
+const plainData = { resolveKnownTags: false, prettyErrors: false } as const;
+/** So many faults of the notation are told at once. */
+const maxFaults = 20;
 
 /** Reads YAML or JSON from a file, or from standard input for `-`, and applies `--set PATH=VALUE`. */
 export async function readJobDocument(file: string, assignments: readonly string[]): Promise<JobDocument> {
-  const text = await readText(file);
+  const text = await readJobText(file);
   const lines = new LineCounter();
-  const document = parseDocument(text, { ...plainData, lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { ...plainData, lineCounter: lines });
   const shownFile = file === '-' ? 'standard input' : file;
-  const [first] = [...document.errors, ...document.warnings];
-  if (first !== undefined) {
-    const { line, col } = lines.linePos(first.pos[0]);
-    throw notYaml(`${shownFile}:${line}:${col}: ${first.message}`);
-  }
-  for (const assignment of assignments) assign(document, assignment);
-  return {
-    value: valueOf(document, shownFile),
-    folder: file === '-' ? process.cwd() : dirname(resolve(file)),
-    place: (problems) =>
-      problems.map((problem) => {
-        const offset = offsetOf(document, problem.pointer);
-        if (offset === undefined) return problem;
-        const { line, col } = lines.linePos(offset);
-        return { ...problem, place: `${shownFile}:${line}:${col}` };
-      }),
+  const placeOf = (offset: number): string => {
+    const { line, col } = lines.linePos(offset);
+    return `${shownFile}:${line}:${col}`;
   };
+  const faults = [...document.errors, ...document.warnings].slice(0, maxFaults);
+  const told = faults.map((fault) => ({
+    pointer: '',
+    place: placeOf(fault.pos[0]),
+    message: yamlFault(fault, text),
+  }));
+  if (!faults.every(isRecoverable)) throw notYaml(told);
+  if (told.length === 0) for (const assignment of assignments) assign(document, assignment);
+  const tree = readTree(document, shownFile, placeOf);
+  const value = settleJobFile(tree.value);
+  const place: JobDocument['place'] = (problems) =>
+    problems.map((problem) => {
+      const offset = offsetOf(tree, problem.pointer);
+      return offset === undefined ? problem : { ...problem, place: placeOf(offset) };
+    });
+  if (told.length > 0) throw notYaml([...told, ...place(otherProblems(value))]);
+  return { value, folder: file === '-' ? process.cwd() : dirname(resolve(file)), place };
 }
 
-async function readText(file: string): Promise<string> {
-  const parts: Buffer[] = [];
-  let length = 0;
+/** What is wrong besides, so that a person mends all of it at once. Paths of this machine are looked at later. */
+function otherProblems(value: unknown): readonly Problem[] {
+  const parsed = parseJobFile(value);
+  const problems = parsed.ok ? [] : (parsed.refusal.problems ?? []);
+  return problems.filter(({ pointer }) => !/^\/inputs\/[0-9]+\/source$/.test(pointer));
+}
+
+function notYaml([first, ...more]: readonly PlacedProblem[]): CommandError {
+  const place = first?.place === undefined ? '' : `${first.place}: `;
+  return new CommandError(2, {
+    code: 'job.invalid',
+    message: `${place}${first?.message ?? 'The file cannot be read.'}`,
+    hint: 'A job file is YAML or JSON.',
+    problems: more,
+  });
+}
+
+function readTree(document: Document, shownFile: string, placeOf: (offset: number) => string): JobTree {
   try {
-    for await (const part of file === '-' ? process.stdin : createReadStream(file)) {
-      parts.push(part as Buffer);
-      length += (part as Buffer).length;
-      if (length > apiLimits.bodyBytes)
-        throw usageError(`${file} is larger than a job file may be (${apiLimits.bodyBytes} bytes).`);
-    }
+    return treeOf(document);
   } catch (error) {
-    if (error instanceof CommandError || !(error instanceof Error) || !('code' in error)) throw error;
-    throw usageError(`${file} cannot be read: ${reasonOf(error.code)}.`, 'Check the path of the job file.');
-  }
-  return Buffer.concat(parts).toString('utf8');
-}
-
-function reasonOf(code: unknown): string {
-  switch (code) {
-    case 'ENOENT':
-      return 'there is no such file';
-    case 'EISDIR':
-      return 'it is a folder';
-    case 'EACCES':
-      return 'it may not be read';
-    default:
-      return String(code);
+    if (!(error instanceof TreeFault)) throw error;
+    const place = error.offset === undefined ? shownFile : placeOf(error.offset);
+    throw notYaml([{ pointer: '', place, message: error.message }]);
   }
 }
 
-function notYaml(message: string): CommandError {
-  return new CommandError(2, { code: 'job.invalid', message, hint: 'A job file is YAML or JSON.' });
-}
-
-function valueOf(document: Document, shownFile: string): unknown {
-  try {
-    // Aliases are counted: a few lines of YAML can stand for gigabytes.
-    const value: unknown = document.toJS({ maxAliasCount: 100 });
-    // An alias may stand inside what it stands for; JSON has no way to say that.
-    JSON.stringify(value);
-    return value;
-  } catch (error) {
-    throw notYaml(`${shownFile}: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
-/** Fields whose values are text even when they look like numbers. */
+/** Fields whose values are text even when they look like something else. */
 const textFields = /^(version|user|price|env|labels)$/;
 
 function assign(document: Document, assignment: string): void {
@@ -100,10 +90,8 @@ function assign(document: Document, assignment: string): void {
     );
   const path = pathOf(assignment.slice(0, split));
   const text = assignment.slice(split + 1);
-  let value: unknown = text;
   try {
-    if (!textFields.test(path[0] ?? '')) value = plainValue(text);
-    document.setIn(path, value);
+    document.setIn(path, textFields.test(path[0] ?? '') ? text : plainNode(text));
   } catch {
     throw usageError(
       `--set ${assignment} does not fit the job file.`,
@@ -112,11 +100,18 @@ function assign(document: Document, assignment: string): void {
   }
 }
 
-function plainValue(text: string): unknown {
+/** What the text is in YAML. It stands nowhere in the file. */
+function plainNode(text: string): unknown {
   const document = parseDocument(text, plainData);
   const [first] = [...document.errors, ...document.warnings];
   if (first !== undefined) throw first;
-  return document.toJS({ maxAliasCount: 0 });
+  treeOf(document);
+  visit(document, {
+    Node: (_, node) => {
+      node.range = null;
+    },
+  });
+  return document.contents;
 }
 
 /** `resources.memory`, or a JSON Pointer. */
@@ -129,10 +124,10 @@ function pathOf(text: string): readonly string[] {
 }
 
 /** Where the value stands, or the nearest thing around it. */
-function offsetOf(document: Document, pointer: string): number | undefined {
-  for (let path = pointer === '' ? [] : [...pathOf(pointer)]; ; path = path.slice(0, -1)) {
-    const node = path.length === 0 ? document.contents : document.getIn(path, true);
-    if (isNode(node) && node.range !== undefined && node.range !== null) return node.range[0];
-    if (path.length === 0) return undefined;
+function offsetOf({ places }: JobTree, pointer: string): number | undefined {
+  for (let inner = pointer; ; inner = inner.slice(0, inner.lastIndexOf('/'))) {
+    const offset = places.get(inner);
+    if (offset !== undefined || inner === '') return offset;
+    if (!inner.includes('/')) return places.get('');
   }
 }
