@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
+import { fileURLToPath } from 'node:url';
+import { configDefaults, defineConfig, type TestProjectConfiguration } from 'vitest/config';
 
 // Tests read the sources, not the build, so that a stale dist can never pass.
 const conditions = ['@capacloud/source', 'node', 'import', 'module', 'default'];
@@ -7,6 +8,8 @@ const resolve = { conditions };
 const ssr = { resolve: { conditions, externalConditions: conditions } };
 /** How long what is polled for may take: a stalled disk alone can take a second. */
 const expect = { poll: { timeout: 10_000 } };
+/** Read before each file. */
+const setupFiles = [fileURLToPath(new URL('test/child-errors.ts', import.meta.url))];
 /** `npm run test:long` runs these, in projects of their own; `npm test` never does. */
 const longEnding = '.long.test.ts';
 
@@ -45,8 +48,9 @@ function projectsOf({ name, files, otherFiles = [], timeout, ...rest }: Kind): T
   const short = {
     ...rest,
     name,
+    setupFiles,
     include: ending(files, '.test.ts'),
-    exclude: [...ending(otherFiles, '.test.ts'), `**/*${longEnding}`],
+    exclude: [...configDefaults.exclude, ...ending(otherFiles, '.test.ts'), `**/*${longEnding}`],
     expect,
     testTimeout: timeout,
     hookTimeout: timeout,
@@ -55,7 +59,7 @@ function projectsOf({ name, files, otherFiles = [], timeout, ...rest }: Kind): T
     ...short,
     name: `${name}-long`,
     include: ending(files, longEnding),
-    exclude: ending(otherFiles, longEnding),
+    exclude: [...configDefaults.exclude, ...ending(otherFiles, longEnding)],
     testTimeout: 3 * timeout,
   };
   return [short, long].map((test) => ({ resolve, ssr, test }));
@@ -67,13 +71,18 @@ export default defineConfig({
     maxWorkers: availableParallelism(),
     projects: [
       ...[units, loopback, real].flatMap(projectsOf),
-      { resolve, ssr, test: { name: 'arch', include: ['test/arch/**/*.test.ts'], testTimeout: 120_000 } },
+      {
+        resolve,
+        ssr,
+        test: { name: 'arch', setupFiles, include: ['test/arch/**/*.test.ts'], testTimeout: 120_000 },
+      },
       {
         resolve,
         ssr,
         // Builds container images, which takes minutes on a fresh engine.
         test: {
           name: 'packaging-long',
+          setupFiles,
           include: [`test/packaging/**/*${longEnding}`],
           fileParallelism: false,
           expect,

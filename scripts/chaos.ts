@@ -7,7 +7,8 @@ import { allCases } from '../test/chaos/all-cases.ts';
 import { runChaos } from '../test/chaos/run-chaos.ts';
 import { buildPackages } from './build-packages.ts';
 import { EngineError } from './engine/engine-error.ts';
-import { installPackages, missingPackages } from './engine/system-packages.ts';
+import { installPackages } from './engine/install-packages.ts';
+import { missingPackages } from './engine/system-packages.ts';
 
 const width = Math.max(...allCases.map(({ name }) => name.length));
 const usage = `usage: npm run chaos -- [--minutes M] [--only CASE,…] [--seed S]
@@ -63,7 +64,7 @@ async function main(options: Options, signal: AbortSignal): Promise<number> {
     process.stderr.write('chaos: namespaces, loop devices and engines need root on Linux\n');
     return 2;
   }
-  const missing = (['engine', 'tests', 'chaos'] as const).flatMap((purpose) => missingPackages(purpose));
+  const missing = missingPackages('engine', 'tests', 'chaos');
   if (missing.length > 0) await installPackages(missing, write, signal);
   await buildPackages(signal);
   return (await runChaos({ ...options, write, signal })) ? 0 : 1;

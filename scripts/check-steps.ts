@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type CommandResult, runCommand } from './command.ts';
+import type { ToolchainProgram } from './engine/programs.ts';
 
 export const stepNames = ['format', 'lint', 'types', 'unused', 'unit', 'arch'] as const;
 export type StepName = (typeof stepNames)[number];
@@ -7,7 +8,7 @@ export type StepName = (typeof stepNames)[number];
 /** One line of `npm run check`: commands that run in order until one fails. */
 export interface Step {
   readonly name: StepName;
-  readonly commands: readonly (readonly [string, ...string[]])[];
+  readonly commands: readonly (readonly [ToolchainProgram, ...string[]])[];
 }
 
 export interface StepOptions {
@@ -55,7 +56,7 @@ interface VitestOptions extends Pick<StepOptions, 'filters' | 'reportDir'> {
 export function vitestCommand(
   project: string,
   { reportDir, filters, reporter }: VitestOptions,
-): readonly [string, ...string[]] {
+): readonly [ToolchainProgram, ...string[]] {
   return [
     'vitest',
     'run',

@@ -1,10 +1,11 @@
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { BoundedText, requireCommand, runCommand } from './command.ts';
+import { type Program, type ProgramFile, thisNode } from './engine/programs.ts';
 
 const never = new AbortController().signal;
 const node = (code: string, signal = never) =>
-  runCommand(process.execPath, ['-e', code], { cwd: '.', output: 'capture' }, signal);
+  runCommand(thisNode, ['-e', code], { cwd: '.', output: 'capture' }, signal);
 
 test('both streams and the exit code are captured', async () => {
   const result = await node("console.log('out'); console.error('err'); process.exitCode = 3;");
@@ -13,7 +14,12 @@ test('both streams and the exit code are captured', async () => {
 });
 
 test('a program that is not there exits 127 with its name', async () => {
-  const result = await runCommand('no-such-program', [], { cwd: '.', output: 'capture' }, never);
+  const result = await runCommand(
+    'no-such-program' as ProgramFile,
+    [],
+    { cwd: '.', output: 'capture' },
+    never,
+  );
   expect(result).toMatchObject({
     exitCode: 127,
     missing: true,
@@ -54,7 +60,7 @@ test('text within the bound is whole', () => {
 
 describe('a required command', () => {
   const hint = 'do this instead';
-  const nodeOf = (code: string): [string, ...string[]] => [process.execPath, '-e', code];
+  const nodeOf = (code: string): [Program, ...string[]] => [thisNode, '-e', code];
 
   test('hands over the output of a program that ends well', async () => {
     let output = '';
@@ -67,7 +73,7 @@ describe('a required command', () => {
 
   test('says which program is missing, and what to do', async () => {
     await expect(
-      requireCommand({ argv: ['no-such-program-here'], hint, signal: never }),
+      requireCommand({ argv: ['no-such-program-here' as ProgramFile], hint, signal: never }),
     ).rejects.toMatchObject({
       code: 'command_missing',
       message: expect.stringMatching(/no-such-program-here is not installed\n {2}hint: do this instead/),

@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import { EngineError } from './engine/engine-error.ts';
+import { type Program, programPath } from './engine/programs.ts';
 
 /** How a command ended. `output` holds stdout and stderr together, in order, when it was captured. */
 export interface CommandResult {
@@ -32,7 +34,7 @@ const terminationGraceMs = 30_000;
  * failure of `onStdout` unless the program failed by itself.
  */
 export async function runCommand(
-  command: string,
+  command: Program,
   args: readonly string[],
   options: CommandOptions,
   signal: AbortSignal,
@@ -40,8 +42,11 @@ export async function runCommand(
   const startedAt = performance.now();
   const text = new BoundedText(maxOutputCharacters);
   if (signal.aborted) return { exitCode: 130, output: '', durationMs: 0 };
+  const file = findFile(command);
+  if (file instanceof EngineError)
+    return { exitCode: 127, output: `${file.message}\n`, durationMs: 0, missing: true };
   const stream = options.output === 'capture' ? 'pipe' : 'inherit';
-  const child = spawn(command, args, {
+  const child = spawn(file, args, {
     cwd: options.cwd,
     env: options.env ?? process.env,
     stdio: ['ignore', options.onStdout === undefined ? stream : 'pipe', stream],
@@ -64,6 +69,15 @@ export async function runCommand(
   if (failure !== undefined && (failure.stopped || exitCode === 0)) throw failure.error;
   const durationMs = performance.now() - startedAt;
   return { exitCode, output: text.toString(), durationMs, ...(missing ? { missing } : {}) };
+}
+
+function findFile(command: Program): string | EngineError {
+  try {
+    return programPath(command);
+  } catch (error) {
+    if (error instanceof EngineError) return error;
+    throw error;
+  }
 }
 
 interface ReadFailure {
@@ -98,8 +112,9 @@ function endOf(
 ): Promise<{ exitCode: number; missing: boolean }> {
   return new Promise((resolve) => {
     child.once('error', (error: NodeJS.ErrnoException) => {
-      text.append(`${command}: ${error.message}\n`);
-      resolve({ exitCode: 127, missing: error.code === 'ENOENT' });
+      const missing = error.code === 'ENOENT';
+      text.append(missing ? `the program ${command} is not installed\n` : `${command}: ${error.message}\n`);
+      resolve({ exitCode: 127, missing });
     });
     child.once('close', (code, endedBy) =>
       resolve({
@@ -112,7 +127,7 @@ function endOf(
 
 interface RequiredCommand {
   /** The program and its arguments; no shell reads them. */
-  readonly argv: readonly [string, ...string[]];
+  readonly argv: readonly [Program, ...string[]];
   /** What a person can do when it fails. */
   readonly hint: string;
   readonly signal: AbortSignal;
@@ -152,8 +167,7 @@ export async function requireCommand({ argv, hint, signal, onStdout }: RequiredC
   });
   signal.throwIfAborted();
   if (result.exitCode === 0) return;
-  if (result.missing === true)
-    throw new CommandError('command_missing', `the program ${program} is not installed`, hint);
+  if (result.missing === true) throw new CommandError('command_missing', result.output.trim(), hint);
   const lastWords = result.output.slice(-maxLastWords).trim();
   const what = `${argv.slice(0, 4).join(' ')} failed with status ${result.exitCode}:\n${lastWords}`;
   throw new CommandError('command_failed', what, hint);

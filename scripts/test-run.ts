@@ -5,7 +5,8 @@ import { stepNames, vitestCommand } from './check-steps.ts';
 import { runCommand } from './command.ts';
 import { type DockerEngine, ensureDockerEngine } from './engine/docker-engine.ts';
 import { EngineError } from './engine/engine-error.ts';
-import { installPackages, missingPackages } from './engine/system-packages.ts';
+import { installPackages } from './engine/install-packages.ts';
+import { missingPackages } from './engine/system-packages.ts';
 import { addTotals, noTests, readTotals, type Totals } from './test-report.ts';
 
 export interface TestRun {

@@ -6,8 +6,9 @@ import { EngineError } from './engine-error.ts';
 import { type EngineFolders, engineFolders } from './engine-folders.ts';
 import { pingEngine, socketFromDockerHost } from './engine-socket.ts';
 import { withFileLock } from './file-lock.ts';
+import { installPackages } from './install-packages.ts';
 import { argumentsOf } from './process-table.ts';
-import { findCommand, installPackages, missingPackages } from './system-packages.ts';
+import { findCommand, missingPackages } from './system-packages.ts';
 
 /** A Docker engine that answers. `stop` ends it only where this repository's scripts started it. */
 export interface DockerEngine {

@@ -7,6 +7,7 @@ export type EngineErrorCode =
   | 'cgroups_missing'
   | 'iptables_missing'
   | 'install_failed'
+  | 'program_missing'
   | 'dockerd_failed'
   | 'lock_timeout';
 

@@ -1,46 +1,79 @@
-import { accessSync, constants, existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
-import { runCommand } from '../command.ts';
-import { EngineError } from './engine-error.ts';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-/** What a package is for: to run a Docker engine of our own, for the tests themselves, or to hurt a network. */
-type Purpose = 'engine' | 'tests' | 'chaos';
+/**
+ * What a package is for: to run a Docker engine of our own, for the tests themselves, to hurt a network, or to compare
+ * with. Every Debian has those of `machine`: they are never installed, but named where one is missing.
+ */
+type Purpose = 'engine' | 'tests' | 'chaos' | 'bench' | 'machine';
 
 export interface SystemPackage {
   /** Name in Debian. */
   readonly name: string;
   readonly purpose: Purpose;
-  /** The command that shows that it is there, wherever it came from. */
-  readonly command: string;
-  /** Where else the command may be than where commands are. */
+  /** The programs that are used of it. It is there when all of them are, wherever they came from. */
+  readonly commands: readonly [string, ...string[]];
+  /** Where else its programs may be than where programs are. */
   readonly folders?: readonly string[];
+  /** Unpacked into the checkout's cache instead of installed, because it would start a service that anybody can reach. */
+  readonly unpacked?: true;
   readonly why: string;
 }
 
-/** Everything outside of node_modules that a test run uses. Extend this table, and nothing else. */
-const systemPackages: readonly SystemPackage[] = [
-  { name: 'docker.io', purpose: 'engine', command: 'dockerd', why: 'runs the containers' },
-  { name: 'iptables', purpose: 'engine', command: 'iptables', why: 'carries container networks' },
+/**
+ * Every program outside of node_modules that scripts and tests start, and the agent in them. Extend this table, and nothing
+ * else: `programs.ts` starts nothing that it does not name.
+ */
+export const systemPackages = [
+  { name: 'docker.io', purpose: 'engine', commands: ['dockerd', 'docker'], why: 'runs the containers' },
+  { name: 'iptables', purpose: 'engine', commands: ['iptables'], why: 'carries container networks' },
   {
     name: 'busybox-static',
     purpose: 'tests',
-    command: 'busybox',
+    commands: ['busybox'],
     why: 'makes the test images, as nothing is pulled',
   },
   {
     name: 'docker-compose',
     purpose: 'tests',
-    command: 'docker-compose',
+    commands: ['docker-compose'],
     // Docker's own packages have it as a plugin.
     folders: ['/usr/libexec', '/usr/lib', '/usr/local/libexec', '/usr/local/lib'].map(
       (folder) => `${folder}/docker/cli-plugins`,
     ),
     why: 'starts the images as compose.yaml says',
   },
-  { name: 'e2fsprogs', purpose: 'tests', command: 'mkfs.ext4', why: 'makes small disks that fill up' },
-  { name: 'faketime', purpose: 'chaos', command: 'faketime', why: 'gives processes a wrong clock' },
-  { name: 'iproute2', purpose: 'chaos', command: 'ip', why: 'makes networks that lose packets' },
-];
+  {
+    name: 'docker-registry',
+    purpose: 'tests',
+    commands: ['docker-registry'],
+    unpacked: true,
+    why: 'is the registry that agents pull from in tests',
+  },
+  {
+    name: 'e2fsprogs',
+    purpose: 'tests',
+    commands: ['mkfs.ext4', 'debugfs'],
+    why: 'makes small disks that fill up',
+  },
+  { name: 'mount', purpose: 'tests', commands: ['mount', 'umount', 'losetup'], why: 'mounts small disks' },
+  { name: 'faketime', purpose: 'chaos', commands: ['faketime'], why: 'gives processes a wrong clock' },
+  { name: 'iproute2', purpose: 'chaos', commands: ['ip'], why: 'makes networks that lose packets' },
+  { name: 'redis-server', purpose: 'bench', commands: ['redis-server'], why: 'holds the queues of BullMQ' },
+  { name: 'nats-server', purpose: 'bench', commands: ['nats-server'], why: 'holds the queues of JetStream' },
+  {
+    name: 'slurm-wlm',
+    purpose: 'bench',
+    commands: ['slurmctld', 'slurmd', 'sinfo', 'sbatch', 'squeue'],
+    why: 'is the controller that ours is compared with',
+  },
+  { name: 'munge', purpose: 'bench', commands: ['munged'], why: 'vouches for the users of Slurm' },
+  { name: 'apt', purpose: 'machine', commands: ['apt-get'], why: 'installs and downloads packages' },
+  { name: 'bash', purpose: 'machine', commands: ['bash'], why: 'reads what completes commands' },
+  { name: 'dpkg', purpose: 'machine', commands: ['dpkg-deb'], why: 'unpacks packages' },
+  { name: 'util-linux', purpose: 'machine', commands: ['nsenter', 'unshare'], why: 'makes namespaces' },
+] as const satisfies readonly SystemPackage[];
 
 /** The path of a command on the PATH or in the folders of root's PATH, which an ordinary user's PATH leaves out. */
 export function findCommand(command: string, path = process.env.PATH ?? ''): string | undefined {
@@ -59,53 +92,21 @@ function isExecutable(file: string): boolean {
   }
 }
 
-export function missingPackages(purpose: Purpose): readonly SystemPackage[] {
-  return systemPackages.filter((entry) => {
-    const path = [process.env.PATH ?? '', ...(entry.folders ?? [])].join(delimiter);
-    return entry.purpose === purpose && findCommand(entry.command, path) === undefined;
-  });
+/** The path of a program of the table, which may be where its package alone puts it. */
+export function findProgram(name: string, entry: SystemPackage): string | undefined {
+  const unpacked = entry.unpacked === true ? [join(unpackedFolder(entry), 'usr', 'bin')] : [];
+  return findCommand(name, [process.env.PATH ?? '', ...(entry.folders ?? []), ...unpacked].join(delimiter));
 }
 
-/** Installs with apt-get, saying so first. Throws EngineError where that cannot be done. */
-export async function installPackages(
-  packages: readonly SystemPackage[],
-  write: (text: string) => void,
-  signal: AbortSignal,
-): Promise<void> {
-  const names = packages.map(({ name }) => name);
-  const hint = `install by hand what gives these commands: ${packages.map(({ command }) => command).join(', ')}`;
-  if (!existsSync('/etc/debian_version') || findCommand('apt-get') === undefined) {
-    throw new EngineError(
-      'not_debian',
-      `missing: ${names.join(', ')}; only Debian's can be installed from here`,
-      hint,
-    );
-  }
-  if (process.getuid?.() !== 0) {
-    throw new EngineError(
-      'not_root',
-      `missing: ${names.join(', ')}; installing needs root`,
-      `run as root, or ${hint}`,
-    );
-  }
-  for (const { name, why } of packages)
-    write(`capacloud: installing the Debian package ${name}, which ${why}\n`);
-  const options = ['-q', '-o', 'DPkg::Lock::Timeout=120', '-o', 'Acquire::Retries=3'];
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  // A fresh machine has no package lists, and old lists name files that are gone.
-  const commands = [
-    [...options, 'update'],
-    [...options, 'install', '--yes', '--no-install-recommends', ...names],
-  ];
-  for (const args of commands) {
-    const result = await runCommand('apt-get', args, { cwd: '/', env, output: 'capture' }, signal);
-    signal.throwIfAborted();
-    if (result.exitCode !== 0) {
-      throw new EngineError(
-        'install_failed',
-        `apt-get failed:\n${result.output.trimEnd()}`,
-        `check the network, or ${hint}`,
-      );
-    }
-  }
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+export const unpackedFolder = ({ name }: SystemPackage): string => join(root, '.cache', 'programs', name);
+
+export function missingPackages(...purposes: readonly Purpose[]): readonly SystemPackage[] {
+  const table: readonly SystemPackage[] = systemPackages;
+  return table.filter(
+    (entry) =>
+      purposes.includes(entry.purpose) &&
+      entry.commands.some((name) => findProgram(name, entry) === undefined),
+  );
 }

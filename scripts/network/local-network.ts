@@ -6,6 +6,7 @@ import { type Client, createClient } from '@capacloud/client/client';
 import { createNodeExchange } from '@capacloud/client/node-exchange';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { stringify } from 'yaml';
+import { type Program, thisNode } from '../engine/programs.ts';
 import { ManagedProcess, waitUntil } from './managed-process.ts';
 
 export const repositoryRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -63,7 +64,7 @@ export async function createCoordinator(options: CoordinatorOptions): Promise<Lo
   );
   const process_ = new ManagedProcess({
     name: 'coordinator',
-    command: process.execPath,
+    command: thisNode,
     args: [coordinatorMain, 'serve', '--config', configFile],
     logFile: join(options.dir, 'coordinator.log'),
     ...(options.env === undefined ? {} : { env: options.env }),
@@ -74,14 +75,12 @@ export async function createCoordinator(options: CoordinatorOptions): Promise<Lo
     process_.start();
     await waitUntil(
       'the coordinator to be ready',
-      async () => {
-        if (!process_.running) throw new Error(`the coordinator ended at once:\n${await process_.tail()}`);
-        return fetch(`${url}/readyz`).then(
+      () =>
+        fetch(`${url}/readyz`).then(
           (response) => response.ok,
           () => false,
-        );
-      },
-      { timeoutMs: readyTimeoutMs, ...withSignal },
+        ),
+      { timeoutMs: readyTimeoutMs, process: process_, ...withSignal },
     );
   }
 
@@ -121,7 +120,7 @@ export interface AgentOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string>>;
   /** A command that runs the agent, such as one that enters a namespace first. */
-  readonly prefix?: readonly string[];
+  readonly prefix?: readonly [Program, ...string[]];
 }
 
 export interface LocalAgent {
@@ -152,7 +151,8 @@ export async function createAgent(options: AgentOptions): Promise<LocalAgent> {
       noAliases,
     ),
   );
-  const [command, ...args] = [...(options.prefix ?? []), process.execPath, agentMain];
+  const [command, ...args]: readonly [Program, ...string[]] =
+    options.prefix === undefined ? [thisNode, agentMain] : [...options.prefix, thisNode, agentMain];
   const process_ = new ManagedProcess({
     name: options.name,
     command,

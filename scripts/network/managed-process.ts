@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { type Program, programPath } from '../engine/programs.ts';
 
 export interface ProcessSpec {
   readonly name: string;
-  readonly command: string;
+  readonly command: Program;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
@@ -30,6 +31,7 @@ export class ManagedProcess {
   get pid(): number | undefined {
     return this.#child?.pid;
   }
+  /** False also where it could not be started. */
   get running(): boolean {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
@@ -38,14 +40,14 @@ export class ManagedProcess {
     if (this.running) throw new Error(`${this.name} is running already`);
     const log = openSync(this.#spec.logFile, 'a');
     // A group of its own: Ctrl-C at the terminal is for the owner, who ends its children in order.
-    this.#child = spawn(this.#spec.command, this.#spec.args, {
+    this.#child = spawn(programPath(this.#spec.command), this.#spec.args, {
       cwd: this.#spec.cwd,
       env: { ...process.env, ...this.#spec.env },
       stdio: ['ignore', log, log],
       detached: true,
     });
     closeSync(log);
-    this.#child.on('error', () => undefined);
+    this.#child.on('error', ({ message }) => appendFileSync(this.#spec.logFile, `${message}\n`));
   }
 
   /** kill -9, as a power cut would do it. */
@@ -79,6 +81,13 @@ export class ManagedProcess {
     this.#child?.kill(signal);
   }
 
+  /** Throws with its last words unless it runs. */
+  async expectRunning(): Promise<void> {
+    if (this.running) return;
+    const how = this.#child?.signalCode ?? `exit code ${this.#child?.exitCode}`;
+    throw new Error(`${this.name} ended with ${how}:\n${await this.tail()}`);
+  }
+
   /** The last lines that it printed, for an error message. */
   async tail(lines = 15): Promise<string> {
     const text = await readFile(this.#spec.logFile, 'utf8').catch(() => '');
@@ -86,15 +95,24 @@ export class ManagedProcess {
   }
 }
 
-/** Repeats a question until it has an answer; fails with what was waited for when the time is over. */
+/**
+ * Repeats a question until it has an answer; fails with what was waited for when the time is over, and at once when a
+ * process that has to give the answer has ended.
+ */
 export async function waitUntil<T>(
   what: string,
   ask: () => Promise<T | undefined | false> | T | undefined | false,
-  options: { readonly timeoutMs: number; readonly intervalMs?: number; readonly signal?: AbortSignal },
+  options: {
+    readonly timeoutMs: number;
+    readonly intervalMs?: number;
+    readonly signal?: AbortSignal;
+    readonly process?: ManagedProcess;
+  },
 ): Promise<T> {
   const deadline = performance.now() + options.timeoutMs;
   for (;;) {
     options.signal?.throwIfAborted();
+    await options.process?.expectRunning();
     const answer = await ask();
     if (answer !== undefined && answer !== false) return answer;
     if (performance.now() > deadline)

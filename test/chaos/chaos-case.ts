@@ -1,3 +1,4 @@
+import type { Program } from '../../scripts/engine/programs.ts';
 import type { LocalAgent, LocalCoordinator } from '../../scripts/network/local-network.ts';
 import type { OwnEngine } from '../e2e/own-engine.ts';
 import type { AuditReport } from './audit.ts';
@@ -60,7 +61,7 @@ export interface CaseCourse {
 export interface AgentPlan {
   readonly url?: string;
   readonly env?: Readonly<Record<string, string>>;
-  readonly prefix?: readonly string[];
+  readonly prefix?: readonly [Program, ...string[]];
 }
 
 /** An agent that is told apart from the others of a rig. */

@@ -1,5 +1,6 @@
 import { beforeAll, expect, it } from 'vitest';
 import { buildPackages } from '../../scripts/build-packages.ts';
+import { hasEngine } from '../real-parts.ts';
 import { killCoordinator } from './cases/kill.ts';
 import { killingPace, tryCase } from './try-case.ts';
 
@@ -9,7 +10,7 @@ beforeAll(async () => {
   if (dockerSocket !== undefined) await buildPackages(new AbortController().signal);
 });
 
-it.skipIf(dockerSocket === undefined)(
+it.skipIf(!hasEngine())(
   'loses nothing and pays nothing twice while the coordinator is killed again and again',
   async () => {
     expect(await tryCase(killCoordinator, killingPace, dockerSocket)).toEqual([]);

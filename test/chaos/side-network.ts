@@ -2,9 +2,11 @@ import { execFile } from 'node:child_process';
 import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { programPath, type SystemProgram } from '../../scripts/engine/programs.ts';
 import { ManagedProcess, waitUntil } from '../../scripts/network/managed-process.ts';
 
-const run = promisify(execFile);
+const runFile = promisify(execFile);
+const run = (program: SystemProgram, args: readonly string[]) => runFile(programPath(program), args);
 
 const maxNetworks = 50;
 let opened = 0;
@@ -22,7 +24,7 @@ export class SideNetwork {
   /** Address of this machine for whoever is inside. */
   readonly hostAddress: string;
   /** Put before a command, runs it inside. */
-  readonly prefix: readonly string[];
+  readonly prefix: readonly [SystemProgram, ...string[]];
   readonly #holder: ManagedProcess;
 
   private constructor(holder: ManagedProcess, subnet: string) {
@@ -70,6 +72,7 @@ export class SideNetwork {
     await waitUntil('a network namespace', async () => (await namespaceOf(pid)) !== own, {
       timeoutMs: 10_000,
       intervalMs: 10,
+      process: this.#holder,
     });
     const inner = `${name}i`;
     await run('ip', ['link', 'add', name, 'type', 'veth', 'peer', 'name', inner]);
@@ -82,8 +85,8 @@ export class SideNetwork {
   }
 
   async #inside(...command: readonly string[]): Promise<void> {
-    const [first = '', ...rest] = [...this.prefix, ...command];
-    await run(first, rest);
+    const [first, ...rest] = this.prefix;
+    await run(first, [...rest, ...command]);
   }
 }
 

@@ -2,8 +2,10 @@ import { execFile } from 'node:child_process';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { programPath, type SystemProgram } from '../../scripts/engine/programs.ts';
 
-const run = promisify(execFile);
+const runFile = promisify(execFile);
+const run = (program: SystemProgram, args: readonly string[]) => runFile(programPath(program), args);
 const blockBytes = 1024 ** 2;
 
 /** A file system of bounded size on a loop device, which can be filled to the last byte and emptied again. */

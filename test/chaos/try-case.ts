@@ -1,15 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import type { ChaosCase } from './chaos-case.ts';
 import type { Pace } from './chaos-rig.ts';
 import { runCase } from './run-case.ts';
 import { describeOutcome } from './run-chaos.ts';
-
-/** An engine of the test's own takes root, and a daemon to start. */
-export const canRunEngine =
-  process.env['CAPACLOUD_DOCKER_SOCKET'] !== undefined &&
-  process.getuid?.() === 0 &&
-  spawnSync('dockerd', ['--version']).status === 0;
 
 export const killingPace: Pace = { liveJobs: 3, durationMs: 20_000, minStrikes: 10, maxStrikes: 20 };
 

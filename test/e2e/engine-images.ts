@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
+import { programPath } from '../../scripts/engine/programs.ts';
 
 /** Where the tests find the container engine. */
 export const dockerSocket = process.env['CAPACLOUD_DOCKER_SOCKET'] ?? '/var/run/docker.sock';
@@ -14,7 +15,10 @@ const applets = (
 /** A tar of the host's static busybox with links for the programs that tests use. */
 export async function busyboxArchive(): Promise<Buffer> {
   const archive = pack();
-  archive.entry({ name: 'bin/busybox', mode: 0o755, mtime: new Date(0) }, await readFile('/bin/busybox'));
+  archive.entry(
+    { name: 'bin/busybox', mode: 0o755, mtime: new Date(0) },
+    await readFile(programPath('busybox')),
+  );
   for (const applet of applets)
     archive.entry({ name: `bin/${applet}`, type: 'symlink', linkname: 'busybox', mtime: new Date(0) });
   archive.finalize();

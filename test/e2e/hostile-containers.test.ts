@@ -5,6 +5,7 @@ import type { TaskView } from '@capacloud/protocol/views';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LocalAgent } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
+import { hasEngine } from '../real-parts.ts';
 import { HeartbeatWatch } from './heartbeat-watch.ts';
 import { type NetworkRig, openNetworkRig } from './network-rig.ts';
 import { OwnEngine } from './own-engine.ts';
@@ -14,7 +15,6 @@ const mebibyte = 2 ** 20;
 const leaseMs = 60_000;
 /** The agent beats three times in this. */
 const unknownAfterMs = 9000;
-const hasEngine = process.env['CAPACLOUD_DOCKER_SOCKET'] !== undefined;
 
 let rig: NetworkRig;
 let agent: LocalAgent;
@@ -62,7 +62,7 @@ async function untilClean(): Promise<void> {
   });
 }
 
-describe.skipIf(!hasEngine)('a hostile container', () => {
+describe.skipIf(!hasEngine())('a hostile container', () => {
   beforeAll(() => open());
   afterAll(() => close());
 
@@ -160,7 +160,7 @@ describe.skipIf(!hasEngine)('a hostile container', () => {
   });
 });
 
-describe.skipIf(!hasEngine)('a container whose engine is stopped', () => {
+describe.skipIf(!hasEngine())('a container whose engine is stopped', () => {
   let engine: OwnEngine;
   beforeAll(async () => {
     engine = await OwnEngine.start();

@@ -3,15 +3,15 @@ import { statusText } from '@capacloud/agent/host/status-text';
 import { taskIdOf } from '@capacloud/protocol/ids';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LocalAgent } from '../../scripts/network/local-network.ts';
+import { hasEngine } from '../real-parts.ts';
 import { jobOf, type NetworkRig, openNetworkRig, statusOf, writeJobFile } from './network-rig.ts';
 import { eventsOf } from './public-log.ts';
 
-const hasEngine = process.env['CAPACLOUD_DOCKER_SOCKET'] !== undefined;
 const all = { resources: { cpu: 2, memory: '32Mi', disk: '8Mi', shm_size: '1Mi' } };
 let rig: NetworkRig;
 let agent: LocalAgent;
 
-describe.skipIf(!hasEngine)('interruptible work', () => {
+describe.skipIf(!hasEngine())('interruptible work', () => {
   beforeAll(async () => {
     rig = await openNetworkRig({ rules: { preempt_after_ms: 1000 } });
     agent = await rig.addAgent('agent', { ask: { interruptible_discount: '50%' } });

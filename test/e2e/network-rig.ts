@@ -129,10 +129,9 @@ export async function openNetworkRig(options: NetworkRigOptions = {}): Promise<N
       await waitUntil(
         `the node of ${agentName} to be ready`,
         async () => {
-          if (!agent.process.running) throw new Error(`${agentName} ended:\n${await agent.process.tail()}`);
           return (await rig.nodes()).some(({ id, status }) => id === node && status === 'ready');
         },
-        { timeoutMs: patienceMs },
+        { timeoutMs: patienceMs, process: agent.process },
       );
       return agent;
     },
@@ -140,6 +139,7 @@ export async function openNetworkRig(options: NetworkRigOptions = {}): Promise<N
       return (
         await waitUntil(`the status of ${agent.name}`, () => statusOf(agent).catch(() => undefined), {
           timeoutMs: patienceMs,
+          process: agent.process,
         })
       ).node as NodeId;
     },

@@ -130,10 +130,9 @@ export class OwnEngine {
     return await waitUntil(
       'the machine to be up',
       async () => {
-        if (!this.#machine.running) throw new Error(`no machine: ${await this.#machine.tail()}`);
         return await childOf(this.#machine.pid ?? 0);
       },
-      { timeoutMs: startTimeoutMs, intervalMs: 20 },
+      { timeoutMs: startTimeoutMs, intervalMs: 20, process: this.#machine },
     );
   }
 

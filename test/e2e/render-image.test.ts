@@ -9,13 +9,13 @@ import { PNG } from 'pngjs';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { assemblePicture } from '../../scripts/images/assemble-picture.ts';
 import { ensureRenderImage } from '../../scripts/images/render-image.ts';
+import { hasPart } from '../real-parts.ts';
 
 const socketPath = process.env.CAPACLOUD_DOCKER_SOCKET ?? '/var/run/docker.sock';
 const scene = fileURLToPath(new URL('../../scripts/demo/scene/capacloud.pov', import.meta.url));
 const cacheDir = fileURLToPath(new URL('../../.cache/images', import.meta.url));
 const signal = new AbortController().signal;
 
-/** True where an engine listens; a missing one is a failure only where it was promised. */
 async function engineListens(): Promise<boolean> {
   const listens = await new Promise<boolean>((resolve) => {
     const socket = connect(socketPath, () => {
@@ -24,8 +24,7 @@ async function engineListens(): Promise<boolean> {
     });
     socket.once('error', () => resolve(false));
   });
-  if (!listens && process.env.CI === 'true') throw new Error(`no Docker engine listens at ${socketPath}`);
-  return listens;
+  return hasPart(`a Docker engine at ${socketPath}`, listens);
 }
 
 describe.skipIf(!(await engineListens()))('the render image', () => {

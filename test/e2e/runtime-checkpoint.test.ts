@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PlacedCheckpoint } from '@capacloud/agent/core/ports';
-import { canUseLoopScratch } from '@capacloud/agent/runtime/loop-scratch';
 import type { Assignment } from '@capacloud/protocol/frames';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { type Header, pack } from 'tar-stream';
 import { afterEach, describe, expect, it } from 'vitest';
+import { hasLoopDevices } from '../real-parts.ts';
 import { openRuntimeRig, type RuntimeRig, readLog, script, until } from './runtime-rig.ts';
 
 let rig: RuntimeRig;
@@ -66,7 +66,7 @@ const writesAndWaits = `
 
 describe.each(['memory', 'loop'] as const)('a checkpoint folder in %s scratch', (scratch) => {
   it('is there again, as it was after the last grace, and belongs to the user', async (context) => {
-    if (scratch === 'loop' && !(await canUseLoopScratch())) context.skip();
+    if (scratch === 'loop' && !(await hasLoopDevices())) context.skip();
     rig = await openRuntimeRig({ scratch });
     const saved = await stopAndSave(rig.assign({ ...script(writesAndWaits), checkpoint }));
     if (!saved.ok || saved.value === undefined) throw new Error('nothing was saved');
@@ -96,7 +96,7 @@ describe.each(['memory', 'loop'] as const)('a checkpoint folder in %s scratch', 
   });
 
   it('is left empty where what was saved needs more room than there is', async (context) => {
-    if (scratch === 'loop' && !(await canUseLoopScratch())) context.skip();
+    if (scratch === 'loop' && !(await hasLoopDevices())) context.skip();
     rig = await openRuntimeRig({ scratch });
     const names = Array.from({ length: 14 }, (_, at) => ({ name: `${at}`, content: Buffer.alloc(mebibyte) }));
     const file = await archiveOf(names);

@@ -3,16 +3,17 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
-import { canUseLoopScratch } from '@capacloud/agent/runtime/loop-scratch';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { programPath } from '../../scripts/engine/programs.ts';
+import { hasLoopDevices } from '../real-parts.ts';
 import { openRuntimeRig, type RuntimeRig, readLog, script } from './runtime-rig.ts';
 
 const mebibyte = 2 ** 20;
 let rig: RuntimeRig;
 const attached = () =>
-  execFileSync('losetup', ['--list', '--noheadings', '--output', 'BACK-FILE']).toString();
+  execFileSync(programPath('losetup'), ['--list', '--noheadings', '--output', 'BACK-FILE']).toString();
 
-describe.skipIf(!(await canUseLoopScratch()))('scratch in a loop device', () => {
+describe.skipIf(!(await hasLoopDevices()))('scratch in a loop device', () => {
   beforeAll(async () => {
     rig = await openRuntimeRig({ scratch: 'loop' });
   });

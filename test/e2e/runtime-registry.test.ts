@@ -1,15 +1,15 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ManagedProcess, waitUntil } from '../../scripts/network/managed-process.ts';
 import { busyboxArchive, importImage } from './engine-images.ts';
-import { openRuntimeRig, type RuntimeRig, readLog, until } from './runtime-rig.ts';
+import { openRuntimeRig, type RuntimeRig, readLog } from './runtime-rig.ts';
 
 let rig: RuntimeRig;
-let registry: ChildProcess;
+let registry: ManagedProcess;
 let base: string;
 let repository: string;
 let digest: string;
@@ -34,13 +34,21 @@ beforeAll(async () => {
     'log: { level: error }',
   ];
   await writeFile(join(base, 'config.yml'), `${config.join('\n')}\n`);
-  registry = spawn('docker-registry', ['serve', join(base, 'config.yml')], { stdio: 'ignore' });
-  await until(
-    async () =>
-      await fetch(`http://127.0.0.1:${port}/v2/`).then(
+  registry = new ManagedProcess({
+    name: 'the registry',
+    command: 'docker-registry',
+    args: ['serve', join(base, 'config.yml')],
+    logFile: join(base, 'registry.log'),
+  });
+  registry.start();
+  await waitUntil(
+    'the registry to answer',
+    () =>
+      fetch(`http://127.0.0.1:${port}/v2/`).then(
         (response) => response.ok,
         () => false,
       ),
+    { timeoutMs: 60_000, process: registry },
   );
   repository = `127.0.0.1:${port}/team/tool`;
   await importImage(rig.docker, repository, 'v1', await busyboxArchive(), [
@@ -55,8 +63,8 @@ beforeAll(async () => {
   await image.remove();
 });
 afterAll(async () => {
-  registry.kill();
-  await rig.close();
+  await registry?.stop();
+  await rig?.close();
   await rm(base, { recursive: true, force: true });
 });
 

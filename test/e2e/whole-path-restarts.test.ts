@@ -6,10 +6,10 @@ import { taskIdOf } from '@capacloud/protocol/ids';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { repositoryRoot } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
+import { hasEngine } from '../real-parts.ts';
 import { type NetworkRig, openNetworkRig, runCommand, statusOf, untilTold } from './network-rig.ts';
 import { eventsOf } from './public-log.ts';
 
-const hasEngine = process.env['CAPACLOUD_DOCKER_SOCKET'] !== undefined;
 const coordinatorMain = join(repositoryRoot, 'coordinator', 'service', 'dist', 'main.js');
 const agentMain = join(repositoryRoot, 'agent', 'dist', 'main.js');
 let rig: NetworkRig;
@@ -27,7 +27,7 @@ async function expectOneCleanRun(job: JobId, log: string): Promise<void> {
   await expect.poll(() => rig.logText(taskIdOf(job, 0), 1), { timeout: 30_000, interval: 200 }).toBe(log);
 }
 
-describe.skipIf(!hasEngine)('a process that is restarted while a job runs', () => {
+describe.skipIf(!hasEngine())('a process that is restarted while a job runs', () => {
   beforeEach(async () => {
     rig = await openNetworkRig();
   });
@@ -115,7 +115,7 @@ describe.skipIf(!hasEngine)('a process that is restarted while a job runs', () =
   });
 });
 
-describe.skipIf(!hasEngine)('who may speak for a node', () => {
+describe.skipIf(!hasEngine())('who may speak for a node', () => {
   beforeEach(async () => {
     rig = await openNetworkRig();
   });

@@ -5,10 +5,10 @@ import type { JobId } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
+import { hasEngine } from '../real-parts.ts';
 import { jobOf, type NetworkRig, openNetworkRig, untilTold, writeJobFile } from './network-rig.ts';
 import { eventsOf } from './public-log.ts';
 
-const hasEngine = process.env['CAPACLOUD_DOCKER_SOCKET'] !== undefined;
 let rig: NetworkRig;
 
 async function balance(): Promise<{ readonly available: bigint; readonly held: bigint }> {
@@ -21,7 +21,7 @@ async function assigned(job: JobId): Promise<number> {
   return events.filter(({ task }) => task.startsWith(`${job}.`)).length;
 }
 
-describe.skipIf(!hasEngine)('a job, from its file to its outputs', () => {
+describe.skipIf(!hasEngine())('a job, from its file to its outputs', () => {
   beforeAll(async () => {
     rig = await openNetworkRig();
     await rig.addAgent('agent');

@@ -6,10 +6,11 @@ import type { Client } from '@capacloud/client/client';
 import { createClient } from '@capacloud/client/client';
 import Docker from 'dockerode';
 import { runCommand } from '../../scripts/command.ts';
+import { hasProgram, type Program } from '../../scripts/engine/programs.ts';
 import { repositoryRoot } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
 
-type Argv = readonly [string, ...string[]];
+type Argv = readonly [Program, ...string[]];
 export type Service = 'coordinator' | 'agent';
 
 const never = new AbortController().signal;
@@ -24,7 +25,7 @@ export async function findCompose(): Promise<Argv | undefined> {
 
 /** Whether there is a program to build images with, and the npm registry, whose packages they are made of, answers. */
 export async function canBuildImages(): Promise<boolean> {
-  return (await succeeds(['docker', '--version'])) && (await succeeds(['npm', 'ping']));
+  return hasProgram('docker') && (await succeeds(['npm', 'ping']));
 }
 
 async function succeeds([program, ...args]: Argv): Promise<boolean> {

@@ -11,11 +11,15 @@ import { repositoryRoot, waitForNodes } from '../../scripts/network/local-networ
 import { ensureBusyboxImage } from '../e2e/engine-images.ts';
 import { jobOf, runCommand } from '../e2e/network-rig.ts';
 import { readEntries } from '../e2e/public-log.ts';
+import { hasEngine, hasPart } from '../real-parts.ts';
 import { ComposeProject, canBuildImages, findCompose, type Service } from './compose-project.ts';
 
 const socketPath = process.env['CAPACLOUD_DOCKER_SOCKET'];
-const compose = socketPath === undefined ? undefined : await findCompose();
-const canBuild = compose !== undefined && (await canBuildImages());
+const compose = hasEngine() ? await findCompose() : undefined;
+const canBuild = hasPart(
+  'a program for compose, or for images',
+  compose !== undefined && (await canBuildImages()),
+);
 const cliMain = join(repositoryRoot, 'shared', 'client', 'dist', 'cli', 'main.js');
 const services = ['coordinator', 'agent'] as const;
 const account = 'acc_tester' as AccountId;

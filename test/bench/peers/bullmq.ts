@@ -13,10 +13,7 @@ export interface QueuePeer {
 
 /** BullMQ on a Redis that has each write on disk before it answers: AOF with appendfsync always. */
 export async function startBullMq(dir: string, signal: AbortSignal): Promise<QueuePeer> {
-  await ensurePackages(
-    [{ name: 'redis-server', command: 'redis-server', why: 'holds the queues of BullMQ' }],
-    signal,
-  );
+  await ensurePackages(['redis-server'], signal);
   const home = join(dir, 'redis');
   await mkdir(home, { recursive: true });
   const port = await freePort();

@@ -17,10 +17,7 @@ export interface JetStreamPeer extends QueuePeer {
  * minutes. A publisher is answered before the message is on disk, which ours is not.
  */
 export async function startJetStream(dir: string, signal: AbortSignal): Promise<JetStreamPeer> {
-  await ensurePackages(
-    [{ name: 'nats-server', command: 'nats-server', why: 'holds the queues of JetStream' }],
-    signal,
-  );
+  await ensurePackages(['nats-server'], signal);
   const home = join(dir, 'nats');
   await mkdir(home, { recursive: true });
   const port = await freePort();

@@ -1,38 +1,22 @@
 import { createServer, connect as dial } from 'node:net';
 import { join } from 'node:path';
-import { findCommand, installPackages } from '../../../scripts/engine/system-packages.ts';
+import { installPackages } from '../../../scripts/engine/install-packages.ts';
+import type { SystemProgram } from '../../../scripts/engine/programs.ts';
+import { missingPackages } from '../../../scripts/engine/system-packages.ts';
 import { ManagedProcess, waitUntil } from '../../../scripts/network/managed-process.ts';
 
-/** What benchmarks compare with and how it is come by: Debian's own builds, started here, on loopback, as ordinary processes. */
-export interface PeerPackage {
-  /** Name in Debian. */
-  readonly name: string;
-  readonly command: string;
-  readonly why: string;
-}
-
-/** Installs what is missing, saying so first. Throws with a hint where that cannot be done. */
-export async function ensurePackages(packages: readonly PeerPackage[], signal: AbortSignal): Promise<void> {
-  const missing = packages.filter(({ command }) => findCommand(command) === undefined);
-  if (missing.length === 0) return;
-  const write = (text: string) => void process.stderr.write(text);
-  await installPackages(
-    missing.map((entry) => ({ ...entry, purpose: 'tests' as const })),
-    write,
-    signal,
-  );
+/**
+ * What benchmarks compare with: Debian's own builds, started here, on loopback, as ordinary processes. Installs what is
+ * missing of the named packages, saying so first. Throws with a hint where that cannot be done.
+ */
+export async function ensurePackages(names: readonly string[], signal: AbortSignal): Promise<void> {
+  const missing = missingPackages('bench').filter(({ name }) => names.includes(name));
+  if (missing.length > 0) await installPackages(missing, (text) => void process.stderr.write(text), signal);
 }
 
 /** Starts a peer; its output goes to a file of its folder. */
-export function startPeer(dir: string, command: string, args: readonly string[]): ManagedProcess {
-  const path = findCommand(command);
-  if (path === undefined) throw new Error(`${command} is not installed`);
-  const peer = new ManagedProcess({
-    name: command,
-    command: path,
-    args,
-    logFile: join(dir, `${command}.log`),
-  });
+export function startPeer(dir: string, command: SystemProgram, args: readonly string[]): ManagedProcess {
+  const peer = new ManagedProcess({ name: command, command, args, logFile: join(dir, `${command}.log`) });
   peer.start();
   return peer;
 }
@@ -41,14 +25,12 @@ export function startPeer(dir: string, command: string, args: readonly string[])
 export function waitForPort(peer: ManagedProcess, port: number, signal: AbortSignal): Promise<boolean> {
   return waitUntil(
     `${peer.name} to listen on ${port}`,
-    async () => {
-      if (!peer.running) throw new Error(`${peer.name} ended at once:\n${await peer.tail()}`);
-      return new Promise<boolean>((resolve) => {
+    () =>
+      new Promise<boolean>((resolve) => {
         const socket = dial(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false));
         socket.on('connect', () => socket.destroy());
-      });
-    },
-    { timeoutMs: 20_000, signal },
+      }),
+    { timeoutMs: 20_000, process: peer, signal },
   );
 }
 

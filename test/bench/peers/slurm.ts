@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { runCommand } from '../../../scripts/command.ts';
-import { findCommand } from '../../../scripts/engine/system-packages.ts';
+import type { SystemProgram } from '../../../scripts/engine/programs.ts';
 import type { ManagedProcess } from '../../../scripts/network/managed-process.ts';
 import { waitUntil } from '../../../scripts/network/managed-process.ts';
 import { cpuMsOf } from '../process-usage.ts';
@@ -16,13 +16,7 @@ export interface SlurmPeer {
 
 /** A whole Slurm on loopback: its controller, one daemon with 256 pretended cores, no accounting, no job logs. */
 export async function startSlurm(dir: string, signal: AbortSignal): Promise<SlurmPeer> {
-  await ensurePackages(
-    [
-      { name: 'slurm-wlm', command: 'slurmctld', why: 'is the controller that ours is compared with' },
-      { name: 'munge', command: 'munged', why: 'vouches for the users of Slurm' },
-    ],
-    signal,
-  );
+  await ensurePackages(['slurm-wlm', 'munge'], signal);
   const home = join(dir, 'slurm');
   for (const part of ['state', 'spool', 'munge']) await mkdir(join(home, part), { recursive: true });
   const ports = { controller: await freePort(), daemon: await freePort() };
@@ -34,15 +28,14 @@ export async function startSlurm(dir: string, signal: AbortSignal): Promise<Slur
   const stop = async () => {
     for (const peer of started.reverse()) await peer.stop();
   };
-  const start = (command: string, args: readonly string[]) => {
+  const start = (command: SystemProgram, args: readonly string[]) => {
     const peer = startPeer(home, command, args);
     started.push(peer);
     return peer;
   };
-  const run = async (command: string, args: readonly string[]) => {
+  const run = async (command: SystemProgram, args: readonly string[]) => {
     const env = { ...process.env, SLURM_CONF: config };
-    const path = findCommand(command) ?? command;
-    const result = await runCommand(path, [...args], { cwd: home, env, output: 'capture' }, signal);
+    const result = await runCommand(command, args, { cwd: home, env, output: 'capture' }, signal);
     if (result.exitCode !== 0) throw new Error(`${command} failed: ${result.output}`);
     return result.output.trim();
   };
