@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runCommand } from '../../scripts/command.ts';
+import { type Program, type ProgramFile, thisNode } from '../../scripts/engine/programs.ts';
 import { repositoryRoot } from '../../scripts/network/local-network.ts';
 
 const packages = [
@@ -16,7 +17,7 @@ const packages = [
 const { signal } = new AbortController();
 let folder: string;
 
-async function run(command: string, args: readonly string[], cwd: string): Promise<string> {
+async function run(command: Program, args: readonly string[], cwd: string): Promise<string> {
   const { exitCode, output } = await runCommand(command, args, { cwd, output: 'capture' }, signal);
   expect(exitCode, output).toBe(0);
   return output;
@@ -28,7 +29,7 @@ beforeAll(async () => {
   const pnpm = [join(repositoryRoot, 'scripts/with-toolchain.mjs'), 'pnpm'];
   await run('tsc', ['-b', ...packages], repositoryRoot);
   for (const name of packages)
-    await run(process.execPath, [...pnpm, '-C', name, 'pack', '--pack-destination', folder], repositoryRoot);
+    await run(thisNode, [...pnpm, '-C', name, 'pack', '--pack-destination', folder], repositoryRoot);
   const archives = (await readdir(folder)).filter((name) => name.endsWith('.tgz'));
   expect(archives).toHaveLength(packages.length);
   await run('npm', ['install', '--no-audit', '--no-fund', ...archives.map((name) => `./${name}`)], folder);
@@ -40,7 +41,7 @@ test.each([
   ['capacloud-agent', 'doctor'],
   ['capacloud-coordinator', 'serve'],
 ])('%s can be typed where its package is installed', async (name, verb) => {
-  const program = join(folder, 'node_modules/.bin', name);
+  const program = join(folder, 'node_modules/.bin', name) as ProgramFile;
   expect(await run(program, ['--version'], folder)).toMatch(/^\d+\.\d+\.\d+\n$/);
   expect(await run(program, ['--help'], folder)).toContain(verb);
 });
