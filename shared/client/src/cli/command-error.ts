@@ -43,3 +43,40 @@ export class Interrupted extends Error {
     this.exitStatus = exitStatus;
   }
 }
+
+/** Nobody takes what is printed any more. A reader that has enough (`| head`) is no failure; a full disk is one. */
+export class OutputLost extends Error {
+  override readonly name = 'OutputLost';
+  readonly code: string;
+  readonly exitStatus: number;
+
+  constructor(cause: NodeJS.ErrnoException) {
+    super(`Standard output cannot be written: ${systemReason(cause)}.`, { cause });
+    this.code = cause.code ?? 'EIO';
+    this.exitStatus = this.code === 'EPIPE' ? 0 : 125;
+  }
+}
+
+/** What the operating system said, in words. */
+export function systemReason(error: NodeJS.ErrnoException): string {
+  switch (error.code ?? '') {
+    case 'ENOENT':
+      return 'there is no such file or folder';
+    case 'EACCES':
+    case 'EPERM':
+      return 'this user may not do that';
+    case 'EISDIR':
+      return 'it is a folder';
+    case 'ENOTDIR':
+      return 'a part of its path is no folder';
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'the disk is full';
+    case 'EROFS':
+      return 'the file system is read-only';
+    case 'EPIPE':
+      return 'its reader has gone';
+    default:
+      return error.code ?? error.message;
+  }
+}

@@ -1,7 +1,7 @@
 import type { JobView, TaskView } from '@capacloud/protocol/views';
 import { ApiError } from '../api-error.ts';
 import type { Client } from '../client.ts';
-import { CommandError, Interrupted } from './command-error.ts';
+import { CommandError, Interrupted, OutputLost } from './command-error.ts';
 
 /** Exit statuses are a contract; `run` and `wait` end with the job's own beside these. */
 export const exitStatus = {
@@ -24,8 +24,8 @@ const inputCodes: ReadonlySet<string> = new Set([
 ]);
 
 export function exitStatusOfError(error: unknown): number {
-  if (error instanceof Interrupted) return error.exitStatus;
-  if (error instanceof CommandError) return error.exitStatus;
+  if (error instanceof Interrupted || error instanceof CommandError || error instanceof OutputLost)
+    return error.exitStatus;
   if (!(error instanceof ApiError)) return exitStatus.platform;
   if (error.code.startsWith('auth.')) return exitStatus.auth;
   return inputCodes.has(error.code) ? exitStatus.usage : exitStatus.platform;

@@ -1,15 +1,12 @@
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Ended, key, runCommandLine, type Setting } from '../testing/command-line.ts';
 import { events, json, problem, ScriptedServer, text } from '../testing/scripted-server.ts';
 import { endedJob, failedTask, jobId, jobView, nodeId, taskIdAt, taskView } from '../testing/views.ts';
 
-const main = fileURLToPath(new URL('main.ts', import.meta.url));
-const key = `cck_${'a'.repeat(40)}`;
 let server: ScriptedServer;
 let folder: string;
 beforeEach(async () => {
@@ -21,41 +18,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-interface Ended {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-interface Setting {
-  readonly env?: Readonly<Record<string, string>>;
-  readonly stdin?: string;
-  /** Sent SIGINT once this appears on stderr or stdout. */
-  readonly interruptAt?: string;
-}
-
-function capacloud(args: readonly string[], { env, stdin = '', interruptAt }: Setting = {}): Promise<Ended> {
-  const child = spawn(process.execPath, ['--conditions=@capacloud/source', main, ...args], {
-    env: {
-      PATH: process.env.PATH,
-      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
-      HOME: folder,
-      CAPACLOUD_URL: server.url,
-      CAPACLOUD_API_KEY: key,
-      ...env,
-    },
-  });
-  child.stdin.end(stdin);
-  const texts = { out: '', err: '' };
-  let interrupted = false;
-  const take = (which: 'out' | 'err') => (chunk: Buffer) => {
-    texts[which] += chunk.toString();
-    if (interrupted || interruptAt === undefined || !texts[which].includes(interruptAt)) return;
-    // Once: a second one may reach the process when it has put its handlers away already.
-    interrupted = child.kill('SIGINT');
-  };
-  child.stdout.on('data', take('out'));
-  child.stderr.on('data', take('err'));
-  return new Promise((resolve) => child.on('close', (code) => resolve({ code, ...texts })));
+function capacloud(args: readonly string[], setting: Partial<Setting> = {}): Promise<Ended> {
+  return runCommandLine(args, { url: server.url, home: folder, ...setting });
 }
 
 const feed = `GET /v1/jobs/${jobId}/events`;
@@ -570,30 +534,4 @@ test('gpus lists the names that a job may ask for, without a coordinator', async
   expect(out).toMatch(/a100-80gb +nvidia +80 GiB +.*a100-sxm4-80gb/);
   const told = await capacloud(['gpus', '--json']);
   expect(JSON.parse(told.out)).toContainEqual(expect.objectContaining({ id: 'rtx-4090', aliases: ['4090'] }));
-});
-
-test('a pipe that is closed early is no error', async () => {
-  server.on('GET /v1/jobs', json({ items: Array.from({ length: 100 }, () => jobView()) }));
-  const child = spawn(
-    'bash',
-    [
-      '-c',
-      `set -o pipefail; ${process.execPath} --conditions=@capacloud/source ${main} ps -n 9999 | head -1`,
-    ],
-    {
-      env: {
-        PATH: process.env.PATH,
-        NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
-        HOME: folder,
-        CAPACLOUD_URL: server.url,
-        CAPACLOUD_API_KEY: key,
-      },
-    },
-  );
-  let out = '';
-  child.stdout.on('data', (chunk: Buffer) => {
-    out += chunk.toString();
-  });
-  expect(await new Promise((resolve) => child.on('close', resolve))).toBe(0);
-  expect(out).toMatch(/^JOB/);
 });

@@ -1,16 +1,20 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
-import { Interrupted } from './command-error.ts';
+import { Interrupted, OutputLost } from './command-error.ts';
 import { exitStatus, exitStatusOfError } from './exit-status.ts';
 import { buildProgram } from './program.ts';
 import { reportError } from './report-error.ts';
+import { nonEmpty } from './settings.ts';
 import { openTerminal } from './terminal.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   readonly version: string;
 };
-const terminal = openTerminal(process.stdout, process.stderr, process.env);
+const outputLoss = new AbortController();
+const terminal = openTerminal(process.stdout, process.stderr, process.env, (error) =>
+  outputLoss.abort(new OutputLost(error)),
+);
 
 const interruption = new AbortController();
 function interruptWith(status: number): void {
@@ -21,31 +25,36 @@ function interruptWith(status: number): void {
 process.on('SIGINT', () => interruptWith(exitStatus.interrupted));
 process.on('SIGTERM', () => interruptWith(exitStatus.terminated));
 
-// Whoever reads us (`| head`) has enough.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(exitStatus.ok);
-  throw error;
-});
-
 const program = buildProgram({
   version,
   terminal,
   env: process.env,
   signal: interruption.signal,
+  outputLost: outputLoss.signal,
   onStatus: (status) => {
     process.exitCode = status;
   },
+});
+
+function fail(error: unknown): void {
+  reportError(terminal.err, error, {
+    json: program.opts<{ readonly json?: boolean }>().json === true,
+    isDebugging: nonEmpty(process.env.CAPACLOUD_DEBUG) !== undefined,
+  });
+  process.exitCode = exitStatusOfError(error);
+}
+// Also what escapes every promise is told in a sentence.
+process.on('uncaughtException', (error) => {
+  fail(error);
+  process.exit();
 });
 
 try {
   if (process.argv.length <= 2) program.help({ error: true });
   await program.parseAsync();
 } catch (error) {
-  if (error instanceof CommanderError) {
-    // Commander has said it already.
+  // Commander has said it already.
+  if (error instanceof CommanderError)
     process.exitCode = error.exitCode === 0 ? exitStatus.ok : exitStatus.usage;
-  } else {
-    reportError(terminal.err, error, program.opts<{ readonly json?: boolean }>().json === true);
-    process.exitCode = exitStatusOfError(error);
-  }
+  else fail(error);
 }

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
+import { OutputLost } from './command-error.ts';
 import { Context, type GlobalOptions } from './context.ts';
-import type { Terminal } from './terminal.ts';
+import type { Output, Terminal } from './terminal.ts';
 import { addBalance, addLogin, addWhoami } from './verbs/account.ts';
 import { addCompletion } from './verbs/completion.ts';
 import { addGet } from './verbs/get.ts';
@@ -20,6 +21,8 @@ export interface ProgramParts {
   readonly terminal: Terminal;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
+  /** Aborts with `OutputLost`. */
+  readonly outputLost: AbortSignal;
   /** Called with the exit status of the verb that ran. */
   readonly onStatus: (status: number) => void;
 }
@@ -61,10 +64,14 @@ export function buildProgram(parts: ProgramParts): Command {
       styleOptionText: (text) => paint('cyan', text),
     });
   const runner: Runner =
-    (act) =>
+    (act, { outlivesOutput = false } = {}) =>
     async (...parameters) => {
       const flags: GlobalOptions = program.opts();
-      const status = await act(new Context(terminal, flags, parts.env, parts.signal), ...parameters);
+      const signal = outlivesOutput ? parts.signal : AbortSignal.any([parts.signal, parts.outputLost]);
+      const status = await act(new Context(terminal, flags, parts.env, signal), ...parameters);
+      await terminal.out.settle();
+      if (outlivesOutput) warnOfLoss(terminal.err, parts.outputLost);
+      else parts.outputLost.throwIfAborted();
       parts.onStatus(status ?? 0);
     };
   for (const { title, verbs } of groups) {
@@ -72,4 +79,10 @@ export function buildProgram(parts: ProgramParts): Command {
     for (const add of verbs) add(program, runner);
   }
   return program;
+}
+
+/** A verb that outlives its output ends as its work did; that a full disk swallowed the output is told all the same. */
+function warnOfLoss(err: Output, { reason }: AbortSignal): void {
+  if (reason instanceof OutputLost && reason.exitStatus !== 0)
+    err.write(`warning: ${reason.message} (${reason.code})\n`);
 }

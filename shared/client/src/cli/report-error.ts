@@ -1,5 +1,5 @@
 import { ApiError } from '../api-error.ts';
-import { CommandError, Interrupted, type PlacedProblem } from './command-error.ts';
+import { CommandError, Interrupted, OutputLost, type PlacedProblem, systemReason } from './command-error.ts';
 import { plain } from './phrases.ts';
 import type { Output } from './terminal.ts';
 
@@ -11,9 +11,15 @@ interface Shown {
   readonly requestId?: string | undefined;
 }
 
+interface Style {
+  readonly json: boolean;
+  /** Adds the stack, for developers. */
+  readonly isDebugging?: boolean;
+}
+
 /** An error as a person reads it, or as one line of JSON. */
-export function reportError(output: Output, error: unknown, json: boolean): void {
-  if (error instanceof Interrupted) return;
+export function reportError(output: Output, error: unknown, { json, isDebugging = false }: Style): void {
+  if (error instanceof Interrupted || (error instanceof OutputLost && error.exitStatus === 0)) return;
   const { message, code, hint, problems, requestId } = shown(error);
   if (json) {
     const body = { message, code, hint, problems, request_id: requestId };
@@ -29,25 +35,43 @@ export function reportError(output: Output, error: unknown, json: boolean): void
     output.write(`  ${paint('bold', plain(where))}${where === '' ? '' : ' '}${plain(problem.message)}\n`);
   }
   if (hint !== '') output.write(`${paint('cyan', 'hint:')} ${plain(hint)}\n`);
+  if (isDebugging && error instanceof Error) output.write(`${error.stack ?? ''}\n`);
   if (requestId !== undefined && code === 'service.internal')
     output.write(`request id: ${plain(requestId)}\n`);
 }
 
 function shown(error: unknown): Shown {
   if (error instanceof CommandError || error instanceof ApiError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unexpected';
-  return { message, code, hint: hintOf(code), problems: [] };
+  if (error instanceof OutputLost) return { ...textOf(error), code: error.code, hint: hintOf(error.code) };
+  const { code, path } = error as Partial<NodeJS.ErrnoException>;
+  if (error instanceof Error && typeof code === 'string' && typeof path === 'string')
+    return {
+      message: `${path} cannot be used: ${systemReason(error)}.`,
+      code,
+      hint: hintOf(code),
+      problems: [],
+    };
+  return { ...textOf(error), code: typeof code === 'string' ? code : 'unexpected', hint: faultHint };
 }
+
+/** One line of it: some libraries write essays. */
+function textOf(error: unknown): Pick<Shown, 'message' | 'problems'> {
+  const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+  return { message: line === '' ? 'The command failed without a reason.' : line, problems: [] };
+}
+
+const faultHint = 'This should not happen. Set CAPACLOUD_DEBUG=1 to see where it did, and report it.';
 
 function hintOf(code: string): string {
   switch (code) {
     case 'ENOSPC':
-      return 'The disk is full; make room and run it again, it continues where it stopped.';
+    case 'EDQUOT':
+      return 'Make room and run the command again: transfers continue where they stopped.';
     case 'EACCES':
+    case 'EPERM':
     case 'EROFS':
-      return 'Choose a folder that you may write to.';
+      return 'Check the permissions, or choose another place.';
     default:
-      return '';
+      return 'Check the path.';
   }
 }

@@ -9,6 +9,8 @@ export interface Output {
   readonly columns: number;
   readonly paint: Paint;
   readonly write: (text: string) => void;
+  /** Resolves when everything was written or cannot be. */
+  readonly settle: () => Promise<void>;
 }
 
 /** Data goes to `out`; everything that is said about it goes to `err`. */
@@ -21,22 +23,34 @@ export interface Terminal {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** `onLost` is told when standard output cannot be written any more: its reader has gone, or its disk is full. */
 export function openTerminal(
   stdout: NodeJS.WriteStream,
   stderr: NodeJS.WriteStream,
   env: Environment,
+  onLost: (error: NodeJS.ErrnoException) => void,
 ): Terminal {
-  const err = outputTo(stderr, env);
+  // There is nowhere to say that standard error is lost.
+  const err = outputTo(stderr, env, () => undefined);
   return {
-    out: outputTo(stdout, env),
+    out: outputTo(stdout, env, onLost),
     err,
     isLive: err.isTty && env.TERM !== 'dumb' && !isSet(env.CI),
   };
 }
 
-function outputTo(stream: NodeJS.WriteStream, env: Environment): Output {
+function outputTo(
+  stream: NodeJS.WriteStream,
+  env: Environment,
+  onLost: (error: NodeJS.ErrnoException) => void,
+): Output {
   const isTty = stream.isTTY === true;
   const isColoured = wantsColour(isTty, env);
+  let isLost = false;
+  stream.on('error', (error) => {
+    if (!isLost) onLost(error);
+    isLost = true;
+  });
   return {
     isTty,
     get columns() {
@@ -46,7 +60,10 @@ function outputTo(stream: NodeJS.WriteStream, env: Environment): Output {
       ? (tone, text) => (text === '' ? '' : styleText(tone, text, { validateStream: false }))
       : (_, text) => text,
     write: (text) => {
-      stream.write(text);
+      if (!isLost) stream.write(text);
+    },
+    settle: async () => {
+      if (!isLost) await new Promise<void>((resolve) => stream.write('', () => resolve()));
     },
   };
 }

@@ -14,7 +14,7 @@ export function addLogin(program: Command, runner: Runner): void {
   program
     .command('login')
     .description('store the address of a coordinator and an API key')
-    .action(runner(login));
+    .action(runner(login, { outlivesOutput: true }));
 }
 
 export function addWhoami(program: Command, runner: Runner): void {

@@ -21,7 +21,7 @@ export function addGet(program: Command, runner: Runner): void {
     .description('download outputs into DIR/<task index>/<path>; continues what was interrupted')
     .argument('<id>', 'job or task id')
     .argument('[dir]', 'folder (default: one with the name of the job id)')
-    .action(runner(get));
+    .action(runner(get, { outlivesOutput: true }));
 }
 
 interface Wanted {

@@ -8,6 +8,7 @@ import { watchJob } from '../watch-job.ts';
 import type { Runner } from './verb.ts';
 
 const maxListed = 10_000;
+const outlives = { outlivesOutput: true } as const;
 
 export function parseLimit(text: string): number {
   const count = Number(text);
@@ -43,7 +44,7 @@ export function addWait(program: Command, runner: Runner): void {
         const client = await context.client();
         const { spec: _, ...view } = await client.call('getJob', { params: { job }, signal: context.signal });
         return watchJob(context, client, view);
-      }),
+      }, outlives),
     );
 }
 
@@ -60,7 +61,7 @@ export function addCancel(program: Command, runner: Runner): void {
         if (context.json) context.writeJson(view);
         else context.say(`${view.id} is ${stateText(context.terminal.err, view.state)}`);
         return undefined;
-      }),
+      }, outlives),
     );
 }
 

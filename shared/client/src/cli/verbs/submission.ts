@@ -30,7 +30,7 @@ export function addRun(program: Command, runner: Runner): void {
     .argument('<file>', 'job file (YAML or JSON), - for standard input')
     .option('-d, --detach', 'do not follow; print the job id')
     .option('--set <path=value>', setHelp, collect)
-    .action(runner(run));
+    .action(runner(run, { outlivesOutput: true }));
 }
 
 interface FileOptions {
