@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type Docker from 'dockerode';
-import { pack } from 'tar-stream';
+import { type Pack, pack } from 'tar-stream';
 import { programPath } from '../../scripts/engine/programs.ts';
 
 /** Where the tests find the container engine. */
@@ -12,8 +12,8 @@ const applets = (
   'tr true wc wget yes ip ulimit df'
 ).split(' ');
 
-/** A tar of the host's static busybox with links for the programs that tests use. */
-export async function busyboxArchive(): Promise<Buffer> {
+/** A tar of the host's static busybox with links for the programs that tests use, and what else `add` puts in. */
+export async function busyboxArchive(add: (archive: Pack) => void = () => {}): Promise<Buffer> {
   const archive = pack();
   archive.entry(
     { name: 'bin/busybox', mode: 0o755, mtime: new Date(0) },
@@ -21,6 +21,7 @@ export async function busyboxArchive(): Promise<Buffer> {
   );
   for (const applet of applets)
     archive.entry({ name: `bin/${applet}`, type: 'symlink', linkname: 'busybox', mtime: new Date(0) });
+  add(archive);
   archive.finalize();
   const parts: Buffer[] = [];
   for await (const part of archive as AsyncIterable<Buffer>) parts.push(part);

@@ -79,7 +79,7 @@ export async function removeAttempt(
   await scratch.release(key, signal);
 }
 
-async function removeContainer(docker: Docker, id: string, signal: AbortSignal): Promise<void> {
+export async function removeContainer(docker: Docker, id: string, signal: AbortSignal): Promise<void> {
   try {
     // With v the anonymous volumes go too.
     await callEngine(signal, deadlines.changeMs, (abortSignal) =>

@@ -5,7 +5,7 @@ import type Docker from 'dockerode';
 import type { ContainerInspectInfo } from 'dockerode';
 import { type AttemptKey, type ClaimStart, EngineUnavailable, type RuntimeFailure } from '../core/ports.ts';
 import { containerEvents, inspectContainer } from './attempt-inspection.ts';
-import { containerName, keeperName } from './attempt-names.ts';
+import { containerName, filledLabel, keeperName } from './attempt-names.ts';
 import { hasStarted } from './attempt-setup.ts';
 import { callEngine, deadlines, engineInfo, engineMessage, engineStatus } from './engine-call.ts';
 import { planMounts } from './mount-plan.ts';
@@ -38,8 +38,10 @@ export async function startAttempt(
     return failure('engine_lost', 'The container engine stopped before the start.');
   const plan = planMounts(assignment);
   const [scratch] = plan.scratch;
-  // What was saved is unpacked after the start of the keeper, and before the container is made.
-  const isFilled = scratch === plan.checkpoint && assignment.checkpoint?.saved !== undefined;
+  // What was saved, and what the image holds there, is unpacked after the start of the keeper, and before the container is made.
+  const isFilled =
+    (scratch === plan.checkpoint && assignment.checkpoint?.saved !== undefined) ||
+    info.Config.Labels[filledLabel] !== undefined;
   const lastChange = isFilled ? info.Created : keeper.State.StartedAt;
   if (scratch !== undefined && (await isScratchNew(docker, name, scratch.folder, lastChange, signal)))
     return failure('engine_lost', 'The container engine restarted before the start, and lost the scratch.');

@@ -7,7 +7,7 @@ export interface RuntimeOwner {
   readonly coordinator: string;
 }
 
-export type AttemptRole = 'task' | 'keeper' | 'input' | 'scratch';
+export type AttemptRole = 'task' | 'keeper' | 'probe' | 'input' | 'scratch';
 
 const names = {
   node: 'capacloud.node',
@@ -17,12 +17,18 @@ const names = {
   role: 'capacloud.role',
 } as const;
 
+/** On a task container whose first scratch was given files of the image. */
+export const filledLabel = 'capacloud.filled';
+
 /** The name of the task container; that of everything else of the attempt begins with it. */
 export function containerName(key: AttemptKey): string {
   return `cc-${attemptKeyText(key)}`;
 }
 export function keeperName(key: AttemptKey): string {
   return `${containerName(key)}-keeper`;
+}
+export function probeName(key: AttemptKey): string {
+  return `${containerName(key)}-probe`;
 }
 
 export function attemptLabels(

@@ -6,22 +6,21 @@ import type { ContainerInspectInfo } from 'dockerode';
 import type { AttemptKey, PlacedCheckpoint, PlacedInput, RuntimeFailure } from '../core/ports.ts';
 import { removeAttempt } from './attempt-cleanup.ts';
 import { inspectContainer } from './attempt-inspection.ts';
-import { attemptLabels, containerName, keeperName, keyOfLabels, type RuntimeOwner } from './attempt-names.ts';
+import { containerName, keeperName, keyOfLabels, type RuntimeOwner } from './attempt-names.ts';
+import { type Furnishing, fileMounts, furnish, tmpVolume } from './attempt-volumes.ts';
 import { examineSaved, unpackSaved } from './checkpoint-restore.ts';
-import {
-  type ContainerPolicy,
-  type ContainerUser,
-  containerOptions,
-  containerUser,
-  lockedDown,
-  maxImageVolumes,
-} from './container-profile.ts';
+import { maxImageVolumes } from './container-mounts.ts';
+import { type ContainerPolicy, containerOptions, containerUser } from './container-profile.ts';
 import { callEngine, deadlines, engineInfo, engineMessage, engineStatus } from './engine-call.ts';
-import type { ImageStore } from './image-store.ts';
-import { copyInputs, InputMissing } from './input-copy.ts';
-import { ensureKeeperImage, keeperProgram } from './keeper-image.ts';
-import { type MountPlan, planMounts } from './mount-plan.ts';
+import { ImageFolderTooLarge } from './image-copy.ts';
+import { fitToImage, foldersOf } from './image-fit.ts';
+import type { ImageLayouts } from './image-layout.ts';
+import { ImageProbe } from './image-probe.ts';
+import type { ImageFacts, ImageStore } from './image-store.ts';
+import { InputMissing } from './input-copy.ts';
+import { planMounts } from './mount-plan.ts';
 import type { ScratchBackend } from './scratch-backend.ts';
+import { measureScratch } from './scratch-usage.ts';
 import { isCommandFault } from './start-check.ts';
 
 export interface SetupParts {
@@ -30,6 +29,7 @@ export interface SetupParts {
   readonly policy: ContainerPolicy;
   readonly scratch: ScratchBackend;
   readonly images: ImageStore;
+  readonly layouts: ImageLayouts;
 }
 
 /** What is copied into the volumes before the container is made. */
@@ -37,10 +37,6 @@ export interface Placed {
   readonly inputs: readonly PlacedInput[];
   readonly saved: PlacedCheckpoint | undefined;
 }
-
-/** Enough for the runtime's own start-up inside the keeper's cgroup, and for one exec. */
-const keeperMemoryBytes = 64 * 2 ** 20;
-const keeperPids = 64;
 
 function failure(reason: RuntimeFailure['reason'], message: string): Result<never, RuntimeFailure> {
   return { ok: false, refusal: { reason, message: message.slice(0, 500) } };
@@ -62,22 +58,46 @@ export async function setUpAttempt(
   const adopted = await adopt(parts, key, signal);
   if (adopted !== undefined) return adopted;
   await removeAttempt(parts.docker, parts.owner, parts.scratch, key, signal);
+  const reference = parseImageReference(assignment.image);
+  const image = reference.ok ? await parts.images.find(reference.value, signal) : undefined;
+  if (image === undefined) return failure('image_pull_failed', 'The image is no longer on the engine.');
+  if (image.volumes.length > maxImageVolumes)
+    return failure('start_failed', `The image declares more than ${maxImageVolumes} volumes.`);
   const plan = planMounts(assignment);
+  const probe = new ImageProbe(parts.docker, parts.owner, key, image);
   try {
-    const fill = () => makeFilled(parts, key, plan, user, placed.inputs, signal);
-    const saved = await examineSaved(assignment, plan, user, placed.saved, signal);
-    await fill();
-    if (saved !== undefined && !(await unpackSaved(parts.docker, key, saved, signal))) {
-      // A part of it may be there, and nothing is better than that.
-      await removeAttempt(parts.docker, parts.owner, parts.scratch, key, signal);
-      await fill();
-    }
+    const layout = await parts.layouts.read(image.id, foldersOf(assignment, plan), probe, signal);
+    const fit = fitToImage(assignment, plan, user, layout);
+    if (!fit.ok) return failure('start_failed', fit.refusal);
+    const furnishing = { assignment, key, plan, user, inputs: placed.inputs, fit: fit.value, probe };
+    const filledBytes = await fill(parts, furnishing, placed.saved, signal);
+    await probe.close(signal);
+    return await makeTask(parts, furnishing, image, filledBytes, signal);
   } catch (error) {
     if (error instanceof InputMissing) return failure('input_unavailable', error.message);
+    if (error instanceof ImageFolderTooLarge) return failure('start_failed', error.message);
     if (engineStatus(error) === undefined) throw error;
     return failure('agent_failed', engineMessage(error));
   }
-  return await makeTask(parts, assignment, plan, user, signal);
+}
+
+/** Gives the bytes that the engine wrote into scratch in memory, which are charged to nobody's container. */
+async function fill(
+  parts: SetupParts,
+  furnishing: Furnishing,
+  placed: PlacedCheckpoint | undefined,
+  signal: AbortSignal,
+): Promise<number> {
+  const { assignment, fit, key, plan, user } = furnishing;
+  const saved = await examineSaved(assignment, plan, user, placed, signal);
+  await furnish(parts, furnishing, signal);
+  if (saved !== undefined && !(await unpackSaved(parts.docker, key, saved, signal))) {
+    // A part of it may be there, and nothing is better than that.
+    await removeAttempt(parts.docker, parts.owner, parts.scratch, key, signal);
+    await furnish(parts, furnishing, signal);
+  }
+  if (!parts.scratch.inMemory || (saved === undefined && fit.copied.length === 0)) return 0;
+  return (await measureScratch(parts.docker, keeperName(key), plan.scratch, signal)).usedBytes;
 }
 
 /** A container that is there already; undefined when there is none, or a new one has to be made. */
@@ -99,102 +119,28 @@ export function hasStarted(info: ContainerInspectInfo): boolean {
   return Date.parse(info.State.StartedAt) > 0;
 }
 
-/** Volumes with the inputs in them, and the keeper that holds them. */
-async function makeFilled(
-  parts: SetupParts,
-  key: AttemptKey,
-  plan: MountPlan,
-  user: ContainerUser,
-  inputs: readonly PlacedInput[],
-  signal: AbortSignal,
-): Promise<void> {
-  await makeVolumes(parts, key, plan, user, signal);
-  await makeKeeper(parts, key, plan, signal);
-  await parts.scratch.entrust(key, signal);
-  for (const mount of plan.inputs) await copyInputs(parts.docker, keeperName(key), mount, inputs, signal);
-}
-
-async function makeVolumes(
-  parts: SetupParts,
-  key: AttemptKey,
-  plan: MountPlan,
-  user: ContainerUser,
-  signal: AbortSignal,
-): Promise<void> {
-  const make = async (name: string, role: 'input' | 'scratch', options: Record<string, string>) => {
-    await callEngine(signal, deadlines.changeMs, (abortSignal) =>
-      parts.docker.createVolume({
-        Name: name,
-        Driver: 'local',
-        DriverOpts: options,
-        Labels: attemptLabels(parts.owner, key, role),
-        abortSignal,
-      }),
-    );
-  };
-  for (const mount of plan.inputs) await make(mount.volume, 'input', {});
-  for (const mount of plan.scratch)
-    await make(mount.volume, 'scratch', await parts.scratch.provide(mount, user, signal));
-}
-
-/** The keeper holds the volumes while the task does not run, and proves that the engine did not stop. */
-async function makeKeeper(
-  parts: SetupParts,
-  key: AttemptKey,
-  plan: MountPlan,
-  signal: AbortSignal,
-): Promise<void> {
-  const image = await ensureKeeperImage(parts.docker, signal);
-  const mounts = [...plan.inputs, ...plan.scratch].map((mount) => ({
-    Type: 'volume' as const,
-    Source: mount.volume,
-    Target: mount.keeperPath,
-    VolumeOptions: { NoCopy: true, Labels: {}, DriverConfig: { Name: '', Options: {} } },
-  }));
-  const keeper = await callEngine(signal, deadlines.changeMs, (abortSignal) =>
-    parts.docker.createContainer({
-      name: keeperName(key),
-      Image: image,
-      Entrypoint: [keeperProgram],
-      User: '65532:65532',
-      // It ends by nothing else, and an engine that stops would wait for it.
-      StopSignal: 'SIGKILL',
-      Labels: attemptLabels(parts.owner, key, 'keeper'),
-      Healthcheck: { Test: ['NONE'] },
-      HostConfig: {
-        ...lockedDown,
-        PidsLimit: keeperPids,
-        Memory: keeperMemoryBytes,
-        MemorySwap: keeperMemoryBytes,
-        LogConfig: { Type: 'none', Config: {} },
-        Mounts: mounts,
-      },
-      abortSignal,
-    }),
-  );
-  await callEngine(signal, deadlines.changeMs, (abortSignal) => keeper.start({ abortSignal }));
-}
-
 async function makeTask(
   parts: SetupParts,
-  assignment: Assignment,
-  plan: MountPlan,
-  user: ContainerUser,
+  furnishing: Furnishing,
+  image: ImageFacts,
+  filledBytes: number,
   signal: AbortSignal,
 ): Promise<Result<void, RuntimeFailure>> {
-  const reference = parseImageReference(assignment.image);
-  const image = reference.ok ? await parts.images.find(reference.value, signal) : undefined;
-  if (image === undefined) return failure('image_pull_failed', 'The image is no longer on the engine.');
-  if (image.volumes.length > maxImageVolumes)
-    return failure('start_failed', `The image declares more than ${maxImageVolumes} volumes.`);
+  const { assignment, fit, plan, user } = furnishing;
   const { NCPU: hostCpus } = await engineInfo(parts.docker, signal);
+  const tmp = tmpVolume(furnishing);
   const options = containerOptions({
     assignment,
     owner: parts.owner,
     policy: parts.policy,
     user,
+    userName: fit.user.name,
     image,
-    plan,
+    plan: { ...plan, inputs: plan.inputs.filter((mount) => !fit.singly.includes(mount)) },
+    files: await fileMounts(parts, furnishing, signal),
+    ...(tmp === undefined ? {} : { tmpVolume: tmp }),
+    isFilled: plan.scratch.some((mount, index) => index === 0 && fit.copied.includes(mount)),
+    filledBytes,
     scratchInMemory: parts.scratch.inMemory,
     hostCpuMilli: hostCpus * 1000,
   });

@@ -86,23 +86,27 @@ function oddityOf(
   return undefined;
 }
 
+/** Owner of an entry, in a header's words. */
+export function ownership({ uid, gid }: ContainerUser) {
+  const pax = Math.max(uid, gid) > maxPlainId ? { pax: { uid: String(uid), gid: String(gid) } } : {};
+  return { uid, gid, ...pax };
+}
+
+/** Whole seconds that every header can say; 1970 for all others. */
+export function plainTime(time: Date | undefined): Date {
+  const seconds = Math.floor((time?.getTime() ?? 0) / 1000);
+  return new Date(seconds > 0 && seconds <= maxSeconds ? seconds * 1000 : 0);
+}
+
 async function copy(
   entry: Entry,
   name: string,
   into: Pack | undefined,
-  { uid, gid }: ContainerUser,
+  owner: ContainerUser,
   signal: AbortSignal,
 ): Promise<void> {
   const { mode, mtime, size, type } = entry.header;
-  const seconds = Math.floor(mtime.getTime() / 1000);
-  const header = {
-    name,
-    mode: mode & permissionBits,
-    mtime: new Date(seconds > 0 && seconds <= maxSeconds ? seconds * 1000 : 0),
-    uid,
-    gid,
-    ...(Math.max(uid, gid) > maxPlainId ? { pax: { uid: String(uid), gid: String(gid) } } : {}),
-  };
+  const header = { name, mode: mode & permissionBits, mtime: plainTime(mtime), ...ownership(owner) };
   if (type === 'directory') {
     into?.entry({ ...header, type });
     entry.resume();

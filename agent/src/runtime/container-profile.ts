@@ -1,7 +1,9 @@
 import type { Assignment } from '@capacloud/protocol/frames';
-import type { ContainerCreateOptions, HostConfig, MountSettings } from 'dockerode';
-import { attemptLabels, containerName, type RuntimeOwner } from './attempt-names.ts';
+import type { ContainerCreateOptions, HostConfig } from 'dockerode';
+import { attemptLabels, containerName, filledLabel, type RuntimeOwner } from './attempt-names.ts';
+import { containerMounts, type FileMount, imageVolumeBytes } from './container-mounts.ts';
 import { type MountPlan, scratchBytes } from './mount-plan.ts';
+import { homeVariables, taskHome } from './task-home.ts';
 
 /** What the owner of the machine decides about containers. */
 export interface ContainerPolicy {
@@ -29,10 +31,9 @@ const minMemoryBytes = 6 * mebibyte;
 const defaultUserId = 65_532;
 const defaultShmBytes = 64 * mebibyte;
 const maxTmpBytes = 2 ** 30;
+const memoryFolderInodes = 65_536;
 /** Not above the hard limit of common engines: one without CAP_SYS_RESOURCE could not raise it. */
 const openFiles = 16_384;
-const imageVolumeBytes = 16 * mebibyte;
-export const maxImageVolumes = 16;
 
 /** The numeric user of the container; undefined when it would be root and the owner does not allow that. */
 export function containerUser(assignment: Assignment, policy: ContainerPolicy): ContainerUser | undefined {
@@ -54,13 +55,16 @@ function isReserved(name: string): boolean {
  * variable (the hook runs with it on the host side, CVE-2025-23266). `void` hides every device from a hook that
  * is the engine's default runtime.
  */
-export function containerEnv(assignment: Assignment, image: ImageConfig): string[] {
+export function containerEnv(assignment: Assignment, image: ImageConfig, userName = 'task'): string[] {
   const env = new Map<string, string | undefined>();
   for (const entry of image.env) {
     const name = entry.split('=', 1)[0] ?? '';
     if (/^(NVIDIA|LD)_/.test(name)) env.set(name, undefined);
   }
-  for (const [name, value] of Object.entries(assignment.env)) {
+  for (const [name, value] of Object.entries({
+    ...homeVariables(assignment.env, userName),
+    ...assignment.env,
+  })) {
     if (isReserved(name) || (assignment.devices.length > 0 && name.startsWith('LD_'))) continue;
     env.set(name, value);
   }
@@ -72,34 +76,6 @@ export function containerEnv(assignment: Assignment, image: ImageConfig): string
   else env.set('NVIDIA_DRIVER_CAPABILITIES', 'compute,utility');
   return [...env].map(([name, value]) => (value === undefined ? name : `${name}=${value}`));
 }
-
-function containerMounts(plan: MountPlan, image: ImageConfig): MountSettings[] {
-  const mounts: MountSettings[] = plan.inputs.map((mount) => ({
-    Type: 'volume',
-    Source: mount.volume,
-    Target: mount.folder,
-    ReadOnly: true,
-    VolumeOptions: noCopy,
-  }));
-  for (const mount of plan.scratch) {
-    mounts.push({ Type: 'volume', Source: mount.volume, Target: mount.folder, VolumeOptions: noCopy });
-  }
-  const taken = new Set([...mounts.map((mount) => mount.Target), '/tmp', '/dev/shm']);
-  for (const folder of image.volumes) {
-    if (taken.has(folder.replace(/\/+$/, ''))) continue;
-    // Left alone, each would become an anonymous volume: writable disk without any quota.
-    mounts.push({
-      Type: 'tmpfs',
-      Source: '',
-      Target: folder,
-      TmpfsOptions: { SizeBytes: imageVolumeBytes, Mode: 0o1777 },
-    });
-  }
-  return mounts;
-}
-
-// What the image holds at the mount point is not copied into the volume.
-const noCopy = { NoCopy: true, Labels: {}, DriverConfig: { Name: '', Options: {} } };
 
 /** Logs on the engine's disk are bounded: five files of 10 MB. */
 const localLog = { Type: 'local', Config: { 'max-size': '10m', 'max-file': '5' } };
@@ -127,16 +103,54 @@ interface ProfileInput {
   /** Scratch lies on a memory file system, whose pages count towards the container's memory. */
   readonly scratchInMemory: boolean;
   readonly hostCpuMilli: number;
+  readonly userName?: string;
+  /** A memory file system for /tmp; absent where the engine can make a /tmp that everybody may write into. */
+  readonly tmpVolume?: string;
+  readonly files?: readonly FileMount[];
+  /** The first scratch holds files of the image, which were written after the start of the keeper. */
+  readonly isFilled?: boolean;
+  /** What the engine itself wrote into scratch: the kernel charges it to the engine, not to the container. */
+  readonly filledBytes?: number;
+}
+
+/**
+ * What the limit of memory grows by for scratch in memory. With what is charged to the engine already, a container never
+ * holds more than the memory and the disk that its task pays for.
+ */
+function scratchMemory({ assignment, plan, filledBytes = 0 }: ProfileInput): number {
+  return Math.max(0, Math.min(scratchBytes(plan), assignment.resources.diskBytes) - filledBytes);
+}
+
+/** Half of the memory, as what lies there is part of it. */
+function memoryFolderBytes(memoryBytes: number): number {
+  return Math.max(mebibyte, Math.floor(memoryBytes / 2));
+}
+
+/** Options of the mount of /tmp, for the engine's own and for a volume alike. */
+export function tmpOptions(memoryBytes: number): string {
+  const sizeBytes = Math.min(maxTmpBytes, memoryFolderBytes(memoryBytes));
+  return `noexec,nosuid,nodev,mode=1777,size=${sizeBytes},nr_inodes=${memoryFolderInodes}`;
+}
+
+function homeOptions(memoryBytes: number, { uid, gid }: ContainerUser): string {
+  const sizeBytes = memoryFolderBytes(memoryBytes);
+  const owner = `uid=${uid},gid=${gid},mode=0700`;
+  return `rw,exec,nosuid,nodev,${owner},size=${sizeBytes},nr_inodes=${memoryFolderInodes}`;
 }
 
 function hostConfig(input: ProfileInput): HostConfig {
   const { resources, devices } = input.assignment;
   const memory =
-    Math.max(minMemoryBytes, resources.memoryBytes) + (input.scratchInMemory ? scratchBytes(input.plan) : 0);
-  const tmpBytes = Math.min(maxTmpBytes, Math.max(mebibyte, Math.floor(resources.memoryBytes / 2)));
+    Math.max(minMemoryBytes, resources.memoryBytes) + (input.scratchInMemory ? scratchMemory(input) : 0);
   const shmBytes = resources.shmBytes === 0 ? defaultShmBytes : resources.shmBytes;
   // Above every file system that the container may write to, so that a full one says ENOSPC, not SIGXFSZ.
-  const fileBytes = scratchBytes(input.plan) + Math.max(tmpBytes, shmBytes) + imageVolumeBytes;
+  const fileBytes =
+    scratchBytes(input.plan) +
+    Math.max(memoryFolderBytes(resources.memoryBytes), shmBytes) +
+    imageVolumeBytes;
+  const mounts = containerMounts(input.plan, input.image, input);
+  // A folder of the job's own may be the home.
+  const isHomeMounted = mounts.some((mount) => mount.Target === taskHome);
   const config: HostConfig = {
     ...lockedDown,
     PidsLimit: input.policy.pidsLimit,
@@ -145,7 +159,10 @@ function hostConfig(input: ProfileInput): HostConfig {
     MemorySwap: memory,
     NanoCpus: Math.max(10, Math.min(resources.cpuMilli, input.hostCpuMilli)) * 1_000_000,
     ShmSize: shmBytes,
-    Tmpfs: { '/tmp': `rw,noexec,nosuid,nodev,mode=1777,size=${tmpBytes},nr_inodes=65536` },
+    Tmpfs: {
+      ...(input.tmpVolume === undefined ? { '/tmp': `rw,${tmpOptions(resources.memoryBytes)}` } : {}),
+      ...(isHomeMounted ? {} : { [taskHome]: homeOptions(resources.memoryBytes, input.user) }),
+    },
     Ulimits: [
       { Name: 'nofile', Soft: openFiles, Hard: openFiles },
       { Name: 'fsize', Soft: fileBytes, Hard: fileBytes },
@@ -154,7 +171,7 @@ function hostConfig(input: ProfileInput): HostConfig {
     OomScoreAdj: 500,
     Init: true,
     LogConfig: localLog,
-    Mounts: containerMounts(input.plan, input.image),
+    Mounts: mounts,
   };
   if (devices.length > 0) {
     // An empty driver lets the engine choose CDI or the hook.
@@ -173,8 +190,11 @@ export function containerOptions(input: ProfileInput): ContainerCreateOptions & 
     Image: assignment.image,
     Hostname: 'task',
     User: `${user.uid}:${user.gid}`,
-    Env: containerEnv(assignment, input.image),
-    Labels: attemptLabels(owner, key, 'task'),
+    Env: containerEnv(assignment, input.image, input.userName),
+    Labels: {
+      ...attemptLabels(owner, key, 'task'),
+      ...(input.isFilled === true ? { [filledLabel]: 'image' } : {}),
+    },
     Healthcheck: { Test: ['NONE'] },
     AttachStdin: false,
     OpenStdin: false,

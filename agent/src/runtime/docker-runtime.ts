@@ -30,6 +30,7 @@ import { saveFolder } from './checkpoint-save.ts';
 import type { ContainerPolicy } from './container-profile.ts';
 import { engineInfo } from './engine-call.ts';
 import { connectEngine } from './engine-client.ts';
+import { ImageLayouts } from './image-layout.ts';
 import { ImageStore } from './image-store.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { followLog, LogPositions } from './log-follow.ts';
@@ -71,6 +72,7 @@ class DockerRuntime implements Runtime {
   readonly #policy: ContainerPolicy;
   readonly #scratch: ScratchBackend;
   readonly #images: ImageStore;
+  readonly #layouts = new ImageLayouts();
   readonly #positions: LogPositions;
   readonly #queue = new KeyedQueue();
   readonly #notes = new Map<string, AttemptNotes>();
@@ -128,6 +130,7 @@ class DockerRuntime implements Runtime {
       policy: this.#policy,
       scratch: this.#scratch,
       images: this.#images,
+      layouts: this.#layouts,
     };
     return await this.#queue.run(attemptKeyText(assignment), () =>
       setUpAttempt(parts, assignment, { inputs, saved }, signal),

@@ -20,6 +20,7 @@ interface RunningPull {
 
 /** What an image that is present says about itself. */
 export interface ImageFacts {
+  readonly id: string;
   readonly digest: string;
   readonly env: readonly string[];
   readonly volumes: readonly string[];
@@ -49,6 +50,7 @@ export class ImageStore {
       const config = info.Config;
       const entrypoint = config?.Entrypoint ?? [];
       return {
+        id: info.Id,
         digest: digestOf(reference, info.RepoDigests ?? [], info.Id),
         env: config?.Env ?? [],
         volumes: Object.keys(config?.Volumes ?? {}),

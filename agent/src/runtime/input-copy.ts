@@ -30,18 +30,28 @@ interface SizedInput {
   readonly sizeBytes: number;
 }
 
-/** Copies inputs through the keeper into the volume of `mount`, so that no path of the agent's is ever mounted. */
+/** Inputs that lie in the folder of `mount`, in the order of the job. */
+export function inputsIn(mount: PlannedMount, inputs: readonly PlacedInput[]): readonly PlacedInput[] {
+  return inputs.filter(({ target }) => keeperPathOf([mount], target) !== undefined);
+}
+
+/**
+ * Copies inputs through the keeper into the volume of `mount`, so that no path of the agent's is ever mounted. Inputs that
+ * are mounted one by one are numbered instead of named.
+ */
 export async function copyInputs(
   docker: Docker,
   keeper: string,
   mount: PlannedMount,
   inputs: readonly PlacedInput[],
+  names: 'own' | 'numbers',
   signal: AbortSignal,
 ): Promise<void> {
   const sized: SizedInput[] = [];
-  for (const input of inputs) {
-    const place = keeperPathOf([mount], input.target);
-    if (place !== undefined) sized.push(await measure(input, place.parts));
+  for (const input of inputsIn(mount, inputs)) {
+    const parts =
+      names === 'own' ? (keeperPathOf([mount], input.target)?.parts ?? []) : [String(sized.length)];
+    sized.push(await measure(input, parts));
   }
   const totalBytes = sized.reduce((sum, input) => sum + input.sizeBytes, 0);
   const archive = pack();
@@ -53,6 +63,23 @@ export async function copyInputs(
       .putArchive(archive as unknown as NodeJS.ReadableStream, { path: mount.keeperPath, abortSignal });
     await writing;
   }).finally(() => archive.destroy());
+}
+
+/** Writes one small file into a folder of the keeper, as an input: everybody may read it, nobody write it. */
+export async function copyText(
+  docker: Docker,
+  keeper: string,
+  { folder, name, text }: { readonly folder: string; readonly name: string; readonly text: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const archive = pack();
+  archive.entry({ name, mode: fileMode, mtime: new Date(0) }, Buffer.from(text, 'latin1'));
+  archive.finalize();
+  await callEngine(signal, deadlines.changeMs, (abortSignal) =>
+    docker
+      .getContainer(keeper)
+      .putArchive(archive as unknown as NodeJS.ReadableStream, { path: folder, abortSignal }),
+  ).finally(() => archive.destroy());
 }
 
 async function measure(input: PlacedInput, parts: readonly string[]): Promise<SizedInput> {

@@ -1,0 +1,64 @@
+import type { Assignment } from '@capacloud/protocol/frames';
+import { isFilePath } from '@capacloud/protocol/job-mounts';
+import { accept, type Result } from '@capacloud/protocol/result';
+import type { ContainerUser } from './container-profile.ts';
+import type { ImageLayout } from './image-layout.ts';
+import type { MountPlan, PlannedMount, ScratchMount } from './mount-plan.ts';
+import { taskHome, type UserEntry, userEntry } from './task-home.ts';
+
+/** How an attempt's mounts are made so that they hide nothing of its image. */
+export interface ImageFit {
+  /** Folders that the image fills as well: their inputs are mounted one by one. */
+  readonly singly: readonly PlannedMount[];
+  /** Scratch that is given a copy of what the image holds there. */
+  readonly copied: readonly ScratchMount[];
+  readonly user: UserEntry;
+  readonly needsTmp: boolean;
+}
+
+/** Every folder whose content in the image decides how it is mounted. */
+export function foldersOf({ outputs }: Assignment, plan: MountPlan): readonly string[] {
+  const mounts = [...plan.inputs, ...plan.scratch].map(({ folder }) => folder);
+  return [...new Set([...mounts, ...outputFolders(outputs)])];
+}
+
+function outputFolders(outputs: Assignment['outputs']): readonly string[] {
+  return outputs.filter(({ path }) => !isFilePath(path)).map(({ path }) => path.replace(/\/+$/, ''));
+}
+
+/**
+ * A file among the image's own gets a copy of its folder to lie in. A folder of outputs or of a checkpoint that the image
+ * fills is refused in words: with a copy, the image's files would be taken for results.
+ */
+export function fitToImage(
+  { outputs }: Assignment,
+  plan: MountPlan,
+  user: ContainerUser,
+  { names, passwd, tmpIsOpen }: ImageLayout,
+): Result<ImageFit, string> {
+  const holds = (folder: string) => names.get(folder) ?? [];
+  const saved = plan.checkpoint?.folder;
+  const claimed = [
+    ...outputFolders(outputs).map((folder) => ({ folder, what: 'output' })),
+    ...(saved === undefined ? [] : [{ folder: saved, what: 'checkpoint' }]),
+  ];
+  for (const { folder, what } of claimed) {
+    const found = holds(folder);
+    if (found.length > 0) return { ok: false, refusal: hidden(folder, what, found) };
+  }
+  return accept({
+    singly: plan.inputs.filter(({ folder }) => folder === taskHome || holds(folder).length > 0),
+    copied: plan.scratch.filter(({ folder }) => holds(folder).length > 0),
+    user: userEntry(passwd, user),
+    needsTmp: !tmpIsOpen,
+  });
+}
+
+function hidden(folder: string, what: string, found: readonly string[]): string {
+  const some = found.map((name) => `${folder}/${name}`.slice(0, 100)).join(', ');
+  const advice =
+    what === 'output'
+      ? 'Write the outputs into a folder of their own, such as /out, or list them as single files.'
+      : 'Give the checkpoint a folder of its own, such as /state.';
+  return `The ${what} folder ${folder.slice(0, 100)} would hide files of the image: ${some}. ${advice}`;
+}
