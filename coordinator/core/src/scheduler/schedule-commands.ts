@@ -60,7 +60,7 @@ function judgeContacts(state: State, decision: Decision, heard: Tick['heard'], l
     const silentMs = at - Math.max(heard.get(node.id)?.lastAt ?? 0, node.heardAt);
     const isSilent = silentMs >= unknownAfterMs;
     if (isSilent) leaving.add(node.id);
-    if (silentMs >= leaseMs + lostMarginMs) {
+    if (isSilent && silentMs >= leaseMs + lostMarginMs) {
       if (hasRoom()) loseNode(state, decision, node);
     } else if (isSilent !== (node.status === 'unknown') && changed.length < maxContactEventsPerTick) {
       changed.push(node);
