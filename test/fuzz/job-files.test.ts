@@ -138,7 +138,7 @@ async function expectAssignable(spec: JobSpec): Promise<void> {
     expect(price.refusal.code).toBe('job.invalid');
     return;
   }
-  const { specText } = termsOf(spec, price.value, 'salt');
+  const { specText } = termsOf(spec, 'salt');
   const store = { getJobSpec: () => Promise.resolve({ spec: specText, salt: 'salt' }) };
   const writer = new AssignmentWriter(
     new JobSpecs(store),

@@ -3,9 +3,10 @@ import { dirname, join } from 'node:path';
 import { AddressSchema } from '@capacloud/protocol/ids';
 import { LabelsSchema, RegionSchema } from '@capacloud/protocol/labels';
 import { nearest } from '@capacloud/protocol/nearest';
-import { type Ask, AskSchema, maxDurationMs } from '@capacloud/protocol/resources';
+import { type Ask, AskSchema, maxDurationMs, standardAsk } from '@capacloud/protocol/resources';
 import { type Problem, type Result, refuse } from '@capacloud/protocol/result';
 import { schemaProblems } from '@capacloud/protocol/schema';
+import { formatNano } from '@capacloud/protocol/units';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { parse as parseYaml } from 'yaml';
@@ -85,16 +86,18 @@ const envPrefix = 'CAPACLOUD_AGENT_';
 /** Names the file, so it is no setting in it. */
 const configVariable = `${envPrefix}CONFIG`;
 
+const capaText = (amountNano: string): string => formatNano(BigInt(amountNano));
+
 const defaults: Readonly<Record<string, RawValue>> = {
   state_dir: '/var/lib/capacloud-agent',
   docker_socket: '/var/run/docker.sock',
   'resources.cpu': '100%',
   'resources.memory': '75%',
   'resources.disk': '50%',
-  'ask.cpu_hour': '0.01',
-  'ask.memory_gib_hour': '0.002',
-  'ask.disk_gib_hour': '0.0001',
-  'ask.device_hour': '0.5',
+  'ask.cpu_hour': capaText(standardAsk.cpuHourNano),
+  'ask.memory_gib_hour': capaText(standardAsk.memoryGibHourNano),
+  'ask.disk_gib_hour': capaText(standardAsk.diskGibHourNano),
+  'ask.device_hour': capaText(standardAsk.deviceHourNano),
   allow_root: false,
   share_devices: false,
   scratch: 'auto',

@@ -253,7 +253,11 @@ export const JobFileSchema = Type.Object(
     price: Type.Optional(
       Type.Object(
         {
-          max_per_hour: Type.Optional({ ...Money, description: 'Ceiling for one task.' } as typeof Money),
+          max_per_hour: Type.Optional({
+            ...Money,
+            description:
+              'Ceiling for one task. By default twice the dearest of the cheapest offers that could take all tasks at submission.',
+          } as typeof Money),
           max_total: Type.Optional({ ...Money, description: 'Ceiling for the whole job.' } as typeof Money),
           currency: Type.Optional(
             Type.Union([Type.Literal('USD'), Type.Literal('CAPA')], { default: 'USD' }),

@@ -48,6 +48,14 @@ export const AskSchema = Type.Object(
 );
 export type Ask = Static<typeof AskSchema>;
 
+/** What an agent asks unless its owner says otherwise, in nano-CAPA; the price of last resort where nobody asks anything. */
+export const standardAsk: Ask = {
+  cpuHourNano: '10000000',
+  memoryGibHourNano: '2000000',
+  diskGibHourNano: '100000',
+  deviceHourNano: '500000000',
+};
+
 /** What a node sells. */
 export const OfferSchema = Type.Object(
   {

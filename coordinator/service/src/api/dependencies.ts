@@ -16,7 +16,7 @@ export interface ApiSettings {
   readonly chainId: number;
   /** Decimal text: what one CAPA is worth. */
   readonly usdPerCapa: string;
-  /** Ceiling of a task's cost an hour for jobs that name none. */
+  /** The most that the ceiling of a task's cost an hour may be for a job that names none; see price-ceilings.ts. */
   readonly defaultMaxRateNano: bigint;
   readonly maxArtifactBytes: number;
   /** Origins that browsers may call from; none by default. */

@@ -12,6 +12,7 @@ import { followJob } from './job-events.ts';
 import type { JobFeed } from './job-feed.ts';
 import { submitMany, submitOne } from './job-submission.ts';
 import { pageOfRows } from './pages.ts';
+import { PriceCeilings } from './price-ceilings.ts';
 import { Bell, eventStream, lastEventId } from './server-events.ts';
 import type { TaskViews } from './task-views.ts';
 import { jobView } from './views.ts';
@@ -29,11 +30,12 @@ export function jobHandlers(
 ): Handlers<'getJobSchema' | 'submitJob' | 'submitJobs' | 'listJobs' | 'getJob' | 'cancelJob' | 'followJob'> {
   const { deps, idempotency, feed, views, draining } = parts;
   const { store } = deps;
+  const reading = { deps, ceilings: new PriceCeilings(deps) };
   return {
     getJobSchema: () => accept(JobFileSchema),
     submitJob: async (call) => {
       const answer = await idempotency.once(call.idempotent, 201, (asideOf) =>
-        submitOne(deps, call.caller.account, call.body, asideOf),
+        submitOne(reading, call.caller.account, call.body, asideOf),
       );
       if (!answer.ok) return answer;
       if (answer.value.replayed) call.setHeader('idempotency-replayed', 'true');
@@ -45,7 +47,7 @@ export function jobHandlers(
     },
     submitJobs: async (call) => {
       const answer = await idempotency.once(call.idempotent, 200, (asideOf) =>
-        submitMany(deps, call.caller.account, call.body.jobs, call.requestId, asideOf),
+        submitMany(reading, call.caller.account, call.body.jobs, call.requestId, asideOf),
       );
       if (!answer.ok) return answer;
       if (answer.value.replayed) call.setHeader('idempotency-replayed', 'true');

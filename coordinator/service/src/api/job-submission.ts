@@ -9,6 +9,7 @@ import type { Outcome, Submission } from '../ports/sequencer.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import type { AsideOf } from './idempotency.ts';
 import { imageFingerprint, priceOf, termsOf } from './job-terms.ts';
+import type { PriceCeilings } from './price-ceilings.ts';
 import { problemDetails } from './problem.ts';
 import { timeText } from './views.ts';
 
@@ -19,14 +20,21 @@ interface PreparedJob extends Submission {
   readonly release: () => Promise<void>;
 }
 
+/** What reading a job file stands on. */
+export interface ReadingParts {
+  readonly deps: ApiDependencies;
+  readonly ceilings: PriceCeilings;
+}
+
 /** The answer is the JSON of a JobView. */
 export async function submitOne(
-  deps: ApiDependencies,
+  parts: ReadingParts,
   account: AccountId,
   body: unknown,
   asideOf: AsideOf,
 ): Promise<Result<string>> {
-  const prepared = await prepare(deps, account, body);
+  const { deps } = parts;
+  const prepared = await prepare(parts, account, body);
   if (!prepared.ok) return prepared;
   const { command, asides, view, release } = prepared.value;
   const text = JSON.stringify(view);
@@ -48,17 +56,18 @@ type BatchResult = ResponseOf<'submitJobs'>['results'][number];
 
 /** The answer is the JSON of the results, which are durable in the commit of the jobs: sent again, a batch happens once. */
 export async function submitMany(
-  deps: ApiDependencies,
+  parts: ReadingParts,
   account: AccountId,
   files: readonly unknown[],
   requestId: string,
   asideOf: AsideOf,
 ): Promise<Result<string>> {
+  const { deps } = parts;
   const all: Result<PreparedJob>[] = [];
   for (const file of files) {
     // Reading a full batch takes tens of milliseconds, in which others have their turn.
     if (all.length % jobsPerTurn === jobsPerTurn - 1) await nextTurn();
-    all.push(await prepare(deps, account, file));
+    all.push(await prepare(parts, account, file));
   }
   const ready = all.flatMap((each) => (each.ok ? [each.value] : []));
   const answerOf = (outcomes: readonly Outcome[]): string => {
@@ -92,32 +101,31 @@ export interface ReadJob {
 
 /** Everything that is checked of a job file before the core decides. */
 export async function readJob(
-  deps: ApiDependencies,
+  { deps, ceilings }: ReadingParts,
   account: AccountId,
   body: unknown,
 ): Promise<Result<ReadJob>> {
   const parsed = parseJobFile(body);
   if (!parsed.ok) return parsed;
   const spec = parsed.value;
-  const price = priceOf(spec, deps.settings);
-  if (!price.ok) return price;
   const missing = await missingInputs(deps, account, spec);
   if (missing.length > 0)
     return refuse('job.artifact_missing', `${missing.length} of the inputs cannot be read.`, {
       problems: missing,
     });
   const salt = encodeHex(deps.randomBytes(32));
-  const { terms: plain, specText } = termsOf(spec, price.value, salt);
-  const terms = { ...plain, image: imageFingerprint(deps.imageSecret, account, spec.image) };
-  return accept({ spec, salt, specText, terms });
+  const { terms: unpriced, specText } = termsOf(spec, salt);
+  const { usdPerCapa } = deps.settings;
+  const defaultMaxRateNano = ceilings.ceilingOf(unpriced);
+  const price = priceOf(spec, { usdPerCapa, defaultMaxRateNano });
+  if (!price.ok) return price;
+  const image = imageFingerprint(deps.imageSecret, account, spec.image);
+  return accept({ spec, salt, specText, terms: { ...unpriced, ...price.value, image } });
 }
 
-async function prepare(
-  deps: ApiDependencies,
-  account: AccountId,
-  body: unknown,
-): Promise<Result<PreparedJob>> {
-  const read = await readJob(deps, account, body);
+async function prepare(parts: ReadingParts, account: AccountId, body: unknown): Promise<Result<PreparedJob>> {
+  const { deps } = parts;
+  const read = await readJob(parts, account, body);
   if (!read.ok) return read;
   const { spec, terms, specText, salt } = read.value;
   const at = deps.now();

@@ -56,9 +56,8 @@ it('never holds less than the dearest attempt costs, nor more than the total', (
 });
 
 it('hides the spec behind a salt, and knows root', () => {
-  const price = { maxRateNano: 1n, holdNano: 1n };
   const spec = specOf({ command: ['secret'] });
-  const [one, two] = [termsOf(spec, price, 'a'), termsOf(spec, price, 'b')];
+  const [one, two] = [termsOf(spec, 'a'), termsOf(spec, 'b')];
   expect(one.specText).toBe(two.specText);
   expect(one.terms.specHash).not.toBe(two.terms.specHash);
   expect(
@@ -66,7 +65,7 @@ it('hides the spec behind a salt, and knows root', () => {
   ).not.toContain('secret');
   expect(one.terms.needsRoot).toBe(false);
   for (const user of ['0', '0:0', '1000:0', '00']) {
-    expect(termsOf(specOf({ user }), price, 'a').terms.needsRoot).toBe(true);
+    expect(termsOf(specOf({ user }), 'a').terms.needsRoot).toBe(true);
   }
 });
 

@@ -15,6 +15,7 @@ const maxHoldNano = maxAmountNano;
 export interface PriceTerms {
   /** Decimal text. */
   readonly usdPerCapa: string;
+  /** Ceiling of a task's rate an hour for a job file that names none. */
   readonly defaultMaxRateNano: bigint;
 }
 
@@ -64,14 +65,16 @@ function invalid(pointer: string, message: string): Result<never> {
   return refuse('job.invalid', `${pointer} ${message}.`, { problems: [{ pointer, message }] });
 }
 
-/** The public part of a job, and the private part that its hash stands for. `salt` is random text. */
+/** What a job asks for, before anything is said of money. */
+export type UnpricedTerms = Omit<JobTerms, 'maxRateNano' | 'holdNano'>;
+
+/** The public part of a job but for its price, and the private part that its hash stands for. `salt` is random text. */
 export function termsOf(
   spec: JobSpec,
-  price: { readonly maxRateNano: bigint; readonly holdNano: bigint },
   salt: string,
-): { readonly terms: JobTerms; readonly specText: string } {
+): { readonly terms: UnpricedTerms; readonly specText: string } {
   const specText = canonicalJson(spec);
-  const terms: JobTerms = {
+  const terms: UnpricedTerms = {
     specHash: nativeSha256Hex(salt + specText),
     tasks: spec.replicas,
     resources: spec.resources,
@@ -80,8 +83,6 @@ export function termsOf(
     excludeProviders: spec.excludeProviders,
     ...(spec.regions === undefined ? {} : { regions: spec.regions }),
     ...(spec.constraints === undefined ? {} : { constraints: spec.constraints }),
-    maxRateNano: price.maxRateNano,
-    holdNano: price.holdNano,
     queueTimeoutMs: spec.queueTimeoutMs,
     runTimeoutMs: spec.timeoutMs,
     stopGraceMs: spec.stopGraceMs,

@@ -7,6 +7,7 @@ import { LateStarts } from './late-starts.ts';
 import { MarketBook } from './market-book.ts';
 import { pageOfRows } from './pages.ts';
 import { planView } from './plan-view.ts';
+import { PriceCeilings } from './price-ceilings.ts';
 import { timeText } from './views.ts';
 
 export function marketHandlers(
@@ -15,8 +16,9 @@ export function marketHandlers(
   const { store } = deps;
   const starts = new LateStarts(deps.sequencer);
   const book = new MarketBook(deps);
+  const parts = { deps, ceilings: new PriceCeilings(deps) };
   return {
-    planJob: ({ caller, body, signal }) => planView(deps, starts, caller.account, body, signal),
+    planJob: ({ caller, body, signal }) => planView(parts, starts, caller.account, body, signal),
     getBook: async ({ query }) => {
       const view = await book.view();
       if (query.class === undefined) return accept(view);

@@ -6,7 +6,7 @@ import { maxPlanOffers, type PlanOfferView, type PlanView } from '@capacloud/pro
 import { accept, type Result } from '@capacloud/protocol/result';
 import { formatNano } from '@capacloud/protocol/units';
 import type { ApiDependencies } from './dependencies.ts';
-import { type ReadJob, readJob } from './job-submission.ts';
+import { type ReadingParts, type ReadJob, readJob } from './job-submission.ts';
 import { amountIn } from './job-terms.ts';
 import type { LateStarts } from './late-starts.ts';
 import { planCost } from './plan-cost.ts';
@@ -18,13 +18,14 @@ const maxExamples = 10;
 
 /** What the job file would meet now. The same refusals as a submission, but for want of money; nothing is held. */
 export async function planView(
-  deps: ApiDependencies,
+  parts: ReadingParts,
   starts: LateStarts,
   account: AccountId,
   body: unknown,
   signal: AbortSignal,
 ): Promise<Result<PlanView>> {
-  const read = await readJob(deps, account, body);
+  const { deps } = parts;
+  const read = await readJob(parts, account, body);
   if (!read.ok) return read;
   const job = read.value;
   const { state } = deps.sequencer;

@@ -59,7 +59,7 @@ const defaults: ConfigFile = {
   data_dir: './capacloud-data',
   listen: '127.0.0.1:8080',
   usd_per_capa: '0.10',
-  default_max_rate: '10',
+  default_max_rate: '100',
   log_level: 'info',
   cors_origins: [],
   trusted_proxies: [],

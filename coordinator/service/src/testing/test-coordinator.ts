@@ -121,13 +121,13 @@ export class TestCoordinator {
     return secret;
   }
 
-  connectNode(): Promise<Outcome> {
+  connectNode(change: Partial<Offer> = {}): Promise<Outcome> {
     return this.do({
       type: 'node.connect',
       at: Date.now(),
       node: testNode,
       provider: providerAccount,
-      offer: testOffer,
+      offer: { ...testOffer, ...change },
       accepting: true,
       held: [],
     });

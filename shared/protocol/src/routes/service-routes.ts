@@ -41,7 +41,11 @@ export const serviceRoutes = {
         fee_basis_points: count,
         max_tasks_per_job: count,
         max_artifact_bytes: count,
-        default_max_rate_nano: NanoSchema,
+        default_max_rate_nano: {
+          ...NanoSchema,
+          description:
+            'The most that the ceiling of a task an hour may be for a job without price.max_per_hour; as a rule it is twice what the offers ask.',
+        } as typeof NanoSchema,
       },
       closed,
     ),

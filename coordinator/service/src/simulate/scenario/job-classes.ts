@@ -123,7 +123,7 @@ function termsFor(reader: ClassReader, resources: object | undefined): JobTerms 
     ...(resources === undefined ? {} : { resources: { ...own, ...resources } }),
   });
   const price = spec.ok ? priceOf(spec.value, prices) : spec;
-  if (spec.ok && price.ok) return termsOf(spec.value, price.value, file.name).terms;
+  if (spec.ok && price.ok) return { ...termsOf(spec.value, file.name).terms, ...price.value };
   if (price.ok) return undefined;
   const { message, problems = [] } = price.refusal;
   if (problems.length === 0) read.problem(`${pointer}/job`, message);
