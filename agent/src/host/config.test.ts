@@ -214,11 +214,32 @@ test.each<[string, string, string]>([
 
 test.each([
   ['ask: {time_zone: Mars/Olympus}', 'ask.time_zone: must be a time zone such as Europe/Berlin'],
-  ...['40', '0%', '96%', '4.5%'].map((share) => [
+  ...['0%', '96%', '4.5%'].map((share) => [
     `ask: {interruptible_discount: ${share}}`,
     'ask.interruptible_discount: must be a share from 1% to 95%',
   ]),
-  ['min_run: 10', 'min_run: must be a duration from 1s to 30d, such as 10m or 1h30m'],
+  ...['40', '0.4'].map((share) => [
+    `ask: {interruptible_discount: ${share}}`,
+    'ask.interruptible_discount: must be a share from 1% to 95%; has no unit; write 40%',
+  ]),
+  [
+    'min_run: 10',
+    'min_run: must be a duration from 1s to 30d, such as 10m or 1h30m; has no unit; write 10s or 10m',
+  ],
+  ...['memory', 'disk'].flatMap((key) => [
+    [
+      `resources: {${key}: 16}`,
+      `resources.${key}: must be a size such as 16Gi, or a share such as 50%; has no unit: 16 is 16 bytes; write 16Gi`,
+    ],
+    [
+      `resources: {${key}: "17179869184"}`,
+      `resources.${key}: must be a size such as 16Gi, or a share such as 50%; has no unit; write 16Gi`,
+    ],
+    [
+      `resources: {${key}: 16g}`,
+      `resources.${key}: must be a size such as 16Gi, or a share such as 50%; write 16Gi`,
+    ],
+  ]),
 ])('refuses %s', (line, problem) => {
   expect(problems(`${coordinator}${line}`)).toContain(problem);
 });

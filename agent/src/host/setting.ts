@@ -7,6 +7,7 @@ import {
   regionPattern,
 } from '@capacloud/protocol/labels';
 import { maxDurationMs } from '@capacloud/protocol/resources';
+import { adviseDuration, advisePercent, adviseSize, isBareNumber } from '@capacloud/protocol/unit-advice';
 import { parseCpu, parseDecimalNano, parseDuration, parseSize } from '@capacloud/protocol/units';
 
 /** A value as the owner wrote it, in YAML, the environment or a flag. */
@@ -51,13 +52,22 @@ function webSocketUrl(raw: RawValue): Parsed {
   return accept(url.pathname === '/' ? `${url.protocol}//${url.host}/v1/session` : url.href);
 }
 
-function share(measure: (raw: RawValue) => number | undefined, example: string) {
+/** What it must be, and where it can be told what was meant, what to write for it. */
+function advise(message: string, advice: string | undefined): Parsed {
+  return complain(advice === undefined ? message : `${message}; ${advice}`);
+}
+
+function share(
+  measure: (raw: RawValue) => number | undefined,
+  example: string,
+  adviceFor: (text: string) => string | undefined = () => undefined,
+) {
   return (raw: RawValue): Parsed => {
     const percent = typeof raw === 'string' ? /^([1-9][0-9]?|100)%$/.exec(raw)?.[1] : undefined;
     if (percent !== undefined) return accept({ kind: 'percent', value: Number(percent) });
     const value = measure(raw);
     return value === undefined
-      ? complain(`must be ${example}, or a share such as 50%`)
+      ? advise(`must be ${example}, or a share such as 50%`, adviceFor(String(raw)))
       : accept({ kind: 'amount', value });
   };
 }
@@ -68,8 +78,9 @@ const cpuShare = share((raw) => {
   return parseCpu(typeof raw === 'string' && /^[0-9]+(\.[0-9]{1,3})?$/.test(raw) ? Number(raw) : raw);
 }, 'a number of processors such as 4 or 500m');
 const sizeShare = share(
-  (raw) => (typeof raw === 'boolean' ? undefined : parseSize(String(raw))),
+  (raw) => (typeof raw === 'string' && !isBareNumber(raw) ? parseSize(raw) : undefined),
   'a size such as 16Gi',
+  adviseSize,
 );
 
 export function price(raw: RawValue): Parsed {
@@ -92,7 +103,9 @@ function percent(minimum: number, maximum: number) {
   const whole = wholeNumber(minimum, maximum);
   return (raw: RawValue): Parsed => {
     const parsed = typeof raw === 'string' && raw.endsWith('%') ? whole(raw.slice(0, -1)) : complain('');
-    return parsed.ok ? parsed : complain(`must be a share from ${minimum}% to ${maximum}%`);
+    return parsed.ok
+      ? parsed
+      : advise(`must be a share from ${minimum}% to ${maximum}%`, advisePercent(String(raw)));
   };
 }
 
@@ -109,7 +122,7 @@ function timeZone(raw: RawValue): Parsed {
 function duration(raw: RawValue): Parsed {
   const durationMs = typeof raw === 'string' ? parseDuration(raw) : undefined;
   return durationMs === undefined || durationMs < 1000 || durationMs > maxDurationMs
-    ? complain('must be a duration from 1s to 30d, such as 10m or 1h30m')
+    ? advise('must be a duration from 1s to 30d, such as 10m or 1h30m', adviseDuration(String(raw)))
     : accept(durationMs);
 }
 

@@ -1,5 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { isErrorCode } from '@capacloud/protocol/errors';
+import { adviseDuration } from '@capacloud/protocol/unit-advice';
+import { parseDuration } from '@capacloud/protocol/units';
 import { Command } from 'commander';
 import type { Config } from '../config/config.ts';
 import { operatorKeyPath } from '../operator-key.ts';
@@ -27,13 +29,13 @@ export function keysCommand(): Command {
   withFlags(keys.command('create <name>').description('make a key; its secret is shown once'))
     .option('--account <account>', 'whose key; the operator itself without it')
     .option('--scope <scope...>', 'consumer, operator')
-    .option('--expires-in <seconds>', 'seconds until it is worth nothing')
+    .option('--expires-in <duration>', 'until it is worth nothing: 30d, 12h, or a number of seconds')
     .action(async (name: string, flags: KeyFlags) => {
       await call(flags, 'POST', '/v1/keys', {
         name,
         ...(flags.account === undefined ? {} : { account: flags.account }),
         ...(flags.scope === undefined ? {} : { scopes: flags.scope }),
-        ...(flags.expiresIn === undefined ? {} : { expires_in_s: Number(flags.expiresIn) }),
+        ...(flags.expiresIn === undefined ? {} : { expires_in_s: secondsOf(flags.expiresIn) }),
       });
     });
   withFlags(keys.command('list').description('keys of the operator')).action((flags: KeyFlags) =>
@@ -43,6 +45,17 @@ export function keysCommand(): Command {
     call(flags, 'DELETE', `/v1/keys/${encodeURIComponent(id)}`),
   );
   return keys;
+}
+
+function secondsOf(text: string): number {
+  const durationMs = /^[0-9]{1,10}$/.test(text) ? Number(text) * 1000 : parseDuration(text);
+  if (durationMs !== undefined && durationMs > 0) return durationMs / 1000;
+  const advice = adviseDuration(text);
+  throw new CommandRefused({
+    code: 'config.invalid',
+    message: `--expires-in must be a duration such as 30d or 12h${advice === undefined ? '' : `; ${advice}`}.`,
+    hint: 'A plain number is one of seconds.',
+  });
 }
 
 async function call(flags: KeyFlags, method: string, path: string, body?: object): Promise<void> {

@@ -69,7 +69,10 @@ describe('readConfig', () => {
       'rules: { fee_basis_point: 3 }',
       '/rules/fee_basis_point is not a setting; did you mean fee_basis_points?',
     ],
-    ['rules: { fee_basis_points: 10001 }', '/rules/fee_basis_points must be <= 10000'],
+    [
+      'rules: { fee_basis_points: 10001 }',
+      '/rules/fee_basis_points must be <= 10000; it is in hundredths of a percent: write 500 for 5 %',
+    ],
     ['listen: 8080', '/listen must be string'],
     ['listen: "8080"', '/listen must be HOST:PORT, for example 127.0.0.1:8080'],
     ['listen: localhost:99999', '/listen must be HOST:PORT, for example 127.0.0.1:8080'],
@@ -77,6 +80,28 @@ describe('readConfig', () => {
     ['usd_per_capa: "a dime"', '/usd_per_capa must be a decimal amount'],
     ['name: my network', '/name must have no spaces and no plus'],
     ['artifacts: { max_size: huge }', '/artifacts/max_size must be a size such as 64Gi'],
+    ...['max_size', 'account_quota', 'total'].flatMap((key): [string, string][] => [
+      [
+        `artifacts: { ${key}: 64 }`,
+        `/artifacts/${key} must be string; has no unit: 64 is 64 bytes; write 64Gi`,
+      ],
+      [
+        `artifacts: { ${key}: "64" }`,
+        `/artifacts/${key} must be a size such as 64Gi; has no unit: 64 is 64 bytes; write 64Gi`,
+      ],
+      [`artifacts: { ${key}: 64 GB }`, `/artifacts/${key} must be a size such as 64Gi; write 64Gi`],
+    ]),
+    ['usd_per_capa: 0.5', '/usd_per_capa must be string; it is text: write "0.5" in quotes'],
+    ['default_max_rate: 5', '/default_max_rate must be string; it is text: write "5" in quotes'],
+    ['log_days: 30d', '/log_days must be integer; it is a number of days: write 30 for 30d'],
+    [
+      'rules: { lease_ms: 90s }',
+      '/rules/lease_ms must be integer; it is a number of milliseconds: write 90000 for 90s',
+    ],
+    [
+      'rules: { fee_basis_points: 5% }',
+      '/rules/fee_basis_points must be integer; it is in hundredths of a percent: write 500 for 5 %',
+    ],
     ['- a\n- b', ' The file must hold settings, a key and a value each.'],
   ])('refuses %s', (file, problem) => {
     expect(problemsOf({ file })).toContain(problem);

@@ -5,6 +5,7 @@ import type { Problem, Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { schemaProblems } from '@capacloud/protocol/schema';
 import { isKeyName } from '@capacloud/protocol/signed-note';
+import { adviseSize, isBareNumber } from '@capacloud/protocol/unit-advice';
 import { parseDecimalNano, parseSize } from '@capacloud/protocol/units';
 import { Compile } from 'typebox/compile';
 import { parse as parseYaml } from 'yaml';
@@ -15,6 +16,7 @@ import {
   knownKeys,
   rulesetOf,
 } from './config-file.ts';
+import { withUnits } from './setting-units.ts';
 
 export interface Config {
   readonly name: string;
@@ -90,7 +92,9 @@ export function readConfig(sources: ConfigSources): Result<Config> {
   const merged = merge(file as Record<string, unknown>, sources);
   if (problems.length > 0) return invalid(problems);
   const found = schemaProblems(checkFile, merged);
-  return found.length > 0 ? invalid(found) : convert(merged as unknown as ConfigFile, sources.cwd);
+  return found.length > 0
+    ? invalid(withUnits(found, merged))
+    : convert(merged as unknown as ConfigFile, sources.cwd);
 }
 
 function merge(file: Record<string, unknown>, { env, flags }: ConfigSources): Record<string, unknown> {
@@ -143,8 +147,11 @@ function convert(file: ConfigFile, cwd: string): Result<Config> {
     if (value === undefined) problems.push({ pointer, message });
     return value ?? fallback;
   };
-  const size = (text: string, pointer: string): number =>
-    need<number>(parseSize(text), pointer, 'must be a size such as 64Gi', 0);
+  const size = (text: string, pointer: string): number => {
+    const advice = adviseSize(text);
+    const message = `must be a size such as 64Gi${advice === undefined ? '' : `; ${advice}`}`;
+    return need<number>(isBareNumber(text) ? undefined : parseSize(text), pointer, message, 0);
+  };
   const usd = need<bigint>(
     parseDecimalNano(file.usd_per_capa),
     '/usd_per_capa',
