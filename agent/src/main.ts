@@ -17,14 +17,15 @@ import { makeOffer } from './hardware/offer.ts';
 import { runCommandLine } from './host/command-line.ts';
 import type { AgentConfig } from './host/config.ts';
 import { everyMinute } from './host/every-minute.ts';
+import { OwnerMustAct } from './host/failure.ts';
 import { readKeyFile } from './host/key-file.ts';
 import { ServiceNotifier } from './host/service-notifier.ts';
 import { serveStatus } from './host/status-socket.ts';
 import type { AgentStatus } from './host/status-text.ts';
 import { systemClock } from './host/system-clock.ts';
-import { JournalRefused, openDatabase } from './journal/schema.ts';
+import { openDatabase, usable } from './journal/schema.ts';
 import { SqliteJournal } from './journal/sqlite-journal.ts';
-import { lockStateDir, StateDirBusy } from './journal/state-lock.ts';
+import { lockStateDir } from './journal/state-lock.ts';
 import { createDockerRuntime } from './runtime/docker-runtime.ts';
 import { canUseLoopScratch } from './runtime/loop-scratch.ts';
 import { NodeIdentity } from './session/identity.ts';
@@ -38,11 +39,6 @@ const flushMs = 3000;
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   readonly version: string;
 };
-
-/** Something that the owner has to mend; told without a stack. */
-class StartRefused extends Error {
-  override readonly name = 'StartRefused';
-}
 
 /** What keeps the attempts of one coordinator apart: known also while it cannot be reached. */
 function coordinatorKey(config: AgentConfig): string {
@@ -62,8 +58,13 @@ async function openEngine(config: AgentConfig, identity: NodeIdentity) {
 
 async function openIdentity(config: AgentConfig): Promise<NodeIdentity> {
   const key = await readKeyFile(config.keyFile);
-  if (!key.ok) throw new StartRefused(`${key.refusal.message}\n  hint: ${key.refusal.hint ?? ''}`);
+  if (!key.ok) throw new OwnerMustAct(key.refusal);
   return new NodeIdentity(key.value, config.provider);
+}
+
+function openJournal(config: AgentConfig, clock: Clock): SqliteJournal {
+  const file = join(config.stateDir, 'journal.db');
+  return usable(file, () => new SqliteJournal(openDatabase(file), coordinatorKey(config), clock.nowMs()));
 }
 
 /** Sends what waits while the coordinator takes it. */
@@ -91,11 +92,7 @@ function coordinatorOf({ coordinator: url, coordinatorName }: AgentConfig) {
 async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
   const identity = await openIdentity(config);
   const clock = systemClock();
-  const journal = new SqliteJournal(
-    openDatabase(join(config.stateDir, 'journal.db')),
-    coordinatorKey(config),
-    clock.nowMs(),
-  );
+  const journal = openJournal(config, clock);
   const lease = restoreLease(journal, clock);
   const stop = new AbortController();
   const service = new ServiceNotifier(process.env, log);
@@ -186,18 +183,9 @@ function statusOf(
 }
 
 async function run(config: AgentConfig): Promise<void> {
-  try {
-    await runAgent(config);
-    // A child of a probe that hangs in the kernel may not keep the process.
-    process.exit(0);
-  } catch (error) {
-    const known =
-      error instanceof StartRefused || error instanceof StateDirBusy || error instanceof JournalRefused;
-    if (!known) throw error;
-    const code = 'code' in error ? ` [${String(error.code)}]` : '';
-    process.stderr.write(`capacloud-agent: ${error.message}${code}\n`);
-    process.exitCode = 1;
-  }
+  await runAgent(config);
+  // A child of a probe that hangs in the kernel may not keep the process.
+  process.exit(0);
 }
 
 await runCommandLine(process.argv.slice(2), {

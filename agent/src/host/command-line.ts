@@ -1,10 +1,11 @@
-import { errorCatalogue } from '@capacloud/protocol/errors';
-import type { Refusal } from '@capacloud/protocol/result';
+import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { type AgentConfig, defaultConfigFile, readConfigFile, resolveConfig } from './config.ts';
 import { type DoctorParts, examine } from './doctor.ts';
-import { type RawValue, settings } from './setting.ts';
+import { failureOf, failureText, OwnerMustAct } from './failure.ts';
+import { type RawValue, type Setting, settings } from './setting.ts';
 import { setUp } from './setup.ts';
+import { toleratePipesThatClose } from './standard-streams.ts';
 import { askStatus } from './status-socket.ts';
 import { type AgentStatus, statusText } from './status-text.ts';
 
@@ -16,28 +17,9 @@ export interface CommandParts {
 
 type Options = Readonly<Record<string, RawValue | undefined>>;
 
-/** A refusal on its way to the exit status: 2 is usage and configuration, 1 the rest. */
-class CommandFailed extends Error {
-  readonly exitCode: number;
-
-  constructor(message: string, exitCode: number) {
-    super(message);
-    this.exitCode = exitCode;
-  }
-}
-
-function refused(refusal: Refusal): CommandFailed {
-  const { hint } = errorCatalogue[refusal.code];
-  const text = `${refusal.message}\n  hint: ${refusal.hint ?? hint} [${refusal.code}]`;
-  return new CommandFailed(text, refusal.code === 'config.invalid' ? 2 : 1);
-}
-
 /** Data goes to standard output, everything else to standard error. */
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
-}
-function complain(text: string): void {
-  process.stderr.write(`${text}\n`);
 }
 
 /** resources.cpu → --cpu, ask.cpu_hour → --ask-cpu-hour, state_dir → --state-dir. */
@@ -55,22 +37,26 @@ function withSettings(command: Command): Command {
   return command;
 }
 
+function isPath({ shape }: Pick<Setting, 'shape'>): boolean {
+  return shape === 'file' || shape === 'dir';
+}
+
 function flagsOf(options: Options): Readonly<Record<string, RawValue>> {
   const flags: Record<string, RawValue> = {};
   for (const setting of settings) {
     const value = options[optionOf(setting).attributeName()];
-    if (value !== undefined) flags[setting.key] = value;
+    // A path in a command line is one from here, as for every other program.
+    if (value !== undefined)
+      flags[setting.key] = isPath(setting) && typeof value === 'string' ? resolve(value) : value;
   }
   return flags;
 }
 
 async function loadConfig(options: Options): Promise<AgentConfig> {
   const asked = typeof options.config === 'string' ? options.config : undefined;
-  const { text } = await readConfigFile(asked, process.env).catch((error: unknown) => {
-    throw new CommandFailed(error instanceof Error ? error.message : String(error), 2);
-  });
+  const { text } = await readConfigFile(asked, process.env);
   const config = resolveConfig({ file: text, env: process.env, flags: flagsOf(options) });
-  if (!config.ok) throw refused(config.refusal);
+  if (!config.ok) throw new OwnerMustAct(config.refusal);
   return config.value;
 }
 
@@ -78,10 +64,12 @@ async function status(options: Options): Promise<void> {
   const config = await loadConfig(options);
   const answer = await askStatus(config.statusSocket).catch((error: unknown) => {
     const why = error instanceof Error ? error.message : String(error);
-    throw new CommandFailed(
-      `no agent answers at ${config.statusSocket}: ${why}\n  hint: Start it: capacloud-agent run.`,
-      1,
-    );
+    const isForbidden = error instanceof Error && 'code' in error && error.code === 'EACCES';
+    throw new OwnerMustAct({
+      code: 'agent_silent',
+      message: `no agent answers at ${config.statusSocket}: ${why}`,
+      hint: isForbidden ? 'Ask as the user of the agent, or as root.' : 'Start it: capacloud-agent run.',
+    });
   });
   say(options.json === true ? JSON.stringify(answer) : statusText(answer as AgentStatus));
 }
@@ -104,12 +92,12 @@ async function doctor(options: Options, parts: CommandParts): Promise<void> {
 async function setup(options: Options): Promise<void> {
   const isTerminal = process.stdin.isTTY && process.stderr.isTTY && options.coordinator === undefined;
   const done = await setUp({
-    configFile: typeof options.config === 'string' ? options.config : defaultConfigFile,
+    configFile: resolve(typeof options.config === 'string' ? options.config : defaultConfigFile),
     flags: flagsOf(options),
     force: options.force === true,
     terminal: isTerminal ? { input: process.stdin, output: process.stderr } : undefined,
   });
-  if (!done.ok) throw refused(done.refusal);
+  if (!done.ok) throw new OwnerMustAct(done.refusal);
   const { configFile, keyFile, keyCreated } = done.value;
   say(`configuration ${configFile}\nkey           ${keyFile} (${keyCreated ? 'new' : 'kept as it was'})`);
   say(
@@ -119,6 +107,7 @@ async function setup(options: Options): Promise<void> {
 
 /** Parses the command line and does what it says; the exit status is set on the process. */
 export async function runCommandLine(argv: readonly string[], parts: CommandParts): Promise<void> {
+  toleratePipesThatClose();
   const program = new Command('capacloud-agent')
     .description('Runs containers of the CapaCloud network on this machine and earns for it.')
     .version(parts.version)
@@ -140,13 +129,12 @@ export async function runCommandLine(argv: readonly string[], parts: CommandPart
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
-    if (error instanceof CommandFailed) {
-      complain(`capacloud-agent: ${error.message}`);
-      process.exitCode = error.exitCode;
-    } else if (error instanceof Error && 'exitCode' in error && error.name === 'CommanderError') {
+    if (error instanceof Error && 'exitCode' in error && error.name === 'CommanderError') {
       process.exitCode = error.exitCode === 0 ? 0 : 2;
-    } else {
-      throw error;
+      return;
     }
+    const failure = failureOf(error);
+    process.stderr.write(failureText(failure));
+    process.exitCode = failure.exitStatus;
   }
 }

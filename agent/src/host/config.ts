@@ -11,6 +11,7 @@ import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { parse as parseYaml } from 'yaml';
 import { type Weekday, weekdays } from '../core/ask-schedule.ts';
+import { OwnerMustAct } from './failure.ts';
 import { maxPeriods, periodOf, readSchedule, scheduleKey, type WrittenPeriod } from './schedule-setting.ts';
 import { type RawValue, type Setting, settings } from './setting.ts';
 
@@ -124,7 +125,15 @@ export async function readConfigFile(
   } catch (cause) {
     const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
     if (missing && named === undefined) return { path, text: undefined };
-    throw new Error(`the configuration file ${path} cannot be read`, { cause });
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new OwnerMustAct(
+      {
+        code: 'config.invalid',
+        message: `the configuration file ${path} cannot be read: ${why}`,
+        hint: 'Name another with --config, or write one: capacloud-agent setup.',
+      },
+      { cause },
+    );
   }
 }
 

@@ -85,5 +85,5 @@ test('the status socket answers, also where a dead agent left one, and is gone a
   expect(statSync(path).mode & 0o777).toBe(0o660);
   await server.close();
   await expect(askStatus(path)).rejects.toThrow('ENOENT');
-  await expect(serveStatus(join(dir, 'x'.repeat(120)), () => ({}))).rejects.toThrow('status_socket');
+  await expect(serveStatus(join(dir, 'x'.repeat(120)), () => ({}))).rejects.toThrow('status socket');
 });

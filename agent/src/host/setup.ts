@@ -5,10 +5,12 @@ import type { Readable, Writable } from 'node:stream';
 import { type Result, refuse } from '@capacloud/protocol/result';
 import { stringify } from 'yaml';
 import { keyFileBeside, resolveConfig } from './config.ts';
+import { OwnerMustAct } from './failure.ts';
 import { createKeyFile } from './key-file.ts';
 import type { RawValue } from './setting.ts';
 
 export interface SetupOptions {
+  /** Absolute: the key goes beside it, and the agent may start in another folder. */
   readonly configFile: string;
   readonly flags: Readonly<Record<string, RawValue>>;
   /** Writes over a configuration that is there. A key is never written over. */
@@ -54,14 +56,24 @@ async function ask(
   terminal: { readonly input: Readable; readonly output: Writable },
 ): Promise<void> {
   const reader = createInterface(terminal);
+  // At the end of the input a question would wait for ever, and the process end without a word.
+  const ended = new Promise<never>((_, reject) =>
+    reader.once('close', () =>
+      reject(
+        new OwnerMustAct({
+          code: 'config.invalid',
+          message: 'the input ended before the questions were answered; nothing was written',
+          hint: 'Answer them, or give --coordinator and --provider.',
+        }),
+      ),
+    ),
+  );
+  ended.catch(() => {});
+  const question = async (text: string) => (await Promise.race([reader.question(text), ended])).trim();
   try {
-    if (flags.coordinator === undefined) {
-      flags.coordinator = (await reader.question('Coordinator (wss://…): ')).trim();
-    }
+    flags.coordinator ??= await question('Coordinator (wss://…): ');
     if (flags.provider === undefined) {
-      const answer = (
-        await reader.question('Wallet address that is paid (empty: that of the new key): ')
-      ).trim();
+      const answer = await question('Wallet address that is paid (empty: that of the new key): ');
       if (answer !== '') flags.provider = answer;
     }
   } finally {

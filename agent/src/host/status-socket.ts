@@ -1,5 +1,6 @@
 import { chmod, rm } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
+import { OwnerMustAct } from './failure.ts';
 
 /** Linux keeps paths of sockets to this many bytes (sun_path, unix(7)). */
 const maxPathBytes = 107;
@@ -9,7 +10,11 @@ const answerTimeoutMs = 5000;
 /** Answers each connection with one JSON document and closes it. The caller holds the state folder's lock. */
 export async function serveStatus(path: string, status: () => unknown): Promise<{ close(): Promise<void> }> {
   if (Buffer.byteLength(path) > maxPathBytes) {
-    throw new Error(`the path of the status socket is longer than ${maxPathBytes} bytes: set status_socket`);
+    throw new OwnerMustAct({
+      code: 'config.invalid',
+      message: `the path of the status socket is longer than ${maxPathBytes} bytes`,
+      hint: 'Set status_socket to a shorter one, such as /run/capacloud-agent.sock.',
+    });
   }
   await rm(path, { force: true });
   const server: Server = createServer((socket) => {

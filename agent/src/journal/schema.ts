@@ -3,13 +3,27 @@ import Database from 'better-sqlite3';
 /** Rises with each change of the tables; a release reads what it or an older one wrote. */
 const schemaVersion = 1;
 
+type Code = 'journal_newer' | 'journal_foreign' | 'journal_damaged' | 'journal_busy' | 'journal_unavailable';
+
+const hints: Readonly<Record<Code, string>> = {
+  journal_newer: 'Use the release that wrote it, or a newer one.',
+  journal_foreign: 'Set state_dir to a folder of the agent’s own.',
+  journal_damaged:
+    'Move it aside and start again: what it says of work in progress is lost, and the coordinator gives that away.',
+  journal_busy: 'Another program has it open: end that one, then start again.',
+  journal_unavailable: 'Look at the rights of its folder and at the room on its disk, or set state_dir.',
+};
+
+/** The journal cannot be used. Its message and hint are for the owner. */
 export class JournalRefused extends Error {
-  readonly code: 'journal_newer' | 'journal_damaged';
+  readonly code: Code;
+  readonly hint: string;
   override readonly name = 'JournalRefused';
 
-  constructor(code: JournalRefused['code'], message: string, options?: ErrorOptions) {
+  constructor(code: Code, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
+    this.hint = hints[code];
   }
 }
 
@@ -42,33 +56,61 @@ CREATE TABLE coordinator (
 ) STRICT, WITHOUT ROWID;
 `;
 
-/** Opens or creates the journal. Throws JournalRefused when a newer release wrote it or it is damaged. */
+/** Opens or creates the journal. Throws JournalRefused when it cannot be used, whatever the reason. */
 export function openDatabase(file: string): Database.Database {
-  const database = new Database(file, { timeout: 5000 });
-  try {
-    database.pragma('journal_mode = WAL');
-    // With WAL, only FULL makes a commit durable against power loss.
-    database.pragma('synchronous = FULL');
-    database.pragma('journal_size_limit = 4194304');
-    const found = Number(database.pragma('user_version', { simple: true }));
-    if (found > schemaVersion) {
-      throw new JournalRefused(
-        'journal_newer',
-        `${file} was written by a newer release (schema ${found}, this one reads up to ${schemaVersion})`,
-      );
+  return usable(file, () => {
+    const database = new Database(file, { timeout: busyMs });
+    try {
+      prepare(database, file);
+      return database;
+    } catch (cause) {
+      database.close();
+      throw cause;
     }
-    if (found === 0) {
-      database.transaction(() => {
-        database.exec(tables);
-        database.pragma(`user_version = ${schemaVersion}`);
-      })();
-    }
-    return database;
-  } catch (cause) {
-    database.close();
-    if (cause instanceof Database.SqliteError && ['SQLITE_NOTADB', 'SQLITE_CORRUPT'].includes(cause.code)) {
-      throw new JournalRefused('journal_damaged', `${file} is not a readable journal`, { cause });
-    }
-    throw cause;
+  });
+}
+
+/** How long a checkpoint or a backup of the file may hold it. */
+const busyMs = 5000;
+
+function prepare(database: Database.Database, file: string): void {
+  const found = Number(database.pragma('user_version', { simple: true }));
+  if (found > schemaVersion) {
+    throw new JournalRefused(
+      'journal_newer',
+      `${file} was written by a newer release (schema ${found}, this one reads up to ${schemaVersion})`,
+    );
   }
+  const fault = database.pragma('quick_check(1)', { simple: true });
+  if (fault !== 'ok') throw new JournalRefused('journal_damaged', `${file} is damaged: ${String(fault)}`);
+  // Before anything is written, so that the file of another program stays as it was.
+  const isOurs = found > 0 || database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
+  if (!isOurs) throw new JournalRefused('journal_foreign', `${file} is the database of another program`);
+  database.pragma('journal_mode = WAL');
+  // With WAL, only FULL makes a commit durable against power loss.
+  database.pragma('synchronous = FULL');
+  database.pragma('journal_size_limit = 4194304');
+  if (found === 0) {
+    database.transaction(() => {
+      database.exec(tables);
+      database.pragma(`user_version = ${schemaVersion}`);
+    })();
+  }
+}
+
+/** Does something with the file, and puts what SQLite says of it into the owner's words. */
+export function usable<T>(file: string, act: () => T): T {
+  try {
+    return act();
+  } catch (cause) {
+    if (!(cause instanceof Database.SqliteError)) throw cause;
+    const code = codeOf(cause.code);
+    const what = code === 'journal_damaged' ? 'is not a readable journal' : 'cannot be used';
+    throw new JournalRefused(code, `${file} ${what}: ${cause.message} (${cause.code})`, { cause });
+  }
+}
+
+function codeOf(sqlite: string): Code {
+  if (/^SQLITE_(NOTADB|CORRUPT|ERROR|SCHEMA)/.test(sqlite)) return 'journal_damaged';
+  return /^SQLITE_(BUSY|LOCKED)/.test(sqlite) ? 'journal_busy' : 'journal_unavailable';
 }

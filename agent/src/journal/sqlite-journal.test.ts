@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -98,6 +98,24 @@ test('refuses what a newer release wrote, and what is no journal', () => {
   writeFileSync(file, 'this is no database, whatever it is called. '.repeat(100));
   rmSync(`${file}-wal`, { force: true });
   expect(() => open()).toThrow(expect.objectContaining({ code: 'journal_damaged' }));
+});
+
+test('refuses a database of another program, a folder, and a file that another program holds', () => {
+  const foreign = new Database(file);
+  foreign.exec('CREATE TABLE pictures (id INTEGER)');
+  const before = readFileSync(file);
+  expect(() => open()).toThrow(expect.objectContaining({ code: 'journal_foreign' }));
+  expect(readFileSync(file)).toEqual(before);
+  foreign.close();
+  rmSync(file);
+  mkdirSync(file);
+  expect(() => open()).toThrow(
+    expect.objectContaining({ code: 'journal_unavailable', hint: expect.any(String) }),
+  );
+  const lock = join(dir, 'agent.lock');
+  writeFileSync(lock, 'this is no database, whatever it is called. '.repeat(100));
+  expect(() => lockStateDir(dir)).toThrow(expect.objectContaining({ code: 'journal_damaged' }));
+  rmSync(file, { recursive: true });
 });
 
 test('one agent per state folder, until its process ends', () => {
