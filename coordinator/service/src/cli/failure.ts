@@ -1,7 +1,9 @@
+import { debuglog } from 'node:util';
 import { type ErrorCode, errorCatalogue } from '@capacloud/protocol/errors';
 import type { Refusal } from '@capacloud/protocol/result';
 import { CommanderError } from 'commander';
 import { DataError } from '../store/data-error.ts';
+import { dataFault } from '../store/data-fault.ts';
 
 /** A refusal on its way to the person at the terminal. */
 export class CommandRefused extends Error {
@@ -19,38 +21,75 @@ export class CommandRefused extends Error {
 /** Writes what went wrong and what to do, and gives the exit status: 2 for a wrong use, 4 for credentials, else 1. */
 export function tellFailure(error: unknown, out: { write(text: string): unknown }): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  if (error instanceof CommandRefused || error instanceof DataError) {
-    out.write(`error: ${error.message} (${error.code})\nhint: ${error.hint}\n`);
-    if (error.code === 'config.invalid') return 2;
-    return error.code.startsWith('auth.') ? 4 : 1;
-  }
-  const disk = diskFault(error);
-  out.write(
-    `error: ${error instanceof Error ? error.message : String(error)}${disk === undefined ? '' : ` (${disk.code})`}\n`,
-  );
-  if (disk !== undefined) out.write(`hint: ${disk.hint}\n`);
-  return 1;
+  debuglog('capacloud')('%o', error);
+  const { code, message, hint } = failureOf(error);
+  out.write(`error: ${message} (${code})\nhint: ${hint}\n`);
+  if (code === 'config.invalid') return 2;
+  return code.startsWith('auth.') ? 4 : 1;
+}
+
+interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof CommandRefused || error instanceof DataError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  // fetch says only that it failed; why stands below.
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
+  if (code.startsWith('SQLITE_')) return dataFault(cause, 'The database') ?? unreadable(message, code);
+  const hint = hints.find(([begin]) => code.startsWith(begin))?.[1];
+  if (hint === undefined) return fault(message);
+  return { code, message: cause === error ? message : `${message}: ${(cause as Error).message}`, hint };
+}
+
+/** A statement that fits every database of ours does not fit this one. */
+function unreadable(message: string, sqlite: string): Failure {
+  const { hint } = errorCatalogue['log.damaged'];
+  return { code: 'log.damaged', message: `The database cannot be read: ${message} (${sqlite}).`, hint };
+}
+
+/** NODE_DEBUG is Node's own switch for such output. */
+function fault(message: string): Failure {
+  return {
+    code: 'service.internal',
+    message: message.split('\n')[0] ?? '',
+    hint: 'This is a fault of the program: report it. NODE_DEBUG=capacloud shows where it happened.',
+  };
 }
 
 const full = 'Free some space there, and try again. Nothing that was promised is lost.';
 const unwritable =
   'Give the user that runs it a folder that it may write, on a disk that is mounted read-write.';
-/** Of the operating system and of SQLite, by the beginning of its code. */
-const diskHints: readonly (readonly [code: string, hint: string])[] = [
+const misplaced = 'Check the path: what is there is of another kind.';
+const unreached =
+  'Check that the coordinator runs and that --url and --listen name it; then the network and the proxy.';
+/** Of the operating system, by the beginning of its code. */
+const hints: readonly (readonly [code: string, hint: string])[] = [
   ['ENOSPC', full],
   ['EDQUOT', full],
-  ['SQLITE_FULL', full],
   ['EROFS', unwritable],
   ['EACCES', unwritable],
   ['EPERM', unwritable],
-  ['SQLITE_READONLY', unwritable],
-  ['SQLITE_CANTOPEN', unwritable],
-  ['SQLITE_IOERR', 'The disk fails: look at the kernel log, and restore a backup to another disk.'],
+  ['ENOENT', 'Check the path; a folder above it has to exist.'],
+  ['EEXIST', misplaced],
+  ['ENOTDIR', misplaced],
+  ['EISDIR', misplaced],
+  ['ENAMETOOLONG', 'Choose a shorter path.'],
+  ['EIO', 'The disk fails: look at the kernel log, and restore a backup to another disk.'],
+  ['EMFILE', 'Raise the limit of open files (ulimit -n, or LimitNOFILE of the service).'],
+  ['EADDRINUSE', 'Another program listens there: end it, or choose another address with --listen.'],
+  ['EADDRNOTAVAIL', 'This machine has no such address: choose another with --listen.'],
+  ['ECONNREFUSED', unreached],
+  ['ECONNRESET', unreached],
+  ['ENOTFOUND', unreached],
+  ['EAI_AGAIN', unreached],
+  ['EHOSTUNREACH', unreached],
+  ['ENETUNREACH', unreached],
+  ['ETIMEDOUT', unreached],
+  ['UND_ERR_', unreached],
+  ['ERR_INVALID_URL', 'An address looks like http://127.0.0.1:8080.'],
 ];
-
-function diskFault(error: unknown): { readonly code: string; readonly hint: string } | undefined {
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
-  const { code } = error;
-  const hint = diskHints.find(([begin]) => code.startsWith(begin))?.[1];
-  return hint === undefined ? undefined : { code, hint };
-}

@@ -16,7 +16,7 @@ export function loadConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv): Config {
   if (path !== undefined && !existsSync(path))
     throw new CommandRefused({ code: 'config.invalid', message: `There is no file ${path}.` });
   const result = readConfig({
-    file: path === undefined ? undefined : readFileSync(path, 'utf8'),
+    file: path === undefined ? undefined : readText(path),
     env,
     flags: {
       data_dir: flags.dataDir,
@@ -28,4 +28,16 @@ export function loadConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv): Config {
   });
   if (!result.ok) throw new CommandRefused(result.refusal);
   return result.value;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new CommandRefused({
+      code: 'config.invalid',
+      message: `The file ${path} cannot be read: ${error instanceof Error ? error.message : String(error)}.`,
+      hint: 'Name another with --config, or let the user that runs it read that one.',
+    });
+  }
 }

@@ -1,6 +1,8 @@
 import { pino } from 'pino';
 import type { Config } from '../config/config.ts';
 import { startCoordinator } from '../coordinator.ts';
+import { DataError } from '../store/data-error.ts';
+import { dataFault } from '../store/data-fault.ts';
 
 /** Resolves when the coordinator has stopped in order. A second signal, or a failure, ends the process at once. */
 export async function serve(config: Config, version: string): Promise<void> {
@@ -8,6 +10,15 @@ export async function serve(config: Config, version: string): Promise<void> {
   process.umask(0o077);
   const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
   const stop = new AbortController();
+  const end = (err: unknown): never => {
+    // Where the disk is to blame, the place in the program helps nobody.
+    const fault = err instanceof DataError ? err : dataFault(err, config.dataDir);
+    const about =
+      fault === undefined ? { err } : { code: fault.code, reason: fault.message, hint: fault.hint };
+    logger.fatal(about, 'the coordinator must not go on');
+    process.exit(1);
+  };
+  process.on('uncaughtException', end);
   const onSignal = (signal: NodeJS.Signals) => {
     if (stop.signal.aborted) process.exit(1);
     logger.info({ signal }, 'stopping');
@@ -20,11 +31,8 @@ export async function serve(config: Config, version: string): Promise<void> {
     version,
     logger,
     signal: stop.signal,
-    onFatal: (err) => {
-      // Nothing may be said that is not durable, so nothing is said at all.
-      logger.fatal({ err }, 'the coordinator must not go on');
-      process.exit(1);
-    },
+    // Nothing may be said that is not durable, so nothing is said at all.
+    onFatal: end,
   });
   logger.info(
     { url: coordinator.url, name: config.name, dataDir: config.dataDir },

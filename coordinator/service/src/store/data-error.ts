@@ -4,13 +4,11 @@ import { type ErrorCode, errorCatalogue } from '@capacloud/protocol/errors';
 export class DataError extends Error {
   override readonly name = 'DataError';
   readonly code: ErrorCode;
+  readonly hint: string;
 
-  constructor(code: ErrorCode, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+  constructor(code: ErrorCode, message: string, options: ErrorOptions & { readonly hint?: string } = {}) {
+    super(message, options);
     this.code = code;
-  }
-
-  get hint(): string {
-    return errorCatalogue[this.code].hint;
+    this.hint = options.hint ?? errorCatalogue[code].hint;
   }
 }

@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { reasonNames, type TaskReason, taskReasons } from '@capacloud/protocol/reasons';
 import Database from 'better-sqlite3';
 import { systemAccounts } from './codes.ts';
 import { DataError } from './data-error.ts';
+import { withData } from './data-fault.ts';
 import { migrate, schemaVersion } from './migrations.ts';
 import { applicationId, firstSchema } from './schema.ts';
 
@@ -17,11 +18,11 @@ const walBytes = 64 * 1024 * 1024;
 
 /**
  * Opens the database for the one writer, and makes it on first use. Throws DataError: log.foreign for a file of
- * another program or a newer release, log.damaged for one that cannot be read.
+ * another program or a newer release, log.damaged for one whose content is broken, log.unavailable, log.in_use.
  */
 export function openForWriting(path: string): Database.Database {
-  const database = guard(path, () => new Database(path));
-  guard(path, () => {
+  const database = withData(path, () => new Database(path));
+  withData(path, () => {
     const isNew = database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
     const from = isNew ? 0 : formatOf(database, path);
     // better-sqlite3 builds SQLite so that WAL means synchronous=NORMAL; a commit must survive a power cut.
@@ -42,8 +43,12 @@ export function openForWriting(path: string): Database.Database {
 /** Opens an existing database for reading; it may be in use. */
 export function openForReading(path: string): Database.Database {
   if (!existsSync(path)) throw new DataError('log.foreign', `There is no log at ${path}.`);
-  const database = guard(path, () => new Database(path, { readonly: true, fileMustExist: true }));
-  guard(path, () => {
+  if (!statSync(path).isFile())
+    throw new DataError('log.unavailable', `${path} is not a file.`, {
+      hint: 'Check the path: what is there is of another kind.',
+    });
+  const database = withData(path, () => new Database(path, { readonly: true, fileMustExist: true }));
+  withData(path, () => {
     formatOf(database, path);
     // The schema is read with the first statement, and may be what is damaged.
     database.prepare('SELECT 1 FROM log_groups');
@@ -78,18 +83,4 @@ function addReasons(database: Database.Database): void {
   const add = database.prepare('INSERT INTO reasons VALUES (?, ?)');
   for (const name of reasonNames<TaskReason>(taskReasons))
     if (has.get(name) === undefined) add.run(next.get(), name);
-}
-
-function guard<T>(path: string, open: () => T): T {
-  try {
-    return open();
-  } catch (error) {
-    if (error instanceof Database.SqliteError) {
-      if (error.code === 'SQLITE_NOTADB')
-        throw new DataError('log.foreign', `${path} is not a database of a coordinator.`, error);
-      if (error.code.startsWith('SQLITE_CORRUPT'))
-        throw new DataError('log.damaged', `${path} is damaged: ${error.message}.`, error);
-    }
-    throw error;
-  }
 }

@@ -6,6 +6,7 @@ import type { CheckpointStore } from '../ports/checkpoint-store.ts';
 import type { LogPort } from '../ports/log.ts';
 import type { Projection } from '../ports/projection.ts';
 import type { ReadStore } from '../ports/read-store.ts';
+import { withData } from './data-fault.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { LogReader } from './log-reader.ts';
 import { MerkleReader } from './merkle-reader.ts';
@@ -38,10 +39,10 @@ export interface Store {
 
 /**
  * Opens the data folder for writing, and makes it on first use. Throws DataError: log.in_use while another
- * coordinator has it, log.foreign, log.damaged.
+ * coordinator has it, log.foreign, log.damaged, log.unavailable.
  */
 export async function openStore(dataDir: string): Promise<Store> {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  withData(dataDir, () => mkdirSync(dataDir, { recursive: true, mode: 0o700 }));
   const lock = lockDirectory(dataDir);
   try {
     const path = databasePath(dataDir);

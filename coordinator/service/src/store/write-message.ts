@@ -31,8 +31,20 @@ export interface WriteRequest {
   readonly fencingEpoch: number;
   readonly write: Write;
 }
+/** A DataError on its way between threads. */
+export interface WriterFault {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string;
+}
 export type WriterReply =
   | { readonly kind: 'ready'; readonly epoch: number; readonly size: number }
-  | { readonly kind: 'refused'; readonly code: ErrorCode; readonly message: string }
+  | ({ readonly kind: 'refused' } & WriterFault)
   | { readonly kind: 'done'; readonly id: number }
-  | { readonly kind: 'failed'; readonly id: number; readonly message: string };
+  | {
+      readonly kind: 'failed';
+      readonly id: number;
+      readonly message: string;
+      /** Where it is the disk or the file that did not allow it. */
+      readonly fault?: WriterFault;
+    };

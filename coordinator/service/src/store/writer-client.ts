@@ -29,7 +29,7 @@ export class WriterClient {
     const worker = new Worker(entry.url, { ...entry.options, workerData: { path } });
     const client = new WriterClient(worker);
     const [first] = (await once(worker, 'message')) as [WriterReply];
-    if (first.kind === 'refused') throw new DataError(first.code, first.message);
+    if (first.kind === 'refused') throw new DataError(first.code, first.message, first);
     if (first.kind !== 'ready') throw new Error('the writer thread did not say that it is ready');
     worker.on('message', (reply: WriterReply) => {
       client.#settle(reply);
@@ -68,7 +68,8 @@ export class WriterClient {
     const waiter = this.#waiting.get(reply.id);
     this.#waiting.delete(reply.id);
     if (reply.kind === 'done') waiter?.resolve();
-    else waiter?.reject(new Error(`the write failed: ${reply.message}`));
+    else if (reply.fault === undefined) waiter?.reject(new Error(`the write failed: ${reply.message}`));
+    else waiter?.reject(new DataError(reply.fault.code, reply.fault.message, reply.fault));
   }
 
   #die(error: Error): void {

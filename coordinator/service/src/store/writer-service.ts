@@ -1,4 +1,5 @@
 import { DataError } from './data-error.ts';
+import { dataFault } from './data-fault.ts';
 import { GroupWriter } from './group-writer.ts';
 import { MerkleReader } from './merkle-reader.ts';
 import { openForWriting } from './open-database.ts';
@@ -49,10 +50,14 @@ export function serveWrites(port: WriterPort, path: string): void {
       run(request);
       reply({ kind: 'done', id: request.id });
     } catch (error) {
+      const fault = dataFault(error, path);
       reply({
         kind: 'failed',
         id: request.id,
         message: error instanceof Error ? error.message : String(error),
+        ...(fault === undefined
+          ? {}
+          : { fault: { code: fault.code, message: fault.message, hint: fault.hint } }),
       });
     }
   });

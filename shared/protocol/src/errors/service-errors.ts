@@ -32,6 +32,13 @@ export const serviceErrors = {
     'The data folder belongs to another program or a newer release',
     'Point data_dir to an empty folder or use the release that wrote it.',
   ),
+  'log.unavailable': entry(
+    500,
+    1011,
+    false,
+    'The data folder cannot be read or written',
+    'Look at the rights of the data folder and at the room on its disk.',
+  ),
 
   'config.invalid': entry(
     422,
