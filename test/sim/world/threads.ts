@@ -48,7 +48,7 @@ function writerThread(owner: ThreadOwner, path: string, watch: Watch, faults: Di
       serveWrites(port, path);
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
-      port.postMessage({ kind: 'refused', code: error.code, message: error.message });
+      port.postMessage({ kind: 'refused', code: error.code, message: error.message, hint: error.hint });
     }
   });
   return {
