@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Receipt } from '@capacloud/protocol/receipt';
 import type { Logger } from 'pino';
 import type { Journal } from '../core/journal-port.ts';
 import { type AttemptKey, attemptKeyText } from '../core/ports.ts';
@@ -108,11 +109,11 @@ export class AttemptLogs {
   }
 
   /** False where the journal could not take it: without this note the attempt would be held for ever. */
-  #noteDone(key: AttemptKey, { sizeBytes, truncated }: LogSpool, ackedBytes: number): boolean {
+  #noteDone(key: AttemptKey, spool: LogSpool, ackedBytes: number): boolean {
     const record = this.#journal.attempt(key);
     if (record === undefined) return true;
     try {
-      this.#journal.save({ ...record, log: { sizeBytes, truncated, ackedBytes, done: true } });
+      this.#journal.save({ ...record, log: { ...extentOf(spool), ackedBytes, done: true } });
       return true;
     } catch (error) {
       this.#log.warn({ err: error, attempt: attemptKeyText(key) }, 'the end of a log could not be noted');
@@ -123,4 +124,9 @@ export class AttemptLogs {
   #file(text: string): string {
     return join(this.#dir, `${text}.log`);
   }
+}
+
+/** What a receipt says of a log. */
+export function extentOf({ gap, sizeBytes, truncated }: LogSpool): Receipt['log'] {
+  return { sizeBytes, truncated, ...(gap === undefined ? {} : { gap }) };
 }

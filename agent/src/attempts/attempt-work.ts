@@ -10,6 +10,7 @@ import { type AttemptKey, attemptKeyText, type PullProgress } from '../core/port
 import { runStart } from '../core/run-clock.ts';
 import type { WorkKind } from '../core/step.ts';
 import { uploadFile } from './artifact-upload.ts';
+import { extentOf } from './attempt-logs.ts';
 import { fetchArtifacts, heldArtifacts, saveCheckpoint, uploadCheckpoint } from './checkpoint-work.ts';
 import { runContainer } from './container-run.ts';
 import { TransferRefused } from './coordinator-http.ts';
@@ -267,7 +268,7 @@ export class AttemptWork {
     signal.throwIfAborted();
     const current = journal.attempt(key) ?? record;
     if (current.outcome === undefined) throw new Error('an attempt is not reported without an outcome');
-    const log = { ...current.log, sizeBytes: spool.sizeBytes, truncated: spool.truncated };
+    const log = { ...current.log, ...extentOf(spool) };
     const receipt = makeReceipt(node, { ...current, log }, current.outcome);
     const { reason, message } = receipt;
     this.#parts.log.info({ attempt: attemptKeyText(key), reason, detail: message }, 'attempt ended');

@@ -1,10 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AttemptRecord, Ending } from '../core/attempt-record.ts';
 import { attemptKeyText, type ObservedAttempt } from '../core/ports.ts';
 import { remainingRunMs } from '../core/run-clock.ts';
 import { untilEngineAnswers } from './deadline.ts';
+import type { LogSpool } from './log-spool.ts';
 import type { WorkParts } from './work-parts.ts';
 
-/** Longest wait for the last output after a container has ended. */
+/** After a container has ended, its output is not waited for any more once nothing has come for so long. */
 const lastOutputMs = 10_000;
 /** Longest timer that Node takes. */
 const maxTimerMs = 2 ** 31 - 1;
@@ -37,9 +39,9 @@ export async function runContainer(
   } finally {
     disarm();
   }
-  const late = setTimeout(() => following.abort(), lastOutputMs);
+  await untilQuiet(spool, followed);
+  following.abort();
   await followed;
-  clearTimeout(late);
   signal.throwIfAborted();
   spool.finish();
   return endingOf(seen, runtime.pidsExhausted(key));
@@ -50,25 +52,25 @@ async function follow(parts: RunParts, record: AttemptRecord, signal: AbortSigna
   const { runtime, logs, log } = parts;
   try {
     const spool = await logs.open(record.key);
-    if (spool.truncated) return;
-    const enough = new AbortController();
-    const until = AbortSignal.any([signal, enough.signal]);
-    await untilEngineAnswers(until, () =>
-      runtime.followLogs(
-        record.key,
-        spool.takenBytes,
-        async (chunk) => {
-          await spool.append(chunk.bytes);
-          if (spool.truncated) enough.abort();
-        },
-        until,
-      ),
-    ).catch((error: unknown) => {
-      if (!enough.signal.aborted) throw error;
-    });
+    await untilEngineAnswers(signal, () =>
+      runtime.followLogs(record.key, spool.sizeBytes, (chunk) => spool.append(chunk.bytes), signal),
+    );
   } catch (error) {
     if (!signal.aborted)
       log.warn({ err: error, attempt: attemptKeyText(record.key) }, 'the output of a container was lost');
+  }
+}
+
+/** The end of a long output comes well after the container's; while it comes, it is waited for. */
+async function untilQuiet(spool: LogSpool, followed: Promise<void>): Promise<void> {
+  const over = followed.then(() => true);
+  for (let sizeBytes = -1; spool.sizeBytes !== sizeBytes; ) {
+    ({ sizeBytes } = spool);
+    const waiting = new AbortController();
+    const quiet = sleep(lastOutputMs, false, { signal: waiting.signal }).catch(() => false);
+    const isOver = await Promise.race([over, quiet]);
+    waiting.abort();
+    if (isOver) return;
   }
 }
 

@@ -39,6 +39,15 @@ export class CoordinatorHttp {
     this.#access = access;
   }
 
+  /** Version that the session speaks, once one is open. */
+  async protocol(signal: AbortSignal): Promise<number> {
+    for (;;) {
+      await this.#access.whenOpen(signal);
+      const protocol = this.#access.protocol();
+      if (protocol !== undefined) return protocol;
+    }
+  }
+
   /** The JSON object that answered. */
   async call(call: Call, signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
     return this.#persist(call, signal, async (response) => readJson(response));

@@ -11,6 +11,7 @@ const largestMessageChars = 500;
 /** What the agent states about an attempt that has its outcome. */
 export function makeReceipt(node: NodeId, record: AttemptRecord, outcome: Outcome): Receipt {
   const { assignment, ending } = record;
+  const { gap, sizeBytes: logBytes, truncated } = record.log;
   return {
     version: 1,
     node,
@@ -29,7 +30,7 @@ export function makeReceipt(node: NodeId, record: AttemptRecord, outcome: Outcom
       ? {}
       : { finishedAt: Math.max(0, Math.floor(ending.finishedAtMs)) }),
     outputs: record.files.map(({ path, sha256, sizeBytes }) => ({ path, sha256, sizeBytes })),
-    log: { sizeBytes: record.log.sizeBytes, truncated: record.log.truncated },
+    log: { sizeBytes: logBytes, truncated, ...(gap === undefined ? {} : { gap }) },
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Assignment } from '@capacloud/protocol/frames';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
+import type { LogGap } from '@capacloud/protocol/receipt';
 import type { AttemptKey, CollectedFile } from './ports.ts';
 import type { RunStart } from './run-clock.ts';
 
@@ -47,6 +48,8 @@ export interface Ending {
 export interface LogState {
   readonly sizeBytes: number;
   readonly truncated: boolean;
+  /** What of it was not kept. */
+  readonly gap?: LogGap;
   /** The coordinator has this many bytes. */
   readonly ackedBytes: number;
   /** Everything was acknowledged, or the coordinator wants no more of it. */

@@ -44,12 +44,23 @@ export async function* followJob(
   }
 }
 
+/** Bytes of an output that a follower is not shown; without `to` the rest follows when the attempt has ended. */
+export interface SeenGap {
+  readonly from: number;
+  readonly to?: number;
+}
+
+export interface FollowLogOptions extends FollowOptions {
+  /** Of a long output only the beginning and the end are kept: called between the pieces on either side of a gap. */
+  readonly onGap?: (gap: SeenGap) => void;
+}
+
 /** The output of an attempt as text, until it has ended and all of it has arrived. */
 export async function* followLog(
   client: Client,
   task: TaskId,
   attempt: number,
-  options: FollowOptions = {},
+  options: FollowLogOptions = {},
 ): AsyncGenerator<string> {
   let ended = false;
   const events = follow(client, 'followLog', { params: { task, attempt } }, options, () => ended);
@@ -57,6 +68,7 @@ export async function* followLog(
     ended = event.event === 'end';
     if (ended) return;
     if (event.event === 'log') yield JSON.parse(event.data) as string;
+    if (event.event === 'gap') options.onGap?.(JSON.parse(event.data) as SeenGap);
   }
 }
 

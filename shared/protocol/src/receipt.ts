@@ -33,8 +33,14 @@ export type OutputFile = Static<typeof OutputFileSchema>;
 
 /** At most this many outputs are named in one receipt; further files are packed into the last one. */
 export const maxOutputFiles = 1000;
+/** Of a log that grows without end the first bytes are kept and the last ones. */
+export const logHeadBytes = 4 * 2 ** 20;
+export const logTailBytes = 12 * 2 ** 20;
+
 /** Bytes of a log that were not kept: from offset `from` up to, and without, offset `to`. */
 export const LogGapSchema = Type.Object({ from: millis, to: millis }, { additionalProperties: false });
+export type LogGap = Static<typeof LogGapSchema>;
+
 export const OutcomeReasonSchema = Type.Unsafe<OutcomeReason>(
   Type.String({ enum: [...reasonNames(outcomeReasons)], maxLength: 64 }),
 );

@@ -154,6 +154,46 @@ it('passes the output of an attempt on, whole characters at a time, to its end',
   expect((await put(task, 11, '', true)).status).toBe(200);
 });
 
+it('names the bytes of a long output that were not kept, to those who follow and to those who read', async () => {
+  const job = await submit(1);
+  const task = taskIdOf(job, 0);
+  await assigned(task);
+  const path = `/v1/tasks/${task}/attempts/1/log`;
+  // The gap cuts a character, whose other half never comes.
+  await put(task, 0, 'one €');
+  const stream = messages(await open(path));
+  expect((await stream.next()).value).toEqual({ id: '7', event: 'log', data: '"one €"' });
+  const tail = (offset: number, text: string, more = '') =>
+    coordinator.call('PUT', `${path}?offset=${offset}&gap_from=5${more}`, {
+      key: agentToken,
+      body: text,
+      headers: { 'content-type': 'application/octet-stream' },
+    });
+  expect(await (await tail(90, 'the ')).json()).toEqual({ offset: 94 });
+  expect((await stream.next()).value).toEqual({ id: '90', event: 'gap', data: '{"from":7,"to":90}' });
+  expect((await stream.next()).value).toEqual({ id: '94', event: 'log', data: '"the "' });
+  await coordinator.progress(task, 1, 'running');
+  await coordinator.finish(task, 1);
+  await tail(94, 'end', '&final=true');
+  expect((await stream.next()).value).toEqual({ id: '97', event: 'log', data: '"end"' });
+  expect((await stream.next()).value).toEqual({ id: '97', event: 'end', data: '{"offset":97}' });
+  const all: Message[] = [];
+  for await (const message of messages(await open(path))) all.push(message);
+  expect(all.map(({ event, id }) => [event, id])).toEqual([
+    ['log', '5'],
+    ['gap', '90'],
+    ['log', '97'],
+    ['end', '97'],
+  ]);
+  const read = async (query: string) => {
+    const response = await coordinator.call('GET', `${path}${query}`);
+    return [response.headers.get('log-gap'), response.headers.get('content-length'), await response.text()];
+  };
+  expect(await read('?offset=3')).toEqual(['5-90', '9', ' \ufffdthe end']);
+  expect(await read('?offset=50')).toEqual(['5-90', '7', 'the end']);
+  expect(await read('?offset=94')).toEqual(['5-90', '3', 'end']);
+});
+
 it('takes output from the node of the attempt only, and no more than there may be', async () => {
   const job = await submit(1);
   const task = taskIdOf(job, 0);

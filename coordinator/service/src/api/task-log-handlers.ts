@@ -1,4 +1,5 @@
 import { jobIdOf, type TaskId } from '@capacloud/protocol/ids';
+import { type LogGap, logHeadBytes, logTailBytes } from '@capacloud/protocol/receipt';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { apiLimits } from '@capacloud/protocol/routes';
 import type { ApiDependencies } from './dependencies.ts';
@@ -10,7 +11,7 @@ import { findTask } from './task-handlers.ts';
 
 const chunkBytes = 32 * 1024;
 const stallMs = 30_000;
-/** An attempt that ended without its last words (its node was lost) is not waited for longer than this. */
+/** Of an attempt that has ended, the rest of the log is not waited for any more when nothing came for so long. */
 const lastWordsMs = 30_000;
 /** An agent may still bring what it has of an attempt that ended so long ago. */
 const lateMs = 24 * 3600 * 1000;
@@ -45,8 +46,13 @@ export function taskLogHandlers(
       if (row === undefined || row.node !== call.caller.node || late)
         return refuse('attempt.unknown', `Attempt ${attempt} of ${task} is not one of this node's.`);
       const bytes = await bytesOf(call.body);
-      const { offset, final = false } = call.query;
-      const appended = await deps.logs.append(task, attempt, offset, bytes, final);
+      const { offset, final = false, gap_from: gapFrom } = call.query;
+      const appended = await deps.logs.append(task, attempt, {
+        offset,
+        bytes,
+        final,
+        ...(gapFrom === undefined ? {} : { gapFrom }),
+      });
       if (appended.ok) return accept({ offset: appended.value.sizeBytes });
       if (appended.refusal.code === 'artifact.offset_mismatch') {
         const extent = await deps.logs.extent(task, attempt);
@@ -80,12 +86,14 @@ async function bytesFrom(
   attempt: number,
   offset: number,
 ): Promise<RawAnswer> {
-  const { sizeBytes } = await deps.logs.extent(task, attempt);
+  const { gap, sizeBytes } = await deps.logs.extent(task, attempt);
+  const start = pastGap(offset, gap);
+  const missing = gap !== undefined && start < gap.to ? gap.to - gap.from : 0;
   async function* parts() {
-    for (let at = offset; at < sizeBytes; ) {
+    for (let at = start; at < sizeBytes; ) {
       const part = await deps.logs.read(task, attempt, at, Math.min(chunkBytes, sizeBytes - at));
       if (part.length === 0) return;
-      at += part.length;
+      at = pastGap(at + part.length, gap);
       yield part;
     }
   }
@@ -94,10 +102,16 @@ async function bytesFrom(
     // What a container wrote is nobody's page: as text, and never guessed to be anything else.
     headers: {
       'content-type': 'text/plain; charset=utf-8',
-      'content-length': `${Math.max(0, sizeBytes - offset)}`,
+      'content-length': `${Math.max(0, sizeBytes - start - missing)}`,
+      ...(gap === undefined ? {} : { 'log-gap': `${gap.from}-${gap.to}` }),
     },
     body: new PulledStream(parts, stallMs),
   };
+}
+
+/** The offset of the next byte that is kept. */
+function pastGap(offset: number, gap: LogGap | undefined): number {
+  return gap !== undefined && offset >= gap.from ? Math.max(offset, gap.to) : offset;
 }
 
 interface LogPlace {
@@ -106,7 +120,10 @@ interface LogPlace {
   readonly offset: number;
 }
 
-/** Event `log` with a piece of text, its id the offset after it; event `end` when nothing follows. */
+/**
+ * Event `log` with a piece of text, its id the offset after it; event `gap` where bytes were not kept, and once without an
+ * end where a running attempt has written more than is sent while it runs; event `end` when nothing follows.
+ */
 async function* follow(
   deps: ApiDependencies,
   feed: JobFeed,
@@ -120,24 +137,41 @@ async function* follow(
   ];
   try {
     let at = offset;
+    let isHeld = false;
+    let hasWaited = false;
+    let grownAt = 0;
     for (;;) {
       // Read before the bytes: what was final then has no more bytes than are read now.
-      const { final } = await deps.logs.extent(task, attempt);
+      const { final, gap } = await deps.logs.extent(task, attempt);
       const endedAt = (await deps.store.getAttempt(task, attempt))?.endedAt;
       for (;;) {
+        const past = pastGap(at, gap);
+        if (past > at) {
+          yield serverEvent('gap', { from: at, to: past }, past);
+          at = past;
+        }
         const bytes = await deps.logs.read(task, attempt, at, chunkBytes);
-        const whole = final && bytes.length < chunkBytes ? bytes.length : wholeCharacters(bytes);
+        // A character that the end or the gap cuts will never be whole.
+        const isCut = (final && bytes.length < chunkBytes) || at + bytes.length === gap?.from;
+        const whole = isCut ? bytes.length : wholeCharacters(bytes);
         if (whole === 0) break;
         at += whole;
+        if (hasWaited) grownAt = deps.now();
         yield serverEvent('log', Buffer.from(bytes.buffer, bytes.byteOffset, whole).toString('utf8'), at);
       }
       if (signal.aborted) return;
-      const leftMs = endedAt === undefined ? heartbeatMs : endedAt + lastWordsMs - deps.now();
+      const leftMs =
+        endedAt === undefined ? heartbeatMs : Math.max(endedAt, grownAt) + lastWordsMs - deps.now();
       if (endedAt !== undefined && (final || leftMs <= 0)) {
         yield serverEvent('end', { offset: at }, at);
         return;
       }
-      if (!(await bell.wait(Math.min(heartbeatMs, leftMs), signal)) && !signal.aborted) yield heartbeat;
+      hasWaited = true;
+      if ((await bell.wait(Math.min(heartbeatMs, leftMs), signal)) || signal.aborted) continue;
+      yield heartbeat;
+      if (isHeld || final || at < logHeadBytes + logTailBytes) continue;
+      isHeld = true;
+      yield serverEvent('gap', { from: at }, at);
     }
   } finally {
     for (const stop of stops) stop();

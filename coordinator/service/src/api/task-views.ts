@@ -41,7 +41,7 @@ export class TaskViews {
       row.receipt === undefined
         ? undefined
         : await this.#receiptOf({ id: row.task, reason: row.reason }, row.attempt);
-    return attemptView(row, receipt?.message);
+    return attemptView(row, receipt);
   }
 
   /** The receipt, where the agent's judgement is the one that stands. */

@@ -1,7 +1,7 @@
 import type { NodeRecord, State } from '@capacloud/core/state';
 import { isTaskId } from '@capacloud/protocol/ids';
 import { type ReasonEntry, taskReasons } from '@capacloud/protocol/reasons';
-import type { OutputFile } from '@capacloud/protocol/receipt';
+import type { OutputFile, Receipt } from '@capacloud/protocol/receipt';
 import type { Offer } from '@capacloud/protocol/resources';
 import type {
   AccountView,
@@ -87,7 +87,8 @@ export function taskView(row: TaskRow, more: TaskParticulars): TaskView {
   };
 }
 
-export function attemptView(row: AttemptRow, receiptMessage?: string): AttemptView {
+/** `receipt`: the agent's, where its judgement is the one that stands. */
+export function attemptView(row: AttemptRow, receipt?: Receipt): AttemptView {
   const entry = taskReasons[row.reason];
   return {
     task: row.task,
@@ -96,9 +97,10 @@ export function attemptView(row: AttemptRow, receiptMessage?: string): AttemptVi
     provider: row.provider,
     state: row.state,
     reason: row.reason,
-    message: receiptMessage ?? entry.sentence,
+    message: receipt?.message ?? entry.sentence,
     hint: entry.hint,
     ...(row.exitCode === undefined ? {} : { exit_code: row.exitCode }),
+    ...(receipt === undefined ? {} : { log: logView(receipt) }),
     ...(row.receipt === undefined ? {} : { receipt: row.receipt }),
     rate_nano: `${row.rateNano}`,
     charged_nano: `${row.chargedNano}`,
@@ -107,6 +109,10 @@ export function attemptView(row: AttemptRow, receiptMessage?: string): AttemptVi
     ...(row.runningAt === undefined ? {} : { running_at: timeText(row.runningAt) }),
     ...(row.endedAt === undefined ? {} : { ended_at: timeText(row.endedAt) }),
   };
+}
+
+function logView({ log: { gap, sizeBytes } }: Receipt): NonNullable<AttemptView['log']> {
+  return { size_bytes: sizeBytes, ...(gap === undefined ? {} : { gap }) };
 }
 
 const noOffer: Offer = {

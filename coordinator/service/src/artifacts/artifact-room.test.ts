@@ -250,12 +250,16 @@ it('bounds a log, refuses gaps, and removes those that are old', async () => {
   const other = `job_${'b'.repeat(20)}.0` as TaskId;
   const logs = new DiskTaskLogs(join(dataDir, 'logs'));
   expect(await logs.extent(task, 1)).toEqual({ sizeBytes: 0, final: false });
-  await logs.append(other, 1, 0, Buffer.from('new'), false);
-  await logs.append(task, 1, 0, Buffer.from('one'), false);
-  expect(await logs.append(task, 1, 4, Buffer.from('x'), false)).toMatchObject({ ok: false });
-  const huge = await logs.append(task, 1, 3, Buffer.alloc(maxLogBytes), false);
+  await logs.append(other, 1, { offset: 0, bytes: Buffer.from('new'), final: false });
+  await logs.append(task, 1, { offset: 0, bytes: Buffer.from('one'), final: false });
+  expect(await logs.append(task, 1, { offset: 4, bytes: Buffer.from('x'), final: false })).toMatchObject({
+    ok: false,
+  });
+  const huge = await logs.append(task, 1, { offset: 3, bytes: Buffer.alloc(maxLogBytes), final: false });
   expect(huge).toMatchObject({ ok: false, refusal: { code: 'request.too_large' } });
-  expect(await logs.append(task, 1, 3, Buffer.from(''), true)).toMatchObject({ ok: true });
+  expect(await logs.append(task, 1, { offset: 3, bytes: Buffer.from(''), final: true })).toMatchObject({
+    ok: true,
+  });
   expect(await logs.extent(task, 1)).toEqual({ sizeBytes: 3, final: true });
   expect(Buffer.from(await logs.read(task, 1, 1, 100)).toString()).toBe('ne');
   const folder = join(dataDir, 'logs', task.split('.')[0] as JobId);
@@ -267,8 +271,34 @@ it('bounds a log, refuses gaps, and removes those that are old', async () => {
 it('takes two appends of one log that come at once one after the other', async () => {
   const task = `job_${'a'.repeat(20)}.0` as TaskId;
   const results = await Promise.all([
-    room.logs.append(task, 1, 0, Buffer.from('ab'), false),
-    room.logs.append(task, 1, 2, Buffer.from('cd'), false),
+    room.logs.append(task, 1, { offset: 0, bytes: Buffer.from('ab'), final: false }),
+    room.logs.append(task, 1, { offset: 2, bytes: Buffer.from('cd'), final: false }),
   ]);
   expect(results.map((result) => result.ok)).toEqual([true, true]);
+});
+
+it('keeps the end of a long log behind a gap, and says where it goes on', async () => {
+  const task = `job_${'a'.repeat(20)}.0` as TaskId;
+  const put = (offset: number, text: string, more: object = {}) =>
+    room.logs.append(task, 1, { offset, bytes: Buffer.from(text), final: false, ...more });
+  const read = async (offset: number) => Buffer.from(await room.logs.read(task, 1, offset, 100)).toString();
+  expect(await put(90, 'end', { gapFrom: 0 })).toMatchObject({ ok: false });
+  await put(0, 'beginning');
+  expect(await put(90, 'end', { gapFrom: 10 })).toMatchObject({ ok: false });
+  expect(await put(90, 'the ', { gapFrom: 5 })).toMatchObject({ ok: true, value: { sizeBytes: 94 } });
+  // As an agent that has started again asks how far it had come.
+  expect(await put(0, 'beginning')).toMatchObject({ ok: false });
+  expect(await put(90, 'the end', { gapFrom: 5 })).toMatchObject({ ok: false });
+  expect(await room.logs.extent(task, 1)).toEqual({ sizeBytes: 94, final: false, gap: { from: 5, to: 90 } });
+  expect(await put(94, 'end', { gapFrom: 5, final: true })).toMatchObject({ ok: true });
+  expect(await room.logs.extent(task, 1)).toEqual({ sizeBytes: 97, final: true, gap: { from: 5, to: 90 } });
+  expect([await read(0), await read(3), await read(5), await read(89), await read(92)]).toEqual([
+    'begin',
+    'in',
+    '',
+    '',
+    'e end',
+  ]);
+  const full = await put(97, 'x'.repeat(12 * 2 ** 20 + 4096), { gapFrom: 5 });
+  expect(full).toMatchObject({ ok: false });
 });

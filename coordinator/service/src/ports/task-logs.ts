@@ -1,24 +1,30 @@
 import type { TaskId } from '@capacloud/protocol/ids';
+import type { LogGap } from '@capacloud/protocol/receipt';
 import type { Result } from '@capacloud/protocol/result';
 
+/** Offsets are those of the output as the container wrote it: what lies in the gap counts, and is not here. */
 export interface LogExtent {
   readonly sizeBytes: number;
   /** The agent has said that nothing follows. */
   readonly final: boolean;
+  /** Of a long output only the beginning and the end are kept. */
+  readonly gap?: LogGap;
 }
 
-/** What containers wrote, as their agents passed it on: one append-only file an attempt. */
+export interface LogChunk {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+  readonly final: boolean;
+  /** The chunk is of the end: what lies between this offset and the beginning of the end was not kept. */
+  readonly gapFrom?: number;
+}
+
+/** What containers wrote, as their agents passed it on. */
 export interface TaskLogs {
   /** artifact.offset_mismatch (with the extent as it is) or request.too_large. */
-  append(
-    task: TaskId,
-    attempt: number,
-    offset: number,
-    bytes: Uint8Array,
-    final: boolean,
-  ): Promise<Result<LogExtent>>;
+  append(task: TaskId, attempt: number, chunk: LogChunk): Promise<Result<LogExtent>>;
   extent(task: TaskId, attempt: number): Promise<LogExtent>;
-  /** At most `limit` bytes from `offset` on; empty past the end. */
+  /** At most `limit` bytes from `offset` on, none across the gap; empty in it and past the end. */
   read(task: TaskId, attempt: number, offset: number, limit: number): Promise<Uint8Array>;
   /** Calls back after each append; returns how to stop it. */
   onAppended(task: TaskId, attempt: number, listener: () => void): () => void;

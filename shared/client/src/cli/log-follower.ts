@@ -39,7 +39,8 @@ export async function followOne(
   signal: AbortSignal,
 ): Promise<void> {
   const sink = sinkOf(task, attempt);
-  for await (const text of followLog(client, task, attempt, { signal })) sink.write(text);
+  const onGap = sink.gap.bind(sink);
+  for await (const text of followLog(client, task, attempt, { signal, onGap })) sink.write(text);
   sink.end();
 }
 

@@ -1,9 +1,12 @@
 import { type TaskId, taskIndexOf } from '@capacloud/protocol/ids';
+import type { SeenGap } from '../follow.ts';
 import type { Context } from './context.ts';
 
 /** Where the output of one attempt goes. */
 export interface LogSink {
   write(text: string): void;
+  /** Says on a line of its own which bytes are missing here. */
+  gap(gap: SeenGap): void;
   end(): void;
 }
 
@@ -21,10 +24,11 @@ export function openSink(context: Context, task: TaskId, attempt: number, isShar
       write: (text) => {
         if (text !== '') context.writeJson({ task, attempt, text });
       },
+      gap: (gap) => context.writeJson({ task, attempt, gap }),
       end: () => undefined,
     };
   }
-  if (!isShared) return { write: (text) => out.write(text), end: () => undefined };
+  if (!isShared) return plainSink(context);
   const index = taskIndexOf(task);
   const prefix = out.paint(toneOf(index), `${String(index).padStart(4)} │ `);
   let rest = '';
@@ -39,11 +43,46 @@ export function openSink(context: Context, task: TaskId, attempt: number, isShar
         rest = '';
       }
     },
+    gap: (gap) => {
+      if (isHeld(gap)) return context.say(`task ${index}: ${heldText}`);
+      if (rest !== '') out.write(`${prefix}${rest}\n`);
+      rest = '';
+      out.write(`${prefix}${gapText(gap)}\n`);
+    },
     end: () => {
       if (rest !== '') out.write(`${prefix}${rest}\n`);
       rest = '';
     },
   };
+}
+
+function plainSink(context: Context): LogSink {
+  const { out } = context.terminal;
+  let isLineBegun = false;
+  return {
+    write: (text) => {
+      if (text === '') return;
+      isLineBegun = !text.endsWith('\n');
+      out.write(text);
+    },
+    gap: (gap) => {
+      if (isHeld(gap)) return context.say(heldText);
+      out.write(`${isLineBegun ? '\n' : ''}${gapText(gap)}\n`);
+      isLineBegun = false;
+    },
+    end: () => undefined,
+  };
+}
+
+const heldText = 'So much output is shown while the task runs; its end follows when the attempt has ended.';
+
+function isHeld(gap: SeenGap): gap is { readonly from: number } {
+  return gap.to === undefined;
+}
+
+function gapText({ from, to = from }: SeenGap): string {
+  const missing = (to - from).toLocaleString('en-US');
+  return `[capacloud: ${missing} bytes of the output are missing here (offsets ${from} to ${to}); its beginning and its end are kept]`;
 }
 
 /** Neighbours differ. */

@@ -213,6 +213,28 @@ describe('logs', () => {
     expect(await capacloud(['logs', taskIdAt(0)])).toMatchObject({ code: 0, out: 'Grüße\nund', err: '' });
   });
 
+  test('says on one line what of a long output is missing, and where', async () => {
+    const line = (from: number) =>
+      `[capacloud: 85 bytes of the output are missing here (offsets ${from} to 90); its beginning and its end are kept]`;
+    server
+      .on(`GET /v1/tasks/${taskIdAt(0)}`, json(running[0]))
+      .on(logOf(0), text('beginend', 200, { 'log-gap': '5-90' }));
+    expect((await capacloud(['logs', taskIdAt(0)])).out).toBe(`begin\n${line(5)}\nend`);
+    server.on(
+      logOf(0),
+      events([
+        { event: 'log', data: 'begin\n' },
+        { event: 'gap', data: { from: 5 } },
+        { event: 'gap', data: { from: 5, to: 90 } },
+        { event: 'log', data: 'end' },
+        { event: 'end', data: {} },
+      ]),
+    );
+    const ended = await capacloud(['logs', '-f', '--attempt', '1', taskIdAt(0)]);
+    expect(ended.out).toBe(`begin\n${line(5)}\nend`);
+    expect(ended.err).toContain('its end follows when the attempt has ended');
+  });
+
   test('follows all tasks of a job and says whose line it is', async () => {
     server
       .on(`GET /v1/jobs/${jobId}`, json({ ...jobView(), spec: {} }))

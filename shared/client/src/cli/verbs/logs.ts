@@ -1,4 +1,5 @@
 import { type JobId, jobIdOf, type TaskId } from '@capacloud/protocol/ids';
+import type { LogGap } from '@capacloud/protocol/receipt';
 import type { TaskView } from '@capacloud/protocol/views';
 import { type Command, InvalidArgumentError } from 'commander';
 import { readBody } from '../../body.ts';
@@ -81,8 +82,22 @@ async function printLog(
     signal: context.signal,
   });
   const sink = sinkOf(task.id, attempt);
+  const gap = gapOf(response.headers.get('log-gap'));
   const decoder = new TextDecoder();
-  for await (const chunk of readBody(response.body, context.signal))
-    sink.write(decoder.decode(chunk, { stream: true }));
+  let at = 0;
+  for await (const chunk of readBody(response.body, context.signal)) {
+    const before = gap === undefined || at > gap.from ? chunk.length : Math.min(chunk.length, gap.from - at);
+    at += chunk.length;
+    sink.write(decoder.decode(chunk.subarray(0, before), { stream: true }));
+    if (gap === undefined || before === chunk.length) continue;
+    sink.gap(gap);
+    sink.write(decoder.decode(chunk.subarray(before), { stream: true }));
+  }
   sink.end();
+}
+
+/** From the header `Log-Gap: FROM-TO`. */
+function gapOf(header: string | null): LogGap | undefined {
+  const [, from, to] = /^([0-9]{1,16})-([0-9]{1,16})$/.exec(header ?? '') ?? [];
+  return from === undefined || to === undefined ? undefined : { from: Number(from), to: Number(to) };
 }
