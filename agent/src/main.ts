@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nodeIdOf } from '@capacloud/protocol/ids';
+import type { Offer } from '@capacloud/protocol/resources';
 import { type Logger, pino } from 'pino';
 import { AttemptLogs } from './attempts/attempt-logs.ts';
 import { CoordinatorHttp } from './attempts/coordinator-http.ts';
@@ -12,8 +13,11 @@ import { ScheduledAsk } from './core/ask-schedule.ts';
 import type { Clock } from './core/clock.ts';
 import type { Journal } from './core/journal-port.ts';
 import { type Lease, restoreLease } from './core/lease.ts';
+import type { ScratchUse } from './core/scratch-use.ts';
 import { Machine } from './hardware/machine.ts';
-import { makeOffer } from './hardware/offer.ts';
+import { memoryProbe } from './hardware/memory.ts';
+import { divideRoom, makeOffer } from './hardware/offer.ts';
+import { runProbe } from './hardware/probe.ts';
 import { runCommandLine } from './host/command-line.ts';
 import type { AgentConfig } from './host/config.ts';
 import { everyMinute } from './host/every-minute.ts';
@@ -45,13 +49,27 @@ function coordinatorKey(config: AgentConfig): string {
   return config.coordinatorName ?? new URL(config.coordinator).host;
 }
 
-async function openEngine(config: AgentConfig, identity: NodeIdentity) {
-  const isLoop = config.scratch === 'loop' || (config.scratch === 'auto' && (await canUseLoopScratch()));
+type ScratchKind = ScratchUse['kind'];
+
+async function chooseScratch({ scratch }: AgentConfig): Promise<ScratchKind> {
+  return scratch === 'loop' || (scratch === 'auto' && (await canUseLoopScratch())) ? 'loop' : 'memory';
+}
+
+/** What the doctor says of scratch: by the memory of this machine, and without the disk, of which it says enough. */
+async function findScratch(config: AgentConfig, signal: AbortSignal) {
+  const [kind, loopWorks] = await Promise.all([chooseScratch(config), canUseLoopScratch()]);
+  const { totalBytes } = await runProbe(memoryProbe, signal);
+  const terms = { ...config.resources, scratchInMemory: kind === 'memory' };
+  const { diskBytes, memoryBytes } = divideRoom(terms, { memoryBytes: totalBytes, diskFreeBytes: 0 });
+  return { kind, loopWorks, offeredBytes: diskBytes, programBytes: memoryBytes };
+}
+
+function openEngine(config: AgentConfig, identity: NodeIdentity, scratch: ScratchKind) {
   return createDockerRuntime({
     socketPath: config.dockerSocket,
     owner: { node: identity.node, coordinator: coordinatorKey(config) },
     policy: { allowRoot: config.allowRoot, pidsLimit },
-    scratch: isLoop ? 'loop' : 'memory',
+    scratch,
     stateDir: config.stateDir,
   });
 }
@@ -108,8 +126,10 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
   if (stop.signal.aborted) return;
   const { resources, schedule } = config;
   const ask = new ScheduledAsk(config.ask, schedule);
+  const scratch = await chooseScratch(config);
+  const terms = { ...config, ...resources, scratchInMemory: scratch === 'memory' };
   const offer = () =>
-    makeOffer({ ...config, ...resources, ask: ask.offered(clock.nowMs()) }, machine.size, machine.devices());
+    makeOffer({ ...terms, ask: ask.offered(clock.nowMs()) }, machine.size, machine.devices());
   const http = new CoordinatorHttp(session);
   const logs: AttemptLogs = new AttemptLogs(join(config.stateDir, 'logs'), http, journal, log, () =>
     executor.onChange(),
@@ -117,7 +137,7 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
   const executor: Executor = new Executor({
     node: identity.node,
     outputsDir: join(config.stateDir, 'outputs'),
-    runtime: await openEngine(config, identity),
+    runtime: openEngine(config, identity, scratch),
     journal,
     logs,
     inputs: new InputCache(join(config.stateDir, 'inputs'), inputCacheBytes, http),
@@ -134,6 +154,7 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
   const { interruptibleDiscountPercent } = config;
   const status = () => ({
     ...statusOf(identity, session, executor, machine, journal, lease, clock, ask),
+    ...sold(scratch, offer(), ask.at(clock.nowMs()) === undefined),
     ...(interruptibleDiscountPercent === undefined ? {} : { interruptibleDiscountPercent }),
   });
   const socket = await serveStatus(config.statusSocket, status);
@@ -153,6 +174,12 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
   await socket.close();
   await probing;
   journal.close();
+}
+
+/** As the coordinator is told. */
+function sold(kind: ScratchKind, { ask, diskBytes, memoryBytes }: Offer, isClosed: boolean) {
+  const scratch: ScratchUse = { kind, offeredBytes: diskBytes, programBytes: memoryBytes };
+  return isClosed ? { scratch } : { scratch, ask };
 }
 
 function statusOf(
@@ -200,4 +227,5 @@ await runCommandLine(process.argv.slice(2), {
       scratch: 'memory',
       stateDir: config.stateDir,
     }).ping(signal),
+  findScratch: (config) => (signal) => findScratch(config, signal),
 });

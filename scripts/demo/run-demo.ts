@@ -138,11 +138,11 @@ async function startNetwork(options: DemoOptions, engine: DockerEngine): Promise
 /** Short leases, so that the lost node is noticed while somebody watches; the defaults are for networks. */
 const demoRules = { rules: { lease_ms: 8000, unknown_after_ms: 4000, lost_margin_ms: 2000 } };
 
-/** A third of the machine for each agent, in two slots. */
+/** A third of the machine for each agent, in two slots. Its disk may be memory, so it is no more than tasks need. */
 function shareOfMachine() {
   const cpuMilli = Math.floor((availableParallelism() * 1000) / agentNames.length);
   const memoryMib = Math.max(768, Math.floor(freemem() / 2 ** 20 / 4));
-  return { cpuMilli, settings: { cpu: `${cpuMilli}m`, memory: `${memoryMib}Mi`, disk: '1Gi', slots: 2 } };
+  return { cpuMilli, settings: { cpu: `${cpuMilli}m`, memory: `${memoryMib}Mi`, disk: '64Mi', slots: 2 } };
 }
 
 /** Prices that differ, so that placement has something to choose. */

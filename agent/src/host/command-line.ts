@@ -13,6 +13,7 @@ export interface CommandParts {
   readonly version: string;
   readonly run: (config: AgentConfig) => Promise<void>;
   readonly pingEngine: (config: AgentConfig) => DoctorParts['pingEngine'];
+  readonly findScratch: (config: AgentConfig) => DoctorParts['findScratch'];
 }
 
 type Options = Readonly<Record<string, RawValue | undefined>>;
@@ -76,7 +77,11 @@ async function status(options: Options): Promise<void> {
 
 async function doctor(options: Options, parts: CommandParts): Promise<void> {
   const config = await loadConfig(options);
-  const findings = await examine({ config, pingEngine: parts.pingEngine(config) });
+  const findings = await examine({
+    config,
+    pingEngine: parts.pingEngine(config),
+    findScratch: parts.findScratch(config),
+  });
   if (options.json === true) {
     say(JSON.stringify({ ok: findings.every((finding) => finding.ok), checks: findings }));
   } else {

@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process';
 import { access, constants, mkdir, readFile, statfs } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import type { ScratchUse } from '../core/scratch-use.ts';
 import type { AgentConfig } from './config.ts';
 import { readKeyFile } from './key-file.ts';
+import { diskSettingText, scratchText } from './scratch-text.ts';
 
 export interface Finding {
   readonly id: string;
@@ -18,6 +20,8 @@ export interface DoctorParts {
   readonly pingEngine: (
     signal: AbortSignal,
   ) => Promise<{ readonly version: string; readonly runtimes: readonly string[] }>;
+  /** What the agent would use, and whether loop devices can be used here. */
+  readonly findScratch: (signal: AbortSignal) => Promise<ScratchUse & { readonly loopWorks: boolean }>;
 }
 
 const checkTimeoutMs = 15_000;
@@ -28,7 +32,14 @@ const minEngineMajor = 20;
 
 type Check = (parts: DoctorParts, signal: AbortSignal) => Promise<readonly Finding[]>;
 
-const checks: Readonly<Record<string, Check>> = { engine, state_dir: stateDir, key, nvidia, coordinator };
+const checks: Readonly<Record<string, Check>> = {
+  engine,
+  state_dir: stateDir,
+  scratch,
+  key,
+  nvidia,
+  coordinator,
+};
 
 /** Every check, each under its own deadline: one that hangs or throws is a finding too. */
 export async function examine(parts: DoctorParts): Promise<readonly Finding[]> {
@@ -105,6 +116,25 @@ async function stateDir({ config }: DoctorParts): Promise<readonly Finding[]> {
       'Delete small files, or move state_dir.',
     ),
   ];
+}
+
+/** Memory is no fault, but the owner has to know what is sold as disk. */
+async function scratch(
+  { config, findScratch }: DoctorParts,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const use = await findScratch(signal);
+  const needs = 'root, /dev/loop-control, mkfs.ext4 and debugfs (e2fsprogs), losetup (util-linux)';
+  if (config.scratch === 'loop' && !use.loopWorks) {
+    const mend = 'Install what is missing and run the agent as root, or set scratch: auto.';
+    return [
+      finding('scratch', false, 'loop devices cannot be used here', `scratch: loop has ${needs}`, mend),
+    ];
+  }
+  const is = [scratchText(use), diskSettingText(use, config.resources.disk)].filter(
+    (text) => text !== undefined,
+  );
+  return [finding('scratch', true, is.join('; '), 'it is known where scratch lives', '')];
 }
 
 async function key({ config }: DoctorParts): Promise<readonly Finding[]> {

@@ -218,7 +218,7 @@ export const settings = [
   {
     key: 'resources.disk',
     shape: 'size',
-    help: 'scratch disk to offer: 100Gi, or a share of what is free',
+    help: 'scratch disk to offer: 100Gi, or a share of what is free; of half of the memory where scratch is memory',
     parse: sizeShare,
   },
   { key: 'resources.slots', shape: 'n', help: 'containers at once', parse: wholeNumber(1, 1024) },

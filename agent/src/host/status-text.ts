@@ -1,6 +1,8 @@
 import type { Ask } from '@capacloud/protocol/resources';
 import { formatNano } from '@capacloud/protocol/units';
+import type { ScratchUse } from '../core/scratch-use.ts';
 import type { SessionStatus } from '../core/session-port.ts';
+import { scratchText } from './scratch-text.ts';
 
 /** The answer of the running agent. */
 export interface AgentStatus {
@@ -15,6 +17,8 @@ export interface AgentStatus {
   /** What interruptible tasks pay less; absent where they are none but tasks like others. */
   readonly interruptibleDiscountPercent?: number;
   readonly engineReachable: boolean;
+  /** Absent in the answer of an older agent. */
+  readonly scratch?: ScratchUse;
   readonly outboxItems: number;
   readonly attempts: readonly {
     readonly task: string;
@@ -49,6 +53,7 @@ export function statusText(status: AgentStatus): string {
     ...(trouble === undefined ? [] : [`           ${trouble}`]),
     `lease      ${status.leaseLeftMs === undefined ? 'none' : `${Math.round(status.leaseLeftMs / 1000)} s left`}`,
     `engine     ${status.engineReachable ? 'reachable' : 'cannot be reached'}`,
+    ...(status.scratch === undefined ? [] : [`scratch    ${scratchText(status.scratch)}`]),
     `new work   ${status.accepting ? 'accepted' : 'not accepted'}`,
     `asks       ${askText(status.ask)}`,
     ...(status.interruptibleDiscountPercent === undefined
