@@ -5,7 +5,7 @@ import { createNodeExchange } from '../node-exchange.ts';
 import { CommandError, usageError } from './command-error.ts';
 import { exitStatus } from './exit-status.ts';
 import { type Connection, resolveConnection } from './settings.ts';
-import type { Terminal } from './terminal.ts';
+import type { Output, Terminal } from './terminal.ts';
 
 export interface GlobalOptions {
   readonly url?: string;
@@ -28,6 +28,13 @@ export class Context {
     this.json = flags.json === true;
     this.env = env;
     this.signal = signal;
+  }
+
+  /** The same, with other ways for what is written. */
+  writingTo(write: { readonly out: (text: string) => void; readonly err: (text: string) => void }): Context {
+    const { out, err, isLive } = this.terminal;
+    const terminal = { out: rewired(out, write.out), err: rewired(err, write.err), isLive };
+    return new Context(terminal, this.flags, this.env, this.signal);
   }
 
   connection(): Promise<Connection> {
@@ -59,6 +66,19 @@ export class Context {
   say(text: string): void {
     this.terminal.err.write(`${text}\n`);
   }
+}
+
+function rewired(output: Output, write: Output['write']): Output {
+  const { isTty, paint, settle } = output;
+  return {
+    isTty,
+    paint,
+    settle,
+    write,
+    get columns() {
+      return output.columns;
+    },
+  };
 }
 
 export function parseJobId(text: string): JobId {

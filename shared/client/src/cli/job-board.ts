@@ -9,7 +9,7 @@ import {
 import type { JobChange } from '../follow.ts';
 import { barText } from './live-region.ts';
 import { capaText, durationText, plain, plural, stateSign, stateText } from './phrases.ts';
-import type { Output } from './terminal.ts';
+import { type Output, wrap } from './terminal.ts';
 
 /** What the live view needs of a task: a job may have ten thousand. */
 type KnownTask = Pick<
@@ -27,6 +27,15 @@ type KnownTask = Pick<
 >;
 
 const maxPullLines = 3;
+/** The only task of a job passes through these quickly, and how it ended is told of the job. */
+const untoldOfSingle: readonly TaskStateName[] = [
+  'assigned',
+  'starting',
+  'uploading',
+  'verifying',
+  'succeeded',
+  'failed',
+];
 /** From the most to the least interesting. */
 const shownStates = [...taskStates].reverse();
 
@@ -48,7 +57,8 @@ export class JobBoard {
     if (change.kind === 'job') {
       const before = this.#job.state;
       this.#job = change.job;
-      if (before === change.job.state || endedJobStates.includes(change.job.state)) return undefined;
+      const isTold = this.#isSingle || endedJobStates.includes(change.job.state);
+      if (before === change.job.state || isTold) return undefined;
       return `job ${stateText(output, change.job.state)}`;
     }
     const { index, state, reason, message, hint, attempts, exit_code, will_retry, pull, node } = change.task;
@@ -66,7 +76,29 @@ export class JobBoard {
       ...(node === undefined ? {} : { node }),
     });
     const isNews = before === undefined ? state !== 'queued' : before.state !== state;
-    return isNews ? taskLine(output, change.task) : undefined;
+    if (!isNews || (this.#isSingle && untoldOfSingle.includes(state))) return undefined;
+    return taskLine(output, change.task, this.#isSingle);
+  }
+
+  get #isSingle(): boolean {
+    return this.#job.tasks.total === 1;
+  }
+
+  /** Takes in a task that waits, whose reason changes without a change of the task. */
+  noteWaiting(task: TaskView): void {
+    const known = this.#tasks.get(task.id);
+    if (known?.state !== 'queued') return;
+    const { reason, message, hint } = task;
+    this.#tasks.set(task.id, { ...known, reason, message, hint });
+  }
+
+  /** Why nothing runs, when nothing runs. */
+  get waiting(): Pick<TaskView, 'reason' | 'message' | 'hint'> | undefined {
+    if (this.#job.tasks.active > 0 || endedJobStates.includes(this.#job.state)) return undefined;
+    const first = [...this.#tasks.values()].find((task) => task.state === 'queued');
+    return first === undefined || first.reason === 'submitted' || first.reason === 'assigned'
+      ? undefined
+      : first;
   }
 
   /** The job in a few lines. */
@@ -113,20 +145,21 @@ export class JobBoard {
     });
   }
 
-  /** Why nothing runs, when nothing runs. */
   #obstacle(output: Output): readonly string[] {
-    const first = [...this.#tasks.values()].find((task) => task.state === 'queued');
-    if (this.#job.tasks.active > 0) return [];
-    if (first === undefined || first.reason === 'submitted' || first.reason === 'assigned') return [];
-    const hint = first.hint === '' ? '' : ` ${plain(first.hint)}`;
-    return [output.paint('yellow', `  ${plain(first.message)}`) + output.paint('dim', hint)];
+    const { waiting } = this;
+    if (waiting === undefined) return [];
+    const hint = waiting.hint === '' ? [] : [`  ${plain(waiting.hint)}`];
+    return [
+      ...wrap(`  ${plain(waiting.message)}`, output.columns - 1).map((line) => output.paint('yellow', line)),
+      ...hint.flatMap((line) => wrap(line, output.columns - 1)).map((line) => output.paint('dim', line)),
+    ];
   }
 }
 
-function taskLine(output: Output, task: TaskView): string {
+function taskLine(output: Output, task: TaskView, isSingle: boolean): string {
   const where = task.node === undefined ? '' : ` on ${task.node}`;
   const attempt = task.attempts > 1 ? ` (attempt ${task.attempts})` : '';
-  const heading = `task ${task.index} ${stateText(output, task.state)}`;
+  const heading = `${isSingle ? '' : `task ${task.index} `}${stateText(output, task.state)}`;
   switch (task.state) {
     case 'assigned':
     case 'pulling':

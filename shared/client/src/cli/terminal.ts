@@ -104,3 +104,18 @@ export function clip(text: string, columns: number): string {
   }
   return kept;
 }
+
+/** The lines of a text, broken between words; lines after the first keep the indentation of the first. */
+export function wrap(text: string, columns: number): readonly string[] {
+  const indent = /^ */.exec(text)?.[0] ?? '';
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.trim().split(/ +/)) {
+    const longer = line === '' ? indent + word : `${line} ${word}`;
+    if (line !== '' && widthOf(longer) > columns) {
+      lines.push(line);
+      line = indent + word;
+    } else line = longer;
+  }
+  return [...lines, line];
+}

@@ -2,23 +2,36 @@ import type { JobId } from '@capacloud/protocol/ids';
 import { endedJobStates, type JobView } from '@capacloud/protocol/views';
 import type { Client } from '../client.ts';
 import { followJob } from '../follow.ts';
+import { pause } from '../pause.ts';
 import { Interrupted } from './command-error.ts';
 import type { Context } from './context.ts';
 import { failedTasks, jobExitStatus } from './exit-status.ts';
 import { exitText, JobBoard } from './job-board.ts';
-import { LiveRegion, Throttle } from './live-region.ts';
+import { JobScreen, type LogStyle } from './job-screen.ts';
+import { LogFollower } from './log-follower.ts';
+import { openSink } from './log-sink.ts';
 import { capaText, durationText, plain, plural, stateSign } from './phrases.ts';
+import { WaitingNotice } from './waiting-notice.ts';
 
 const shownFailures = 5;
+/** Why a job waits is asked for this soon, and then more and more seldom. */
+const firstQuestionMs = 2000;
+const lastQuestionMs = 30_000;
 
 /**
  * Follows a job to its end and says what happens: a live view on a terminal, a line a change elsewhere, each
- * change as JSON with --json. Returns the exit status. Ctrl-C detaches, and the job goes on.
+ * change as JSON with --json. Logs that are shown are shown to their end. Returns the exit status. Ctrl-C detaches, and
+ * the job goes on.
  */
-export async function watchJob(context: Context, client: Client, job: JobView): Promise<number> {
+export async function watchJob(
+  context: Context,
+  client: Client,
+  job: JobView,
+  logs: LogStyle = 'none',
+): Promise<number> {
   try {
-    const ended = await follow(context, client, job);
-    if (!context.json) await report(context, client, ended);
+    const ended = await follow(context, client, job, logs);
+    if (!context.json) await report(context, client, ended, logs);
     return await jobExitStatus(client, ended, context.signal);
   } catch (error) {
     if (error instanceof Interrupted) sayDetached(context, job.id);
@@ -26,52 +39,105 @@ export async function watchJob(context: Context, client: Client, job: JobView): 
   }
 }
 
-async function follow(context: Context, client: Client, first: JobView): Promise<JobView> {
-  const { terminal, json } = context;
+async function follow(
+  plainContext: Context,
+  client: Client,
+  first: JobView,
+  logs: LogStyle,
+): Promise<JobView> {
   const board = new JobBoard(first);
-  const region = terminal.isLive && !json ? new LiveRegion(terminal.err) : undefined;
-  const throttle = new Throttle(() => region?.draw(board.draw(terminal.err, Date.now())));
-  // The elapsed time moves by itself.
-  const clock = setInterval(() => throttle.request(), 1000);
+  const screen = new JobScreen(plainContext, board, logs);
+  const { context } = screen;
+  const { terminal, json } = context;
+  const follower = new LogFollower(context, client, (task, attempt) =>
+    openSink(context, task, attempt, logs === 'lines'),
+  );
+  const ended = new AbortController();
+  void askWhyItWaits(screen, client, board, AbortSignal.any([context.signal, ended.signal]));
   let isLost = false;
   try {
     const changes = followJob(client, first.id, {
       signal: context.signal,
       onReconnect: () => {
-        if (!isLost && region === undefined) context.say('connection lost; trying again');
+        if (!isLost && !screen.isLive) context.say('connection lost; trying again');
         isLost = true;
       },
     });
     for await (const change of changes) {
       isLost = false;
       if (json) context.writeJson(change);
+      if (logs !== 'none' && change.kind === 'task') follower.note(change.task);
       const line = board.apply(change, terminal.err);
-      if (region !== undefined) throttle.request();
+      if (screen.isLive) screen.redraw();
       else if (line !== undefined && !json) context.say(line);
     }
+    await settle(follower, context, first.id);
   } finally {
-    clearInterval(clock);
-    throttle.stop();
-    region?.clear();
+    ended.abort();
+    screen.end();
   }
   if (!endedJobStates.includes(board.job.state))
     throw new Error('the stream of events ended before the job did');
   return board.job;
 }
 
-async function report(context: Context, client: Client, job: JobView): Promise<void> {
+/** How the job ended counts, also where its log cannot be shown. */
+async function settle(follower: LogFollower, context: Context, job: JobId): Promise<void> {
+  try {
+    await follower.settle();
+  } catch (error) {
+    context.signal.throwIfAborted();
+    const why = error instanceof Error ? error.message : String(error);
+    context.say(`The log could not be read to its end: ${plain(why)} Try capacloud logs ${job}.`);
+  }
+}
+
+/** No event tells that a job waits for another reason than before, so that must be asked for. Ends with the signal. */
+async function askWhyItWaits(
+  screen: JobScreen,
+  client: Client,
+  board: JobBoard,
+  signal: AbortSignal,
+): Promise<void> {
+  const { context } = screen;
+  const notice = new WaitingNotice(Date.now());
+  const query = { state: 'queued', limit: 1 } as const;
+  for (let afterMs = firstQuestionMs; ; afterMs = Math.min(2 * afterMs, lastQuestionMs)) {
+    try {
+      await pause(afterMs, signal);
+      if (board.job.tasks.active > 0 || board.job.tasks.queued === 0) continue;
+      const { items } = await client.call('listTasks', { params: { job: board.job.id }, query, signal });
+      if (items[0] !== undefined) board.noteWaiting(items[0]);
+    } catch {
+      if (signal.aborted) return;
+      continue;
+    }
+    const { waiting } = board;
+    if (screen.isLive) screen.redraw();
+    else if (waiting !== undefined && !context.json) {
+      const line = notice.lineAt(waiting, Date.now());
+      if (line !== undefined) context.say(line);
+    }
+  }
+}
+
+async function report(context: Context, client: Client, job: JobView, logs: LogStyle): Promise<void> {
   const { err } = context.terminal;
   const tookMs = Date.parse(job.ended_at ?? job.submitted_at) - Date.parse(job.submitted_at);
   const { total, failed } = job.tasks;
-  const tasks = failed > 0 ? `${failed} of ${plural(total, 'task')} failed` : plural(total, 'task');
-  const name = err.paint('bold', job.name ?? job.id);
-  context.say(
-    `${stateSign(err, job.state)}${name} ${job.state}: ${tasks}, ${durationText(tookMs)}, ${capaText(job.charged_nano)}`,
-  );
   const failures = await failedTasks(client, job, shownFailures, context.signal);
+  const tasks = failed > 0 ? `${failed} of ${plural(total, 'task')} failed` : plural(total, 'task');
+  const outcome = total === 1 ? failures.map(exitText).join('') : `: ${tasks}`;
+  const name = err.paint('bold', plain(job.name ?? job.id));
+  context.say(
+    `${stateSign(err, job.state)}${name} ${job.state}${outcome}, ${durationText(tookMs)}, ${capaText(job.charged_nano)}`,
+  );
   for (const task of failures) {
-    context.say(`  task ${task.index} failed${exitText(task)}: ${plain(task.message)}`);
-    if (task.hint !== '') context.say(err.paint('dim', `    ${plain(task.hint).replace('TASK', task.id)}`));
+    const heading = total === 1 ? '' : `task ${task.index} failed${exitText(task)}: `;
+    context.say(`  ${heading}${plain(task.message)}`);
+    // The log was just there.
+    if (task.hint !== '' && !(logs === 'whole' && task.reason === 'exit_nonzero'))
+      context.say(err.paint('dim', `    ${plain(task.hint).replace('TASK', task.id)}`));
   }
   if (failed > failures.length)
     context.say(err.paint('dim', `  and ${failed - failures.length} more: capacloud status ${job.id}`));

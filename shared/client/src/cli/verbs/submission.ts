@@ -1,7 +1,9 @@
+import type { JobView } from '@capacloud/protocol/views';
 import type { Command } from 'commander';
 import { Interrupted } from '../command-error.ts';
 import type { Context } from '../context.ts';
 import { readJobDocument } from '../job-document.ts';
+import type { LogStyle } from '../job-screen.ts';
 import { type CheckedJob, checkJob, uploadInputs } from '../local-inputs.ts';
 import { durationText, gpuText, plural, resourcesText, sizeText } from '../phrases.ts';
 import { writeFields } from '../table.ts';
@@ -29,6 +31,8 @@ export function addRun(program: Command, runner: Runner): void {
     .description("upload inputs, submit a job and follow it; ends with the job's own exit code")
     .argument('<file>', 'job file (YAML or JSON), - for standard input')
     .option('-d, --detach', 'do not follow; print the job id')
+    .option('--logs', 'show what the program writes (default for a job of one task)')
+    .option('--no-logs', 'do not show it')
     .option('--set <path=value>', setHelp, collect)
     .action(runner(run, { outlivesOutput: true }));
 }
@@ -36,6 +40,7 @@ export function addRun(program: Command, runner: Runner): void {
 interface FileOptions {
   readonly set?: readonly string[];
   readonly detach?: boolean;
+  readonly logs?: boolean;
 }
 
 async function validate(context: Context, file: string, options: FileOptions): Promise<undefined> {
@@ -92,12 +97,26 @@ async function run(context: Context, file: string, options: FileOptions): Promis
         context.say('Interrupted while submitting: capacloud ps shows whether the job got there.');
       throw error;
     });
-  const { out, isLive } = context.terminal;
-  if (context.json) {
-    context.writeJson(options.detach === true ? job : { kind: 'job', job });
-  } else if (options.detach === true || !out.isTty || !isLive) {
-    // For scripts: the id is the data of this command.
-    out.write(`${job.id}\n`);
+  if (options.detach === true) {
+    if (context.json) context.writeJson(job);
+    else context.terminal.out.write(`${job.id}\n`);
+    return 0;
   }
-  return options.detach === true ? 0 : watchJob(context, client, job);
+  const logs = logStyle(job, options.logs ?? (job.tasks.total === 1 && !context.json));
+  tellId(context, job, logs);
+  return watchJob(context, client, job, logs);
+}
+
+function logStyle(job: JobView, isWanted: boolean): LogStyle {
+  if (!isWanted) return 'none';
+  return job.tasks.total === 1 ? 'whole' : 'lines';
+}
+
+function tellId(context: Context, job: JobView, logs: LogStyle): void {
+  const { out, err, isLive } = context.terminal;
+  if (context.json) context.writeJson({ kind: 'job', job });
+  // Standard output belongs to the program where its output is shown.
+  else if (logs !== 'none') context.say(err.paint('dim', `submitted ${job.id}`));
+  // For scripts: the id is the data of this command. A live view shows it.
+  else if (!out.isTty || !isLive) out.write(`${job.id}\n`);
 }
