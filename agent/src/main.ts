@@ -13,6 +13,7 @@ import { ScheduledAsk } from './core/ask-schedule.ts';
 import type { Clock } from './core/clock.ts';
 import type { Journal } from './core/journal-port.ts';
 import { type Lease, restoreLease } from './core/lease.ts';
+import { readLocalImages } from './core/local-images.ts';
 import type { ScratchUse } from './core/scratch-use.ts';
 import { Machine } from './hardware/machine.ts';
 import { memoryProbe } from './hardware/memory.ts';
@@ -69,6 +70,7 @@ function openEngine(config: AgentConfig, identity: NodeIdentity, scratch: Scratc
     socketPath: config.dockerSocket,
     owner: { node: identity.node, coordinator: coordinatorKey(config) },
     policy: { allowRoot: config.allowRoot, pidsLimit },
+    localImages: readLocalImages(config.localImages),
     scratch,
     stateDir: config.stateDir,
   });
@@ -224,6 +226,7 @@ await runCommandLine(process.argv.slice(2), {
       // Asks the engine for its version only, so whose containers it would look for does not matter.
       owner: { node: nodeIdOf(`0x${'0'.repeat(40)}`), coordinator: 'doctor' },
       policy: { allowRoot: false, pidsLimit },
+      localImages: [],
       scratch: 'memory',
       stateDir: config.stateDir,
     }).ping(signal),

@@ -1,13 +1,14 @@
 import { rm } from 'node:fs/promises';
 import Docker from 'dockerode';
 import { ensureDockerEngine } from '../engine/docker-engine.ts';
+import { renderImageName } from '../images/render-image.ts';
 import { demoDir, demoName, imageCacheDir, keptFile } from './demo-places.ts';
 import { removeLeftovers } from './engine-leftovers.ts';
 import { endKeptProcesses } from './kept-processes.ts';
 import { freeLoopDevices } from './loop-devices.ts';
 import type { Screen } from './screen.ts';
 
-const images = ['capacloud/render:1', 'capacloud/keeper:1'];
+const images = [renderImageName, 'capacloud/keeper:1'];
 
 /** Undoes all that demos did on this machine. Debian packages that were installed stay: others may use them. */
 export async function cleanUp(screen: Screen, signal: AbortSignal): Promise<void> {

@@ -6,6 +6,7 @@ import type { NodeId } from '@capacloud/protocol/ids';
 import { formatNano } from '@capacloud/protocol/units';
 import type { JobView, TaskView } from '@capacloud/protocol/views';
 import { computeAddress } from 'ethers';
+import { renderImageName } from '../images/render-image.ts';
 import { sceneFile } from './demo-places.ts';
 import type { DemoNetwork } from './run-demo.ts';
 import type { Board, Screen } from './screen.ts';
@@ -89,7 +90,7 @@ function jobFile(scene: string, count: number) {
   return {
     version: '1',
     name: 'capacloud-demo',
-    image: 'capacloud/render:1',
+    image: renderImageName,
     replicas: count,
     env: { WIDTH: width, HEIGHT: height, COLUMNS: columns },
     resources: { cpu: '300m', memory: '256Mi', disk: '16Mi', shm_size: '1Mi' },

@@ -5,7 +5,7 @@ import type { Checkpoint } from '@capacloud/protocol/checkpoint';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { buildPackages } from '../build-packages.ts';
 import { type DockerEngine, ensureDockerEngine } from '../engine/docker-engine.ts';
-import { ensureRenderImage } from '../images/render-image.ts';
+import { ensureRenderImage, renderImageName } from '../images/render-image.ts';
 import {
   createAgent,
   createCoordinator,
@@ -116,7 +116,7 @@ async function startNetwork(options: DemoOptions, engine: DockerEngine): Promise
             coordinatorUrl: coordinator.url,
             coordinatorName: demoName,
             dockerSocket: engine.socketPath,
-            settings: { resources: share.settings, ask: askOf(index) },
+            settings: { resources: share.settings, ask: askOf(index), local_images: [renderImageName] },
           });
           agent.start();
           agents.push(agent);

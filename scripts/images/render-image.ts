@@ -8,7 +8,7 @@ import { downloadDebianPackages } from './debian-packages.ts';
 import { connectEngine, findImage, followProgress, loadRootfs, recipeLabel, registryHas } from './engine.ts';
 import { type RootfsEntry, readBeside, writeRootfsTar } from './rootfs-tar.ts';
 
-const renderImageName = 'capacloud/render:1';
+export const renderImageName = 'capacloud/render:1';
 
 const registryTimeoutMs = 60_000;
 const smokeTimeoutMs = 60_000;

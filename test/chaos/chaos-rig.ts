@@ -14,7 +14,7 @@ import {
   waitForNodes,
 } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { busyboxImage, ensureBusyboxImage } from '../e2e/engine-images.ts';
+import { busyboxImage, ensureBusyboxImage, testImages } from '../e2e/engine-images.ts';
 import { type AuditReport, audit } from './audit.ts';
 import type { CasePlan } from './chaos-case.ts';
 import { ContactWatch } from './contact-watch.ts';
@@ -215,6 +215,7 @@ export class ChaosRig {
       settings: {
         resources: { cpu: '1', memory: '1Gi', disk: '1Gi', slots: 4 },
         scratch: scratch[index % scratch.length],
+        local_images: testImages,
       },
       ...rest,
     });

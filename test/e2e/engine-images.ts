@@ -6,6 +6,8 @@ import { programPath } from '../../scripts/engine/programs.ts';
 /** Where the tests find the container engine. */
 export const dockerSocket = process.env['CAPACLOUD_DOCKER_SOCKET'] ?? '/var/run/docker.sock';
 
+/** What agents under test list in `local_images`: images that tests make on the engine, which no registry has. */
+export const testImages: readonly string[] = ['capacloud-test/*'];
 export const busyboxImage = 'capacloud-test/busybox:1';
 const applets = (
   'sh cat cp dd echo env false head id kill ln ls mkdir mount mv od printf ps rm seq sleep stat tail test touch ' +

@@ -20,7 +20,7 @@ import {
   repositoryRoot,
 } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { dockerSocket, ensureBusyboxImage } from './engine-images.ts';
+import { dockerSocket, ensureBusyboxImage, testImages } from './engine-images.ts';
 import { readEvents } from './public-log.ts';
 
 const cliMain = join(repositoryRoot, 'shared', 'client', 'dist', 'cli', 'main.js');
@@ -116,6 +116,7 @@ export async function openNetworkRig(options: NetworkRigOptions = {}): Promise<N
         settings: {
           resources: { cpu: '2', memory: '1Gi', disk: '1Gi', slots: 8 },
           scratch: 'memory',
+          local_images: testImages,
           ...settings,
         },
       });

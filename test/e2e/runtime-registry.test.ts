@@ -1,122 +1,170 @@
-import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ManagedProcess, waitUntil } from '../../scripts/network/managed-process.ts';
+import { readLocalImages } from '@capacloud/agent/core/local-images';
+import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { busyboxArchive, importImage } from './engine-images.ts';
 import { openRuntimeRig, type RuntimeRig, readLog } from './runtime-rig.ts';
+import { openSmallRegistry, type SmallRegistry } from './small-registry.ts';
 
 let rig: RuntimeRig;
-let registry: ManagedProcess;
-let base: string;
-let repository: string;
-let digest: string;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
+let registry: SmallRegistry;
+let layer: Buffer;
+/** Names that tests gave to images on the engine. */
+const made: string[] = [];
 
 beforeAll(async () => {
   rig = await openRuntimeRig();
-  base = await mkdtemp(join(tmpdir(), 'cc-registry-'));
-  const port = await freePort();
-  const config = [
-    'version: 0.1',
-    'storage:',
-    `  filesystem: { rootdirectory: ${join(base, 'data')} }`,
-    `http: { addr: "127.0.0.1:${port}" }`,
-    'log: { level: error }',
-  ];
-  await writeFile(join(base, 'config.yml'), `${config.join('\n')}\n`);
-  registry = new ManagedProcess({
-    name: 'the registry',
-    command: 'docker-registry',
-    args: ['serve', join(base, 'config.yml')],
-    logFile: join(base, 'registry.log'),
-  });
-  registry.start();
-  await waitUntil(
-    'the registry to answer',
-    () =>
-      fetch(`http://127.0.0.1:${port}/v2/`).then(
-        (response) => response.ok,
-        () => false,
-      ),
-    { timeoutMs: 60_000, process: registry },
-  );
-  repository = `127.0.0.1:${port}/team/tool`;
-  await importImage(rig.docker, repository, 'v1', await busyboxArchive(), [
-    'CMD ["sh", "-c", "echo pulled"]',
-    `ENV SALT=${randomBytes(8).toString('hex')}`,
-  ]);
-  const image = rig.docker.getImage(`${repository}:v1`);
-  const pushed = await image.push({ authconfig: { username: '', password: '' } });
-  let said = '';
-  for await (const chunk of pushed) said += String(chunk);
-  digest = /sha256:[0-9a-f]{64}(?=[^"]* size)/.exec(said)?.[0] ?? '';
-  await image.remove();
+  registry = await openSmallRegistry();
+  layer = await busyboxArchive();
+});
+afterEach(async () => {
+  for (const { key } of await rig.runtime.observe(rig.signal)) await rig.runtime.remove(key, rig.signal);
+  for (const image of made.splice(0))
+    await rig.docker.getImage(image).remove({ force: true }).catch(ignoreMissing);
 });
 afterAll(async () => {
-  await registry?.stop();
-  await rig?.close();
-  await rm(base, { recursive: true, force: true });
+  await rig.close();
+  await registry.close();
 });
 
-async function dropImage(image: string): Promise<void> {
-  await rig.docker.getImage(image).remove({ force: true });
+function ignoreMissing(error: Error & { readonly statusCode?: number }): void {
+  if (error.statusCode !== 404) throw error;
 }
+
+/** An image in the registry; gives its name with the registry, and its digest. */
+function push(repository: string, tag = 'v1'): { readonly name: string; readonly digest: string } {
+  const digest = registry.push(repository, tag, layer);
+  made.push(`${registry.host}/${repository}@${digest}`);
+  return { name: `${registry.host}/${repository}`, digest };
+}
+
+/** An image that only the owner has, under a name in the registry; gives its id. */
+async function own(name: string, tag = 'v1'): Promise<string> {
+  const image = await importImage(rig.docker, name, tag, layer, ['CMD ["sh", "-c", "echo private"]']);
+  const { Id: id } = await rig.docker.getImage(image).inspect();
+  made.push(image);
+  return id;
+}
+
+const pull = (image: string, runtime = rig.runtime) =>
+  runtime.pull(rig.assign({ image }), () => undefined, rig.signal);
+const pulled = (digest: string) => ({ ok: true, value: { image: digest } });
+const notFound = { ok: false, refusal: { reason: 'image_not_found' } };
 
 describe('pulling', () => {
   it('fetches by tag, once for all who wait, and tells how far it is', async () => {
-    const image = `${repository}:v1`;
+    const { name, digest } = push('team/tool');
+    const image = `${name}:v1`;
     const progress: { doneBytes: number; totalBytes: number }[] = [];
-    const pull = () => rig.runtime.pull(rig.assign({ image }), (step) => progress.push(step), rig.signal);
-    const results = await Promise.all([pull(), pull(), pull()]);
-    expect(results).toEqual([1, 2, 3].map(() => ({ ok: true, value: { image: digest } })));
+    const start = () => rig.runtime.pull(rig.assign({ image }), (step) => progress.push(step), rig.signal);
+    expect(await Promise.all([start(), start(), start()])).toEqual([digest, digest, digest].map(pulled));
     for (const step of progress) expect(step.doneBytes).toBeLessThanOrEqual(step.totalBytes);
-    expect(await pull()).toEqual(results[0]);
+    const asked = registry.requests.length;
+    // What the tag names now is asked once; a tag that moves is another image on the next node only.
+    push('team/tool');
+    expect(await pull(image)).toEqual(pulled(digest));
+    expect(registry.requests).toHaveLength(asked);
     const seen = await rig.run(rig.assign({ image }));
     expect((await readLog(rig, seen.key)).stdout).toBe('pulled\n');
-    await rig.runtime.remove(seen.key, rig.signal);
-    await dropImage(image);
   });
 
   it('fetches by digest', async () => {
-    const image = `${repository}@${digest}`;
-    const assignment = rig.assign({ image });
-    expect(await rig.runtime.pull(assignment, () => undefined, rig.signal)).toEqual({
-      ok: true,
-      value: { image: digest },
-    });
-    const seen = await rig.run(assignment);
+    const { name, digest } = push('team/exact');
+    expect(await pull(`${name}@${digest}`)).toEqual(pulled(digest));
+    const image = `${name}:v9@${digest}`;
+    expect(await pull(image)).toEqual(pulled(digest));
+    const seen = await rig.run(rig.assign({ image }));
     expect((await readLog(rig, seen.key)).stdout).toBe('pulled\n');
-    await rig.runtime.remove(seen.key, rig.signal);
-    await dropImage(image);
   });
 
   it('says when there is no such tag, repository or digest', async () => {
-    for (const image of [
-      `${repository}:v2`,
-      `${repository}-other:v1`,
-      `${repository}@sha256:${'0'.repeat(64)}`,
-    ]) {
-      expect(await rig.runtime.pull(rig.assign({ image }), () => undefined, rig.signal)).toMatchObject({
-        ok: false,
-        refusal: { reason: 'image_not_found', message: expect.stringContaining(image.slice(0, 20)) },
+    const { name } = push('team/tool');
+    for (const image of [`${name}:v2`, `${name}-other:v1`, `${name}@sha256:${'0'.repeat(64)}`])
+      expect(await pull(image)).toMatchObject({
+        ...notFound,
+        refusal: { message: expect.stringContaining(image.slice(0, 20)) },
       });
-    }
+    expect(await pull('127.0.0.1:1/nobody/there')).toMatchObject({
+      ok: false,
+      refusal: { reason: 'image_pull_failed', message: expect.stringContaining('refused') },
+    });
   });
 
   it('ends when nobody waits any more', async () => {
+    const { name } = push('team/slow');
     const stop = new AbortController();
-    const pull = rig.runtime.pull(rig.assign({ image: `${repository}:v1` }), () => undefined, stop.signal);
+    const waiting = rig.runtime.pull(rig.assign({ image: `${name}:v1` }), () => undefined, stop.signal);
     stop.abort(new Error('enough'));
-    await expect(pull).rejects.toThrow('enough');
+    await expect(waiting).rejects.toThrow('enough');
+  });
+});
+
+describe('what the owner has on the engine', () => {
+  it("is nobody else's, by whatever name", async () => {
+    const name = `${registry.host}/owner/private`;
+    const id = await own(name);
+    const hex = id.slice('sha256:'.length);
+    expect(await pull(`${name}:v1`)).toMatchObject(notFound);
+    for (const image of [id, hex]) expect(await pull(image)).toMatchObject(notFound);
+    // By the grammar these are names on Docker Hub, which has no such images or cannot be reached.
+    for (const image of [hex.slice(0, 12), hex.slice(0, 2)])
+      expect(await pull(image)).toMatchObject({ ok: false });
+    for (const image of [`${name}:v1`, id, hex, hex.slice(0, 12), hex.slice(0, 2)])
+      expect(await rig.runtime.prepare(rig.assign({ image }), [], rig.signal)).toMatchObject({
+        ok: false,
+        refusal: { reason: 'image_pull_failed' },
+      });
+  });
+
+  it('keeps its tag when an image of that name is pulled', async () => {
+    const { name, digest } = push('team/taken');
+    const id = await own(name);
+    const image = `${name}:v1`;
+    expect(await pull(image)).toEqual(pulled(digest));
+    const seen = await rig.run(rig.assign({ image }));
+    expect((await readLog(rig, seen.key)).stdout).toBe('pulled\n');
+    expect((await rig.docker.getImage(image).inspect()).Id).toBe(id);
+  });
+
+  it('may be used where it is listed, and the container is made from its id', async () => {
+    const name = `${registry.host}/owner/listed`;
+    const id = await own(name);
+    const image = `${name}:v1`;
+    const localImages = readLocalImages([`${name}:*`]);
+    const runtime = createDockerRuntime({ ...rig.options, localImages });
+    expect(await pull(image, runtime)).toEqual(pulled(id));
+    expect(await pull(id, runtime)).toMatchObject(notFound);
+    const assignment = rig.assign({ image });
+    expect(await runtime.prepare(assignment, [], rig.signal)).toMatchObject({ ok: true });
+    const container = await rig.docker.getContainer(`cc-${assignment.task}-1`).inspect();
+    expect([container.Image, container.Config.Image]).toEqual([id, id]);
+  });
+});
+
+describe('what the agent pulled', () => {
+  it('is remembered after a restart, and pulled again when the owner has deleted it', async () => {
+    const { name, digest } = push('team/kept');
+    const image = `${name}:v1`;
+    await pull(image);
+    const restarted = createDockerRuntime(rig.options);
+    const asked = registry.requests.length;
+    expect(await pull(image, restarted)).toEqual(pulled(digest));
+    expect(registry.requests).toHaveLength(asked);
+    await rig.docker.getImage(`${name}@${digest}`).remove({ force: true });
+    expect(await rig.runtime.prepare(rig.assign({ image }), [], rig.signal)).toMatchObject({ ok: false });
+    const next = push('team/kept');
+    expect(await pull(image, restarted)).toEqual(pulled(next.digest));
+  });
+
+  it('is used under the reference that it was pulled by, and no other', async () => {
+    const { name, digest } = push('team/first');
+    await pull(`${name}:v1`);
+    await rig.docker.getImage(`${name}@${digest}`).tag({ repo: `${registry.host}/team/second`, tag: 'v1' });
+    made.push(`${registry.host}/team/second:v1`);
+    expect(await pull(`${registry.host}/team/second:v1`)).toMatchObject(notFound);
+    expect(await pull(`${name}:v2`)).toMatchObject(notFound);
+    const notes = await readdir(join(rig.options.stateDir, 'pulled-images'));
+    expect(notes.filter((note) => !/^[0-9a-f]{64}$/.test(note))).toEqual([]);
   });
 });

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readLocalImages } from '@capacloud/agent/core/local-images';
 import {
   type AttemptKey,
   attemptKeyText,
@@ -13,7 +14,7 @@ import { createDockerRuntime, type DockerRuntimeOptions } from '@capacloud/agent
 import type { Assignment } from '@capacloud/protocol/frames';
 import { jobIdFrom, type NodeId, taskIdOf } from '@capacloud/protocol/ids';
 import Docker from 'dockerode';
-import { dockerSocket, ensureBusyboxImage } from './engine-images.ts';
+import { dockerSocket, ensureBusyboxImage, testImages } from './engine-images.ts';
 
 const mebibyte = 2 ** 20;
 
@@ -51,6 +52,7 @@ export async function openRuntimeRig(
     socketPath,
     owner: { node: `node_${randomBytes(20).toString('hex')}` as NodeId, coordinator: 'test.coordinator' },
     policy: { allowRoot: false, pidsLimit: change.pidsLimit ?? 64 },
+    localImages: readLocalImages(testImages),
     scratch: 'memory',
     stateDir: join(base, 'state'),
     ...change,

@@ -9,6 +9,7 @@ import { runCommand } from '../../scripts/command.ts';
 import { hasProgram, type Program } from '../../scripts/engine/programs.ts';
 import { repositoryRoot } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
+import { testImages } from '../e2e/engine-images.ts';
 
 type Argv = readonly [Program, ...string[]];
 export type Service = 'coordinator' | 'agent';
@@ -68,6 +69,7 @@ export class ComposeProject {
       CAPACLOUD_AGENT_RESOURCES_CPU: '1',
       CAPACLOUD_AGENT_RESOURCES_MEMORY: '1Gi',
       CAPACLOUD_AGENT_RESOURCES_DISK: '1Gi',
+      CAPACLOUD_AGENT_LOCAL_IMAGES: testImages.join(','),
     });
   }
 

@@ -24,6 +24,7 @@ test('defaults are safe, and the rest is as written', () => {
       keyFile: '/s/node.key',
       statusSocket: '/s/agent.sock',
       dockerSocket: '/var/run/docker.sock',
+      localImages: [],
       allowRoot: false,
       shareDevices: false,
       scratch: 'auto',
@@ -57,6 +58,21 @@ test('says where the machine is, and what its owner calls it', () => {
   expect(resolve(`${coordinator}labels: tier=gold\n`)).toMatchObject({ value: { labels: { tier: 'gold' } } });
   const many = Array.from({ length: 17 }, (_, n) => `k${n}=v`).join();
   expect(problems(`${coordinator}labels: ${many}`)).toEqual(['labels: has more than 16 labels']);
+});
+
+test('lists the images of the owner that tasks may use', () => {
+  const said = { localImages: ['company/app:1', 'x.example/team/*'] };
+  expect(resolve(`${coordinator}local_images:\n  - company/app:1\n  - x.example/team/*\n`)).toMatchObject({
+    value: said,
+  });
+  expect(resolve(`${coordinator}local_images: company/app:1,x.example/team/*\n`)).toMatchObject({
+    value: said,
+  });
+  const env = { CAPACLOUD_AGENT_LOCAL_IMAGES: 'company/app:1, x.example/team/*' };
+  expect(resolve(coordinator, { env })).toMatchObject({ value: said });
+  expect(resolve(coordinator, { env: { CAPACLOUD_AGENT_LOCAL_IMAGES: '' } })).toMatchObject({
+    value: { localImages: [] },
+  });
 });
 
 test('flags go over the environment, the environment over the file', () => {
@@ -129,6 +145,17 @@ test.each<[string, string, string]>([
   ['a label that the offer says by itself', `${coordinator}labels: {arch: vax}`, `labels: ${noArch}`],
   ['a list of labels', `${coordinator}labels: [gold]`, 'labels: must be a map'],
   ['a label without a value', `${coordinator}labels: {tier: }`, `labels: ${noValue}`],
+  [
+    'a pattern for every image',
+    `${coordinator}local_images: ["*"]`,
+    'local_images: has "*", which may have a * only in the place of its tag or of the last part of its path',
+  ],
+  [
+    'an image that is none',
+    `${coordinator}local_images: [App]`,
+    'local_images: has "App", which must have its repository in lower case; write app',
+  ],
+  ['a map of images', `${coordinator}local_images: {a: b}`, 'local_images: must be a list of texts'],
   ['a list for the file', '- a', ': must be a list of settings such as "coordinator: wss://…"'],
 ])('refuses %s', (_, file, problem) => {
   expect(problems(file)).toContain(problem);

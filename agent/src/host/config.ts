@@ -11,6 +11,7 @@ import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { parse as parseYaml } from 'yaml';
 import { type Weekday, weekdays } from '../core/ask-schedule.ts';
+import { maxLocalImages } from '../core/local-images.ts';
 import { OwnerMustAct } from './failure.ts';
 import { maxPeriods, periodOf, readSchedule, scheduleKey, type WrittenPeriod } from './schedule-setting.ts';
 import { type RawValue, type Setting, settings } from './setting.ts';
@@ -66,6 +67,7 @@ const ConfigSchema = Type.Object(
     ),
     minRunMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: maxDurationMs })),
     interruptibleDiscountPercent: Type.Optional(Type.Integer({ minimum: 1, maximum: 95 })),
+    localImages: Type.Array(Type.String({ maxLength: 512 }), { maxItems: maxLocalImages }),
     allowRoot: Type.Boolean(),
     shareDevices: Type.Boolean(),
     scratch: Type.Union([Type.Literal('auto'), Type.Literal('memory'), Type.Literal('loop')]),
@@ -183,6 +185,7 @@ function unknownKey(key: string, known: readonly string[]): Problem {
 
 const keys: readonly string[] = settings.map((setting: Setting) => setting.key);
 const maps = new Set(settings.filter((setting: Setting) => setting.isMap).map(({ key }) => key as string));
+const lists = new Set(settings.filter((setting: Setting) => setting.isList).map(({ key }) => key as string));
 const groups = new Set(keys.filter((key) => key.includes('.')).map((key) => key.slice(0, key.indexOf('.'))));
 
 interface FileSettings {
@@ -222,10 +225,13 @@ function flatten(file: string | undefined, problems: Problem[]): FileSettings {
         );
       } else if (maps.has(key) && typeof value === 'object' && value !== null && !Array.isArray(value)) {
         values.set(key, JSON.stringify(value));
+      } else if (lists.has(key) && Array.isArray(value) && value.every((item) => typeof item === 'string')) {
+        values.set(key, value.join(','));
       } else if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
         values.set(key, value);
       } else {
-        problems.push({ pointer: key, message: maps.has(key) ? 'must be a map' : 'must be a single value' });
+        const message = lists.has(key) ? 'must be a list of texts' : 'must be a single value';
+        problems.push({ pointer: key, message: maps.has(key) ? 'must be a map' : message });
       }
     }
   };
@@ -276,6 +282,7 @@ function shape(parsed: ReadonlyMap<string, unknown>, periods: readonly WrittenPe
     ...optional('interruptibleDiscountPercent', 'ask.interruptible_discount'),
     ...optional('region', 'region'),
     ...optional('labels', 'labels'),
+    localImages: parsed.get('local_images') ?? [],
     allowRoot: parsed.get('allow_root'),
     shareDevices: parsed.get('share_devices'),
     scratch: parsed.get('scratch'),

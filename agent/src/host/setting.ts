@@ -9,6 +9,7 @@ import {
 import { maxDurationMs } from '@capacloud/protocol/resources';
 import { adviseDuration, advisePercent, adviseSize, isBareNumber } from '@capacloud/protocol/unit-advice';
 import { parseCpu, parseDecimalNano, parseDuration, parseSize } from '@capacloud/protocol/units';
+import { maxLocalImages, parseLocalImage } from '../core/local-images.ts';
 
 /** A value as the owner wrote it, in YAML, the environment or a flag. */
 export type RawValue = string | number | boolean;
@@ -25,6 +26,8 @@ export interface Setting {
   readonly parse: (raw: RawValue) => Parsed;
   /** The file holds a map, which is parsed as its JSON. */
   readonly isMap?: true;
+  /** The file holds a list of texts, which are joined with commas. */
+  readonly isList?: true;
 }
 
 function accept(value: unknown): Parsed {
@@ -190,6 +193,20 @@ function labelEntries(written: string): readonly (readonly [string, string])[] |
   ]);
 }
 
+/** IMAGE,…, or the list of the file. */
+function localImages(raw: RawValue): Parsed {
+  const images = String(raw)
+    .split(',')
+    .map((text) => text.trim())
+    .filter((text) => text !== '');
+  if (images.length > maxLocalImages) return complain(`has more than ${maxLocalImages} entries`);
+  for (const text of images) {
+    const parsed = parseLocalImage(text);
+    if (!parsed.ok) return complain(`has ${JSON.stringify(text.slice(0, 100))}, which ${parsed.refusal}`);
+  }
+  return accept(images);
+}
+
 /** Every setting there is. The file, the environment and the flags all come from this list. */
 export const settings = [
   { key: 'coordinator', shape: 'url', help: 'WebSocket URL of the coordinator', parse: webSocketUrl },
@@ -251,6 +268,13 @@ export const settings = [
     shape: 'duration',
     help: 'take no tasks whose timeout is shorter, such as 10m',
     parse: duration,
+  },
+  {
+    key: 'local_images',
+    shape: 'image,…',
+    help: 'images on the engine that tasks may use although the agent did not pull them: company/app:1, company/*',
+    parse: localImages,
+    isList: true,
   },
   { key: 'allow_root', shape: 'bool', help: 'take images that run as root', parse: flag },
   { key: 'share_devices', shape: 'bool', help: 'let several tasks share a GPU', parse: flag },

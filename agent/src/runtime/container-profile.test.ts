@@ -14,7 +14,11 @@ function assignment(change: Partial<Assignment>): Assignment {
     ...change,
   } as Assignment;
 }
-const image = { env: ['PATH=/bin', 'LD_PRELOAD=/x.so', 'NVIDIA_REQUIRE_CUDA=cuda>=99'], volumes: [] };
+const image = {
+  id: 'sha256:1',
+  env: ['PATH=/bin', 'LD_PRELOAD=/x.so', 'NVIDIA_REQUIRE_CUDA=cuda>=99'],
+  volumes: [],
+};
 
 describe('the environment', () => {
   it('lets neither image nor job choose devices', () => {

@@ -15,6 +15,8 @@ export interface ContainerPolicy {
 
 /** What the image brings that the profile has to take back. */
 export interface ImageConfig {
+  /** Of the image that was checked; what the job calls it could mean another one by now. */
+  readonly id: string;
   readonly env: readonly string[];
   /** Folders that the image declares as volumes. */
   readonly volumes: readonly string[];
@@ -187,7 +189,7 @@ export function containerOptions(input: ProfileInput): ContainerCreateOptions & 
   const key = { task: assignment.task, attempt: assignment.attempt };
   const options: ContainerCreateOptions & { name: string } = {
     name: containerName(key),
-    Image: assignment.image,
+    Image: input.image.id,
     Hostname: 'task',
     User: `${user.uid}:${user.gid}`,
     Env: containerEnv(assignment, input.image, input.userName),

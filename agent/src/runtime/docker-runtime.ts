@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Assignment } from '@capacloud/protocol/frames';
 import { accept, type Result } from '@capacloud/protocol/result';
 import type Docker from 'dockerode';
+import type { LocalImage } from '../core/local-images.ts';
 import {
   type AttemptKey,
   attemptKeyText,
@@ -38,6 +39,7 @@ import { loopScratch } from './loop-scratch.ts';
 import { memoryScratch } from './memory-scratch.ts';
 import { type MountPlan, planMounts } from './mount-plan.ts';
 import { OutputCollector, OutputRefused } from './output-collect.ts';
+import { PulledImages } from './pulled-images.ts';
 import { isScratchNew } from './scratch-age.ts';
 import type { ScratchBackend } from './scratch-backend.ts';
 import { measureScratch } from './scratch-usage.ts';
@@ -47,6 +49,8 @@ export interface DockerRuntimeOptions {
   readonly socketPath: string;
   readonly owner: RuntimeOwner;
   readonly policy: ContainerPolicy;
+  /** What tasks may use of the images that the owner has on the engine; see `parseLocalImage`. */
+  readonly localImages: readonly LocalImage[];
   /** memory: a sized tmpfs. loop: a file system in a file; only for an agent that is root on the engine's host. */
   readonly scratch: 'memory' | 'loop';
   /** Folder of the agent's own for scratch images and log positions. */
@@ -85,7 +89,11 @@ class DockerRuntime implements Runtime {
     this.#policy = options.policy;
     this.#scratch =
       options.scratch === 'loop' ? loopScratch(join(options.stateDir, 'scratch')) : memoryScratch;
-    this.#images = new ImageStore(this.#docker);
+    this.#images = new ImageStore(
+      this.#docker,
+      new PulledImages(join(options.stateDir, 'pulled-images')),
+      options.localImages,
+    );
     this.#positions = new LogPositions(join(options.stateDir, 'log-positions'));
   }
 

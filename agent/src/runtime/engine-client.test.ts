@@ -8,6 +8,7 @@ import { EngineUnavailable } from '../core/ports.ts';
 import { callEngine, engineStatus, openEngineStream } from './engine-call.ts';
 import { connectEngine, isPlainPath } from './engine-client.ts';
 import { ImageStore } from './image-store.ts';
+import { PulledImages } from './pulled-images.ts';
 
 let dir: string;
 let docker: Docker;
@@ -156,7 +157,7 @@ test('a pull of what is no reference asks nobody, and one that is redirected fai
   const port = typeof address === 'object' ? address?.port : undefined;
   answer = (_request, response) =>
     response.writeHead(301, { location: `http://127.0.0.1:${port}/latest` }).end();
-  const images = new ImageStore(docker);
+  const images = new ImageStore(docker, new PulledImages(join(dir, 'pulled')), []);
   const names = [
     'docker://ubuntu:22.04',
     'a//b',
@@ -174,7 +175,10 @@ test('a pull of what is no reference asks nobody, and one that is redirected fai
     });
   }
   expect(asked).toEqual([]);
-  await expect(images.pull('busybox', () => undefined, signal)).rejects.toMatchObject({ statusCode: 301 });
+  expect(await images.pull('busybox', () => undefined, signal)).toMatchObject({
+    ok: false,
+    refusal: { reason: 'image_pull_failed', message: expect.stringContaining('redirect') },
+  });
   expect(strayed).toEqual([]);
 });
 

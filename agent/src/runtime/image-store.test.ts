@@ -1,6 +1,6 @@
 import { type ImageReference, parseImageReference } from '@capacloud/protocol/image-reference';
 import { describe, expect, it } from 'vitest';
-import { digestOf, pullOptions } from './image-store.ts';
+import { digestOf } from './image-store.ts';
 
 const hex = 'ab'.repeat(32);
 
@@ -11,17 +11,6 @@ function reference(text: string): ImageReference {
 }
 
 describe('an image reference', () => {
-  it.each([
-    ['busybox', 'docker.io/library/busybox', 'latest'],
-    ['busybox:1', 'docker.io/library/busybox', '1'],
-    ['host:5000/a/b', 'host:5000/a/b', 'latest'],
-    ['host:5000/a/b:v2', 'host:5000/a/b', 'v2'],
-    [`host:5000/a@sha256:${hex}`, 'host:5000/a', `sha256:${hex}`],
-    [`host:5000/a:v2@sha256:${hex}`, 'host:5000/a', `sha256:${hex}`],
-  ])('%s', (image, fromImage, tag) => {
-    expect(pullOptions(reference(image))).toEqual({ fromImage, tag });
-  });
-
   it('is known by the digest of its own repository, else by any, else by its id', () => {
     const other = `sha256:${'01'.repeat(32)}`;
     const digests = [`other@${other}`, `host:5000/a@sha256:${hex}`, `busybox@sha256:${hex}`];

@@ -6,9 +6,13 @@ import {
 } from '@capacloud/protocol/image-reference';
 import { accept, type Result } from '@capacloud/protocol/result';
 import type Docker from 'dockerode';
-import type { PullProgress, RuntimeFailure } from '../core/ports.ts';
+import Type from 'typebox';
+import { Value } from 'typebox/value';
+import { isLocalImage, type LocalImage } from '../core/local-images.ts';
+import { EngineUnavailable, type PullProgress, type RuntimeFailure } from '../core/ports.ts';
 import { callEngine, deadlines, engineMessage, engineStatus, openEngineStream } from './engine-call.ts';
 import { PullMeter, readPullLines } from './pull-progress.ts';
+import type { PulledImages } from './pulled-images.ts';
 
 type Pulled = Result<{ readonly image: string }, RuntimeFailure>;
 
@@ -20,6 +24,7 @@ interface RunningPull {
 
 /** What an image that is present says about itself. */
 export interface ImageFacts {
+  /** What a container is made from: a name could lead to another image by then. */
   readonly id: string;
   readonly digest: string;
   readonly env: readonly string[];
@@ -29,24 +34,51 @@ export interface ImageFacts {
   readonly workingDir: string;
 }
 
+const DistributionSchema = Type.Object({
+  Descriptor: Type.Object({ digest: Type.String({ pattern: '^sha256:[0-9a-f]{64}$' }) }),
+});
+
 const missing =
   /not found|manifest unknown|does not exist|denied|unauthorized|no basic auth|invalid reference|name unknown/i;
 
-/** Images of the engine: looks them up and pulls those that are missing, each once at a time. */
+/**
+ * Images that tasks may use. Most of what is on an engine is its owner's, and a stranger's job could name it. So an image is
+ * used only where this agent pulled it under that very reference, or where the owner lists it (`local_images`). Everything
+ * else is pulled from its registry, by digest: a pull by tag would give the owner's own tags to strangers' images.
+ */
 export class ImageStore {
   readonly #docker: Docker;
+  readonly #pulled: PulledImages;
+  readonly #local: readonly LocalImage[];
   readonly #pulls = new Map<string, RunningPull>();
 
-  constructor(docker: Docker) {
+  constructor(docker: Docker, pulled: PulledImages, local: readonly LocalImage[]) {
     this.#docker = docker;
+    this.#pulled = pulled;
+    this.#local = local;
   }
 
-  /** The image's configuration, or undefined when it is not on the engine. */
+  /** The image that tasks may use under this reference; undefined when it is not on the engine, or nobody's to use. */
   async find(reference: ImageReference, signal: AbortSignal): Promise<ImageFacts | undefined> {
+    const text = imageReferenceText(reference);
+    if (isLocalImage(this.#local, reference)) {
+      const listed = await this.#inspect(reference, text, signal);
+      if (listed !== undefined) return listed;
+    }
+    const pulled = await this.#pulled.get(text);
+    if (pulled === undefined) return undefined;
+    const found = await this.#inspect(reference, pulled.id, signal);
+    return found === undefined ? undefined : { ...found, digest: pulled.digest };
+  }
+
+  /** `name` has its registry or is a whole id, so that the engine cannot take it for the beginning of an id. */
+  async #inspect(
+    reference: ImageReference,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<ImageFacts | undefined> {
     try {
-      // With its registry, so that the engine cannot take a name for the beginning of an id.
-      const image = this.#docker.getImage(imageReferenceText(reference));
-      const info = await callEngine(signal, deadlines.queryMs, () => image.inspect());
+      const info = await callEngine(signal, deadlines.queryMs, () => this.#docker.getImage(name).inspect());
       const config = info.Config;
       const entrypoint = config?.Entrypoint ?? [];
       return {
@@ -64,7 +96,7 @@ export class ImageStore {
     }
   }
 
-  /** Pulls unless the image is present. A pull goes on as long as anybody waits for it. */
+  /** Pulls unless the image is there to be used. A pull goes on as long as anybody waits for it. */
   async pull(
     image: string,
     onProgress: (progress: PullProgress) => void,
@@ -113,35 +145,42 @@ export class ImageStore {
     report: (progress: PullProgress) => void,
     signal: AbortSignal,
   ): Promise<Pulled> {
-    const image = imageReferenceText(reference);
+    const text = imageReferenceText(reference);
+    const name = imageName(reference);
     try {
+      const digest = reference.digest ?? (await this.#askRegistry(text, signal));
       const stream = await openEngineStream(signal, deadlines.idleMs, (abortSignal) =>
-        this.#docker.createImage({ ...pullOptions(reference), abortSignal }),
+        this.#docker.createImage({ fromImage: name, tag: digest, abortSignal }),
       );
       const meter = new PullMeter();
       for await (const line of readPullLines(stream.chunks)) {
-        if (line.error !== undefined) return failedPull(image, line.error);
+        if (line.error !== undefined) return failedPull(text, line.error);
         if (meter.take(line)) report(meter.progress());
       }
-      const found = await this.find(reference, signal);
-      if (found === undefined) return failedPull(image, 'the engine ended the pull without an image');
-      return accept({ image: found.digest });
+      const found = await this.#inspect(reference, `${name}@${digest}`, signal);
+      if (found === undefined) return failedPull(text, 'the engine ended the pull without an image');
+      await this.#pulled.note({ reference: text, id: found.id, digest });
+      return accept({ image: digest });
     } catch (error) {
       const status = engineStatus(error);
       if (status === undefined) throw error;
-      return failedPull(image, engineMessage(error), status === 404 || status === 400);
+      return failedPull(text, engineMessage(error), status === 404 || status === 400 ? true : undefined);
     }
+  }
+
+  /** The digest that the registry gives for the reference now. The engine asks it, as it knows the way there. */
+  async #askRegistry(text: string, signal: AbortSignal): Promise<string> {
+    const answer: unknown = await callEngine(signal, deadlines.idleMs, () =>
+      this.#docker.getImage(text).distribution(),
+    );
+    if (!Value.Check(DistributionSchema, answer)) throw new EngineUnavailable('The engine named no digest.');
+    return answer.Descriptor.digest;
   }
 }
 
 function failedPull(image: string, message: string, isMissing = missing.test(message)): Pulled {
   const reason = isMissing ? 'image_not_found' : 'image_pull_failed';
   return { ok: false, refusal: { reason, message: `${image.slice(0, 200)}: ${message}`.slice(0, 500) } };
-}
-
-/** For the engine: without a tag it would pull every tag of the repository. */
-export function pullOptions(reference: ImageReference): { readonly fromImage: string; readonly tag: string } {
-  return { fromImage: imageName(reference), tag: reference.digest ?? reference.tag ?? 'latest' };
 }
 
 /** Repository digest where there is one, best that of the repository asked for; else the image id. */
