@@ -16,6 +16,7 @@ import {
 } from './reading.ts';
 import type {
   Clocks,
+  Fabric,
   GpuProcess,
   MemoryUsage,
   Mig,
@@ -172,6 +173,20 @@ function readMig(gpu: Element): Mig {
   };
 }
 
+function readFabric(gpu: Element): Fabric {
+  const fabric = childOf(gpu, 'fabric');
+  const health = childOf(fabric, 'health');
+  return {
+    state: readText(fabric, 'state'),
+    status: readText(fabric, 'status'),
+    health: readText(health, 'summary'),
+    bandwidth: readText(health, 'bandwidth'),
+    routeUnhealthy: readFlag(health, 'route_unhealthy'),
+    routeRecoveryInProgress: readFlag(health, 'route_recovery_in_progress'),
+    accessTimeoutRecovery: readFlag(health, 'access_timeout_recovery'),
+  };
+}
+
 function readProcesses(gpu: Element): readonly GpuProcess[] {
   return childrenOf(childOf(gpu, 'processes'), 'process_info').flatMap((process) => {
     const pid = readCount(process, 'pid');
@@ -238,6 +253,7 @@ export function readGpu(gpu: Element): NvidiaSmiGpu {
     retiredPages: readRetiredPages(gpu),
     remappedRows: readRemappedRows(gpu),
     mig: readMig(gpu),
+    fabric: readFabric(gpu),
     virtualization: readVirtualization(gpu),
     processes: readProcesses(gpu),
     faults: readGpuFaults(gpu),

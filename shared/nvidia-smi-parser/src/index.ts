@@ -6,6 +6,9 @@ import { readCount, readText } from './reading.ts';
 import type { NvidiaSmiResult } from './report.ts';
 
 /** @public */
+export type { ListedGpu, ListedSlice } from './list.ts';
+export { parseNvidiaSmiList } from './list.ts';
+/** @public */
 export type {
   Failure,
   FailureCode,

@@ -172,6 +172,24 @@ export interface Mig {
   readonly devices: readonly MigDevice[];
 }
 
+/**
+ * NVLink's fabric, as the text that the driver prints; `undefined` where the GPU has none. Field by field from
+ * `fabric` and `fabric.health`.
+ */
+export interface Fabric {
+  /** 'Not Started', 'In Progress', 'Completed'. */
+  readonly state: string | undefined;
+  /** 'Success', or the error that ended its set-up. */
+  readonly status: string | undefined;
+  /** 'Healthy', 'Unhealthy', 'Limited Capacity'. */
+  readonly health: string | undefined;
+  /** 'Full', 'Degraded'. */
+  readonly bandwidth: string | undefined;
+  readonly routeUnhealthy: boolean | undefined;
+  readonly routeRecoveryInProgress: boolean | undefined;
+  readonly accessTimeoutRecovery: boolean | undefined;
+}
+
 export interface GpuProcess {
   readonly pid: number;
   /** 'C' compute, 'G' graphics, 'C+G', 'M+C'. */
@@ -227,9 +245,10 @@ export interface NvidiaSmiGpu {
   readonly retiredPages: RetiredPages;
   readonly remappedRows: RemappedRows | undefined;
   readonly mig: Mig;
+  readonly fabric: Fabric;
   readonly virtualization: Virtualization;
   readonly processes: readonly GpuProcess[];
-  /** Empty when the GPU is well. */
+  /** Empty when every reading could be read and the driver asks for nothing. A sensor that does not read is one, too. */
   readonly faults: readonly Fault[];
 }
 
