@@ -207,6 +207,7 @@ function statusOf(
       .attempts()
       .map(({ key, phase, stop }) => ({ ...key, phase, ...(stop === undefined ? {} : { stop }) })),
     devices: machine.devices(),
+    leftOut: machine.leftOut(),
     probes: machine.probes(),
   };
 }

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { observeDevices } from '@capacloud/agent/hardware/device-health';
+import { readDevices } from '@capacloud/agent/hardware/device-report';
 import { parseCapabilities } from '@capacloud/agent/hardware/nvidia';
 import { DeviceSchema } from '@capacloud/protocol/resources';
 import { type NvidiaSmiReport, parseNvidiaSmi } from 'nvidia-smi-parser';
@@ -97,8 +98,8 @@ function expectSound(value: unknown): void {
 
 /** What an agent would offer after this report: every device must be one that a coordinator takes. */
 function expectOffered(report: NvidiaSmiReport): void {
-  const facts = { report, capabilities: new Map<string, string>() };
-  for (const { device } of observeDevices([], facts))
+  const facts = { report, capabilities: new Map<string, string>(), list: [], machineMemoryBytes: 2 ** 36 };
+  for (const { device } of observeDevices([], readDevices(facts).devices))
     expect([device, Value.Check(DeviceSchema, device)]).toEqual([device, true]);
 }
 

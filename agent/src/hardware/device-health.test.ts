@@ -1,7 +1,8 @@
 import { parseNvidiaSmi } from 'nvidia-smi-parser';
 import { describe, expect, test } from 'vitest';
 import { type DeviceHistory, observeDevices, observeSilence } from './device-health.ts';
-import { type NvidiaFacts, parseCapabilities } from './nvidia.ts';
+import { type ReportedDevice, readDevices } from './device-report.ts';
+import { parseCapabilities } from './nvidia.ts';
 
 const first = 'GPU-11111111-1111-1111-1111-111111111111';
 const second = 'GPU-22222222-2222-2222-2222-222222222222';
@@ -9,12 +10,13 @@ const second = 'GPU-22222222-2222-2222-2222-222222222222';
 function gpu(uuid: string, extra = ''): string {
   return `<gpu id="0"><product_name>NVIDIA GeForce RTX 4090</product_name><uuid>${uuid}</uuid><fb_memory_usage><total>24564 MiB</total></fb_memory_usage>${extra}</gpu>`;
 }
-function facts(...gpus: readonly string[]): NvidiaFacts {
+function facts(...gpus: readonly string[]): readonly ReportedDevice[] {
   const result = parseNvidiaSmi(
     `<?xml version="1.0" ?><nvidia_smi_log><driver_version>550.54</driver_version><cuda_version>12.4</cuda_version>${gpus.join('')}</nvidia_smi_log>`,
   );
   if (!result.ok) throw new Error(result.message);
-  return { report: result.value, capabilities: parseCapabilities(`${first}, 8.9\nnonsense\n`) };
+  const capabilities = parseCapabilities(`${first}, 8.9\nnonsense\n`);
+  return readDevices({ report: result.value, capabilities, list: [], machineMemoryBytes: 0 }).devices;
 }
 function health(histories: readonly DeviceHistory[]): readonly string[] {
   return histories.map((history) => history.device.health);

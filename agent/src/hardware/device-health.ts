@@ -1,6 +1,6 @@
-import { type Device, normaliseModel } from '@capacloud/protocol/resources';
-import type { NvidiaSmiGpu } from 'nvidia-smi-parser';
-import type { NvidiaFacts } from './nvidia.ts';
+import type { Device } from '@capacloud/protocol/resources';
+import type { ReportedDevice } from './device-report.ts';
+import type { Verdict } from './gpu-verdict.ts';
 
 /** A device and how it did lately. */
 export interface DeviceHistory {
@@ -16,79 +16,12 @@ const quarantineAfter = 3;
 const trustSuspectAfter = 3;
 const trustQuarantinedAfter = 20;
 
-interface Verdict {
-  readonly severity: 'good' | 'bad' | 'fatal';
-  readonly reason?: string;
-}
-
-/** Judges one GPU by one report. fatal: it cannot be used, and time alone does not mend it. */
-export function judgeGpu(gpu: NvidiaSmiGpu): Verdict {
-  const fault = gpu.faults[0];
-  if (fault !== undefined) {
-    const reason = `${fault.path === '' ? 'driver' : fault.path}: ${fault.text}`;
-    return {
-      severity: /lost|reset|inaccessible|unrepairable|remapped/i.test(reason) ? 'fatal' : 'bad',
-      reason,
-    };
-  }
-  if (gpu.resetRequired === true) return { severity: 'fatal', reason: 'The GPU requires a reset.' };
-  if ((gpu.ecc.volatile.uncorrectable ?? 0) > 0) {
-    return {
-      severity: 'fatal',
-      reason: `${gpu.ecc.volatile.uncorrectable} uncorrectable ECC errors since the driver was loaded.`,
-    };
-  }
-  if (gpu.remappedRows?.failure === true) return { severity: 'fatal', reason: 'Row remapping failed.' };
-  if (gpu.retiredPages.pending === true || gpu.remappedRows?.pending === true) {
-    return { severity: 'bad', reason: 'Memory is to be retired at the next reset.' };
-  }
-  if (gpu.throttle.hwThermalSlowdown === true)
-    return { severity: 'bad', reason: 'The hardware slows down from heat.' };
-  if (gpu.throttle.hwPowerBrakeSlowdown === true)
-    return { severity: 'bad', reason: 'The power brake slows it down.' };
-  if (gpu.memory.totalBytes === undefined)
-    return { severity: 'bad', reason: 'The size of its memory is not known.' };
-  return { severity: 'good' };
-}
-
-/** The devices of a report: GPUs, or their slices where MIG is on. What has no UUID cannot be assigned. */
-function devicesOf(facts: NvidiaFacts): readonly { readonly device: Device; readonly verdict: Verdict }[] {
-  const cuda = /^[0-9]{1,2}\.[0-9]{1,2}$/.exec(facts.report.cudaVersion ?? '')?.[0];
-  return facts.report.gpus.flatMap((gpu) => {
-    const capability = gpu.computeCapability ?? facts.capabilities.get(gpu.uuid ?? '');
-    const verdict = judgeGpu(gpu);
-    const parts =
-      gpu.mig.enabled === true
-        ? gpu.mig.devices.map((slice) => ({
-            uuid: slice.uuid,
-            name: slice.name ?? `${gpu.productName ?? 'gpu'} MIG`,
-            memory: slice.memory,
-          }))
-        : [{ uuid: gpu.uuid, name: gpu.productName ?? 'unknown', memory: gpu.memory }];
-    return parts.flatMap(({ uuid, name, memory }) => {
-      if (uuid === undefined || !/^[A-Za-z0-9._:/-]{1,96}$/.test(uuid)) return [];
-      const device: Device = {
-        id: uuid,
-        vendor: 'nvidia',
-        model: normaliseModel(name).slice(0, 96) || 'unknown',
-        memoryBytes: memory.totalBytes ?? 0,
-        health: 'healthy',
-        ...(capability === undefined || !/^[0-9]{1,2}\.[0-9]{1,2}$/.test(capability)
-          ? {}
-          : { computeCapability: capability }),
-        ...(cuda === undefined ? {} : { cuda }),
-      };
-      return [{ device, verdict }];
-    });
-  });
-}
-
 /** The histories after a report. A device that is not in it any more has vanished, and is bad by that. */
 export function observeDevices(
   previous: readonly DeviceHistory[],
-  facts: NvidiaFacts,
+  reported: readonly ReportedDevice[],
 ): readonly DeviceHistory[] {
-  const seen = new Map(devicesOf(facts).map((entry) => [entry.device.id, entry]));
+  const seen = new Map(reported.map((entry) => [entry.device.id, entry]));
   const known = new Set(previous.map((history) => history.device.id));
   const updated = previous.map((history) => {
     const now = seen.get(history.device.id);

@@ -3,6 +3,7 @@ import type { Device } from '@capacloud/protocol/resources';
 import type { Logger } from 'pino';
 import { CpuMeter, cpuProbe } from './cpu.ts';
 import { type DeviceHistory, observeDevices, observeSilence } from './device-health.ts';
+import { type LeftOut, readDevices } from './device-report.ts';
 import { diskProbe } from './disk.ts';
 import { memoryProbe } from './memory.ts';
 import { networkProbe } from './network.ts';
@@ -28,6 +29,7 @@ export class Machine {
   readonly #meter = new CpuMeter();
   readonly #states = new Map<string, ProbeState<unknown>>();
   #histories: readonly DeviceHistory[] = [];
+  #leftOut: readonly LeftOut[] = [];
   #size: Partial<MachineSize> = {};
   #known: MachineSize | undefined;
   #memoryFreeBytes = 0;
@@ -42,6 +44,11 @@ export class Machine {
 
   devices(): readonly Device[] {
     return this.#histories.map((history) => history.device);
+  }
+
+  /** GPUs and slices that are not offered. */
+  leftOut(): readonly LeftOut[] {
+    return this.#leftOut;
   }
 
   /** Each probe with its state, for the owner. */
@@ -86,12 +93,13 @@ export class Machine {
       this.#watch(
         nvidiaProbe(),
         signal,
-        (facts) =>
-          this.#setDevices(
-            facts === undefined
-              ? observeSilence(this.#histories, 'The driver is gone.')
-              : observeDevices(this.#histories, facts),
-          ),
+        (facts) => {
+          if (facts === undefined)
+            return this.#setDevices(observeSilence(this.#histories, 'The driver is gone.'));
+          const { devices, leftOut } = readDevices(facts);
+          this.#setLeftOut(leftOut);
+          this.#setDevices(observeDevices(this.#histories, devices));
+        },
         (error) => this.#setDevices(observeSilence(this.#histories, error)),
       ),
     ]);
@@ -128,6 +136,13 @@ export class Machine {
     this.#known = { threads, memoryBytes, diskBytes, diskFreeBytes, arch };
     this.#measured.resolve(this.#known);
     if (hasGrown) this.#onChange();
+  }
+
+  #setLeftOut(leftOut: readonly LeftOut[]): void {
+    const known = new Set(this.#leftOut.map((each) => JSON.stringify(each)));
+    for (const each of leftOut)
+      if (!known.has(JSON.stringify(each))) this.#log.warn(each, 'a device is left out of the offer');
+    this.#leftOut = leftOut;
   }
 
   #setDevices(histories: readonly DeviceHistory[]): void {

@@ -1,11 +1,16 @@
 import { type ChildProcess, execFile } from 'node:child_process';
-import { type NvidiaSmiReport, parseNvidiaSmi } from 'nvidia-smi-parser';
+import { totalmem } from 'node:os';
+import { type ListedGpu, type NvidiaSmiReport, parseNvidiaSmi, parseNvidiaSmiList } from 'nvidia-smi-parser';
 import type { Probe } from './probe.ts';
 
 export interface NvidiaFacts {
   readonly report: NvidiaSmiReport;
   /** Compute capability by UUID; most drivers do not put it into the XML. */
   readonly capabilities: ReadonlyMap<string, string>;
+  /** What `nvidia-smi -L` lists, where there are slices: the XML has no UUIDs of these. */
+  readonly list: readonly ListedGpu[];
+  /** Of which GPUs on the processor's chip have their memory. */
+  readonly machineMemoryBytes: number;
 }
 
 const maxOutputBytes = 8 * 1024 * 1024;
@@ -60,10 +65,13 @@ export function nvidiaProbe(command = 'nvidia-smi'): Probe<NvidiaFacts | undefin
         const result = parseNvidiaSmi(await smi.query(['-q', '-x'], signal));
         if (!result.ok && result.code === 'NO_DEVICES') return undefined;
         if (!result.ok) throw new Error(`${result.message} ${result.hint}`);
+        const report = result.value;
         const csv = await smi
           .query(['--query-gpu=uuid,compute_cap', '--format=csv,noheader'], signal)
           .catch(() => '');
-        return { report: result.value, capabilities: parseCapabilities(csv) };
+        const hasSlices = report.gpus.some(({ mig }) => mig.devices.length > 0);
+        const list = hasSlices ? parseNvidiaSmiList(await smi.query(['-L'], signal)) : [];
+        return { report, capabilities: parseCapabilities(csv), list, machineMemoryBytes: totalmem() };
       } catch (error) {
         if (error instanceof NvidiaAbsent) return undefined;
         throw error;

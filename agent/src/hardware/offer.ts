@@ -1,5 +1,5 @@
 import type { Labels } from '@capacloud/protocol/labels';
-import type { Ask, Device, Offer } from '@capacloud/protocol/resources';
+import { type Ask, type Device, maxOfferedDevices, type Offer } from '@capacloud/protocol/resources';
 import type { MachineSize } from './machine.ts';
 
 /** A fixed amount, or a share of what the machine has. */
@@ -64,7 +64,7 @@ export function makeOffer(terms: OfferTerms, size: MachineSize, devices: readonl
     ...divideRoom(terms, size),
     slots: Math.min(1024, terms.slots ?? Math.max(1, Math.ceil(cpuMilli / 1000))),
     devices: devices
-      .slice(0, 64)
+      .slice(0, maxOfferedDevices)
       .map((device) => (terms.shareDevices ? { ...device, shareable: true } : device)),
     arch: size.arch,
     allowRoot: terms.allowRoot,

@@ -31,7 +31,11 @@ export interface AgentStatus {
     readonly model: string;
     readonly health: string;
     readonly reason?: string;
+    /** Its NVLink; absent where nothing is wrong with it. */
+    readonly fabric?: 'degraded';
   }[];
+  /** GPUs and slices that are not offered. */
+  readonly leftOut: readonly { readonly what: string; readonly why: string }[];
   readonly probes: Readonly<Record<string, unknown>>;
 }
 
@@ -67,9 +71,10 @@ export function statusText(status: AgentStatus): string {
     ),
     `devices    ${status.devices.length}`,
     ...status.devices.map(
-      ({ id, model, health, reason }) =>
-        `           ${id} ${model} ${health}${reason === undefined ? '' : `: ${reason}`}`,
+      ({ id, model, health, reason, fabric }) =>
+        `           ${id} ${model} ${health}${reason === undefined ? '' : `: ${reason}`}${fabric === undefined ? '' : ' (NVLink is degraded: no work that needs several GPUs)'}`,
     ),
+    ...status.leftOut.map(({ what, why }) => `           ${what} is not offered: ${why}`),
   ];
   return lines.join('\n');
 }

@@ -14,6 +14,7 @@ import type { Lease } from '../core/lease.ts';
 import type { SessionHost } from '../core/session-port.ts';
 import { readFrame } from './frame-reader.ts';
 import type { Greeter, Greeting } from './greeter.ts';
+import { offerFor } from './offer-form.ts';
 import { OpenSession } from './open-session.ts';
 
 /** How a connection ended. `good`: the coordinator acknowledged something, so the next try need not wait long. */
@@ -188,7 +189,8 @@ class Connection {
 
   async #greet(challenge: ChallengeFrame): Promise<void> {
     const { greeter, expectedName, host, clock, agentVersion, log } = this.#options;
-    if (chooseProtocol(protocolVersions, challenge.protocols) === undefined) return this.#refuseProtocol();
+    const protocol = chooseProtocol(protocolVersions, challenge.protocols);
+    if (protocol === undefined) return this.#refuseProtocol();
     if (expectedName !== undefined && expectedName !== challenge.coordinator) {
       // A delegation to another name could be carried there and used by whoever asked for it.
       const message = `the coordinator calls itself ${challenge.coordinator}, not ${expectedName}`;
@@ -212,7 +214,7 @@ class Connection {
         delegation: greeting.delegation,
         signature: greeting.signature,
         proof: greeting.key.prove(challenge.nonce),
-        offer: node.offer,
+        offer: offerFor(protocol, node.offer),
         accepting: node.accepting,
         attempts: host.heldAttempts(),
       }),

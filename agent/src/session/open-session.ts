@@ -15,6 +15,7 @@ import type { Lease } from '../core/lease.ts';
 import type { SessionHost } from '../core/session-port.ts';
 import { renewBeforeMs } from './greeter.ts';
 import type { SessionKey } from './identity.ts';
+import { offerFor } from './offer-form.ts';
 import { reportFor } from './receipt-form.ts';
 import { takeBatch } from './report-batch.ts';
 
@@ -108,7 +109,7 @@ export class OpenSession {
     const text = JSON.stringify(node);
     if (text !== this.#lastNode) {
       this.#lastNode = text;
-      this.#send({ type: 'offer', offer: node.offer, accepting: node.accepting });
+      this.#send({ type: 'offer', offer: offerFor(this.protocol, node.offer), accepting: node.accepting });
     }
     this.#pumpSoon();
   }

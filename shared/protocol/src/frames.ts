@@ -13,10 +13,12 @@ import { OfferSchema, ResourcesSchema } from './resources.ts';
  * that is saved when the attempt is stopped. From `keptOutputsProtocol` on, an output may be optional, a receipt may tell of
  * links, packed files and skipped outputs, and a log may have a gap.
  */
-export const protocolVersions: readonly number[] = [4, 3, 2, 1];
+export const protocolVersions: readonly number[] = [9, 4, 3, 2, 1];
 export const resumptionProtocol = 2;
 export const checkpointProtocol = 3;
 export const keptOutputsProtocol = 4;
+/** An offer may say of a device that its NVLink is degraded. */
+export const fabricProtocol = 9;
 /** What an archive of a checkpoint may be larger than its files: names and headers of 20,000 entries. */
 export const checkpointOverheadBytes = 96 * 2 ** 20;
 /** WebSocket path of the gateway. */

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { deviceClassOf } from './device-classes.ts';
+import { deviceClassOf, requestedModels } from './device-classes.ts';
 import type { DeviceRequest, Resources } from './resources.ts';
 import { maxAlternatives, maxModels, normaliseModel } from './resources.ts';
 import type { UnitReader } from './unit-reader.ts';
@@ -134,7 +134,10 @@ function readObject(gpu: Static<typeof GpuRequest>, at: string, read: UnitReader
 
 /** Names as nodes report them, all those of a class. A vendor or a brand alone is no model: nothing would be left of it. */
 function readModels(names: readonly string[], at: string, read: UnitReader): string[] {
-  const models = names.flatMap((name) => deviceClassOf(name)?.models ?? [normaliseModel(name)]);
+  const models = names.flatMap((name) => {
+    const found = deviceClassOf(name);
+    return found === undefined ? [normaliseModel(name)] : requestedModels(found);
+  });
   if (models.includes('')) read.problem(at, 'must name a model, for example rtx-4090');
   const distinct = [...new Set(models)];
   if (distinct.length > maxModels)

@@ -92,7 +92,7 @@ describe('parseJobFile', () => {
         cpuMilli: 500,
         memoryBytes: 16 * 2 ** 30,
         diskBytes: 40e9,
-        devices: { count: 2, models: ['rtx-4090'], memoryBytes: 24 * 2 ** 30, cuda: '12' },
+        devices: { count: 2, models: ['rtx-4090@24'], memoryBytes: 24 * 2 ** 30, cuda: '12' },
       },
       inputs: [{ sha256: hash, target: '/in/scene.pov' }],
       outputs: [{ path: '/out/tile.png', maxBytes: 10 * 2 ** 20 }],
@@ -111,9 +111,12 @@ describe('parseJobFile', () => {
     [1, { count: 1 }],
     ['A100:2', { count: 2, models: ['a100'] }],
     ['2', { count: 2 }],
-    ['4090', { count: 1, models: ['rtx-4090'] }],
-    ['A100-80GB:2', { count: 2, models: ['a100-sxm4-80gb', 'a100-80gb-pcie', 'a100-pcie-80gb'] }],
-    [{ model: ['T4', 'NVIDIA T4', 'gb300'] }, { count: 1, models: ['tesla-t4', 't4', 'gb300'] }],
+    ['4090', { count: 1, models: ['rtx-4090@24'] }],
+    ['A100-80GB:2', { count: 2, models: ['a100-sxm4-80gb@80', 'a100-80gb-pcie@80', 'a100-pcie-80gb@80'] }],
+    [
+      { model: ['T4', 'NVIDIA T4', 'RTX 4090 Laptop GPU'] },
+      { count: 1, models: ['tesla-t4@16', 't4@16', 'rtx-4090-laptop-gpu'] },
+    ],
     [{ vendor: 'amd' }, { count: 1, vendor: 'amd' }],
     [{ share: 0.333 }, { count: 1, shareMilli: 333 }],
   ])('reads gpu %j', (gpu, devices) => {
@@ -129,7 +132,7 @@ describe('parseJobFile', () => {
     expect(read(['A100:2', { model: 'RTX 4090', count: 4, vram: '20Gi' }, { share: 0.5 }])).toMatchObject({
       devices: { count: 2, models: ['a100'] },
       alternatives: [
-        { count: 4, models: ['rtx-4090'], memoryBytes: 20 * 2 ** 30 },
+        { count: 4, models: ['rtx-4090@24'], memoryBytes: 20 * 2 ** 30 },
         { count: 1, shareMilli: 500 },
       ],
     });

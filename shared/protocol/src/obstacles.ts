@@ -34,6 +34,7 @@ export const obstacleCatalogue = {
   gpu_compute_capability: obstacle('have GPUs of an older generation', '/resources/gpu/compute_capability'),
   gpu_cuda: obstacle('have drivers for an older CUDA', '/resources/gpu/cuda'),
   gpu_share: obstacle('do not let tasks share a GPU', '/resources/gpu/share'),
+  gpu_fabric: obstacle('have GPUs whose NVLink is degraded, which only take work that needs one'),
   gpu_combination: obstacle('have no GPUs with all that is asked for at once', '/resources/gpu'),
   price: obstacle('ask for more than the ceiling', '/price/max_per_hour'),
   tried: obstacle('still hold an earlier attempt of the task'),

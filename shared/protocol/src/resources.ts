@@ -28,6 +28,11 @@ export const DeviceSchema = Type.Object(
     shareable: Type.Optional(
       Type.Boolean({ description: 'Its owner lets several tasks use it at once, each a share.' }),
     ),
+    fabric: Type.Optional(
+      Type.Literal('degraded', {
+        description: 'Its NVLink is not what it should be: work that needs several GPUs goes elsewhere.',
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -56,6 +61,9 @@ export const standardAsk: Ask = {
   deviceHourNano: '500000000',
 };
 
+/** Devices in one offer. */
+export const maxOfferedDevices = 64;
+
 /** What a node sells. */
 export const OfferSchema = Type.Object(
   {
@@ -63,7 +71,7 @@ export const OfferSchema = Type.Object(
     memoryBytes: count(maxSizeBytes),
     diskBytes: count(maxSizeBytes),
     slots: Type.Integer({ minimum: 1, maximum: 1024, description: 'Containers at once.' }),
-    devices: Type.Array(DeviceSchema, { maxItems: 64 }),
+    devices: Type.Array(DeviceSchema, { maxItems: maxOfferedDevices }),
     arch: Type.String({ pattern: '^[a-z0-9_]{1,16}$', description: 'amd64, arm64.' }),
     allowRoot: Type.Boolean({ description: 'The owner allows containers that run as root.' }),
     minRunMs: Type.Optional(
@@ -108,6 +116,11 @@ export const DeviceRequestSchema = Type.Object(
         minimum: 1,
         maximum: 999,
         description: 'Thousandths of one device that others may share; absent for whole devices.',
+      }),
+    ),
+    fabric: Type.Optional(
+      Type.Literal('sound', {
+        description: 'Not on devices whose NVLink is degraded: the task uses several.',
       }),
     ),
   },

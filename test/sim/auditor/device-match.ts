@@ -7,6 +7,15 @@ function versionAtLeast(have: string | undefined, wanted: string): boolean {
   return major === wantedMajor ? minor >= wantedMinor : major > wantedMajor;
 }
 
+/** `name` or `name@GiB`. What follows the name may not make another device of it. */
+function isNamed({ memoryBytes, model }: Device, wanted: string): boolean {
+  const [name = '', leastGib = '0'] = wanted.split('@');
+  if (!`${model}-`.startsWith(`${name}-`)) return false;
+  const rest = `${model.slice(name.length)}-`;
+  const isOther = ['mig', 'laptop', 'mobile', 'notebook', 'max-q'].some((word) => rest.includes(`-${word}-`));
+  return !isOther && memoryBytes * 64 >= Number(leastGib) * 2 ** 30 * 63;
+}
+
 /** Whether a device is what was asked for: healthy, and no less than each wish. */
 export function isWhatWasAsked(device: Device, wish: DeviceRequest): boolean {
   const models = wish.models ?? [];
@@ -14,7 +23,8 @@ export function isWhatWasAsked(device: Device, wish: DeviceRequest): boolean {
     device.health === 'healthy' &&
     (wish.shareMilli === undefined || device.shareable === true) &&
     (wish.vendor === undefined || wish.vendor === device.vendor) &&
-    (models.length === 0 || models.some((model) => `${device.model}-`.startsWith(`${model}-`))) &&
+    (models.length === 0 || models.some((model) => isNamed(device, model))) &&
+    (wish.fabric === undefined || device.fabric !== 'degraded') &&
     // A sixty-fourth may be the driver's own.
     device.memoryBytes * 64 >= (wish.memoryBytes ?? 0) * 63 &&
     (wish.computeCapability === undefined ||

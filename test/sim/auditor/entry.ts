@@ -33,6 +33,7 @@ export interface DeviceRequest {
   readonly computeCapability?: string;
   readonly cuda?: string;
   readonly shareMilli?: number;
+  readonly fabric?: string;
 }
 export interface Resources {
   readonly cpuMilli: number;
@@ -51,6 +52,7 @@ export interface Device {
   readonly cuda?: string;
   readonly health: string;
   readonly shareable?: boolean;
+  readonly fabric?: string;
 }
 export interface Offer {
   readonly cpuMilli: number;

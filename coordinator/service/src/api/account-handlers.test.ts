@@ -1,3 +1,4 @@
+import { protocolVersions } from '@capacloud/protocol/frames';
 import type { AccountId } from '@capacloud/protocol/ids';
 import type { AccountView, ApiKeyView, LedgerEntryView } from '@capacloud/protocol/views';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -167,7 +168,7 @@ it('says who it is', async () => {
   const info = await coordinator.call('GET', '/v1/info', { key: '' });
   expect(await info.json()).toMatchObject({
     name: 'capacloud.test',
-    protocols: [3, 2, 1],
+    protocols: protocolVersions,
     fee_basis_points: 300,
   });
   expect(await (await coordinator.call('GET', '/readyz', { key: '' })).json()).toEqual({ status: 'ready' });

@@ -83,3 +83,14 @@ it('gives jobs of one account and one image one fingerprint, and tells others no
   ];
   expect(new Set(others).size).toBe(others.length);
 });
+
+it('wants a sound fabric for tasks that use several GPUs, and says it in the terms alone', () => {
+  const fabrics = (more: object) => {
+    const spec = specOf(more);
+    expect(spec.resources.devices).not.toHaveProperty('fabric');
+    const { devices, alternatives = [] } = termsOf(spec, 'a').terms.resources;
+    return [devices, ...alternatives].map((request) => request?.fabric);
+  };
+  expect(fabrics({ resources: { gpu: ['h100', 'a100-80gb:2'] } })).toEqual([undefined, 'sound']);
+  expect(fabrics({ resources: { gpu: 'h100' }, gang: true, replicas: 2 })).toEqual(['sound']);
+});

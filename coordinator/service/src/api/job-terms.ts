@@ -2,6 +2,7 @@ import type { JobTerms } from '@capacloud/core/command';
 import { canonicalJson } from '@capacloud/protocol/canonical';
 import type { AccountId } from '@capacloud/protocol/ids';
 import type { JobSpec } from '@capacloud/protocol/job-spec';
+import type { DeviceRequest, Resources } from '@capacloud/protocol/resources';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
 import { formatNano, parseDecimalNano } from '@capacloud/protocol/units';
 import { nativeSha256Hex } from '../native-sha256.ts';
@@ -77,7 +78,7 @@ export function termsOf(
   const terms: UnpricedTerms = {
     specHash: nativeSha256Hex(salt + specText),
     tasks: spec.replicas,
-    resources: spec.resources,
+    resources: withFabric(spec),
     needsRoot: needsRoot(spec),
     providers: spec.providers,
     excludeProviders: spec.excludeProviders,
@@ -98,6 +99,19 @@ export function termsOf(
     ...(spec.checkpoint === undefined ? {} : { checkpoint: true }),
   };
   return { terms, specText };
+}
+
+/** Tasks of a gang, and those with several GPUs, talk over NVLink; a degraded one makes them slow or fail. */
+function withFabric({ gang, resources }: JobSpec): Resources {
+  const { alternatives, devices } = resources;
+  if (devices === undefined) return resources;
+  const sound = (request: DeviceRequest): DeviceRequest =>
+    gang === true || request.count > 1 ? { ...request, fabric: 'sound' } : request;
+  return {
+    ...resources,
+    devices: sound(devices),
+    ...(alternatives === undefined ? {} : { alternatives: alternatives.map(sound) }),
+  };
 }
 
 /**

@@ -166,6 +166,8 @@ function actOf({ obstacle, to }: OwnerChange): string {
       return 'allow containers that run as root';
     case 'gpu_share':
       return 'let tasks share a GPU';
+    case 'gpu_fabric':
+      return 'repair the NVLink of its GPUs';
     case 'node_silent':
       return 'connect the node';
     case 'node_closed':

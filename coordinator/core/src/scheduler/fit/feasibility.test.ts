@@ -1,5 +1,6 @@
-import type { Device } from '@capacloud/protocol/resources';
-import { expect, it } from 'vitest';
+import { deviceClassOf, requestedModels } from '@capacloud/protocol/device-classes';
+import { type Device, normaliseModel } from '@capacloud/protocol/resources';
+import { describe, expect, it } from 'vitest';
 import { gib, offer } from '../../testing/harness.ts';
 import { chooseDevices, isVersionAtLeast, matchesDevice } from './feasibility.ts';
 
@@ -49,6 +50,65 @@ it.each([
   const device = { ...a100, memoryBytes: shownMib * mebibyte };
   expect(matchesDevice(device, { count: 1, memoryBytes: soldGib * gib })).toBe(true);
   expect(matchesDevice(device, { count: 1, memoryBytes: (soldGib + 1) * gib })).toBe(false);
+});
+
+describe('a class', () => {
+  const shown = (product: string, memoryMib: number): Device => ({
+    ...a100,
+    model: normaliseModel(product),
+    memoryBytes: memoryMib * mebibyte,
+  });
+  const takes = (name: string, device: Device): boolean => {
+    const found = deviceClassOf(name) ?? expect.fail(`${name} is no class`);
+    return matchesDevice(device, { count: 1, models: [...requestedModels(found)] });
+  };
+
+  it.each([
+    ['rtx-4090', 'NVIDIA GeForce RTX 4090', 24_564],
+    ['h100', 'NVIDIA H100 80GB HBM3', 81_559],
+    ['h100', 'NVIDIA H100 NVL', 95_830],
+    ['b200', 'NVIDIA B200', 183_359],
+    ['gb200', 'NVIDIA GB200', 189_471],
+    ['gb300', 'NVIDIA GB300', 284_208],
+    ['gb10', 'NVIDIA GB10', 122_570],
+    ['h20', 'NVIDIA H20', 97_871],
+    ['h20-3e', 'NVIDIA H20-3e', 143_771],
+    ['a800', 'NVIDIA A800-SXM4-80GB', 81_920],
+    ['a800-40gb', 'NVIDIA A800 40GB Active', 40_960],
+    ['rtx-3060', 'NVIDIA GeForce RTX 3060', 12_288],
+  ])('%s takes %s with %i MiB', (name, product, memoryMib) => {
+    expect(takes(name, shown(product, memoryMib))).toBe(true);
+  });
+
+  it.each([
+    ['rtx-4090', 'NVIDIA GeForce RTX 4090 Laptop GPU', 16_376],
+    ['rtx-3080', 'NVIDIA GeForce RTX 3080 Laptop GPU', 16_384],
+    ['rtx-2080-ti', 'NVIDIA GeForce RTX 2080 Ti with Max-Q Design', 11_264],
+    ['rtx-3060', 'NVIDIA GeForce RTX 3060', 8192],
+    ['h100', 'NVIDIA H100 80GB HBM3 MIG 1g.10gb', 9728],
+    ['h100', 'NVIDIA H100 80GB HBM3 MIG 7g.80gb', 81_050],
+    ['a100-80gb', 'NVIDIA A100-SXM4-80GB MIG 3g.40gb', 40_192],
+    ['p100', 'Tesla P100-PCIE-12GB', 12_198],
+    ['h20-3e', 'NVIDIA H20', 97_871],
+    ['a800', 'NVIDIA A800 40GB Active', 40_960],
+  ])('%s does not take %s with %i MiB', (name, product, memoryMib) => {
+    expect(takes(name, shown(product, memoryMib))).toBe(false);
+  });
+
+  it('is not what a model by its own name is', () => {
+    const laptop = shown('NVIDIA GeForce RTX 4090 Laptop GPU', 16_376);
+    const slice = shown('NVIDIA H100 80GB HBM3 MIG 1g.10gb', 9728);
+    expect(matchesDevice(laptop, { count: 1, models: ['rtx-4090-laptop-gpu'] })).toBe(true);
+    expect(matchesDevice(slice, { count: 1, models: ['h100-80gb-hbm3-mig-1g-10gb'] })).toBe(true);
+    expect(matchesDevice(slice, { count: 1, models: ['h100-80gb-hbm3'] })).toBe(false);
+  });
+});
+
+it('keeps work for several GPUs from one whose NVLink is degraded', () => {
+  const degraded: Device = { ...a100, fabric: 'degraded' };
+  expect(matchesDevice(degraded, { count: 1 })).toBe(true);
+  expect(matchesDevice(degraded, { count: 2, fabric: 'sound' })).toBe(false);
+  expect(matchesDevice(a100, { count: 2, fabric: 'sound' })).toBe(true);
 });
 
 it('does not take what a device does not say for enough', () => {

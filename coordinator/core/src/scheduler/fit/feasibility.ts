@@ -1,3 +1,4 @@
+import { readRequestedModel } from '@capacloud/protocol/device-classes';
 import type { JobId } from '@capacloud/protocol/ids';
 import type { Device, DeviceRequest, Offer } from '@capacloud/protocol/resources';
 import { deviceMilli } from '@capacloud/protocol/resources';
@@ -12,10 +13,20 @@ export function isVersionAtLeast(have: string, want: string): boolean {
   return haveMajor > wantMajor || (haveMajor === wantMajor && haveMinor >= wantMinor);
 }
 
-/** A request for `a100` takes any `a100-sxm4-80gb`; names are normalised on both sides. */
-function isModel(model: string, wanted: string): boolean {
-  return model.startsWith(wanted) && (model.length === wanted.length || model[wanted.length] === '-');
+/**
+ * A request for `a100` takes any `a100-sxm4-80gb`; names are normalised on both sides. A slice or a laptop's chip is another device
+ * than the name before it says, and one for a class takes none with less memory than the class has.
+ */
+function isModel({ memoryBytes, model }: Device, wanted: string): boolean {
+  const { model: name, memoryGib } = readRequestedModel(wanted);
+  if (!model.startsWith(name)) return false;
+  const variant = model.slice(name.length);
+  if (variant !== '' && (!variant.startsWith('-') || otherDevice.test(variant))) return false;
+  return memoryGib === undefined || memoryBytes >= leastMemory(memoryGib * gib);
 }
+
+const gib = 2 ** 30;
+const otherDevice = /-(mig|laptop|mobile|max-q|notebook)(-|$)/;
 
 /** Drivers keep some for themselves: what is sold as 24 GiB shows 23.99, and as 80 GiB 79.65. */
 function leastMemory(wantedBytes: number): number {
@@ -26,8 +37,8 @@ export function matchesDevice(device: Device, request: DeviceRequest): boolean {
   if (device.health !== 'healthy') return false;
   if (request.shareMilli !== undefined && device.shareable !== true) return false;
   if (request.vendor !== undefined && device.vendor !== request.vendor) return false;
-  if (request.models !== undefined && !request.models.some((wanted) => isModel(device.model, wanted)))
-    return false;
+  if (request.models !== undefined && !request.models.some((wanted) => isModel(device, wanted))) return false;
+  if (request.fabric !== undefined && device.fabric !== undefined) return false;
   if (request.memoryBytes !== undefined && device.memoryBytes < leastMemory(request.memoryBytes))
     return false;
   if (request.computeCapability !== undefined) {

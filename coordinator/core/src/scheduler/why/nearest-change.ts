@@ -1,3 +1,4 @@
+import { readRequestedModel } from '@capacloud/protocol/device-classes';
 import type { Obstacle } from '@capacloud/protocol/obstacles';
 import type { Device } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../../command.ts';
@@ -89,6 +90,7 @@ export class NearestChange {
       case 'gpu_share':
         return [opening(obstacle, alone)];
       // No one wish is to blame, or nothing that a job asks for.
+      case 'gpu_fabric':
       case 'gpu_combination':
       case 'node_silent':
       case 'node_closed':
@@ -128,7 +130,8 @@ export class NearestChange {
   #withModels(alone: readonly Opened[]): Change {
     const more = mostFrequent(alone, (node) => this.#others(node, 'gpu_model').map((device) => device.model));
     const opened = alone.filter(({ node }) => this.#holds(node, more));
-    const to = [...(this.#terms.resources.devices?.models ?? []), ...more];
+    const wanted = this.#terms.resources.devices?.models ?? [];
+    const to = [...wanted.map((each) => readRequestedModel(each).model), ...more];
     return { ...opening('gpu_model', opened), to };
   }
 

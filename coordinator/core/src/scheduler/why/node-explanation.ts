@@ -111,6 +111,7 @@ export class NodeExplanation {
       case 'label':
       case 'root':
       case 'gpu_share':
+      case 'gpu_fabric':
       case 'node_silent':
         return [{ obstacle, tasks: sumOf(alone) }];
       case 'node_closed':

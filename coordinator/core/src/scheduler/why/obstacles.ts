@@ -79,6 +79,7 @@ const wishes = [
   ['gpu_compute_capability', 'computeCapability'],
   ['gpu_cuda', 'cuda'],
   ['gpu_share', 'shareMilli'],
+  ['gpu_fabric', 'fabric'],
 ] as const satisfies readonly (readonly [Obstacle, keyof DeviceRequest])[];
 
 function deviceObstacles({ deviceUse, offer }: NodeRecord, request: DeviceRequest): readonly Obstacle[] {
