@@ -17,6 +17,9 @@ export type Sha256Hex = Branded<string, 'Sha256Hex'>;
 export const accountIdPattern = '^(acc_[a-z0-9][a-z0-9-]{0,38}|0x[0-9a-f]{40})$';
 export const nodeIdPattern = '^node_[0-9a-f]{40}$';
 export const jobIdPattern = '^job_[a-z2-7]{20}$';
+/** Ids are random, so four characters find few of millions; fewer would look at too many. */
+export const jobIdPrefixPattern = '^job_[a-z2-7]{4,20}$';
+export const nodeIdPrefixPattern = '^node_[0-9a-f]{4,40}$';
 export const taskIdPattern = '^job_[a-z2-7]{20}\\.(0|[1-9][0-9]{0,4})$';
 export const sha256Pattern = '^[0-9a-f]{64}$';
 export const addressPattern = '^0x[0-9a-f]{40}$';
@@ -54,6 +57,15 @@ export function isAccountId(text: string): text is AccountId {
 
 export function isNodeId(text: string): text is NodeId {
   return nodeId.test(text);
+}
+const jobIdPrefix = new RegExp(jobIdPrefixPattern);
+const nodeIdPrefix = new RegExp(nodeIdPrefixPattern);
+/** Whether a list can be asked for ids that begin so. */
+export function isJobIdPrefix(text: string): boolean {
+  return jobIdPrefix.test(text);
+}
+export function isNodeIdPrefix(text: string): boolean {
+  return nodeIdPrefix.test(text);
 }
 export function isJobId(text: string): text is JobId {
   return jobId.test(text);

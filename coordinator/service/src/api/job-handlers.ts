@@ -54,7 +54,11 @@ export function jobHandlers(
       return accept(JSON.parse(answer.value.body) as ResponseOf<'submitJobs'>);
     },
     listJobs: async ({ caller, query }) => {
-      const filter = query.state === undefined ? {} : { state: query.state };
+      const filter = {
+        ...(query.state === undefined ? {} : { state: query.state }),
+        ...(query.id_prefix === undefined ? {} : { idPrefix: query.id_prefix }),
+        ...(query.name === undefined ? {} : { name: query.name }),
+      };
       return pageOfRows(query, (page) => store.listJobs(caller.account, filter, page), jobView);
     },
     getJob: async ({ caller, params }) => {

@@ -15,7 +15,7 @@ export function nodeHandlers(
     listNodes: ({ query }) =>
       pageOfRows(
         query,
-        (page) => store.listNodes(page),
+        (page) => store.listNodes(page, query.id_prefix === undefined ? {} : { idPrefix: query.id_prefix }),
         (row) => nodeView(row, sequencer.state),
       ),
     getNode: async ({ params }) => {

@@ -166,9 +166,19 @@ export interface SessionRow {
   readonly signature: string;
 }
 
+export interface JobFilter {
+  readonly state?: JobStateName;
+  /** What the id begins with, `job_` included. Short prefixes look at many ids. */
+  readonly idPrefix?: string;
+  readonly name?: string;
+}
+export interface NodeFilter {
+  readonly idPrefix?: string;
+}
+
 export interface ReadStore {
-  /** Newest first. */
-  listJobs(account: AccountId, filter: { readonly state?: JobStateName }, page: PageRequest): Paged<JobRow>;
+  /** Newest first. A page by name looks through a bounded number of jobs, so it may hold few or none and still have a next. */
+  listJobs(account: AccountId, filter: JobFilter, page: PageRequest): Paged<JobRow>;
   getJob(job: JobId): Promise<JobRow | undefined>;
   /** How long late tasks of the account with this image ran that succeeded, in milliseconds; at most 256 of late jobs. */
   listRunTimes(account: AccountId, image: string): Promise<readonly number[]>;
@@ -188,7 +198,7 @@ export interface ReadStore {
   /** The delegation that the node opened its last session with. */
   getNodeSession(node: NodeId): Promise<SessionRow | undefined>;
   /** In the order of joining. */
-  listNodes(page: PageRequest): Paged<NodeRow>;
+  listNodes(page: PageRequest, filter?: NodeFilter): Paged<NodeRow>;
   getNode(node: NodeId): Promise<NodeRow | undefined>;
   /** Newest first. */
   listTrades(page: PageRequest): Paged<TradeRow>;

@@ -1,8 +1,17 @@
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { jobIdOf, taskIndexOf } from '@capacloud/protocol/ids';
-import type { JobStateName, TaskStateName } from '@capacloud/protocol/views';
+import type { TaskStateName } from '@capacloud/protocol/views';
 import type Database from 'better-sqlite3';
-import type { AttemptRow, JobRow, Paged, PageRequest, ReadStore, TaskRow } from '../ports/read-store.ts';
+import type {
+  AttemptRow,
+  JobFilter,
+  JobRow,
+  NodeFilter,
+  Paged,
+  PageRequest,
+  ReadStore,
+  TaskRow,
+} from '../ports/read-store.ts';
 import {
   accountRow,
   entryRow,
@@ -28,6 +37,7 @@ import {
   selectTask,
   taskRow,
 } from './job-queries.ts';
+import { searchJobs } from './job-search.ts';
 import { marketReads } from './market-queries.ts';
 import { cursorOf, pageOf, rowsToRead } from './page-cursor.ts';
 import { receiptHash, type StoredReceipt, selectReceipt, signedReceipt } from './stored-receipt.ts';
@@ -69,13 +79,11 @@ type Part<K extends keyof ReadStore> = Pick<ReadStore, K>;
 
 function jobReads(all: All, one: One): Part<'listJobs' | 'getJob' | 'listRunTimes'> {
   return {
-    async listJobs(
-      account: AccountId,
-      filter: { readonly state?: JobStateName },
-      page: PageRequest,
-    ): Paged<JobRow> {
+    async listJobs(account: AccountId, filter: JobFilter, page: PageRequest): Paged<JobRow> {
       const before = cursorOf(page, beyond);
       if (before === undefined) return undefined;
+      if (filter.idPrefix !== undefined || filter.name !== undefined)
+        return searchJobs(all, account, filter, page, before);
       const where = 'WHERE j.account = (SELECT num FROM accounts WHERE id = ?) AND j.num < ?';
       const rest = [before, rowsToRead(page)];
       const rows =
@@ -163,14 +171,21 @@ function taskReads(
 
 function nodeReads(all: All, one: One): Part<'listNodes' | 'getNode'> {
   return {
-    async listNodes(page: PageRequest) {
+    async listNodes(page: PageRequest, filter: NodeFilter = {}) {
       const after = cursorOf(page, 0);
       if (after === undefined) return undefined;
-      const rows = all<StoredNode>(
-        `${selectNode} WHERE n.num > ? ORDER BY n.num LIMIT ?`,
-        after,
-        rowsToRead(page),
-      );
+      const { idPrefix } = filter;
+      const rows =
+        idPrefix === undefined
+          ? all<StoredNode>(`${selectNode} WHERE n.num > ? ORDER BY n.num LIMIT ?`, after, rowsToRead(page))
+          : all<StoredNode>(
+              // Hexadecimal digits come before ~.
+              `${selectNode} WHERE n.id >= ? AND n.id < ? AND +n.num > ? ORDER BY +n.num LIMIT ?`,
+              idPrefix,
+              `${idPrefix}~`,
+              after,
+              rowsToRead(page),
+            );
       return pageOf(rows, page, nodeRow, (row) => Number(row.num));
     },
     async getNode(node: NodeId) {

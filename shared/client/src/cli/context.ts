@@ -1,8 +1,6 @@
-import type { JobId, TaskId } from '@capacloud/protocol/ids';
-import { isJobId, isTaskId } from '@capacloud/protocol/ids';
 import { type Client, createClient } from '../client.ts';
 import { createNodeExchange } from '../node-exchange.ts';
-import { CommandError, usageError } from './command-error.ts';
+import { CommandError } from './command-error.ts';
 import { exitStatus } from './exit-status.ts';
 import { type Connection, resolveConnection } from './settings.ts';
 import type { Output, Terminal } from './terminal.ts';
@@ -79,23 +77,4 @@ function rewired(output: Output, write: Output['write']): Output {
       return output.columns;
     },
   };
-}
-
-export function parseJobId(text: string): JobId {
-  if (isJobId(text)) return text;
-  throw usageError(
-    `${JSON.stringify(text)} is not a job id.`,
-    'A job id is job_ and 20 letters and digits; capacloud ps lists them.',
-  );
-}
-
-export function parseJobOrTaskId(
-  text: string,
-): { readonly kind: 'job'; readonly id: JobId } | { readonly kind: 'task'; readonly id: TaskId } {
-  if (isJobId(text)) return { kind: 'job', id: text };
-  if (isTaskId(text)) return { kind: 'task', id: text };
-  throw usageError(
-    `${JSON.stringify(text)} is neither a job id nor a task id.`,
-    'A job id is job_ and 20 letters and digits, a task id adds a dot and an index; capacloud ps lists jobs.',
-  );
 }

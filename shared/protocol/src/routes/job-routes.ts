@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { JobIdSchema, TaskIdSchema } from '../ids.ts';
+import { JobIdSchema, jobIdPrefixPattern, TaskIdSchema } from '../ids.ts';
 import { AttemptNumberSchema, SignedReceiptSchema } from '../receipt.ts';
 import {
   AttemptViewSchema,
@@ -102,7 +102,27 @@ export const jobRoutes = {
     summary: 'Jobs of this account, newest first',
     tag: 'jobs',
     auth: 'consumer',
-    query: Type.Object({ ...page, state: Type.Optional(JobStateSchema) }, closed),
+    query: Type.Object(
+      {
+        ...page,
+        state: Type.Optional(JobStateSchema),
+        id_prefix: Type.Optional(
+          Type.String({
+            pattern: jobIdPrefixPattern,
+            maxLength: 24,
+            description: 'Only jobs whose id begins so: job_ and at least four characters.',
+          }),
+        ),
+        name: Type.Optional(
+          Type.String({
+            maxLength: 63,
+            description:
+              'Only jobs of this name. A page looks through 1,000 jobs, so it may be empty and still have a next.',
+          }),
+        ),
+      },
+      closed,
+    ),
     status: 200,
     response: pageOf(JobViewSchema),
     errors: [],

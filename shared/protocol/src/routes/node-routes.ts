@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { NodeIdSchema } from '../ids.ts';
+import { NodeIdSchema, nodeIdPrefixPattern } from '../ids.ts';
 import { NodeWhySchema } from '../node-why.ts';
 import { NodeViewSchema, pageOf } from '../views.ts';
 import { closed, page, type Route } from './route.ts';
@@ -13,7 +13,19 @@ export const nodeRoutes = {
     summary: 'Nodes of the network',
     tag: 'nodes',
     auth: 'none',
-    query: Type.Object(page, closed),
+    query: Type.Object(
+      {
+        ...page,
+        id_prefix: Type.Optional(
+          Type.String({
+            pattern: nodeIdPrefixPattern,
+            maxLength: 45,
+            description: 'Only nodes whose id begins so: node_ and at least four digits.',
+          }),
+        ),
+      },
+      closed,
+    ),
     status: 200,
     response: pageOf(NodeViewSchema),
     errors: [],

@@ -7,8 +7,9 @@ import { downloadArtifact } from '../../artifact-files.ts';
 import type { Client } from '../../client.ts';
 import { listAll } from '../../pages.ts';
 import { CommandError } from '../command-error.ts';
-import { type Context, parseJobOrTaskId } from '../context.ts';
+import type { Context } from '../context.ts';
 import { exitStatus } from '../exit-status.ts';
+import { findJobOrTask, jobOrTaskArgument } from '../named-job.ts';
 import { plain, plural, sizeText } from '../phrases.ts';
 import { TransferBar } from '../transfer-bar.ts';
 import type { Runner } from './verb.ts';
@@ -19,7 +20,7 @@ export function addGet(program: Command, runner: Runner): void {
   program
     .command('get')
     .description('download outputs into DIR/<task index>/<path>; continues what was interrupted')
-    .argument('<id>', 'job or task id')
+    .argument('<id>', jobOrTaskArgument)
     .argument('[dir]', 'folder (default: one with the name of the job id)')
     .action(runner(get, { outlivesOutput: true }));
 }
@@ -40,8 +41,8 @@ interface Tally {
 }
 
 async function get(context: Context, idText: string, dir?: string): Promise<undefined> {
-  const asked = parseJobOrTaskId(idText);
   const client = await context.client();
+  const asked = await findJobOrTask(context, client, idText);
   const job = asked.kind === 'job' ? asked.id : jobIdOf(asked.id);
   const tally: Tally = { files: 0, doneFiles: 0, doneBytes: 0, totalBytes: 0, unended: 0 };
   const tasks =

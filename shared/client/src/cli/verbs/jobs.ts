@@ -1,7 +1,8 @@
 import { type JobStateName, type JobView, jobStates } from '@capacloud/protocol/views';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { listAll } from '../../pages.ts';
-import { type Context, parseJobId } from '../context.ts';
+import type { Context } from '../context.ts';
+import { findJob, findLiveJob, jobArgument } from '../named-job.ts';
 import { agoText, capaColumn, durationText, plain, stateText } from '../phrases.ts';
 import { writeTable } from '../table.ts';
 import { watchJob } from '../watch-job.ts';
@@ -37,11 +38,11 @@ export function addWait(program: Command, runner: Runner): void {
   program
     .command('wait')
     .description("follow a job to its end; ends with the job's own exit code")
-    .argument('<job>', 'job id')
+    .argument('<job>', jobArgument)
     .action(
       runner(async (context, jobText: string) => {
-        const job = parseJobId(jobText);
         const client = await context.client();
+        const job = await findJob(context, client, jobText);
         const { spec: _, ...view } = await client.call('getJob', { params: { job }, signal: context.signal });
         return watchJob(context, client, view);
       }, outlives),
@@ -52,11 +53,11 @@ export function addCancel(program: Command, runner: Runner): void {
   program
     .command('cancel')
     .description('cancel what has not ended of a job')
-    .argument('<job>', 'job id')
+    .argument('<job>', jobArgument)
     .action(
       runner(async (context, jobText: string) => {
-        const job = parseJobId(jobText);
         const client = await context.client();
+        const job = await findLiveJob(context, client, jobText);
         const view = await client.call('cancelJob', { params: { job }, signal: context.signal });
         if (context.json) context.writeJson(view);
         else context.say(`${view.id} is ${stateText(context.terminal.err, view.state)}`);

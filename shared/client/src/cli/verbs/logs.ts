@@ -6,9 +6,10 @@ import { readBody } from '../../body.ts';
 import type { Client } from '../../client.ts';
 import { listAll } from '../../pages.ts';
 import { Interrupted } from '../command-error.ts';
-import { type Context, parseJobOrTaskId } from '../context.ts';
+import type { Context } from '../context.ts';
 import { followLogs, followOne, type SinkOf } from '../log-follower.ts';
 import { openSink } from '../log-sink.ts';
+import { findJobOrTask, jobOrTaskArgument } from '../named-job.ts';
 import type { Runner } from './verb.ts';
 
 interface LogsOptions {
@@ -20,7 +21,7 @@ export function addLogs(program: Command, runner: Runner): void {
   program
     .command('logs')
     .description('output of a task, or of all tasks of a job')
-    .argument('<id>', 'task or job id')
+    .argument('<id>', jobOrTaskArgument)
     .option('-f, --follow', 'go on as it comes, over retries, until the task or the job has ended')
     .option('--attempt <number>', 'of a task: this attempt instead of the latest', parseAttempt)
     .action(runner(logs));
@@ -34,8 +35,8 @@ function parseAttempt(text: string): number {
 }
 
 async function logs(context: Context, idText: string, options: LogsOptions): Promise<undefined> {
-  const asked = parseJobOrTaskId(idText);
   const client = await context.client();
+  const asked = await findJobOrTask(context, client, idText);
   const { signal } = context;
   try {
     if (asked.kind === 'job') {

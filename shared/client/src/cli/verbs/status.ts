@@ -3,7 +3,8 @@ import type { JobView, TaskView } from '@capacloud/protocol/views';
 import type { Command } from 'commander';
 import type { Client } from '../../client.ts';
 import { listAll } from '../../pages.ts';
-import { type Context, parseJobOrTaskId } from '../context.ts';
+import type { Context } from '../context.ts';
+import { findJobOrTask, jobOrTaskArgument } from '../named-job.ts';
 import {
   agoText,
   capaColumn,
@@ -28,12 +29,12 @@ export function addStatus(program: Command, runner: Runner): void {
   program
     .command('status')
     .description('how a job or a task stands, and why')
-    .argument('<id>', 'job or task id')
+    .argument('<id>', jobOrTaskArgument)
     .option('-n, --limit <count>', 'show at most so many tasks', parseLimit, 50)
     .action(
       runner(async (context, idText: string, options: StatusOptions) => {
-        const asked = parseJobOrTaskId(idText);
         const client = await context.client();
+        const asked = await findJobOrTask(context, client, idText);
         if (asked.kind === 'job') await jobStatus(context, client, asked.id, options.limit);
         else await taskStatus(context, client, asked.id);
         return undefined;

@@ -1,10 +1,11 @@
 import type { TaskId } from '@capacloud/protocol/ids';
-import { isNodeId, taskIdOf } from '@capacloud/protocol/ids';
+import { taskIdOf } from '@capacloud/protocol/ids';
 import { obstacleCatalogue } from '@capacloud/protocol/obstacles';
 import type { WhyView } from '@capacloud/protocol/views';
 import type { Command } from 'commander';
 import type { Client } from '../../client.ts';
-import { type Context, parseJobOrTaskId } from '../context.ts';
+import type { Context } from '../context.ts';
+import { findJobOrTask, findNode } from '../named-job.ts';
 import { plain, plural, stateText } from '../phrases.ts';
 import { writeFields, writeTable } from '../table.ts';
 import type { Output } from '../terminal.ts';
@@ -15,11 +16,11 @@ export function addWhy(program: Command, runner: Runner): void {
   program
     .command('why')
     .description('why a task waits or a node gets no work, and what would help')
-    .argument('<id>', 'task id, or a job id for the first of its tasks that waits, or a node id')
+    .argument('<id>', 'task (JOB.INDEX), or a job for the first of its tasks that waits, or a node id')
     .action(
       runner(async (context, idText: string) => {
-        if (isNodeId(idText)) {
-          await explainNode(context, idText);
+        if (idText.startsWith('node_')) {
+          await explainNode(context, await findNode(context, await context.client('public'), idText));
           return undefined;
         }
         const client = await context.client();
@@ -32,11 +33,15 @@ export function addWhy(program: Command, runner: Runner): void {
     );
 }
 
-async function taskOf({ signal }: Context, client: Client, idText: string): Promise<TaskId> {
-  const asked = parseJobOrTaskId(idText);
+async function taskOf(context: Context, client: Client, idText: string): Promise<TaskId> {
+  const asked = await findJobOrTask(context, client, idText);
   if (asked.kind === 'task') return asked.id;
   const query = { limit: 1, state: 'queued' } as const;
-  const { items } = await client.call('listTasks', { params: { job: asked.id }, query, signal });
+  const { items } = await client.call('listTasks', {
+    params: { job: asked.id },
+    query,
+    signal: context.signal,
+  });
   return items[0]?.id ?? taskIdOf(asked.id, 0);
 }
 
