@@ -17,6 +17,7 @@ function addApp(archive: Pack): void {
   archive.entry({ name: 'app/lib/deep', mode: 0o644 }, 'deep');
   archive.entry({ name: 'tmp', type: 'directory', mode: 0o755 });
   archive.entry({ name: 'etc/passwd', mode: 0o644 }, 'root:x:0:0:root:/root:/bin/sh');
+  archive.entry({ name: 'data', type: 'directory', mode: 0o755 });
   archive.entry({ name: 'root', type: 'directory', mode: 0o700 });
 }
 
@@ -24,6 +25,7 @@ function addApp(archive: Pack): void {
 export async function makeAppImage(docker: Docker, tag: string): Promise<string> {
   return await importImage(docker, 'capacloud-test/app', tag, await busyboxArchive(addApp), [
     'ENV HOME=/root USER=root',
+    'VOLUME /data/',
     'ENTRYPOINT ["/bin/false"]',
   ]);
 }

@@ -50,11 +50,12 @@ describe('the user of a task', () => {
       'id -un; whoami; echo $HOME $USER $LOGNAME $XDG_CACHE_HOME',
       'mkdir -p $XDG_CACHE_HOME && cp /bin/busybox $HOME/.cache/echo && $HOME/.cache/echo runs',
       'stat -c "%a" /tmp; echo x > /tmp/x && cp /bin/busybox /tmp/echo; /tmp/echo no',
+      'echo y > /data/y && cat /data/y',
       'dd if=/dev/zero of=$HOME/x bs=1M count=64; exit 0',
     ];
     const applets = script(`/bin/busybox sh -c '${lines.join('\n')}'`);
     const { stderr, stdout } = await runOf(rig, rig.assign({ ...applets, image }));
-    expect(stdout).toBe('task\ntask\n/home/task task task /home/task/.cache\nruns\n1777\n');
+    expect(stdout).toBe('task\ntask\n/home/task task task /home/task/.cache\nruns\n1777\ny\n');
     expect(stderr).toContain('/tmp/echo: Permission denied');
     // Half of the memory.
     expect(stderr).toContain('No space left on device');

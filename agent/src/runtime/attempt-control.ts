@@ -10,7 +10,13 @@ import { hasStarted } from './attempt-setup.ts';
 import { callEngine, deadlines, engineInfo, engineMessage, engineStatus } from './engine-call.ts';
 import { planMounts } from './mount-plan.ts';
 import { isScratchNew } from './scratch-age.ts';
-import { holdsProgram, isCommandFault, type KnownPrograms, programCandidates } from './start-check.ts';
+import {
+  holdsProgram,
+  isCommandFault,
+  type KnownPrograms,
+  programCandidates,
+  startFault,
+} from './start-check.ts';
 
 const killWaitMs = 60_000;
 const unansweredPollMs = 500;
@@ -63,7 +69,9 @@ export async function startAttempt(
     if (status === undefined) throw error;
     if (status === 304) return accept(undefined);
     const message = engineMessage(error);
-    return failure(isCommandFault(message) ? 'start_failed' : 'agent_failed', message);
+    return isCommandFault(message)
+      ? failure('start_failed', startFault(message))
+      : failure('agent_failed', message);
   }
 }
 

@@ -21,7 +21,7 @@ import { InputMissing } from './input-copy.ts';
 import { planMounts } from './mount-plan.ts';
 import type { ScratchBackend } from './scratch-backend.ts';
 import { measureScratch } from './scratch-usage.ts';
-import { isCommandFault } from './start-check.ts';
+import { isCommandFault, isNodeFault } from './start-check.ts';
 
 export interface SetupParts {
   readonly docker: Docker;
@@ -154,6 +154,7 @@ async function makeTask(
     if (status === undefined) throw error;
     // 400: the engine does not accept what the job asks, as when there is no command.
     const message = engineMessage(error);
-    return failure(status === 400 || isCommandFault(message) ? 'start_failed' : 'agent_failed', message);
+    const isOwnFault = status === 400 ? !isNodeFault(message) : isCommandFault(message);
+    return failure(isOwnFault ? 'start_failed' : 'agent_failed', message);
   }
 }

@@ -1,4 +1,5 @@
 import type { MountSettings } from 'dockerode';
+import type { ContainerUser } from './container-profile.ts';
 import type { MountPlan } from './mount-plan.ts';
 import { taskHome } from './task-home.ts';
 
@@ -27,12 +28,8 @@ function volumeMount(volume: string, folder: string, isReadOnly: boolean): Mount
 }
 
 /** All mounts of a task but those that the engine makes of plain memory. */
-export function containerMounts(
-  plan: MountPlan,
-  image: { readonly volumes: readonly string[] },
-  { tmpVolume, files = [] }: OwnMounts,
-): MountSettings[] {
-  const mounts: MountSettings[] = [
+export function containerMounts(plan: MountPlan, { tmpVolume, files = [] }: OwnMounts): MountSettings[] {
+  return [
     ...plan.inputs.map((mount) => volumeMount(mount.volume, mount.folder, true)),
     ...plan.scratch.map((mount) => volumeMount(mount.volume, mount.folder, false)),
     ...files.map(
@@ -45,16 +42,19 @@ export function containerMounts(
     ),
     ...(tmpVolume === undefined ? [] : [volumeMount(tmpVolume, '/tmp', false)]),
   ];
+}
+
+/**
+ * Memory for the folders that the image declares as volumes. Left alone, each would become an anonymous volume: writable
+ * disk without any quota. They belong to the container's user, because the engine gives them the mode of the image's folder.
+ */
+export function imageVolumes(
+  folders: readonly string[],
+  mounts: readonly MountSettings[],
+  { uid, gid }: ContainerUser,
+): Record<string, string> {
   const taken = new Set([...mounts.map((mount) => mount.Target), '/tmp', '/dev/shm', taskHome]);
-  for (const folder of image.volumes) {
-    if (taken.has(folder.replace(/\/+$/, ''))) continue;
-    // Left alone, each would become an anonymous volume: writable disk without any quota.
-    mounts.push({
-      Type: 'tmpfs',
-      Source: '',
-      Target: folder,
-      TmpfsOptions: { SizeBytes: imageVolumeBytes, Mode: 0o1777 },
-    });
-  }
-  return mounts;
+  const options = `rw,noexec,nosuid,nodev,mode=1777,uid=${uid},gid=${gid},size=${imageVolumeBytes}`;
+  const free = folders.filter((folder) => !taken.has(folder.replace(/\/+$/, '')));
+  return Object.fromEntries(free.map((folder) => [folder, options]));
 }

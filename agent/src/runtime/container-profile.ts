@@ -1,7 +1,7 @@
 import type { Assignment } from '@capacloud/protocol/frames';
 import type { ContainerCreateOptions, HostConfig } from 'dockerode';
 import { attemptLabels, containerName, filledLabel, type RuntimeOwner } from './attempt-names.ts';
-import { containerMounts, type FileMount, imageVolumeBytes } from './container-mounts.ts';
+import { containerMounts, type FileMount, imageVolumeBytes, imageVolumes } from './container-mounts.ts';
 import { type MountPlan, scratchBytes } from './mount-plan.ts';
 import { homeVariables, taskHome } from './task-home.ts';
 
@@ -150,7 +150,7 @@ function hostConfig(input: ProfileInput): HostConfig {
     scratchBytes(input.plan) +
     Math.max(memoryFolderBytes(resources.memoryBytes), shmBytes) +
     imageVolumeBytes;
-  const mounts = containerMounts(input.plan, input.image, input);
+  const mounts = containerMounts(input.plan, input);
   // A folder of the job's own may be the home.
   const isHomeMounted = mounts.some((mount) => mount.Target === taskHome);
   const config: HostConfig = {
@@ -162,6 +162,7 @@ function hostConfig(input: ProfileInput): HostConfig {
     NanoCpus: Math.max(10, Math.min(resources.cpuMilli, input.hostCpuMilli)) * 1_000_000,
     ShmSize: shmBytes,
     Tmpfs: {
+      ...imageVolumes(input.image.volumes, mounts, input.user),
       ...(input.tmpVolume === undefined ? { '/tmp': `rw,${tmpOptions(resources.memoryBytes)}` } : {}),
       ...(isHomeMounted ? {} : { [taskHome]: homeOptions(resources.memoryBytes, input.user) }),
     },

@@ -12,14 +12,30 @@ const commandFault =
   /executable file not found|no such file or directory|permission denied|is a directory|not a directory|exec format error|unable to find user|chdir to cwd/i;
 
 /** What it says when the node's disk is at fault, whatever else it says of what it could not do therefore. */
-const nodeFault = /no space left on device|input\/output error|read-only file system|disk quota exceeded/i;
+const nodeFault =
+  /no space left on device|input\/output error|read-only file system|disk quota exceeded|bind source path does not exist|mounts denied/i;
 
 /** What it could not do in its own storage, as after a full disk, before it came to what the job wants. */
 const storageFault = /^(chown|chmod|lstat|mkdir|open|stat|symlink|unlink) \S*\/overlay2?\//;
 
 /** Whether the engine's refusal is the job's fault, and not the node's. */
 export function isCommandFault(message: string): boolean {
-  return commandFault.test(message) && !nodeFault.test(message) && !storageFault.test(message);
+  return commandFault.test(message) && !isNodeFault(message) && !storageFault.test(message);
+}
+
+/** Whether the engine's refusal is the node's fault, whatever else it says. */
+export function isNodeFault(message: string): boolean {
+  return nodeFault.test(message);
+}
+
+const clash = /to rootfs at "([^"]+)".*not a directory/i;
+
+/** What the engine says of a start that failed, in words where it speaks of its own folders. */
+export function startFault(message: string): string {
+  const target = clash.exec(message)?.[1];
+  return target === undefined
+    ? message
+    : `${target} cannot be mounted: the image has a folder there, or a file in the place of a folder above it. Choose another path.`;
 }
 
 /** What the engine's answer to a question for a path tells; it gives a status alone, and no words with it. */
