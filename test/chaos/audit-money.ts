@@ -51,6 +51,8 @@ class Book {
       case 'account.opened':
       case 'attempt.progressed':
       case 'attempt.released':
+      case 'upload.held':
+      case 'upload.resumed':
       case 'image.poisoned':
       case 'job.settled':
       case 'log.opened':

@@ -1,10 +1,12 @@
+import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from '@capacloud/client/client';
 import { waitForJob } from '@capacloud/client/follow';
 import type { Event, EventType } from '@capacloud/core/event';
+import { attemptHeaderName, attemptName } from '@capacloud/protocol/attempt-name';
 import type { Assignment } from '@capacloud/protocol/frames';
-import type { AccountId, JobId, NodeId } from '@capacloud/protocol/ids';
+import type { AccountId, JobId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
 import type { Device } from '@capacloud/protocol/resources';
 import { createCoordinator, type LocalCoordinator } from '../../scripts/network/local-network.ts';
@@ -30,6 +32,8 @@ const known: Readonly<Record<EventType, true>> = {
   'attempt.progressed': true,
   'attempt.ended': true,
   'attempt.released': true,
+  'upload.held': true,
+  'upload.resumed': true,
 };
 export const eventTypes = Object.keys(known) as EventType[];
 
@@ -47,6 +51,7 @@ const rules = {
   assign_timeout_ms: 4000,
   poison_nodes: 2,
 };
+const artifacts = { max_size: '1Ki', account_quota: '1Ki', total: '1Mi' };
 const patience = { timeoutMs: 60_000 };
 const stages = ['pulling', 'starting', 'running', 'uploading'] as const;
 
@@ -71,14 +76,13 @@ function actOf({ env, attempt }: Assignment): Act {
 /**
  * A real coordinator through all that its log can tell: success, own errors, a provider's failures, cancellation,
  * expiry, clocks that ran out, a lost node and its return, wishes of owner and operator, an image that is stopped for the
- * devices that it ruined, and a restart with other
- * rules. Some work is left under way, so that the state in the end is not empty. Its agents have no containers.
+ * devices that it ruined, outputs that its consumer has no room for, and a restart with other rules. Some work is left under way, so that the state in the end is not empty. Its agents have no containers.
  */
 export async function liveEventfully(dir: string): Promise<EventfulLife> {
   const coordinator = await createCoordinator({
     dir,
     name: 'eventful.test',
-    settings: { log_level: 'warn', rules },
+    settings: { log_level: 'warn', rules, artifacts },
   });
   const agents: ScriptedAgent[] = [];
   const close = async () => {
@@ -102,6 +106,7 @@ export async function liveEventfully(dir: string): Promise<EventfulLife> {
     await loseNode(coordinator, client, steady, fleeting);
     await wish(coordinator, steady, fleeting.identity.node);
     await ruinDevices(coordinator, client, agents);
+    await lackRoom(coordinator, client, steady);
     await restartWithOtherRules(dir, coordinator, client, steady);
     return { coordinator, close };
   } catch (error) {
@@ -217,6 +222,37 @@ async function ruinDevices(
   await waitForJob(client, job);
 }
 
+/** Outputs of a task are larger than what its consumer has left, until an old artifact is deleted. */
+async function lackRoom(coordinator: LocalCoordinator, client: Client, steady: ScriptedAgent): Promise<void> {
+  const old = await client.call('createArtifact', { body: { sha256: hashOf('old'), size_bytes: 1000 } });
+  const job = await submit(client, 'hold', { outputs: [{ path: '/out/' }] });
+  await waitUntil('the work to be there', () => steady.held.size === 1, patience);
+  const first = { task: taskIdOf(job, 0), attempt: 1 };
+  for (const stage of stages) steady.report(first, stage);
+  await reached(client, job, 'uploading');
+  const answer = await fetch(`${coordinator.url}/v1/artifacts`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${steady.welcome?.token ?? ''}`,
+      'content-type': 'application/json',
+      [attemptHeaderName]: attemptName(first),
+    },
+    body: JSON.stringify({ sha256: hashOf('new'), size_bytes: 100 }),
+  });
+  if (answer.status !== 507) throw new Error(`there was room: ${answer.status} ${await answer.text()}`);
+  const reasonIs = async (reason: string) =>
+    (await client.call('getTask', { params: { task: first.task } })).reason === reason;
+  await waitUntil('the task to wait for room', () => reasonIs('quota_full'), patience);
+  await client.call('deleteArtifact', { params: { sha256: old.sha256 } });
+  await waitUntil('room for its outputs', () => reasonIs('progressing'), patience);
+  steady.finish(first);
+  await waitForJob(client, job);
+}
+
+function hashOf(text: string): Sha256Hex {
+  return createHash('sha256').update(text).digest('hex') as Sha256Hex;
+}
+
 async function restartWithOtherRules(
   dir: string,
   coordinator: LocalCoordinator,
@@ -243,7 +279,11 @@ async function restartWithOtherRules(
   await submit(client, 'succeed', { resources: { gpu: 1 } });
 }
 
-async function reached(client: Client, job: JobId, state: 'assigned' | 'running'): Promise<void> {
+async function reached(
+  client: Client,
+  job: JobId,
+  state: 'assigned' | 'running' | 'uploading',
+): Promise<void> {
   await waitUntil(
     `a task of ${job} to be ${state}`,
     async () =>

@@ -2,7 +2,7 @@ import type { AttemptRef, AttemptStage } from '@capacloud/protocol/frames';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { Offer } from '@capacloud/protocol/resources';
-import type { PublicTerms } from './event.ts';
+import type { HoldCause, PublicTerms } from './event.ts';
 import type { Ruleset } from './ruleset.ts';
 
 /** Every command carries the time (Unix milliseconds, coordinator's clock): the core has no clock of its own. */
@@ -89,6 +89,24 @@ export interface FinishAttempt extends Timed {
   readonly claimedRunMs: number;
 }
 
+/** The store refused outputs of the attempt for want of room. From the coordinator's own store alone, never from an agent. */
+export interface HoldUpload extends Timed {
+  readonly type: 'attempt.hold_upload';
+  readonly node: NodeId;
+  readonly task: TaskId;
+  readonly attempt: number;
+  readonly cause: HoldCause;
+  /** Nothing of anybody can be stored now. */
+  readonly isFull: boolean;
+  readonly sizeBytes: number;
+}
+/** The store has room again for what it refused. */
+export interface ResumeUpload extends Timed {
+  readonly type: 'attempt.resume_upload';
+  readonly task: TaskId;
+  readonly attempt: number;
+}
+
 /** When a node was heard: last, and since when without a silence or a new session. Unix milliseconds. */
 export interface Contact {
   readonly lastAt: number;
@@ -123,5 +141,7 @@ export type Command =
   | DirectNode
   | ReportProgress
   | FinishAttempt
+  | HoldUpload
+  | ResumeUpload
   | Tick
   | Place;

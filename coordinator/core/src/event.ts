@@ -93,6 +93,8 @@ export interface PublicTerms {
   readonly interruptible?: true;
   /** What a task has in a folder when it makes way is there again when it goes on. */
   readonly checkpoint?: true;
+  /** Its tasks bring outputs, so they need room in the artifact store. */
+  readonly outputs?: true;
 }
 export interface JobSubmitted extends Stamped, PublicTerms {
   readonly type: 'job.submitted';
@@ -161,6 +163,28 @@ export interface AttemptProgressed extends Stamped {
   readonly attempt: number;
   readonly stage: AttemptStage;
 }
+/**
+ * The coordinator refused outputs of an attempt in `uploading`, because there was no room for them. Its clock stands still,
+ * and of its node it takes nothing but disk from here on.
+ */
+export interface UploadHeld extends Stamped {
+  readonly type: 'upload.held';
+  readonly task: TaskId;
+  readonly attempt: number;
+  /** Whose room is used up: that of the consumer's account, or the whole store. */
+  readonly cause: HoldCause;
+  /** Nothing of anybody can be stored now; absent where smaller outputs could be. */
+  readonly full?: true;
+  /** What has to be free beyond what was announced before. */
+  readonly sizeBytes: number;
+}
+export type HoldCause = 'account' | 'store';
+/** There is room for what was refused: the stage begins again. */
+export interface UploadResumed extends Stamped {
+  readonly type: 'upload.resumed';
+  readonly task: TaskId;
+  readonly attempt: number;
+}
 export type AfterAttempt =
   | {
       readonly kind: 'succeeded';
@@ -207,6 +231,8 @@ export type Event =
   | JobSettled
   | AttemptAssigned
   | AttemptProgressed
+  | UploadHeld
+  | UploadResumed
   | AttemptEnded
   | AttemptReleased;
 export type EventType = Event['type'];

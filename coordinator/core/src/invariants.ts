@@ -87,12 +87,16 @@ function checkJob(state: State, job: Job): void {
 function checkNode(state: State, node: NodeRecord): void {
   let slots = node.offer.slots;
   let memoryBytes = node.offer.memoryBytes;
+  let { diskBytes } = node.offer;
   const deviceUse = new Map<string, number>();
   for (const occupancy of node.occupied.values()) {
     const { resources } = mustGet(state.jobs, occupancy.job, 'job').terms;
     const task = mustGet(state.tasks, occupancy.task, 'task');
     const isCurrent = task.attempt === occupancy.attempt && isActive(task.state);
     invariant(!isCurrent || task.alternative === occupancy.alternative, `${task.id}: alternative`);
+    invariant(!isCurrent || (occupancy.isHeld === true) === task.heldAt > 0, `${task.id}: held`);
+    diskBytes -= resources.diskBytes;
+    if (occupancy.isHeld === true) continue;
     slots -= 1;
     memoryBytes -= resources.memoryBytes;
     for (const device of occupancy.devices) {
@@ -101,6 +105,7 @@ function checkNode(state: State, node: NodeRecord): void {
     }
   }
   invariant(slots === node.freeSlots && memoryBytes === node.freeMemoryBytes, `${node.id}: free capacity`);
+  invariant(diskBytes === node.freeDiskBytes, `${node.id}: free disk`);
   invariant(deviceUse.size === node.deviceUse.size, `${node.id}: devices in use`);
   for (const [device, milli] of deviceUse)
     invariant(milli <= 1000 && node.deviceUse.get(device) === milli, `${node.id}: use of ${device}`);
@@ -157,6 +162,25 @@ function checkIndexes(state: State): void {
   invariant(interruptible === state.interruptible.size, 'interruptible attempts');
   invariant(untried === state.queueClocks.size, 'queue clocks');
   for (const queue of state.waiting.values()) checkQueue(queue);
+  checkHolds(state);
+}
+
+function checkHolds(state: State): void {
+  const counts = new Map<string, number>();
+  let full = 0;
+  let held = 0;
+  for (const task of state.tasks.values()) {
+    if (task.held === undefined) continue;
+    held += 1;
+    if (task.held.full === true) full += 1;
+    invariant(task.state === 'uploading' && task.heldAt > 0 && state.held.has(task), `${task.id} is held`);
+    const key = `${mustGet(state.jobs, task.job, 'job').consumer} ${task.held.cause}`;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  invariant(held === state.held.size && full === state.fullHolds, 'held uploads');
+  for (const { heldUploads, id } of state.accounts.values())
+    for (const cause of ['account', 'store'] as const)
+      invariant(heldUploads[cause] === (counts.get(`${id} ${cause}`) ?? 0), `${id}: held uploads`);
 }
 
 function checkQueue({ account, byShape, lanes }: ConsumerQueue): void {
@@ -186,7 +210,8 @@ function checkUse(state: State): void {
   const left = new Map<AccountId, Amounts>();
   for (const { id, use } of state.accounts.values()) left.set(id, { ...use });
   for (const { occupied } of state.nodes.values()) {
-    for (const { alternative, job: id } of occupied.values()) {
+    for (const { alternative, isHeld, job: id } of occupied.values()) {
+      if (isHeld === true) continue;
       const job = mustGet(state.jobs, id, 'job');
       const resources = resourcesBy(job.terms.resources, alternative);
       addUse(mustGet(left, job.consumer, 'account'), resources, -1);

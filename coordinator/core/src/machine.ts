@@ -3,8 +3,20 @@ import { accept, refuse } from '@capacloud/protocol/result';
 import { invariant, unreachable } from './assert.ts';
 import type { Command } from './command.ts';
 import type { AccountCredited, Event } from './event.ts';
-import { decideFinish, decideProgress } from './job/attempt-commands.ts';
-import { applyAssigned, applyEnded, applyProgressed, applyReleased } from './job/attempt-events.ts';
+import {
+  decideFinish,
+  decideHoldUpload,
+  decideProgress,
+  decideResumeUpload,
+} from './job/attempt-commands.ts';
+import {
+  applyAssigned,
+  applyEnded,
+  applyHeld,
+  applyProgressed,
+  applyReleased,
+  applyResumed,
+} from './job/attempt-events.ts';
 import { decideCancel, decideSubmit } from './job/job-commands.ts';
 import { applyCancelled, applySettled, applySubmitted, applyTaskEnded } from './job/job-events.ts';
 import { applyPoisoned } from './job/poison.ts';
@@ -52,6 +64,10 @@ export function decide(state: State, command: Command): Result<readonly Event[]>
       return decideProgress(state, command);
     case 'attempt.finish':
       return decideFinish(state, command);
+    case 'attempt.hold_upload':
+      return decideHoldUpload(state, command);
+    case 'attempt.resume_upload':
+      return decideResumeUpload(state, command);
     case 'tick':
       return accept(decideTick(state, command));
     case 'place':
@@ -110,6 +126,10 @@ function change(state: State, event: Event): void {
       return applyAssigned(state, event);
     case 'attempt.progressed':
       return applyProgressed(state, event);
+    case 'upload.held':
+      return applyHeld(state, event);
+    case 'upload.resumed':
+      return applyResumed(state, event);
     case 'attempt.ended':
       return applyEnded(state, event);
     case 'attempt.released':

@@ -47,6 +47,8 @@ export interface Ruleset {
   readonly preemptAfterMs?: number;
   /** After its grace period, a task that makes way has so long to be saved. */
   readonly checkpointTimeoutMs?: number;
+  /** How long the clock of `uploading` stands still at most, because the coordinator has no room for the outputs. */
+  readonly uploadHoldMs?: number;
 }
 
 export const defaultRuleset: Ruleset = {
@@ -75,4 +77,5 @@ export const defaultRuleset: Ruleset = {
   reserveMaxMs: 6 * 60 * 60_000,
   preemptAfterMs: 30_000,
   checkpointTimeoutMs: 60_000,
+  uploadHoldMs: 24 * 60 * 60_000,
 };

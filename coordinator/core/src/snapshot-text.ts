@@ -1,14 +1,5 @@
-import type {
-  Account,
-  HouseBalances,
-  ImageRecord,
-  Job,
-  NodeRecord,
-  Occupancy,
-  Standing,
-  State,
-  Task,
-} from './state.ts';
+import type { Occupancy } from './occupancy.ts';
+import type { Account, HouseBalances, ImageRecord, Job, NodeRecord, Standing, State, Task } from './state.ts';
 
 /** What a snapshot holds. Amounts are decimal strings; a task as its job made it is left out; what is derived is not here. */
 export interface Snapshot {
@@ -36,6 +27,8 @@ type OccupancyText = readonly [
   devices: readonly string[],
   /** Absent for the first. */
   alternative?: number,
+  /** Absent where it takes more of the node than disk. */
+  isHeld?: true,
 ];
 export type NodeText = Pick<
   NodeRecord,
@@ -63,6 +56,8 @@ export type TaskText = Pick<
   readonly rateNano: string;
   readonly alternative: number | undefined;
   readonly interruptible: true | undefined;
+  readonly heldAt: number | undefined;
+  readonly held: Task['held'];
 };
 /** In the order of its keys, around the tasks. */
 export interface JobHead {
@@ -102,8 +97,10 @@ export function nodeText(node: NodeRecord): NodeText {
   // In the order of assignment: decisions that walk a node's attempts follow it.
   const occupied = Array.from(
     node.occupied.values(),
-    ({ alternative, attempt, devices, job, task }: Occupancy): OccupancyText =>
-      alternative === 0 ? [task, job, attempt, devices] : [task, job, attempt, devices, alternative],
+    ({ alternative, attempt, devices, isHeld, job, task }: Occupancy): OccupancyText => {
+      if (isHeld === true) return [task, job, attempt, devices, alternative, isHeld];
+      return alternative === 0 ? [task, job, attempt, devices] : [task, job, attempt, devices, alternative];
+    },
   );
   const standing = standingText(node);
   if (standing === undefined)
@@ -152,6 +149,8 @@ export function taskText(task: Task): TaskText {
     avoid: task.avoid,
     devices: task.devices,
     freeRequeues: task.freeRequeues,
+    held: task.held,
+    heldAt: task.heldAt === 0 ? undefined : task.heldAt,
     hold: task.hold,
     index: task.index,
     interruptible: task.interruptible ? true : undefined,

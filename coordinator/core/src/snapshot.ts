@@ -6,6 +6,7 @@ import { stopJobs } from './job/poison.ts';
 import { addReady, isReady } from './job/queue.ts';
 import { setStageClock } from './job/stage-clock.ts';
 import { isActive } from './job/task-states.ts';
+import { countHold } from './job/upload-hold.ts';
 import { newAccount } from './ledger/account-commands.ts';
 import { recount, restore } from './node/capacity.ts';
 import { newNode } from './node/node-events.ts';
@@ -120,6 +121,7 @@ function indexJob(state: State, job: Job): void {
   for (const task of job.tasks) {
     state.tasks.set(task.id, task);
     if (task.interruptible) state.interruptible.add(task);
+    if (task.held !== undefined) countHold(state, job, task, task.held);
     countTask(job, task);
     if (isActive(task.state)) setStageClock(state, job, task);
     // Whether its backoff is over only the next command or event can tell.
@@ -167,8 +169,14 @@ function decodeNode(state: State, text: NodeText): void {
   const node = Object.assign(newNode(id, fields.provider, fields.statusSince), fields);
   Object.assign(node.standing, standing);
   state.nodes.set(id, node);
-  for (const [task, job, attempt, devices, alternative = 0] of occupied) {
-    restore(state, node, mustGet(state.jobs, job, 'job'), { task, job, attempt, devices, alternative });
+  for (const [task, job, attempt, devices, alternative = 0, isHeld] of occupied) {
+    const occupancy = { task, job, attempt, devices, alternative };
+    restore(
+      state,
+      node,
+      mustGet(state.jobs, job, 'job'),
+      isHeld === true ? { ...occupancy, isHeld } : occupancy,
+    );
   }
   recount(state, node);
   // What of it is over only the next command or event can tell.

@@ -105,8 +105,15 @@ export class StateCapture {
         for (const id of losses.get(imageOf(mustGet(jobs, task.job, 'job'))) ?? []) this.#keepNode(id);
         return;
       }
+      case 'upload.held': {
+        const task = mustGet(this.#state.tasks, event.task, 'task');
+        if (task.node !== undefined) this.#keepNode(task.node);
+        this.#keepTask(task);
+        return;
+      }
       case 'attempt.progressed':
       case 'task.ended':
+      case 'upload.resumed':
         this.#keepTask(mustGet(this.#state.tasks, event.task, 'task'));
         return;
       case 'image.poisoned':

@@ -4,10 +4,11 @@ import type { Offer } from '@capacloud/protocol/resources';
 import type { Clocked } from './clock-wheel.ts';
 import { ClockWheel } from './clock-wheel.ts';
 import type { JobTerms } from './command.ts';
-import type { DeviceFault, Event, NodeStatus } from './event.ts';
+import type { DeviceFault, Event, HoldCause, NodeStatus } from './event.ts';
 import type { ConsumerQueue } from './job/queue.ts';
 import type { TaskState } from './job/task-states.ts';
 import type { HoldState } from './ledger/hold-states.ts';
+import type { HeldUpload, Occupancy } from './occupancy.ts';
 import { defaultRuleset, type Ruleset } from './ruleset.ts';
 import type { DeviceRoom } from './scheduler/fit/device-room.ts';
 import type { Keeping } from './scheduler/fit/feasibility.ts';
@@ -28,6 +29,8 @@ export interface Account {
   liveTasks: number;
   /** What attempts of its jobs take of nodes. Derived. */
   readonly use: Amounts;
+  /** Attempts of its jobs whose outputs have no room now, by whose room is used up. Derived. */
+  readonly heldUploads: Record<HoldCause, number>;
   /** A note of the scheduler: tasks that others were stopped for, less successes since. */
   stopsOwed: number;
   /** Grants by their ref, so that each happens once. */
@@ -41,16 +44,6 @@ export interface HouseBalances {
   emission: bigint;
   penalties: bigint;
   custody: bigint;
-}
-
-/** What an attempt takes of a node, current or not, until the node has let go of it. */
-export interface Occupancy {
-  readonly task: TaskId;
-  readonly job: JobId;
-  readonly attempt: number;
-  readonly devices: readonly string[];
-  /** Which of the job's alternatives it runs by. */
-  readonly alternative: number;
 }
 
 /** Nodes that ask the same prices: a shape of task costs the same on each, so it is priced once. Derived. */
@@ -175,6 +168,10 @@ export interface Task extends Clocked<Task> {
   /** 0 until `running` has been reported. */
   runningSince: number;
   stageSince: number;
+  /** When the store first had no room for outputs of the current attempt; 0: it never was so. */
+  heldAt: number;
+  /** Set while that is so. */
+  held: HeldUpload | undefined;
   /** While queued after an attempt: not placed before this time. */
   notBefore: number;
   /** Attempts that ended by the job's own error, by the provider's or the platform's, and by nobody's. */
@@ -255,6 +252,10 @@ export interface State {
   readonly nodeClocks: ClockWheel<NodeRecord>;
   /** Those whose attempt was sold as interruptible. */
   readonly interruptible: Set<Task>;
+  /** Tasks whose outputs the store has no room for now, the first held first. */
+  readonly held: Set<Task>;
+  /** Those of them because of which nothing of anybody can be stored. */
+  fullHolds: number;
   /** Jobs that are stopped, as submitted. */
   readonly stopped: Set<Job>;
   readonly schedule: ScheduleNotes;
@@ -283,6 +284,8 @@ export function createState(): State {
     queueClocks: new ClockWheel(),
     nodeClocks: new ClockWheel(),
     interruptible: new Set(),
+    held: new Set(),
+    fullHolds: 0,
     stopped: new Set(),
     schedule: new ScheduleNotes(),
     captures: new Set(),

@@ -170,6 +170,16 @@ export const coordinatorReasons = {
     'The node did not finish uploading in time.',
     'The task is tried on another node.',
   ),
+  store_full: reason(
+    'platform',
+    'The artifact store of the coordinator has no room for outputs.',
+    'Finished outputs are kept on their nodes for up to a day and stored once there is room; nothing runs again. The operator has to make room.',
+  ),
+  quota_full: reason(
+    'consumer',
+    "The account's artifact storage has no room for outputs.",
+    'Finished outputs are kept on their nodes for up to a day and stored once there is room: delete artifacts (capacloud rm JOB), or ask the operator for a larger quota.',
+  ),
   gang_stopped: reason(
     'none',
     'Another task of its gang failed, so all of them were stopped.',

@@ -2,13 +2,14 @@ import type { NodeId, TaskId } from '@capacloud/protocol/ids';
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { mustGet } from '../assert.ts';
-import type { FinishAttempt, ReportProgress } from '../command.ts';
+import type { FinishAttempt, HoldUpload, ReportProgress, ResumeUpload } from '../command.ts';
 import { Decision, endedEvent } from '../decision.ts';
 import type { AfterAttempt, Event } from '../event.ts';
 import { priceRun } from '../ledger/price.ts';
 import type { Job, State, Task } from '../state.ts';
 import { afterFailure } from './retry.ts';
 import { isActive, judgeStage } from './task-states.ts';
+import { holdReasons } from './upload-hold.ts';
 
 const nothing: readonly Event[] = [];
 
@@ -40,12 +41,41 @@ export function decideProgress(state: State, command: ReportProgress): Result<re
   }
 }
 
+/** Repeated with each refusal: only the first one, and another cause, are news. */
+export function decideHoldUpload(state: State, command: HoldUpload): Result<readonly Event[]> {
+  const { at, attempt, cause, isFull, node, sizeBytes } = command;
+  const found = current(state, command.task, attempt, node);
+  if (!found.ok) return found;
+  const { held, id: task, state: stage } = found.value;
+  // Its word that it uploads may be on the way; it will ask again.
+  if (state.ruleset.uploadHoldMs === undefined || stage !== 'uploading') return accept(nothing);
+  if (held?.cause === cause && (held.full === true) === isFull) return accept(nothing);
+  const type = 'upload.held';
+  return accept([
+    isFull
+      ? { at, attempt, cause, full: true, sizeBytes, task, type }
+      : { at, attempt, cause, sizeBytes, task, type },
+  ]);
+}
+
+export function decideResumeUpload(state: State, command: ResumeUpload): Result<readonly Event[]> {
+  const { at, attempt } = command;
+  const task = state.tasks.get(command.task);
+  if (task?.attempt !== attempt || task.held === undefined) return accept(nothing);
+  return accept([{ at, attempt, task: task.id, type: 'upload.resumed' }]);
+}
+
 export function decideFinish(state: State, command: FinishAttempt): Result<readonly Event[]> {
   const found = current(state, command.task, command.attempt, command.node);
   if (!found.ok) return decideLateFinish(state, command, found);
   const task = found.value;
   const job = mustGet(state.jobs, task.job, 'job');
-  const { at, exitCode, reason, receipt } = command;
+  const { at, exitCode, receipt } = command;
+  // An agent may give up what we have no room for: that is not its fault.
+  const reason =
+    command.reason === 'upload_failed' && task.held !== undefined
+      ? holdReasons[task.held.cause]
+      : command.reason;
   const then =
     reason === 'completed'
       ? success(state, job, task, command)
@@ -80,8 +110,10 @@ function decideLateFinish(
  */
 export function meteredMs(job: Job, task: Task, claimedRunMs: number, at: number): number {
   const since = task.runningSince > 0 && task.runningSince < at ? task.runningSince : task.assignedAt;
+  // By the first refusal of its outputs the run was over: the wait for room is not paid.
+  const until = task.heldAt > 0 ? task.heldAt : at;
   const longestMs = job.terms.runTimeoutMs + job.terms.stopGraceMs;
-  return Math.max(0, Math.min(claimedRunMs, at - since, longestMs));
+  return Math.max(0, Math.min(claimedRunMs, until - since, longestMs));
 }
 
 function success(state: State, job: Job, task: Task, command: FinishAttempt): AfterAttempt {

@@ -2,8 +2,15 @@ import type { NodeId } from '@capacloud/protocol/ids';
 import { taskReasons } from '@capacloud/protocol/reasons';
 import { requestOf } from '@capacloud/protocol/resources';
 import { broken, mustGet } from '../assert.ts';
-import type { AttemptAssigned, AttemptEnded, AttemptProgressed, AttemptReleased } from '../event.ts';
-import { occupy, vacate } from '../node/capacity.ts';
+import type {
+  AttemptAssigned,
+  AttemptEnded,
+  AttemptProgressed,
+  AttemptReleased,
+  UploadHeld,
+  UploadResumed,
+} from '../event.ts';
+import { keepDiskOnly, occupy, vacate } from '../node/capacity.ts';
 import { noteEnding } from '../node/standing.ts';
 import type { Ruleset } from '../ruleset.ts';
 import type { Job, NodeRecord, State, Task } from '../state.ts';
@@ -14,6 +21,7 @@ import { noteHeld } from './poison.ts';
 import { addReady, leaveQueue, rejoinQueue } from './queue.ts';
 import { setStageClock } from './stage-clock.ts';
 import { canMove, isActive } from './task-states.ts';
+import { countHold, endHold, holdReasons } from './upload-hold.ts';
 
 export function applyAssigned(state: State, event: AttemptAssigned): void {
   const task = mustGet(state.tasks, event.task, 'task');
@@ -40,6 +48,7 @@ export function applyAssigned(state: State, event: AttemptAssigned): void {
   task.assignedAt = event.at;
   task.runningSince = 0;
   task.stageSince = event.at;
+  task.heldAt = 0;
   task.notBefore = 0;
   setStageClock(state, job, task);
 }
@@ -60,6 +69,37 @@ export function applyProgressed(state: State, event: AttemptProgressed): void {
 function noteImage({ nodes, schedule }: State, { terms }: Job, id: NodeId | undefined): void {
   const node = id === undefined ? undefined : nodes.get(id);
   if (terms.image !== undefined && node !== undefined) schedule.images.note(terms.image, node);
+}
+
+/** Its container is gone when its outputs are uploaded, so what it had of the node is free from the first refusal on. */
+export function applyHeld(state: State, event: UploadHeld): void {
+  const task = currentTask(state, event);
+  if (task.state !== 'uploading') broken(`${task.id}: ${task.state} holds no upload`);
+  const job = mustGet(state.jobs, task.job, 'job');
+  const node = task.node === undefined ? undefined : state.nodes.get(task.node);
+  if (node === undefined) broken(`${task.id} has an attempt and no node`);
+  const { at, attempt, cause, full, sizeBytes } = event;
+  if (task.heldAt === 0) {
+    task.heldAt = at;
+    const devices = node.occupied.get(task.id)?.devices ?? noDevices;
+    noteHeld(state, node, job, { at, attempt, devices, task });
+    keepDiskOnly(state, node, job, task.id);
+    endInterruptible(state, task);
+  }
+  endHold(state, job, task);
+  countHold(state, job, task, full === true ? { cause, full, sizeBytes } : { cause, sizeBytes });
+  task.reason = holdReasons[cause];
+  setStageClock(state, job, task);
+}
+
+export function applyResumed(state: State, event: UploadResumed): void {
+  const task = currentTask(state, event);
+  if (task.held === undefined) broken(`${task.id}: its upload is not held`);
+  const job = mustGet(state.jobs, task.job, 'job');
+  endHold(state, job, task);
+  task.reason = 'progressing';
+  task.stageSince = event.at;
+  setStageClock(state, job, task);
 }
 
 export function applyEnded(state: State, event: AttemptEnded): void {
@@ -108,6 +148,7 @@ function requeue(state: State, job: Job, task: Task, node: NodeId, event: Attemp
   task.devices = noDevices;
   task.alternative = 0;
   endInterruptible(state, task);
+  endHold(state, job, task);
   task.stageSince = event.at;
   task.notBefore = Math.max(event.then.notBefore, event.at + savingMs(state.ruleset, job, event));
   rejoinQueue(state, job, task, event.at);
@@ -147,7 +188,10 @@ function letGo(
   vacate(state, node, job, attempt, task.id);
 }
 
-function currentTask(state: State, event: AttemptProgressed | AttemptEnded): Task {
+function currentTask(
+  state: State,
+  event: AttemptProgressed | AttemptEnded | UploadHeld | UploadResumed,
+): Task {
   const task = mustGet(state.tasks, event.task, 'task');
   if (task.attempt !== event.attempt || !isActive(task.state))
     broken(`${task.id}: attempt ${event.attempt} is not current`);

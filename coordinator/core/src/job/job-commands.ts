@@ -73,6 +73,7 @@ function submitted({ at, consumer, job }: SubmitJob, terms: JobTerms): Event {
     maxAttempts: terms.maxAttempts,
     maxRateNano: `${terms.maxRateNano}`,
     needsRoot: terms.needsRoot,
+    ...(terms.outputs === undefined ? {} : { outputs: terms.outputs }),
     ...(terms.priority === undefined ? {} : { priority: terms.priority }),
     providerLost: terms.providerLost,
     providers: terms.providers,

@@ -5,6 +5,7 @@ import { spendHold } from '../ledger/ledger.ts';
 import type { Job, State, Task } from '../state.ts';
 import { addReady, leaveQueue, shapeOf } from './queue.ts';
 import { canMove, isTerminal } from './task-states.ts';
+import { endHold } from './upload-hold.ts';
 
 export function newTask(job: Job['id'], index: number, at: number): Task {
   return {
@@ -23,6 +24,8 @@ export function newTask(job: Job['id'], index: number, at: number): Task {
     assignedAt: 0,
     runningSince: 0,
     stageSince: at,
+    heldAt: 0,
+    held: undefined,
     notBefore: 0,
     ownErrors: 0,
     providerLosses: 0,
@@ -134,6 +137,7 @@ export function endTask(
   task.devices = noDevices;
   task.alternative = 0;
   endInterruptible(state, task);
+  endHold(state, job, task);
   job.live -= 1;
   const account = mustGet(state.accounts, job.consumer, 'account');
   account.liveTasks -= 1;

@@ -19,6 +19,8 @@ export function afterFailure(
   at: number,
 ): AfterAttempt {
   if (task.attempt >= maxAttempts) return { kind: 'failed' };
+  // What was computed had no room: another run would have none either.
+  if (reason === 'store_full' || reason === 'quota_full') return { kind: 'failed' };
   switch (taskReasons[reason].fault) {
     case 'consumer': {
       const failures = failuresOf(job, task, ({ ownErrors }) => ownErrors) + 1;

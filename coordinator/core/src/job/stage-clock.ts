@@ -6,7 +6,7 @@ import type { Job, State, Task } from '../state.ts';
 export function stageDeadline(
   ruleset: Ruleset,
   job: Job,
-  task: Pick<Task, 'state' | 'stageSince'>,
+  task: Pick<Task, 'held' | 'heldAt' | 'state' | 'stageSince'>,
 ): number | undefined {
   switch (task.state) {
     case 'assigned':
@@ -18,7 +18,10 @@ export function stageDeadline(
     case 'running':
       return task.stageSince + job.terms.runTimeoutMs + job.terms.stopGraceMs + ruleset.runMarginMs;
     case 'uploading':
-      return task.stageSince + ruleset.uploadTimeoutMs;
+      // Counted from the first refusal: however often there is room for a moment, the wait as a whole is bounded.
+      return task.held === undefined
+        ? task.stageSince + ruleset.uploadTimeoutMs
+        : task.heldAt + (ruleset.uploadHoldMs ?? 0);
     case 'queued':
     case 'verifying':
     case 'succeeded':

@@ -34,5 +34,6 @@ export function decideCredit(state: State, command: CreditAccount): Result<reado
 
 export function newAccount(id: Account['id']): Account {
   const use = { cpuMilli: 0, memoryBytes: 0, deviceMilli: 0 };
-  return { id, availableNano: 0n, liveTasks: 0, stopsOwed: 0, use, credits: new Map() };
+  const heldUploads = { account: 0, store: 0 };
+  return { id, availableNano: 0n, liveTasks: 0, heldUploads, stopsOwed: 0, use, credits: new Map() };
 }

@@ -66,6 +66,8 @@ export function transfersOf(state: State, event: Event): readonly Transfer[] {
     case 'attempt.assigned':
     case 'attempt.progressed':
     case 'attempt.released':
+    case 'upload.held':
+    case 'upload.resumed':
       return none;
   }
 }

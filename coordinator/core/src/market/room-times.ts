@@ -3,8 +3,9 @@ import type { JobTerms } from '../command.ts';
 import { makingWayMs } from '../job/making-way.ts';
 import { stageDeadline } from '../job/stage-clock.ts';
 import { rateOn } from '../node/asks.ts';
-import { type Free, giveFree } from '../node/capacity.ts';
-import type { Job, NodeRecord, Occupancy, State, Task } from '../state.ts';
+import { type Free, giveOccupied } from '../node/capacity.ts';
+import type { Occupancy } from '../occupancy.ts';
+import type { Job, NodeRecord, State, Task } from '../state.ts';
 import type { NodeRoom } from './offer-groups.ts';
 import { tasksThatFit } from './task-room.ts';
 
@@ -40,10 +41,10 @@ export class RoomTimes {
       .sort((a, b) => a.endAt - b.endAt);
     let room = roomNow;
     for (const { occupancy, endAt } of ends) {
-      const terms = this.#state.jobs.get(occupancy.job)?.terms;
-      if (terms === undefined) continue;
-      const resources = resourcesBy(terms.resources, occupancy.alternative);
-      giveFree(free, resources);
+      const job = this.#state.jobs.get(occupancy.job);
+      if (job === undefined) continue;
+      giveOccupied(free, job, occupancy);
+      const resources = resourcesBy(job.terms.resources, occupancy.alternative);
       const milli = deviceMilli(resources.devices);
       for (const device of occupancy.devices) used.set(device, (used.get(device) ?? 0) - milli);
       const then = tasksThatFit(node.offer, free, wanted, (id) => used.get(id) ?? 0);

@@ -2,7 +2,8 @@ import type { AccountId } from '@capacloud/protocol/ids';
 import type { Offer, Resources } from '@capacloud/protocol/resources';
 import { deviceMilli, resourcesBy } from '@capacloud/protocol/resources';
 import { broken, mustGet } from '../assert.ts';
-import type { Amounts, Job, NodeRecord, Occupancy, State } from '../state.ts';
+import type { Occupancy } from '../occupancy.ts';
+import type { Amounts, Job, NodeRecord, State } from '../state.ts';
 import { joinAskClass } from './asks.ts';
 
 export interface Free {
@@ -35,6 +36,17 @@ export function giveFree(free: Free, resources: Resources): void {
   free.freeDiskBytes += resources.diskBytes;
 }
 
+/** What the occupancy takes comes free. */
+export function giveOccupied(free: Free, { terms }: Pick<Job, 'terms'>, { isHeld }: Occupancy): void {
+  if (isHeld === true) free.freeDiskBytes += terms.resources.diskBytes;
+  else giveFree(free, terms.resources);
+}
+
+function takeOccupied(free: Free, { terms }: Pick<Job, 'terms'>, { isHeld }: Occupancy): void {
+  if (isHeld === true) free.freeDiskBytes -= terms.resources.diskBytes;
+  else takeFree(free, terms.resources);
+}
+
 /** A task more, or less where `times` is -1. */
 export function addUse(use: Amounts, { cpuMilli, devices, memoryBytes }: Resources, times: 1 | -1): void {
   use.cpuMilli += times * cpuMilli;
@@ -65,9 +77,9 @@ export function restore(state: State, node: NodeRecord, job: Job, occupancy: Occ
   node.occupied.set(occupancy.task, occupancy);
   job.occupied += 1;
   countOwner(job, node.provider, 1);
-  takeFree(node, job.terms.resources);
+  takeOccupied(node, job, occupancy);
   const resources = resourcesBy(job.terms.resources, occupancy.alternative);
-  addUse(mustGet(state.accounts, job.consumer, 'account').use, resources, 1);
+  if (occupancy.isHeld !== true) addUse(mustGet(state.accounts, job.consumer, 'account').use, resources, 1);
   const milli = deviceMilli(resources.devices);
   for (const device of occupancy.devices) {
     const used = (node.deviceUse.get(device) ?? 0) + milli;
@@ -88,15 +100,31 @@ export function vacate(
   node.occupied.delete(task);
   job.occupied -= 1;
   countOwner(job, node.provider, -1);
-  giveFree(node, job.terms.resources);
+  giveUp(state, node, job, occupancy);
+  refreshOpen(state, node);
+  if (isOpen(node)) state.schedule.changed = true;
+}
+
+function giveUp(state: State, node: NodeRecord, job: Job, occupancy: Occupancy): void {
+  giveOccupied(node, job, occupancy);
   const resources = resourcesBy(job.terms.resources, occupancy.alternative);
-  addUse(mustGet(state.accounts, job.consumer, 'account').use, resources, -1);
+  if (occupancy.isHeld !== true) addUse(mustGet(state.accounts, job.consumer, 'account').use, resources, -1);
   const milli = deviceMilli(resources.devices);
   for (const device of occupancy.devices) {
     const used = (node.deviceUse.get(device) ?? 0) - milli;
     if (used > 0) node.deviceUse.set(device, used);
     else node.deviceUse.delete(device);
   }
+}
+
+/** The attempt has nothing of the node any more but the disk that its outputs lie on. */
+export function keepDiskOnly(state: State, node: NodeRecord, job: Job, task: Occupancy['task']): void {
+  const occupancy = mustGet(node.occupied, task, 'occupancy');
+  giveUp(state, node, job, occupancy);
+  const held: Occupancy = { ...occupancy, devices: [], isHeld: true };
+  // In its place: decisions follow the order of assignment.
+  node.occupied.set(task, held);
+  takeOccupied(node, job, held);
   refreshOpen(state, node);
   if (isOpen(node)) state.schedule.changed = true;
 }
@@ -124,8 +152,8 @@ export function recount(state: State, node: NodeRecord): void {
   node.freeCpuMilli = node.offer.cpuMilli;
   node.freeMemoryBytes = node.offer.memoryBytes;
   node.freeDiskBytes = node.offer.diskBytes;
-  for (const { job } of node.occupied.values())
-    takeFree(node, mustGet(state.jobs, job, 'job').terms.resources);
+  for (const occupancy of node.occupied.values())
+    takeOccupied(node, mustGet(state.jobs, occupancy.job, 'job'), occupancy);
   joinAskClass(state, node);
   refreshOpen(state, node);
   if (isOpen(node)) state.schedule.changed = true;

@@ -1,15 +1,17 @@
 import { resourcesBy } from '@capacloud/protocol/resources';
 import { isLate } from '../job/job-events.ts';
-import type { ConsumerQueue } from '../job/queue.ts';
 import { isReady } from '../job/queue.ts';
-import type { Job, NodeRecord } from '../state.ts';
+import type { Job, NodeRecord, State } from '../state.ts';
 import type { Assignment, Look } from './order/look.ts';
 import type { TaskOrder } from './order/preference-order.ts';
 import type { ScheduleNotes } from './schedule-notes.ts';
+import { isKeptBack } from './starvation.ts';
 import { type Cursor, Turns } from './turns.ts';
 
 const nowhere: readonly NodeRecord[] = [];
 export const placementLimits = { assignments: 1024, jobs: 256 } as const;
+
+type StorageState = Pick<State, 'accounts' | 'fullHolds' | 'held'>;
 
 /**
  * Each task to the best node of its shape's order, in the turn of its consumer and of its job; within a job by index. A
@@ -19,10 +21,10 @@ export function placeTasks(
   at: number,
   look: Look,
   notes: ScheduleNotes,
-  queues: Iterable<ConsumerQueue>,
+  state: StorageState & Pick<State, 'waiting'>,
 ): readonly Assignment[] {
-  const turns = new Turns(queues, notes.offered, notes.pass);
-  const placing = new Placing(at, look, notes);
+  const turns = new Turns(state.waiting.values(), notes.offered, notes.pass);
+  const placing = new Placing(at, look, notes, state);
   let isCutShort = false;
   for (const [job, rooms] of notes.preemptions.holders()) placing.serveHolder(job, rooms);
   const { current: reservation } = notes.reservations;
@@ -66,18 +68,20 @@ class Placing {
   readonly #at: number;
   readonly #look: Look;
   readonly #notes: ScheduleNotes;
+  readonly #state: StorageState;
   #jobs = 0;
   readonly #holders = new Set<Job>();
 
-  constructor(at: number, look: Look, notes: ScheduleNotes) {
+  constructor(at: number, look: Look, notes: ScheduleNotes, state: StorageState) {
     this.#at = at;
     this.#look = look;
     this.#notes = notes;
+    this.#state = state;
   }
 
   /** Who nodes are kept for goes first, with so many tasks or its gang; what it is given here is all that it gets in this look. */
   serveHolder(job: Job, tasks: number): void {
-    if (job.isStopped || job.ready === 0 || this.#holders.has(job)) return;
+    if (isKeptBack(this.#state, job) || job.ready === 0 || this.#holders.has(job)) return;
     const before = this.assignments.length;
     const order = this.#notes.orderOf(job.shape, job.terms, this.#look);
     if (job.terms.gang === true) this.#serveGang(job, order);
@@ -107,7 +111,7 @@ class Placing {
       this.#jobs += 1;
       cursor.isNew = false;
     }
-    if (job.isStopped || this.#holders.has(job)) return 'seen';
+    if (isKeptBack(this.#state, job) || this.#holders.has(job)) return 'seen';
     const order = (cursor.order ??= this.#notes.orderOf(lane.shape, job.terms, this.#look));
     if (order.isExhausted()) return 'no room';
     if (this.assignments.length === placementLimits.assignments) return 'cut short';

@@ -6,7 +6,7 @@ import { makingWayMs } from '../job/making-way.ts';
 import type { Lane } from '../job/queue.ts';
 import { afterFailure } from '../job/retry.ts';
 import type { Job, NodeRecord, State } from '../state.ts';
-import { takesWork, waitsSince } from './starvation.ts';
+import { isKeptBack, takesWork, waitsSince } from './starvation.ts';
 import { type Budget, type Step, type Stoppable, StopSearch } from './stop-search.ts';
 
 /** Nodes that are looked at in one tick, and attempts that are stopped. */
@@ -75,7 +75,7 @@ export class Preemptions {
       const share = state.schedule.offered.shareOf(queue.account.use);
       for (const lane of queue.lanes) {
         const [job] = lane.jobs;
-        if (job === undefined || job.isStopped || job.terms.interruptible === true) continue;
+        if (job === undefined || isKeptBack(state, job) || job.terms.interruptible === true) continue;
         const since = waitsSince(lane, job);
         const task = job.tasks[job.firstReady];
         if (at < Math.max(since, lane.stopsSoughtAt) + afterMs || holders.has(job)) continue;
@@ -127,7 +127,7 @@ interface Starved {
 function isNeeded(state: State, clearing: Clearing, at: number): boolean {
   const { job, nodes, until, victims } = clearing;
   if (clearing.isClear || at >= until) return false;
-  if (job.ready === 0 || job.isStopped || state.jobs.get(job.id) !== job) return false;
+  if (job.ready === 0 || isKeptBack(state, job) || state.jobs.get(job.id) !== job) return false;
   for (const node of nodes) if (state.nodes.get(node.id) !== node || !takesWork(node)) return false;
   clearing.isClear = victims.every(
     ({ attempt, node, task }) => node.occupied.get(task.id)?.attempt !== attempt,

@@ -6,10 +6,11 @@ import type { ConsumerQueue, Lane } from '../job/queue.ts';
 import { stageDeadline } from '../job/stage-clock.ts';
 import { isActive } from '../job/task-states.ts';
 import { rateOn } from '../node/asks.ts';
-import { type Free, giveFree } from '../node/capacity.ts';
-import type { Job, NodeRecord, Occupancy, State } from '../state.ts';
+import { type Free, giveOccupied } from '../node/capacity.ts';
+import type { Occupancy } from '../occupancy.ts';
+import type { Job, NodeRecord, State } from '../state.ts';
 import { isAllowed, matchesDevice } from './fit/feasibility.ts';
-import { takesWork, waitsSince } from './starvation.ts';
+import { isKeptBack, takesWork, waitsSince } from './starvation.ts';
 import { optionsOf } from './why/obstacles.ts';
 
 /** Nodes that are looked at for one reservation. */
@@ -81,7 +82,7 @@ function nextStarved(state: State, at: number, afterMs: number): Candidate | und
 function starvedOf(state: State, queue: ConsumerQueue, at: number, afterMs: number): Candidate | undefined {
   for (const lane of queue.lanes) {
     const [job] = lane.jobs;
-    if (job === undefined || job.isStopped || at < lane.triedAt + afterMs) continue;
+    if (job === undefined || isKeptBack(state, job) || at < lane.triedAt + afterMs) continue;
     const since = waitsSince(lane, job);
     if (at < since + afterMs) continue;
     return { queue, lane, job, since, share: state.schedule.offered.shareOf(queue.account.use) };
@@ -96,7 +97,8 @@ function comesBefore(a: Candidate, b: Candidate): boolean {
 }
 
 function isNeeded(state: State, { job, nodes, ready, until }: Reservation, at: number): boolean {
-  if (at >= until || job.isStopped || job.ready < ready || state.jobs.get(job.id) !== job) return false;
+  if (at >= until || isKeptBack(state, job) || job.ready < ready || state.jobs.get(job.id) !== job)
+    return false;
   for (const node of nodes.keys()) if (state.nodes.get(node.id) !== node || !takesWork(node)) return false;
   return true;
 }
@@ -166,7 +168,7 @@ function roomsOf(
     if (rooms.length === needed) break;
     const other = state.jobs.get(occupancy.job);
     if (other === undefined) continue;
-    giveFree(free, other.terms.resources);
+    giveOccupied(free, other, occupancy);
     const { devices } = optionsOf(other.terms)[occupancy.alternative]?.resources ?? other.terms.resources;
     for (const id of occupancy.devices) used.set(id, (used.get(id) ?? 0) - deviceMilli(devices));
     note(endsAt);

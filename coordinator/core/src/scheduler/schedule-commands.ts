@@ -1,4 +1,5 @@
 import type { NodeId } from '@capacloud/protocol/ids';
+import type { TaskReason } from '@capacloud/protocol/reasons';
 import { mustGet } from '../assert.ts';
 import type { Place, Tick } from '../command.ts';
 import { Decision } from '../decision.ts';
@@ -6,6 +7,7 @@ import type { Event } from '../event.ts';
 import { endBackoffs } from '../job/queue.ts';
 import { afterFailure } from '../job/retry.ts';
 import { isActive, isTerminal } from '../job/task-states.ts';
+import { holdReasons } from '../job/upload-hold.ts';
 import { restingStatus } from '../node/node-commands.ts';
 import { endRests } from '../node/standing.ts';
 import type { Ruleset } from '../ruleset.ts';
@@ -112,7 +114,8 @@ const overdueReasons = {
   uploading: 'upload_timeout',
 } as const;
 
-function overdueReason(task: Task): (typeof overdueReasons)[keyof typeof overdueReasons] | undefined {
+function overdueReason(task: Task): TaskReason | undefined {
+  if (task.held !== undefined) return holdReasons[task.held.cause];
   const stage: string = task.state;
   return Object.hasOwn(overdueReasons, stage)
     ? overdueReasons[stage as keyof typeof overdueReasons]
@@ -199,7 +202,7 @@ function place(state: State, at: number, leaving: ReadonlySet<NodeId>, events: E
     schedule.endLook(false);
     return;
   }
-  const assignments = placeTasks(at, new Look(leaving, schedule.changes), schedule, state.waiting.values());
+  const assignments = placeTasks(at, new Look(leaving, schedule.changes), schedule, state);
   for (const { alternative, devices, isInterruptible, node, rateNano, task } of assignments) {
     const attempt = task.attempt + 1;
     const type = 'attempt.assigned';

@@ -48,6 +48,7 @@ export const ruleset = {
   poisonMs: 20_000,
   preemptAfterMs: 3000,
   checkpointTimeoutMs: 6000,
+  uploadHoldMs: 20_000,
 };
 const stages: readonly AttemptStage[] = ['pulling', 'starting', 'running', 'uploading'];
 const reasons = Object.keys(outcomeReasons) as OutcomeReason[];
@@ -99,6 +100,7 @@ function randomTerms(dice: Dice) {
     },
     ...(dice.chance(40) ? { interruptible: true } : {}),
     ...(dice.chance(30) ? { checkpoint: true } : {}),
+    ...(dice.chance(50) ? { outputs: true } : {}),
     ...(dice.chance(5) ? { regions: ['eu-central'] } : {}),
     ...(dice.chance(5) ? { constraints: [{ key: 'tier', operator: 'in', values: ['gold'] }] as const } : {}),
   });
@@ -126,6 +128,13 @@ function report(state: State, dice: Dice, at: number): Command {
   const attempt = dice.chance(85) ? task.attempt : dice.below(task.attempt + 2);
   if (dice.chance(50))
     return { type: 'attempt.progress', at, node, task: task.id, attempt, stage: dice.pick(stages) };
+  if (task.held !== undefined && dice.chance(40))
+    return { type: 'attempt.resume_upload', at, task: task.id, attempt };
+  if (task.state === 'uploading' && dice.chance(50)) {
+    const cause = dice.pick(['account', 'store'] as const);
+    const isFull = cause === 'store' && dice.chance(50);
+    return { type: 'attempt.hold_upload', at, node, task: task.id, attempt, cause, isFull, sizeBytes: 7 };
+  }
   const reason = dice.chance(60) ? 'completed' : dice.pick(reasons);
   const exitCode = dice.below(3);
   return {

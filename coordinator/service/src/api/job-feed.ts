@@ -63,6 +63,8 @@ export function subjectOf(
     case 'attempt.progressed':
     case 'attempt.ended':
     case 'attempt.released':
+    case 'upload.held':
+    case 'upload.resumed':
       return { job: jobIdOf(event.task), task: event.task };
     case 'log.opened':
     case 'ruleset.changed':

@@ -97,6 +97,7 @@ export function termsOf(
     ...(spec.interruptible === undefined ? {} : { interruptible: spec.interruptible }),
     ...(spec.priority === undefined ? {} : { priority: spec.priority }),
     ...(spec.checkpoint === undefined ? {} : { checkpoint: true }),
+    ...(spec.outputs.length === 0 ? {} : { outputs: true }),
   };
   return { terms, specText };
 }

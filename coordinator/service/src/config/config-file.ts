@@ -30,6 +30,7 @@ const rulesetKeys = {
   poison_after_ms: 'poisonAfterMs',
   preempt_after_ms: 'preemptAfterMs',
   checkpoint_timeout_ms: 'checkpointTimeoutMs',
+  upload_hold_ms: 'uploadHoldMs',
   reserve_after_ms: 'reserveAfterMs',
   reserve_max_ms: 'reserveMaxMs',
 } as const satisfies Record<string, keyof Ruleset>;
@@ -58,6 +59,7 @@ export const RulesSchema = Type.Object(
     poison_after_ms: milliseconds,
     preempt_after_ms: milliseconds,
     checkpoint_timeout_ms: milliseconds,
+    upload_hold_ms: milliseconds,
     reserve_after_ms: milliseconds,
     reserve_max_ms: milliseconds,
   },

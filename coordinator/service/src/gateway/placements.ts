@@ -114,6 +114,8 @@ export class Placements {
         case 'node.joined':
         case 'node.offered':
         case 'ruleset.changed':
+        case 'upload.held':
+        case 'upload.resumed':
           break;
       }
     }

@@ -79,6 +79,8 @@ export class Measures {
       case 'job.settled':
       case 'attempt.progressed':
       case 'attempt.released':
+      case 'upload.held':
+      case 'upload.resumed':
         return;
     }
   }

@@ -62,6 +62,8 @@ export class Usage {
       case 'job.settled':
       case 'task.ended':
       case 'attempt.progressed':
+      case 'upload.held':
+      case 'upload.resumed':
         return;
     }
   }

@@ -81,6 +81,8 @@ export class Projector implements Projection {
       case 'attempt.assigned':
       case 'attempt.progressed':
       case 'attempt.released':
+      case 'upload.held':
+      case 'upload.resumed':
         break;
     }
     for (const transfer of transfersOf(state, event)) this.#book(state, event, transfer, index);
@@ -172,6 +174,8 @@ export class Projector implements Projection {
         break;
       }
       case 'attempt.progressed':
+      case 'upload.held':
+      case 'upload.resumed':
         this.#changedTasks.set(record(state.tasks, event.task), event.at);
         break;
       case 'task.ended':

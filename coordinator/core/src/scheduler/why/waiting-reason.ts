@@ -1,15 +1,22 @@
 import type { JobId } from '@capacloud/protocol/ids';
 import type { CoordinatorReason } from '@capacloud/protocol/reasons';
 import { formatNano } from '@capacloud/protocol/units';
+import { storageObstacle } from '../../job/upload-hold.ts';
 import { rateOn } from '../../node/asks.ts';
 import { isConnected } from '../../node/node-states.ts';
-import type { State } from '../../state.ts';
+import type { Job, State } from '../../state.ts';
 import { lastingOf, obstaclesOf, optionsOf } from './obstacles.ts';
 
 export interface WaitingReason {
   readonly reason: Extract<
     CoordinatorReason,
-    'no_nodes' | 'no_feasible_node' | 'price_too_low' | 'no_capacity' | 'backing_off'
+    | 'store_full'
+    | 'quota_full'
+    | 'no_nodes'
+    | 'no_feasible_node'
+    | 'price_too_low'
+    | 'no_capacity'
+    | 'backing_off'
   >;
   /** One sentence with counts. */
   readonly message: string;
@@ -24,6 +31,8 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
   if (job.ready === 0) {
     return { reason: 'backing_off', message: `${waits(queued)} for the next attempt.` };
   }
+  const storage = storageObstacle(state, job);
+  if (storage !== undefined) return { reason: storage, message: storageMessage(state, job, storage) };
   const options = optionsOf(job.terms);
   let connected = 0;
   let feasible = 0;
@@ -64,6 +73,24 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
     reason: 'no_capacity',
     message: `${affordable} of ${connected} connected nodes could run a task at this price; ${waits(job.ready)} until one is free.${note}`,
   };
+}
+
+/** Also for a plan, whose job is not in the state. */
+export function storageMessage(
+  { accounts, fullHolds, held }: State,
+  { consumer }: Pick<Job, 'consumer'>,
+  reason: 'store_full' | 'quota_full',
+): string {
+  const own = accounts.get(consumer)?.heldUploads ?? { account: 0, store: 0 };
+  if (reason === 'quota_full')
+    return `The artifact storage of ${consumer} is used up: finished outputs of ${tasks(own.account)} wait for room, and new tasks wait for them.`;
+  if (own.store > 0)
+    return `The artifact store of the coordinator has no room: finished outputs of ${tasks(own.store)} of this account wait for it, and new tasks wait for them.`;
+  return `The artifact store of the coordinator is full: finished outputs of ${tasks(fullHolds > 0 ? fullHolds : held.size)} wait for room, and new tasks with outputs wait for them.`;
+}
+
+function tasks(count: number): string {
+  return count === 1 ? '1 task' : `${count} tasks`;
 }
 
 function waits(tasks: number): string {
