@@ -17,6 +17,13 @@ export const errorCatalogue = {
 
 export type ErrorCode = keyof typeof errorCatalogue;
 
+/** What the artifact store answers when it is its own fault, or its consumer's, and the sender should keep what it has. */
+export const roomErrors = [
+  'artifact.consumer_full',
+  'artifact.store_full',
+  'artifact.store_failed',
+] as const satisfies readonly ErrorCode[];
+
 export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(errorCatalogue, text);
 }

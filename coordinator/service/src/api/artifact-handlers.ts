@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { attemptHeaderName, readAttemptName } from '@capacloud/protocol/attempt-name';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
 import type { ArtifactView } from '@capacloud/protocol/views';
@@ -13,11 +14,13 @@ export function artifactHandlers(
 ): Handlers<'createArtifact' | 'appendArtifact' | 'getArtifactStatus' | 'getArtifact' | 'deleteArtifact'> {
   const { artifacts } = deps;
   return {
-    createArtifact: async ({ caller, body }) =>
-      progressView(await artifacts.announce(partyOf(caller), body.sha256, body.size_bytes)),
+    createArtifact: async ({ caller, body, headers }) => {
+      const party = partyOf(caller, headers[attemptHeaderName]);
+      return progressView(await artifacts.announce(party, body.sha256, body.size_bytes));
+    },
     appendArtifact: async (call) => {
       const { caller, params, headers, body } = call;
-      const party = partyOf(caller);
+      const party = partyOf(caller, headers[attemptHeaderName]);
       const appended = await artifacts.append(party, params.sha256, Number(headers['upload-offset']), body);
       if (!appended.ok && appended.refusal.code === 'artifact.offset_mismatch') {
         const status = await artifacts.status(party, params.sha256);
@@ -50,10 +53,14 @@ export function artifactHandlers(
   };
 }
 
-function partyOf(caller: Caller): ArtifactParty {
-  return caller.kind === 'agent'
-    ? { kind: 'node', node: caller.node, provider: caller.provider }
-    : { kind: 'account', account: caller.account, operator: caller.operator };
+/** `attempt` is the text of the header by which an agent says whose outputs it brings. */
+function partyOf(caller: Caller, attempt?: string | number): ArtifactParty {
+  if (caller.kind !== 'agent') return { kind: 'account', account: caller.account, operator: caller.operator };
+  const { node, provider } = caller;
+  const ref = typeof attempt === 'string' ? readAttemptName(attempt) : undefined;
+  return ref === undefined
+    ? { kind: 'node', node, provider }
+    : { kind: 'node', node, provider, attempt: ref };
 }
 
 function progressView(progress: Result<ArtifactProgress>): Result<ArtifactView> {

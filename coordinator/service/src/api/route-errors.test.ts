@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, symlink } from 'node:fs/promises';
+import { mkdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { defaultRuleset } from '@capacloud/core/ruleset';
 import type { ErrorCode } from '@capacloud/protocol/errors';
@@ -65,6 +65,16 @@ async function upload(text: string): Promise<string> {
 }
 
 const job = { version: '1', image: 'busybox' };
+/** As the agent of the task, whose outputs are announced. */
+const bring = (sha256: string, size: number) =>
+  coordinator.call('POST', '/v1/artifacts', {
+    key: agentToken,
+    json: { sha256, size_bytes: size },
+    headers: { 'capacloud-attempt': `${task}/1` },
+  });
+const announceTo = (other: TestCoordinator) =>
+  other.call('POST', '/v1/artifacts', { json: { sha256: noHash, size_bytes: 11 } });
+const brokenDisk = () => Object.assign(new Error('the disk is broken'), { code: 'EIO' });
 const noJob = `job_${'z'.repeat(20)}`;
 const noNode = `node_${'9'.repeat(40)}`;
 const noHash = 'f'.repeat(64);
@@ -185,6 +195,10 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
   },
   createArtifact: {
     'artifact.quota_exceeded': () => post('/v1/artifacts', { sha256: noHash, size_bytes: 1001 }),
+    'artifact.consumer_full': () => bring(noHash, 1001),
+    'artifact.store_full': () => withOther({ totalBytes: 10 }, (other) => announceTo(other)),
+    'artifact.store_failed': () =>
+      withOther({ diskSpace: () => Promise.reject(brokenDisk()) }, (other) => announceTo(other)),
     'request.too_large': () => post('/v1/artifacts', { sha256: noHash, size_bytes: 2 ** 40 }),
     'request.conflict': () => post('/v1/artifacts', { sha256: noHash, size_bytes: 0 }),
   },
@@ -197,7 +211,12 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
       await announce('right');
       return patch(hashOf('right'), 0, 'wrong');
     },
-    'artifact.quota_exceeded': () => fullDisk(),
+    'artifact.store_full': () => fullDisk(),
+    'artifact.store_failed': async () => {
+      await announce('gone');
+      await rm(join(coordinator.dataDir, 'artifacts', 'staging', consumerAccount, `${hashOf('gone')}.4`));
+      return patch(hashOf('gone'), 0, 'gone');
+    },
     'request.not_found': () => patch(noHash, 0, 'x'),
     'request.too_large': async () => {
       await announce('short');

@@ -16,6 +16,8 @@ import { ArtifactAccess } from './artifact-access.ts';
 import { type ArtifactRoom, openArtifactRoom } from './artifact-room.ts';
 import { DiskArtifactStore } from './artifact-store.ts';
 import { OutputClaims } from './output-claims.ts';
+import { Staging } from './staging.ts';
+import { diskSpaceOf, StorageSpace } from './storage-space.ts';
 import { DiskTaskLogs, maxLogBytes } from './task-logs.ts';
 
 const ada = 'acc_ada' as AccountId;
@@ -81,9 +83,20 @@ function plainStore(): DiskArtifactStore {
       throw error;
     },
   });
-  const access = new ArtifactAccess(store.artifacts, sequencer.state, specs, claims);
-  const limits = { maxArtifactBytes: 2 ** 30, accountBytes: 2 ** 30, totalBytes: 2 ** 30 };
-  return new DiskArtifactStore(join(dataDir, 'artifacts'), store.artifacts, access, limits, () => clock);
+  const index = store.artifacts;
+  const access = new ArtifactAccess(index, sequencer.state, specs, claims);
+  const folder = join(dataDir, 'artifacts');
+  const now = () => clock;
+  const staging = new Staging(join(folder, 'staging'), now);
+  const space = new StorageSpace({
+    limits: { maxArtifactBytes: 2 ** 30, accountBytes: 2 ** 30, totalBytes: 2 ** 30 },
+    index,
+    staging,
+    diskSpace: () => diskSpaceOf(folder),
+    consumerOf: () => undefined,
+    isUnderWay: () => false,
+  });
+  return new DiskArtifactStore({ folder, index, access, space, staging, now, broughtForMs: () => dayMs });
 }
 
 it('goes on with an upload after a restart, and checks all of its bytes', async () => {
@@ -164,7 +177,7 @@ it('keeps everything together under the cap of the store', async () => {
   const large = hashOf(Buffer.from('large'));
   expect(await room.artifacts.announce(party, large, 900)).toMatchObject({ ok: true });
   const more = await room.artifacts.announce(party, hashOf(Buffer.from('more')), 101);
-  expect(more).toMatchObject({ ok: false, refusal: { code: 'artifact.quota_exceeded' } });
+  expect(more).toMatchObject({ ok: false, refusal: { code: 'artifact.store_full' } });
   expect(await room.artifacts.release(party, large)).toMatchObject({ ok: true });
   expect(await room.artifacts.announce(party, hashOf(Buffer.from('more')), 101)).toMatchObject({ ok: true });
 });

@@ -9,13 +9,20 @@ import type { ReadStore } from '../ports/read-store.ts';
 import type { Sequencer } from '../ports/sequencer.ts';
 import type { TaskLogs } from '../ports/task-logs.ts';
 import { ArtifactAccess } from './artifact-access.ts';
-import type { ArtifactLimits } from './artifact-quota.ts';
+import { staleAfterMs } from './artifact-collection.ts';
 import { DiskArtifactStore } from './artifact-store.ts';
 import { dropCheckpoints } from './ended-checkpoints.ts';
 import { OutputClaims } from './output-claims.ts';
+import { RepeatedWork } from './repeated-work.ts';
+import { Staging } from './staging.ts';
+import { type ArtifactLimits, type DiskSpace, diskSpaceOf, StorageSpace } from './storage-space.ts';
+import { StoreAlarm } from './store-alarm.ts';
 import { DiskTaskLogs } from './task-logs.ts';
+import { consumerOf, HoldingStore, isUnderWay } from './upload-holds.ts';
 
 const collectEveryMs = 3600 * 1000;
+/** How often it is looked whether there is room for uploads that are held. */
+const resumeEveryMs = 2000;
 
 export interface ArtifactRoomParts {
   readonly dataDir: string;
@@ -25,6 +32,8 @@ export interface ArtifactRoomParts {
   readonly specs: JobSpecs;
   readonly index: ArtifactIndex;
   readonly limits: ArtifactLimits;
+  /** Of the file system under the artifacts; that of their folder where nothing is said. */
+  readonly diskSpace?: (() => Promise<DiskSpace>) | undefined;
   /** Logs of jobs are removed when nothing was written to them for so long. */
   readonly logRetentionMs: number;
   readonly now: () => number;
@@ -34,6 +43,8 @@ export interface ArtifactRoomParts {
 export interface ArtifactRoom {
   readonly artifacts: ArtifactStore;
   readonly logs: TaskLogs;
+  /** What the store takes nothing for; undefined while it has room. */
+  readonly storeState: () => 'full' | 'failing' | undefined;
   /** Ends what runs on a timer and writes down how far it came. */
   close(): Promise<void>;
 }
@@ -51,37 +62,50 @@ export async function openArtifactRoom(parts: ArtifactRoomParts): Promise<Artifa
     specs,
     onFailure: (err) => logger.error({ err }, 'claiming outputs failed'),
   });
-  const access = new ArtifactAccess(index, sequencer.state, specs, claims);
-  const artifacts = new DiskArtifactStore(folder, index, access, parts.limits, now);
-  await artifacts.restore();
+  const { state } = sequencer;
+  const access = new ArtifactAccess(index, state, specs, claims);
+  const staging = new Staging(join(folder, 'staging'), now);
+  const space = new StorageSpace({
+    limits: parts.limits,
+    index,
+    staging,
+    diskSpace: parts.diskSpace ?? (() => diskSpaceOf(folder)),
+    consumerOf: (by) => consumerOf(state, by),
+    isUnderWay: (ref) => isUnderWay(state, ref),
+  });
+  // Files of an attempt that came before one had to wait are wanted when its receipt comes.
+  const broughtForMs = () => staleAfterMs + (state.ruleset.uploadHoldMs ?? 0);
+  const disk = new DiskArtifactStore({ folder, index, access, space, staging, now, broughtForMs });
+  await disk.restore();
+  const alarm = new StoreAlarm(logger, now);
+  const artifacts = new HoldingStore({ store: disk, space, sequencer, alarm, now });
   const logs = new DiskTaskLogs(join(parts.dataDir, 'logs'));
   const stopListening = sequencer.onCommitted((events) => claims.onCommitted(events));
   await claims.start();
 
   const stop = new AbortController();
-  let collecting: Promise<void> = Promise.resolve();
   const collect = async (): Promise<void> => {
-    try {
-      await dropCheckpoints(index, sequencer.state, stop.signal);
-      const removed = await artifacts.collect(stop.signal);
-      const jobLogs = await logs.collect(now() - parts.logRetentionMs, stop.signal);
-      logger.info({ ...removed, jobLogs }, 'collected what nobody needs');
-    } catch (err) {
-      logger.error({ err }, 'collecting artifacts failed');
-    }
+    await dropCheckpoints(index, state, stop.signal);
+    const removed = await disk.collect(stop.signal);
+    const jobLogs = await logs.collect(now() - parts.logRetentionMs, stop.signal);
+    logger.info({ ...removed, jobLogs }, 'collected what nobody needs');
   };
-  const timer = setInterval(() => {
-    collecting = collecting.then(collect);
-  }, collectEveryMs);
-  timer.unref();
+  const collecting = new RepeatedWork(collectEveryMs, collect, (err) =>
+    logger.error({ err }, 'collecting artifacts failed'),
+  );
+  const resume = (): Promise<void> => artifacts.resume();
+  const resuming = new RepeatedWork(resumeEveryMs, resume, (err) =>
+    logger.error({ err }, 'held uploads could not be looked at'),
+  );
   return {
     artifacts,
     logs,
+    storeState: () => alarm.state,
     close: async () => {
-      clearInterval(timer);
       stop.abort();
       stopListening();
-      await collecting;
+      await collecting.stop();
+      await resuming.stop();
       await claims.stop();
     },
   };

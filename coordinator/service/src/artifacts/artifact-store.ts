@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { mkdir, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { AccountId, Sha256Hex } from '@capacloud/protocol/ids';
@@ -12,9 +12,22 @@ import type {
   ArtifactStore,
 } from '../ports/artifact-store.ts';
 import type { ArtifactAccess } from './artifact-access.ts';
-import { type ArtifactLimits, quotaRefusal } from './artifact-quota.ts';
+import { type Collected, collectStale } from './artifact-collection.ts';
 import { BroughtOutputs } from './brought-outputs.ts';
-import { isDiskFull, progressOf, type StagedUpload, Staging } from './staging.ts';
+import { progressOf, type StagedUpload, type Staging } from './staging.ts';
+import type { StorageSpace } from './storage-space.ts';
+import { storeFailure } from './store-failure.ts';
+
+export interface StoreParts {
+  readonly folder: string;
+  readonly index: ArtifactIndex;
+  readonly access: ArtifactAccess;
+  readonly space: StorageSpace;
+  readonly staging: Staging;
+  readonly now: () => number;
+  /** How long what a node brought is kept before a receipt names it. */
+  readonly broughtForMs: () => number;
+}
 
 interface Appending {
   readonly body: Readable;
@@ -23,9 +36,8 @@ interface Appending {
 
 /** A silent request is set aside for a newer one of the same upload: its sender is probably gone. */
 const stalledAfterMs = 5_000;
-/** Partial uploads are dropped after so long without a byte, content after so long without a reference. */
-const staleAfterMs = 24 * 3600 * 1000;
-const maxCollected = 1000;
+/** What one request brings at most. */
+const chunkBytes = 4 * 1024 * 1024;
 const emptySha256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
 /**
@@ -36,25 +48,21 @@ export class DiskArtifactStore implements ArtifactStore {
   readonly #folder: string;
   readonly #index: ArtifactIndex;
   readonly #access: ArtifactAccess;
-  readonly #limits: ArtifactLimits;
+  readonly #space: StorageSpace;
   readonly #now: () => number;
   readonly #staging: Staging;
+  readonly #broughtForMs: () => number;
   readonly #brought: BroughtOutputs;
   readonly #appending = new Map<string, Appending>();
 
-  constructor(
-    folder: string,
-    index: ArtifactIndex,
-    access: ArtifactAccess,
-    limits: ArtifactLimits,
-    now: () => number,
-  ) {
+  constructor({ access, broughtForMs, folder, index, now, space, staging }: StoreParts) {
+    this.#broughtForMs = broughtForMs;
     this.#folder = folder;
     this.#index = index;
     this.#access = access;
-    this.#limits = limits;
+    this.#space = space;
     this.#now = now;
-    this.#staging = new Staging(join(folder, 'staging'), now);
+    this.#staging = staging;
     this.#brought = new BroughtOutputs(join(folder, 'brought'));
   }
 
@@ -65,6 +73,20 @@ export class DiskArtifactStore implements ArtifactStore {
   }
 
   async announce(by: ArtifactParty, sha256: Sha256Hex, sizeBytes: number): Promise<Result<ArtifactProgress>> {
+    try {
+      const announced = await this.#announce(by, sha256, sizeBytes);
+      if (announced.ok) this.#space.note(by, sha256, sizeBytes);
+      return announced;
+    } catch (error) {
+      return refusedByDisk(error);
+    }
+  }
+
+  async #announce(
+    by: ArtifactParty,
+    sha256: Sha256Hex,
+    sizeBytes: number,
+  ): Promise<Result<ArtifactProgress>> {
     const known = await this.status(by, sha256);
     if (known !== undefined) {
       if (known.sizeBytes !== sizeBytes)
@@ -78,7 +100,7 @@ export class DiskArtifactStore implements ArtifactStore {
       if (by.kind === 'node' && known.complete) await this.#refer(by, sha256, sizeBytes);
       return accept(known);
     }
-    const refusal = await quotaRefusal(this.#limits, this.#index, this.#staging, by, sizeBytes);
+    const refusal = await this.#space.refusal(by, sha256, sizeBytes);
     if (refusal !== undefined) return { ok: false, refusal };
     if (sizeBytes === 0 && sha256 !== emptySha256)
       return refuse('request.conflict', 'An artifact of 0 bytes has another hash.');
@@ -159,30 +181,18 @@ export class DiskArtifactStore implements ArtifactStore {
   }
 
   /** Drops uploads that nobody goes on with and content that nobody refers to. */
-  async collect(signal: AbortSignal): Promise<{ readonly uploads: number; readonly artifacts: number }> {
-    const before = this.#now() - staleAfterMs;
-    const uploads = this.#staging.untouchedSince(before).slice(0, maxCollected);
-    for (const upload of uploads) {
-      if (signal.aborted || this.#appending.has(`${upload.owner}/${upload.sha256}`)) continue;
-      await this.#staging.discard(upload);
-    }
-    for (const { provider, sha256 } of await this.#brought.before(before, maxCollected)) {
-      if (signal.aborted) break;
-      await this.#index.removeRef({ sha256, account: provider });
-      await this.#brought.forget({ provider, sha256 });
-    }
-    let artifacts = 0;
-    for (const row of await this.#index.listStale(before, maxCollected)) {
-      if (signal.aborted) break;
-      const file = await stat(this.#pathOf(row.sha256)).catch(() => undefined);
-      // Uploaded again lately, by somebody whose claim may be on its way.
-      if (file !== undefined && file.mtimeMs >= before) continue;
-      // Row first: a file without a row is found by nobody, a row without its file would promise bytes.
-      await this.#index.remove(row.sha256);
-      await rm(this.#pathOf(row.sha256), { force: true });
-      artifacts += 1;
-    }
-    return { uploads: uploads.length, artifacts };
+  collect(signal: AbortSignal): Promise<Collected> {
+    return collectStale(
+      {
+        brought: this.#brought,
+        index: this.#index,
+        staging: this.#staging,
+        isAppending: (upload) => this.#appending.has(`${upload.owner}/${upload.sha256}`),
+        pathOf: (sha256) => this.#pathOf(sha256),
+      },
+      { now: this.#now(), broughtForMs: this.#broughtForMs() },
+      signal,
+    );
   }
 
   #pathOf(sha256: Sha256Hex): string {
@@ -202,6 +212,9 @@ export class DiskArtifactStore implements ArtifactStore {
     body: Readable,
   ): Promise<Result<ArtifactProgress>> {
     try {
+      // What was announced has its room by the limits, but others may have filled the disk meanwhile.
+      if (await this.#space.isDiskFull(Math.min(chunkBytes, upload.sizeBytes - upload.offset)))
+        return refuse('artifact.store_full', 'The disk of the coordinator is full.');
       const fits = await this.#staging.append(upload, body);
       if (!fits)
         return refuse(
@@ -211,8 +224,7 @@ export class DiskArtifactStore implements ArtifactStore {
       if (upload.offset < upload.sizeBytes) return accept(progressOf(upload));
       return await this.#complete(by, upload);
     } catch (error) {
-      if (isDiskFull(error)) return refuse('artifact.quota_exceeded', 'The disk of the coordinator is full.');
-      throw error;
+      return refusedByDisk(error);
     }
   }
 
@@ -266,6 +278,13 @@ export class DiskArtifactStore implements ArtifactStore {
   async #ownsPlainly(account: AccountId, sha256: Sha256Hex): Promise<boolean> {
     return (await this.#index.listRefs(sha256, account)).some((ref) => ref.job === undefined);
   }
+}
+
+/** Throws what is not the disk's fault. */
+function refusedByDisk(error: unknown): Result<never> {
+  const refusal = storeFailure(error);
+  if (refusal === undefined) throw error;
+  return { ok: false, refusal };
 }
 
 function accountOf(by: ArtifactParty): AccountId {

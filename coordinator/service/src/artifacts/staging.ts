@@ -35,6 +35,7 @@ export class Staging {
   readonly #hashes = new Map<string, HashedPrefix>();
   readonly #bytesByOwner = new Map<string, number>();
   #totalBytes = 0;
+  #unwrittenBytes = 0;
 
   constructor(folder: string, now: () => number) {
     this.#folder = folder;
@@ -44,6 +45,11 @@ export class Staging {
   /** Announced bytes of all uploads, or of one owner's: what completes will need this room. */
   reservedBytes(owner?: string): number {
     return owner === undefined ? this.#totalBytes : (this.#bytesByOwner.get(owner) ?? 0);
+  }
+
+  /** Announced bytes that are not on the disk yet. */
+  unwrittenBytes(): number {
+    return this.#unwrittenBytes;
   }
 
   /** Finds what an earlier run left. */
@@ -97,6 +103,7 @@ export class Staging {
           prefix.bytes += chunk.length;
         }
         upload.offset += chunk.length;
+        if (this.#uploads.get(keyOf(upload)) === upload) this.#unwrittenBytes -= chunk.length;
         upload.touchedAt = this.#now();
       }
       return true;
@@ -158,6 +165,7 @@ export class Staging {
   #add(upload: StagedUpload): void {
     this.#uploads.set(keyOf(upload), upload);
     this.#totalBytes += upload.sizeBytes;
+    this.#unwrittenBytes += upload.sizeBytes - upload.offset;
     this.#bytesByOwner.set(upload.owner, this.reservedBytes(upload.owner) + upload.sizeBytes);
   }
 
@@ -165,6 +173,7 @@ export class Staging {
     this.#hashes.delete(keyOf(upload));
     if (!this.#uploads.delete(keyOf(upload))) return;
     this.#totalBytes -= upload.sizeBytes;
+    this.#unwrittenBytes -= upload.sizeBytes - upload.offset;
     const rest = this.reservedBytes(upload.owner) - upload.sizeBytes;
     if (rest > 0) this.#bytesByOwner.set(upload.owner, rest);
     else this.#bytesByOwner.delete(upload.owner);
@@ -174,11 +183,6 @@ export class Staging {
 export function progressOf(upload: StagedUpload): ArtifactProgress {
   const { sha256, sizeBytes, offset } = upload;
   return { sha256, sizeBytes, offset, complete: false };
-}
-
-export function isDiskFull(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
 function keyOf(upload: StagedUpload): string {

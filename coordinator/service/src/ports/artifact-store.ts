@@ -1,11 +1,18 @@
 import type { Readable } from 'node:stream';
+import type { AttemptRef } from '@capacloud/protocol/frames';
 import type { AccountId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';
 import type { Result } from '@capacloud/protocol/result';
 
 /** Who uploads or reads: an account, or a node on behalf of its attempts. */
 export type ArtifactParty =
   | { readonly kind: 'account'; readonly account: AccountId; readonly operator: boolean }
-  | { readonly kind: 'node'; readonly node: NodeId; readonly provider: AccountId };
+  | {
+      readonly kind: 'node';
+      readonly node: NodeId;
+      readonly provider: AccountId;
+      /** Whose outputs it brings, where it says so. */
+      readonly attempt?: AttemptRef;
+    };
 
 export interface ArtifactProgress {
   readonly sha256: Sha256Hex;

@@ -14,7 +14,7 @@ import type { Offer } from '@capacloud/protocol/resources';
 import { pino } from 'pino';
 import { type Api, createApi } from '../api/api.ts';
 import type { ApiDependencies, ApiSettings } from '../api/dependencies.ts';
-import { type ArtifactRoom, openArtifactRoom } from '../artifacts/artifact-room.ts';
+import { type ArtifactRoom, type ArtifactRoomParts, openArtifactRoom } from '../artifacts/artifact-room.ts';
 import { JobSpecs } from '../job-specs.ts';
 import { CommandSequencer, sequencerLimits } from '../log/command-sequencer.ts';
 import type { PullProgress } from '../ports/live-activity.ts';
@@ -45,6 +45,8 @@ export const testOffer: Offer = {
 interface TestOptions {
   readonly settings?: Partial<ApiSettings>;
   readonly accountBytes?: number;
+  readonly totalBytes?: number;
+  readonly diskSpace?: ArtifactRoomParts['diskSpace'];
   /** Of the sequencer. */
   readonly waitingCommands?: number;
 }
@@ -221,7 +223,12 @@ export async function startCoordinator(options: TestOptions = {}): Promise<TestC
     store: store.reads,
     specs,
     index: store.artifacts,
-    limits: { maxArtifactBytes: 2 ** 26, accountBytes: options.accountBytes ?? 2 ** 28, totalBytes: 2 ** 30 },
+    limits: {
+      maxArtifactBytes: 2 ** 26,
+      accountBytes: options.accountBytes ?? 2 ** 28,
+      totalBytes: options.totalBytes ?? 2 ** 30,
+    },
+    diskSpace: options.diskSpace,
     logRetentionMs: 3600_000,
     now: Date.now,
     logger: pino({ level: 'silent' }),

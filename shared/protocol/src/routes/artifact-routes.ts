@@ -1,7 +1,11 @@
 import Type from 'typebox';
+import { attemptHeaderName } from '../attempt-name.ts';
 import { Sha256Schema } from '../ids.ts';
 import { ArtifactViewSchema } from '../views.ts';
 import { closed, count, type Route } from './route.ts';
+
+/** An agent says whose outputs it brings; what belongs to no attempt comes without it, and from older agents everything does. */
+const attemptHeader = Type.Object({ [attemptHeaderName]: Type.Optional(Type.String({ maxLength: 64 })) });
 
 const artifactParams = Type.Object({ sha256: Sha256Schema }, closed);
 
@@ -12,10 +16,18 @@ export const artifactRoutes = {
     summary: 'Announce an upload, or learn how far it has come',
     tag: 'artifacts',
     auth: 'consumer-or-agent',
+    headers: attemptHeader,
     body: Type.Object({ sha256: Sha256Schema, size_bytes: count }, closed),
     status: 200,
     response: ArtifactViewSchema,
-    errors: ['artifact.quota_exceeded', 'request.too_large', 'request.conflict'],
+    errors: [
+      'artifact.quota_exceeded',
+      'artifact.consumer_full',
+      'artifact.store_full',
+      'artifact.store_failed',
+      'request.too_large',
+      'request.conflict',
+    ],
   },
   appendArtifact: {
     method: 'PATCH',
@@ -24,14 +36,18 @@ export const artifactRoutes = {
     tag: 'artifacts',
     auth: 'consumer-or-agent',
     params: artifactParams,
-    headers: Type.Object({ 'upload-offset': Type.Integer({ minimum: 0 }) }),
+    headers: Type.Object({
+      'upload-offset': Type.Integer({ minimum: 0 }),
+      ...attemptHeader.properties,
+    }),
     body: 'binary',
     status: 200,
     response: ArtifactViewSchema,
     errors: [
       'artifact.offset_mismatch',
       'artifact.hash_mismatch',
-      'artifact.quota_exceeded',
+      'artifact.store_full',
+      'artifact.store_failed',
       'request.not_found',
       'request.too_large',
     ],

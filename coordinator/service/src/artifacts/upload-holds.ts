@@ -1,0 +1,163 @@
+import type { Readable } from 'node:stream';
+import type { HoldCause } from '@capacloud/core/event';
+import type { State } from '@capacloud/core/state';
+import type { AttemptRef } from '@capacloud/protocol/frames';
+import { type AccountId, jobIdOf, type Sha256Hex } from '@capacloud/protocol/ids';
+import type { Refusal, Result } from '@capacloud/protocol/result';
+import type {
+  ArtifactContent,
+  ArtifactParty,
+  ArtifactProgress,
+  ArtifactStore,
+} from '../ports/artifact-store.ts';
+import type { Sequencer } from '../ports/sequencer.ts';
+import type { StorageSpace } from './storage-space.ts';
+import type { StoreAlarm } from './store-alarm.ts';
+
+type NodeParty = ArtifactParty & { readonly kind: 'node' };
+
+export interface HoldParts {
+  readonly store: ArtifactStore;
+  readonly space: StorageSpace;
+  readonly sequencer: Pick<Sequencer, 'state' | 'submit'>;
+  readonly alarm: StoreAlarm;
+  readonly now: () => number;
+}
+
+/** Beyond the disk of a task, for archives that are a little larger than what they hold. */
+const archiveBytes = 64 * 1024 * 1024;
+
+const causes: Partial<Record<Refusal['code'], HoldCause>> = {
+  'artifact.consumer_full': 'account',
+  'artifact.store_full': 'store',
+  'artifact.store_failed': 'store',
+};
+
+/** Whether a refusal is for want of room, or of a disk that can be written: it is not the sender's fault. */
+function causeOf({ code }: Refusal): HoldCause | undefined {
+  return causes[code];
+}
+
+/**
+ * The store as others see it. What it refuses to a node for want of room stops the clock of that attempt in the log, before
+ * the node hears of it; once there is room, the clock runs again.
+ */
+export class HoldingStore implements ArtifactStore {
+  readonly #parts: HoldParts;
+
+  constructor(parts: HoldParts) {
+    this.#parts = parts;
+  }
+
+  async announce(by: ArtifactParty, sha256: Sha256Hex, sizeBytes: number): Promise<Result<ArtifactProgress>> {
+    const announced = await this.#parts.store.announce(by, sha256, sizeBytes);
+    if (!announced.ok) await this.#note(by, announced.refusal, sizeBytes);
+    return announced;
+  }
+
+  async append(
+    by: ArtifactParty,
+    sha256: Sha256Hex,
+    offset: number,
+    body: Readable,
+  ): Promise<Result<ArtifactProgress>> {
+    const appended = await this.#parts.store.append(by, sha256, offset, body);
+    // Its room was counted when it was announced: nothing is missing but that the disk can be written.
+    if (!appended.ok) await this.#note(by, appended.refusal, 0);
+    return appended;
+  }
+
+  status(by: ArtifactParty, sha256: Sha256Hex): Promise<ArtifactProgress | undefined> {
+    return this.#parts.store.status(by, sha256);
+  }
+
+  open(by: ArtifactParty, sha256: Sha256Hex): Promise<Result<ArtifactContent>> {
+    return this.#parts.store.open(by, sha256);
+  }
+
+  release(by: ArtifactParty, sha256: Sha256Hex): Promise<Result<undefined>> {
+    return this.#parts.store.release(by, sha256);
+  }
+
+  /** Lets the clocks run again of what there is room for, the first held first. To be called now and then. */
+  async resume(): Promise<void> {
+    const { now, sequencer, space } = this.#parts;
+    const { state } = sequencer;
+    if (state.held.size === 0) return;
+    let left: number;
+    try {
+      left = await space.leftInStore();
+    } catch {
+      return;
+    }
+    const leftOf = new Map<AccountId, number>();
+    // Each submission may take a task out of the set.
+    const tasks = Array.from(state.held);
+    for (const task of tasks) {
+      const { attempt, held, id } = task;
+      const account = state.jobs.get(task.job)?.consumer;
+      if (held === undefined || account === undefined) continue;
+      const own = leftOf.get(account) ?? (await space.leftOfAccount(account));
+      if (held.sizeBytes > left || (held.cause === 'account' && held.sizeBytes > own)) continue;
+      left -= held.sizeBytes;
+      leftOf.set(account, own - held.sizeBytes);
+      await sequencer.submit({ type: 'attempt.resume_upload', at: now(), task: id, attempt });
+    }
+  }
+
+  async #note(by: ArtifactParty, refusal: Refusal, sizeBytes: number): Promise<void> {
+    const cause = causeOf(refusal);
+    if (cause === undefined) return;
+    const { alarm, now, sequencer, space } = this.#parts;
+    if (cause === 'store') alarm.raise(refusal);
+    if (by.kind !== 'node') return;
+    const isFull = refusal.code === 'artifact.store_failed' || (cause === 'store' && (await space.isFull()));
+    for (const { attempt, task } of heldBy(sequencer.state, space, by, sizeBytes))
+      await sequencer.submit({
+        type: 'attempt.hold_upload',
+        at: now(),
+        node: by.node,
+        task,
+        attempt,
+        cause,
+        isFull,
+        sizeBytes,
+      });
+  }
+}
+
+/**
+ * Attempts of the node that wait for this room. An agent of before does not say which one it is, so all that it uploads do.
+ * What is larger than the task's own disk is none of its outputs, and stops no clock.
+ */
+function heldBy(
+  state: State,
+  space: StorageSpace,
+  { attempt: named, node }: NodeParty,
+  sizeBytes: number,
+): readonly AttemptRef[] {
+  const refs: AttemptRef[] = [];
+  for (const { attempt, job: jobId, task: id } of state.nodes.get(node)?.occupied.values() ?? []) {
+    if (named !== undefined && (named.task !== id || named.attempt !== attempt)) continue;
+    const job = state.jobs.get(jobId);
+    const task = state.tasks.get(id);
+    if (job === undefined || task?.attempt !== attempt || task.state !== 'uploading') continue;
+    const ref = { task: id, attempt };
+    const bytes = space.pendingOf(job.consumer, ref) + sizeBytes;
+    if (bytes <= job.terms.resources.diskBytes + archiveBytes) refs.push(ref);
+  }
+  return refs;
+}
+
+/** Whose outputs the node brings; undefined where it names none, or an attempt that it does not have. */
+export function consumerOf(state: State, { attempt, node }: NodeParty): AccountId | undefined {
+  if (attempt === undefined) return undefined;
+  if (state.nodes.get(node)?.occupied.get(attempt.task)?.attempt !== attempt.attempt) return undefined;
+  return state.jobs.get(jobIdOf(attempt.task))?.consumer;
+}
+
+/** Its outputs are not claimed yet, and may be. */
+export function isUnderWay({ nodes, tasks }: State, { attempt, task: id }: AttemptRef): boolean {
+  const task = tasks.get(id);
+  return task?.node !== undefined && nodes.get(task.node)?.occupied.get(id)?.attempt === attempt;
+}
