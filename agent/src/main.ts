@@ -203,9 +203,12 @@ function statusOf(
     ask: ask.at(clock.nowMs()) ?? 'closed',
     engineReachable: executor.engineReachable,
     outboxItems: journal.outboxSize(),
-    attempts: executor
-      .attempts()
-      .map(({ key, phase, stop }) => ({ ...key, phase, ...(stop === undefined ? {} : { stop }) })),
+    attempts: executor.attempts().map(({ heldSinceMs, key, phase, stop }) => ({
+      ...key,
+      phase,
+      ...(stop === undefined ? {} : { stop }),
+      ...(phase === 'uploading' && heldSinceMs !== undefined ? { heldSinceMs } : {}),
+    })),
     devices: machine.devices(),
     leftOut: machine.leftOut(),
     probes: machine.probes(),

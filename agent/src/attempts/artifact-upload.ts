@@ -1,7 +1,8 @@
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { attemptHeaderName, attemptName } from '@capacloud/protocol/attempt-name';
 import { backoffMs } from '../core/backoff.ts';
-import type { CollectedFile } from '../core/ports.ts';
+import type { AttemptKey, CollectedFile } from '../core/ports.ts';
 import { type CoordinatorHttp, TransferRefused } from './coordinator-http.ts';
 
 const chunkBytes = 4 * 1024 * 1024;
@@ -25,17 +26,19 @@ function readOffset(
   return { offset, complete: complete === true };
 }
 
-/** Uploads one file, from wherever an earlier try ended. Throws TransferRefused when the coordinator will not have it. */
+/** Uploads one output of the attempt, from wherever an earlier try ended. Throws TransferRefused when the coordinator will not have it. */
 export async function uploadFile(
   http: CoordinatorHttp,
   file: CollectedFile,
   signal: AbortSignal,
+  key: AttemptKey,
 ): Promise<void> {
+  const ofAttempt = { [attemptHeaderName]: attemptName(key) };
   const body = JSON.stringify({ sha256: file.sha256, size_bytes: file.sizeBytes });
   const announce = {
     method: 'POST',
     path: '/v1/artifacts',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...ofAttempt },
     body,
   } as const;
   let { offset, complete } = readOffset(await http.call(announce, signal), file.sizeBytes);
@@ -51,7 +54,11 @@ export async function uploadFile(
         const call = {
           method: 'PATCH',
           path: `/v1/artifacts/${file.sha256}`,
-          headers: { 'content-type': 'application/octet-stream', 'upload-offset': String(offset) },
+          headers: {
+            'content-type': 'application/octet-stream',
+            'upload-offset': String(offset),
+            ...ofAttempt,
+          },
           body: new Uint8Array(buffer),
         } as const;
         ({ offset, complete } = readOffset(await http.call(call, signal), file.sizeBytes));

@@ -9,12 +9,12 @@ import { refusalReason } from '../core/policy.ts';
 import { type AttemptKey, attemptKeyText, type PullProgress } from '../core/ports.ts';
 import { runStart } from '../core/run-clock.ts';
 import type { WorkKind } from '../core/step.ts';
-import { uploadFile } from './artifact-upload.ts';
 import { extentOf } from './attempt-logs.ts';
 import { fetchArtifacts, heldArtifacts, saveCheckpoint, uploadCheckpoint } from './checkpoint-work.ts';
 import { runContainer } from './container-run.ts';
 import { TransferRefused } from './coordinator-http.ts';
 import { StageTimeout, untilEngineAnswers, withClock } from './deadline.ts';
+import { uploadOutputs } from './output-upload.ts';
 import { fitsReceipt, makeReceipt } from './receipt-maker.ts';
 import { claimStart } from './start-claim.ts';
 import type { WorkParts } from './work-parts.ts';
@@ -236,26 +236,14 @@ export class AttemptWork {
   }
 
   async #upload(record: AttemptRecord, signal: AbortSignal): Promise<void> {
-    const { access, http } = this.#parts;
-    const { key, assignment, saving } = record;
+    const { key, saving } = record;
     if (saving !== undefined) {
       const files = await uploadCheckpoint(this.#parts, record, saving.leftMs, signal);
       return this.#move(key, 'reporting', { files });
     }
-    try {
-      await withClock(
-        assignment.uploadTimeoutMs,
-        signal,
-        async (limit) => {
-          for (const file of record.files) await uploadFile(http, file, limit);
-        },
-        () => access.token() !== undefined,
-      );
-      this.#move(key, 'reporting');
-    } catch (error) {
-      if (!(error instanceof StageTimeout || error instanceof TransferRefused)) throw error;
-      this.fail(key, 'upload_failed', `The outputs could not be uploaded: ${error.message}.`);
-    }
+    const failure = await uploadOutputs(this.#parts, record, signal);
+    if (failure === undefined) return this.#move(key, 'reporting');
+    this.fail(key, failure.reason, failure.message ?? '');
   }
 
   async #report(record: AttemptRecord, signal: AbortSignal): Promise<void> {

@@ -93,7 +93,7 @@ export async function uploadCheckpoint(
       leftMs,
       signal,
       async (limit) => {
-        for (const file of files) await uploadFile(http, file, limit);
+        for (const file of files) await uploadFile(http, file, limit, key);
       },
       () => access.token() !== undefined,
     );

@@ -1,10 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { roomErrors } from '@capacloud/protocol/errors';
 import { backoffMs } from '../core/backoff.ts';
 import type { CoordinatorAccess } from '../core/session-port.ts';
 
-/** The coordinator will not do it, however often it is asked. */
+const withoutRoom: ReadonlySet<string> = new Set(roomErrors);
+
+/** The coordinator will not do it, however often it is asked; or not now, for want of room. */
 export class TransferRefused extends Error {
   override readonly name = 'TransferRefused';
+  /** The coordinator has no room for it now, or a disk that cannot be written: later the same may be taken. */
+  readonly isWithoutRoom: boolean;
   readonly status: number;
   readonly code: string;
   /** Offset that the coordinator wants next, when it said so. */
@@ -14,6 +19,7 @@ export class TransferRefused extends Error {
     super(message);
     this.status = status;
     this.code = code;
+    this.isWithoutRoom = withoutRoom.has(code);
     this.offset = offset;
   }
 }
@@ -84,7 +90,7 @@ export class CoordinatorHttp {
         });
         if (response.ok) return await take(response, signal);
         const refusal = await readRefusal(response);
-        if (!mayHelp(response.status)) throw refusal;
+        if (!mayHelp(response.status) || refusal.isWithoutRoom) throw refusal;
         pauseMs = Math.max(pauseMs, retryAfterMs(response));
       } catch (error) {
         signal.throwIfAborted();

@@ -229,6 +229,10 @@ class Store {
   /** Requests that are answered with 503, or whose connection is cut after the work was done. */
   fail = 0;
   cut = 0;
+  /** Announcements and chunks are answered with this code. */
+  full: string | undefined;
+  /** Whose outputs each announcement said that it was. */
+  readonly announced: (string | undefined)[] = [];
 
   constructor() {
     this.server = createServer((request, response) => {
@@ -255,6 +259,10 @@ class Store {
       const bytes = Buffer.concat([have.bytes, body]);
       this.logs.set(key, { bytes, final: url.searchParams.get('final') === 'true' });
       return [200, { offset: bytes.length }];
+    }
+    if (this.full !== undefined && request.method !== 'GET') {
+      this.announced.push(String(request.headers['capacloud-attempt']));
+      return [507, { code: this.full, detail: 'There is no room.' }];
     }
     if (request.method === 'POST') {
       const { sha256, size_bytes: size } = JSON.parse(body.toString()) as {
@@ -636,6 +644,46 @@ describe('the executor', () => {
     await until(() => phase(1) === 'uploading', 'uploading');
     token = 'good';
     expect(await finished(1)).toMatchObject({ reason: 'completed' });
+  });
+
+  test('outputs that the coordinator has no room for are kept, past the clock and across a restart', async () => {
+    await ready();
+    engine.output = 'result';
+    store.full = 'artifact.consumer_full';
+    const outputs = [{ path: '/out/a.txt', maxBytes: 9 }];
+    const resources = { cpuMilli: 3000, memoryBytes: 9e8, diskBytes: 6e8, shmBytes: 0 };
+    life.executor.onAssign([assignment(1, { outputs, resources, uploadTimeoutMs: 700 })]);
+    await running(1);
+    engine.end({ task, attempt: 1 });
+    await until(() => store.announced.length > 2, 'refusals');
+    expect(new Set(store.announced)).toEqual(new Set([`${task}/1`]));
+    expect(phase(1)).toBe('uploading');
+    // Its container is gone, and another one gets all but the disk.
+    expect(engine.boxes.size).toBe(0);
+    life.executor.onAssign([assignment(2, { resources }), assignment(3)]);
+    await running(3);
+    expect(phase(2)).toBe('preparing');
+    await end();
+    begin();
+    life.executor.onDesired([1, 2, 3].map((attempt) => ({ task, attempt })));
+    const before = store.announced.length;
+    await until(() => store.announced.length > before, 'another try');
+    store.full = undefined;
+    expect(await finished(1)).toMatchObject({ reason: 'completed', outputs: [{ sha256: sha('result') }] });
+    await running(2);
+  });
+
+  test('an output that is larger than the coordinator takes is no fault of the node', async () => {
+    await ready();
+    engine.output = 'result';
+    life.executor.onAssign([assignment(1, { outputs: [{ path: '/out/a.txt', maxBytes: 9 }] })]);
+    await running(1);
+    vi.spyOn(store, 'answer').mockReturnValue([
+      413,
+      { code: 'request.too_large', detail: 'It has 6 bytes.' },
+    ]);
+    engine.end({ task, attempt: 1 });
+    expect(await finished(1)).toMatchObject({ reason: 'output_too_large' });
   });
 
   test('closed by the schedule, it offers no room, and does what was assigned before', async () => {

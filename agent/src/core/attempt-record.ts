@@ -72,6 +72,8 @@ export interface AttemptRecord {
   /** Its container was stopped, and what its checkpoint folder holds is being saved; the outcome stands already. */
   readonly saving?: { readonly leftMs: number };
   readonly files: readonly CollectedFile[];
+  /** When the coordinator first had no room for them; Unix milliseconds. */
+  readonly heldSinceMs?: number;
   readonly log: LogState;
 }
 

@@ -70,6 +70,11 @@ export class Room {
     );
   }
 
+  /** Outputs that wait for room at the coordinator lie on the disk, and nothing else of their task is here. */
+  takeDisk({ resources }: Assignment): void {
+    this.#diskBytes -= resources.diskBytes;
+  }
+
   /** May go below zero: the owner can shrink the offer under running attempts, which stay. */
   take(assignment: Assignment): void {
     this.#slots -= 1;

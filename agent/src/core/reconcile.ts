@@ -49,7 +49,9 @@ export function reconcile(
   const steps: Step[] = [];
   const room = new Room(offer);
   for (const view of views) {
-    if (occupies(view.record, view.active === 'prepare')) room.take(view.record.assignment);
+    const { assignment, heldSinceMs, phase } = view.record;
+    if (occupies(view.record, view.active === 'prepare')) room.take(assignment);
+    else if (phase === 'uploading' && heldSinceMs !== undefined) room.takeDisk(assignment);
   }
   const seen = new Map((observed ?? []).map((entry) => [attemptKeyText(entry.key), entry]));
   for (const view of views) {

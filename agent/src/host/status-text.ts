@@ -25,6 +25,8 @@ export interface AgentStatus {
     readonly attempt: number;
     readonly phase: string;
     readonly stop?: string;
+    /** Since when the coordinator has no room for its outputs; Unix milliseconds. */
+    readonly heldSinceMs?: number;
   }[];
   readonly devices: readonly {
     readonly id: string;
@@ -43,6 +45,12 @@ function askText(ask: AgentStatus['ask']): string {
   if (ask === 'closed') return 'nothing: closed by the schedule';
   const capa = (nano: string) => formatNano(BigInt(nano));
   return `${capa(ask.deviceHourNano)} CAPA a GPU, ${capa(ask.cpuHourNano)} a processor, ${capa(ask.memoryGibHourNano)} a GiB, an hour`;
+}
+
+/** Its container is gone; nobody blames the node for the wait. */
+function heldText(sinceMs: number | undefined): string {
+  if (sinceMs === undefined) return '';
+  return `: the coordinator has no room for its outputs since ${new Date(sinceMs).toISOString()}; they are kept here`;
 }
 
 /** The status as a person reads it. */
@@ -66,8 +74,8 @@ export function statusText(status: AgentStatus): string {
     `outbox     ${status.outboxItems} reports`,
     `attempts   ${status.attempts.length}`,
     ...status.attempts.map(
-      ({ task, attempt, phase, stop }) =>
-        `           ${task} #${attempt} ${phase}${stop === undefined ? '' : ` (${stop})`}`,
+      ({ task, attempt, heldSinceMs, phase, stop }) =>
+        `           ${task} #${attempt} ${phase}${stop === undefined ? '' : ` (${stop})`}${heldText(heldSinceMs)}`,
     ),
     `devices    ${status.devices.length}`,
     ...status.devices.map(
