@@ -81,6 +81,8 @@ export class Auditor {
         return compareTables(seen.tables, this.#books.money, this.#books.tasks);
       case 'pauses':
         return this.#books.blame.compare(seen.pauses, this.#log.ruleset());
+      case 'store':
+        return this.#books.holds.store(seen.isShort, this.#books.nowMs);
       case 'healed':
         return this.#pass(seen.atMs);
     }

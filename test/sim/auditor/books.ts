@@ -1,5 +1,6 @@
 import { BlameBook } from './blame-book.ts';
 import { ClientBook } from './client-book.ts';
+import { HoldBook } from './hold-book.ts';
 import { LimboWatch } from './limbo-watch.ts';
 import { MoneyBook } from './money-book.ts';
 import { NodeBook } from './node-book.ts';
@@ -26,6 +27,7 @@ export class Books {
   readonly runs: RunBook;
   readonly limbo: LimboWatch;
   readonly preemptions: PreemptionWatch;
+  readonly holds: HoldBook;
   readonly uploads = new Set<string>();
   /** Attempts whose program is known to have failed, and those known to have succeeded. */
   readonly ran = new Map<string, boolean>();
@@ -34,7 +36,8 @@ export class Books {
 
   constructor(terms: AuditTerms) {
     this.tasks = new TaskBook(this.money, this.nodes);
-    this.preemptions = new PreemptionWatch(this.tasks, this.nodes);
+    this.holds = new HoldBook(this.tasks);
+    this.preemptions = new PreemptionWatch(this.tasks, this.nodes, this.holds);
     this.speech = new SpeechBook(this.tasks, this.nodes);
     this.clients = new ClientBook(this.tasks);
     this.runs = new RunBook(this.tasks, this.nodes, this.trust, terms);

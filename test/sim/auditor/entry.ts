@@ -23,6 +23,7 @@ export interface Ruleset {
   readonly poisonAfterMs?: number;
   readonly preemptAfterMs?: number;
   readonly checkpointTimeoutMs?: number;
+  readonly uploadHoldMs?: number;
 }
 
 export interface DeviceRequest {
@@ -104,6 +105,7 @@ export interface JobTerms {
   readonly gang?: boolean;
   readonly interruptible?: boolean;
   readonly checkpoint?: boolean;
+  readonly outputs?: boolean;
   readonly priority?: number;
 }
 
@@ -160,6 +162,15 @@ export interface ImagePoisoned {
     readonly provider: string;
   }[];
 }
+/** Outputs of the attempt were refused, because there was no room for them. */
+export interface UploadHeld {
+  readonly type: 'upload.held';
+  readonly at: number;
+  readonly task: string;
+  readonly attempt: number;
+  readonly cause: string;
+  readonly full?: boolean;
+}
 export interface JobSettled {
   readonly type: 'job.settled';
   readonly at: number;
@@ -214,6 +225,13 @@ export type Entry =
       readonly task: string;
       readonly attempt: number;
       readonly stage: string;
+    }
+  | UploadHeld
+  | {
+      readonly type: 'upload.resumed';
+      readonly at: number;
+      readonly task: string;
+      readonly attempt: number;
     }
   | AttemptEnded
   | {

@@ -63,11 +63,14 @@ export class LimboWatch {
         () => `${id} is ${state} for ${stoppedForMs} ms since its image was stopped`,
       );
       if (isActive(state)) {
-        const limitMs = stageLimitMs(task, rules) + this.#patienceMs(task, rules, nowMs) + this.#slackMs;
+        const isHeld = task.heldFor !== undefined;
+        const stageMs = isHeld ? (rules.uploadHoldMs ?? 0) : stageLimitMs(task, rules);
+        const limitMs = stageMs + this.#patienceMs(task, rules, nowMs) + this.#slackMs;
+        const sinceMs = isHeld ? task.heldMs : changedMs;
         check(
-          waited(changedMs) <= limitMs,
+          waited(sinceMs) <= limitMs,
           'task.limbo',
-          () => `${id}/${attempt} is ${state} for ${waited(changedMs)} ms`,
+          () => `${id}/${attempt} is ${state} for ${waited(sinceMs)} ms`,
         );
       } else if (attempt === 0) {
         const limitMs = job.terms.queueTimeoutMs + this.#slackMs;

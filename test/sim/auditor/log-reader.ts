@@ -1,5 +1,12 @@
 import type { Books } from './books.ts';
-import { type AttemptEnded, type Entry, type ImagePoisoned, type RulesEntry, type Ruleset } from './entry.ts';
+import {
+  type AttemptEnded,
+  type Entry,
+  type ImagePoisoned,
+  type RulesEntry,
+  type Ruleset,
+  type UploadHeld,
+} from './entry.ts';
 import { check, fail } from './observation.ts';
 import { imageOf } from './poison-book.ts';
 import { checkReceipt } from './receipt-rules.ts';
@@ -89,7 +96,12 @@ export class LogReader {
         for (const state of ['succeeded', 'failed', 'cancelled', 'expired'] as const)
           this.outcomes[state] += entry[state];
         return;
+      case 'upload.held':
+        return this.#hold(entry);
+      case 'upload.resumed':
+        return this.#books.holds.resume(this.#books.tasks.get(entry.task), entry.attempt, at, nowMs);
       case 'attempt.assigned':
+        this.#books.holds.checkAssigned(entry.task);
         this.#checkAssigned(entry.task, entry.attempt, entry.node, at);
         this.#books.preemptions.assigned(entry);
         return this.#books.tasks.assign(entry, nowMs);
@@ -137,6 +149,17 @@ export class LogReader {
     );
   }
 
+  /** What it had of its node but the disk is free, its devices among it. */
+  #hold(entry: UploadHeld): void {
+    const task = this.#books.tasks.get(entry.task);
+    const on = task.nodes.at(-1) ?? '';
+    if (task.heldAt === 0) {
+      this.#letGo(on, entry.task, entry.attempt, entry.at);
+      this.#books.nodes.keepDisk(on, entry.task, entry.attempt);
+    }
+    this.#books.holds.hold(entry, task, this.#books.nowMs);
+  }
+
   #letGo(node: string, task: string, attempt: number, at: number): void {
     const facts = this.#books.tasks.live.get(task);
     const devices = this.#books.nodes.get(node).holds.get(task)?.devices ?? [];
@@ -159,6 +182,7 @@ export class LogReader {
       checkReceipt(entry, task, node, {
         heard: this.#books.speech.receiptsFor(task.id, entry.attempt),
         nonce: this.#books.speech.nonceOf(task.id, entry.attempt),
+        heldFor: task.heldFor?.cause,
         wasUploaded,
       });
       const truth = this.#books.ran.get(`${key}/${node}`);

@@ -42,7 +42,8 @@ export function checkCharge({ at, task: id, then }: AttemptEnded, task: TaskFact
   if (then.kind !== 'succeeded') return;
   const { holdNano, runTimeoutMs, stopGraceMs } = task.job.terms;
   const since = task.runningAt > 0 && task.runningAt < at ? task.runningAt : task.assignedAt;
-  const mostMs = Math.max(0, Math.min(at - since, runTimeoutMs + stopGraceMs));
+  const until = task.heldAt > 0 ? task.heldAt : at;
+  const mostMs = Math.max(0, Math.min(until - since, runTimeoutMs + stopGraceMs));
   check(
     then.meteredMs >= 0 && then.meteredMs <= mostMs,
     'money.price',

@@ -24,6 +24,8 @@ interface Holding {
   readonly attempt: number;
   readonly takes: Resources;
   readonly devices: readonly string[];
+  /** Its outputs wait for room, and it has nothing here but them. */
+  readonly isDiskOnly?: true;
 }
 
 export interface NodeFacts {
@@ -166,11 +168,12 @@ export class NodeBook {
     this.#checkWishes(node, offer, event, terms, takes);
     holds.set(event.task, { attempt: event.attempt, takes, devices: event.devices });
     const sum = { slots: 0, cpu: 0, memory: 0, disk: 0 };
-    for (const { takes: each } of holds.values()) {
+    for (const { takes: each, isDiskOnly } of holds.values()) {
+      sum.disk += each.diskBytes;
+      if (isDiskOnly === true) continue;
       sum.slots += 1;
       sum.cpu += each.cpuMilli;
       sum.memory += each.memoryBytes;
-      sum.disk += each.diskBytes;
     }
     const fits =
       sum.slots <= offer.slots &&
@@ -223,6 +226,15 @@ export class NodeBook {
         () => `${what}: ${milli} thousandths of ${id} are held by others`,
       );
     }
+  }
+
+  /** What the attempt had there is free but for the disk. */
+  keepDisk(id: string, task: string, attempt: number): void {
+    const { holds } = this.get(id);
+    const held = holds.get(task);
+    if (held?.attempt !== attempt)
+      return fail('node.occupied', `${id} keeps outputs of ${task}/${attempt}, which it does not hold`);
+    holds.set(task, { ...held, devices: [], isDiskOnly: true });
   }
 
   release(id: string, task: string, attempt: number): void {

@@ -100,6 +100,8 @@ export type Observation =
     }
   /** An agent noted an error in its own log. */
   | { readonly kind: 'complaint'; readonly node: string; readonly instance: number }
+  /** Whether the artifact store lacks room, or a disk that can be written. It has both at first. */
+  | { readonly kind: 'store'; readonly isShort: boolean }
   | { readonly kind: 'healed'; readonly atMs: number }
   /** Before each event of the simulation. */
   | { readonly kind: 'time'; readonly atMs: number };
@@ -179,6 +181,7 @@ export type Rule =
   | 'said.no-stop'
   | 'said.acknowledgement'
   | 'said.client'
+  | 'upload.held'
   | 'run.unassigned'
   | 'run.twice'
   | 'run.again'

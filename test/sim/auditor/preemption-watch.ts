@@ -1,4 +1,5 @@
 import type { AttemptAssigned, AttemptEnded, Ruleset } from './entry.ts';
+import type { HoldBook } from './hold-book.ts';
 import { type NodeBook, payOn } from './node-book.ts';
 import { check } from './observation.ts';
 import type { TaskBook } from './task-book.ts';
@@ -22,12 +23,14 @@ interface Room {
 export class PreemptionWatch {
   readonly #tasks: TaskBook;
   readonly #nodes: NodeBook;
+  readonly #holds: HoldBook;
   /** By node. */
   readonly #rooms = new Map<string, Room>();
   /** What those paid an hour that were stopped at one time, by node. */
   readonly #paid = new Map<string, { readonly at: number; readonly rate: bigint }>();
 
-  constructor(tasks: TaskBook, nodes: NodeBook) {
+  constructor(tasks: TaskBook, nodes: NodeBook, holds: HoldBook) {
+    this.#holds = holds;
     this.#tasks = tasks;
     this.#nodes = nodes;
   }
@@ -59,7 +62,8 @@ export class PreemptionWatch {
     for (const [on, room] of this.#rooms) if (room.job === job) this.#rooms.delete(on);
     const room = this.#rooms.get(node);
     if (room === undefined || at >= room.untilAt) return;
-    const isWaiting = waitsOf(room.job, at).length > 0 && !room.job.isCancelled;
+    const isKeptBack = this.#holds.isKeptBack(room.job.terms);
+    const isWaiting = waitsOf(room.job, at).length > 0 && !room.job.isCancelled && !isKeptBack;
     check(
       !isWaiting,
       'task.preempted',

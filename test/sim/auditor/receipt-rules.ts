@@ -1,4 +1,5 @@
 import type { AttemptEnded } from './entry.ts';
+import { holdReasons } from './hold-rules.ts';
 import { check, fail } from './observation.ts';
 import type { HeardReceipt } from './speech-book.ts';
 import type { TaskFacts } from './task-facts.ts';
@@ -7,6 +8,8 @@ interface Evidence {
   readonly heard: readonly HeardReceipt[];
   /** That was told with the assignment. */
   readonly nonce: string | undefined;
+  /** By whose storage its outputs had no room then. */
+  readonly heldFor: string | undefined;
   readonly wasUploaded: (sha256: string, sizeBytes: number) => boolean;
 }
 
@@ -18,10 +21,13 @@ function fitting(receipt: HeardReceipt, node: string, evidence: Evidence): reado
     nonce === evidence.nonce &&
     (reason !== 'completed' || (exitCode === 0 && !oomKilled));
   if (!holds) return ['agent_failed'];
+  // Who gives up what there is no room for is not to blame.
+  const failed = holdReasons[evidence.heldFor ?? ''] ?? 'upload_failed';
+  if (reason === 'upload_failed') return [failed];
   if (reason !== 'completed' || outputs.length === 0) return [reason];
   const hasAll = outputs.every(({ sha256, sizeBytes }) => evidence.wasUploaded(sha256, sizeBytes));
   // What is missing when the receipt is judged may have come when its entry is durable.
-  return hasAll ? [reason, 'upload_failed'] : ['upload_failed'];
+  return hasAll ? [reason, failed] : [failed];
 }
 
 /** An attempt ends by a receipt that its own node sent, for the reason that it gives or because it does not hold. */
@@ -39,10 +45,12 @@ export function checkReceipt(entry: AttemptEnded, task: TaskFacts, node: string,
   if (entry.then.kind !== 'succeeded') return;
   const { runTimeoutMs, stopGraceMs } = task.job.terms;
   const since = task.runningAt > 0 && task.runningAt < entry.at ? task.runningAt : task.assignedAt;
+  // By then its run was over.
+  const until = task.heldAt > 0 ? task.heldAt : entry.at;
   const { meteredMs } = entry.then;
   const isDue = own.some(
     ({ claimedMs }) =>
-      meteredMs === Math.max(0, Math.min(claimedMs, entry.at - since, runTimeoutMs + stopGraceMs)),
+      meteredMs === Math.max(0, Math.min(claimedMs, until - since, runTimeoutMs + stopGraceMs)),
   );
   check(isDue, 'money.price', () => `${what} and is metered ${meteredMs} ms`);
 }

@@ -19,6 +19,8 @@ const faults: Readonly<Record<string, 'nobody' | 'consumer' | 'provider'>> = {
   image_pull_failed: 'provider',
   pull_timeout: 'provider',
   input_unavailable: 'provider',
+  store_full: 'nobody',
+  quota_full: 'nobody',
   start_timeout: 'provider',
   upload_failed: 'provider',
   engine_lost: 'provider',
@@ -36,6 +38,8 @@ export function faultOf(reason: string): 'nobody' | 'consumer' | 'provider' | un
 
 const names: Readonly<Record<string, string>> = { run_timeout: 'timeout', oom_killed: 'oom' };
 const neverRetried = ['image_not_found'];
+/** What was computed had no room, and nothing is run again for it. */
+const final = ['store_full', 'quota_full'];
 const mostAttempts = 10_000;
 
 /** Attempts so far that ended so and were tried again; failures of a gang are those of all its tasks together. */
@@ -46,7 +50,7 @@ export interface Tries {
 
 /** What must follow an attempt that failed: `own`, `provider` or `free` when it is tried again, and `none` when that was all. */
 function dueRetry(terms: JobTerms, tries: Tries, event: AttemptEnded): 'own' | 'provider' | 'free' | 'none' {
-  if (event.attempt >= mostAttempts) return 'none';
+  if (event.attempt >= mostAttempts || final.includes(event.reason)) return 'none';
   const fault = faults[event.reason];
   if (fault === 'provider') return tries.failures.provider < terms.providerLost ? 'provider' : 'none';
   if (fault !== 'consumer') return 'free';

@@ -1,5 +1,6 @@
 import type { AttemptAssigned, AttemptEnded, JobSettled, JobTerms, Ruleset } from './entry.ts';
 import { GangWatch } from './gang-watch.ts';
+import { heldUntil, holdReasons } from './hold-rules.ts';
 import type { MoneyBook } from './money-book.ts';
 import { checkCharge } from './money-book.ts';
 import type { NodeBook, NodeFacts } from './node-book.ts';
@@ -9,6 +10,7 @@ import {
   type EndKind,
   isActive,
   isEnd,
+  isSaved,
   type JobFacts,
   type PastTask,
   stageClocks,
@@ -163,6 +165,8 @@ export class TaskBook {
     task.isInterruptible = event.interruptible === true;
     task.assignedAt = event.at;
     task.stageAt = event.at;
+    task.heldAt = 0;
+    task.heldFor = undefined;
     task.runningAt = 0;
     task.assignedMs = nowMs;
     task.changedMs = nowMs;
@@ -245,8 +249,9 @@ export class TaskBook {
       );
       return reason === 'preempted' ? 'preempted' : 'gang';
     }
-    const dueMs = stageLimitMs(task, rules);
-    const isDue = stageClocks[task.state] === reason && !released && at >= task.stageAt + dueMs;
+    const dueAt = heldUntil(task, rules) ?? task.stageAt + stageLimitMs(task, rules);
+    const clock = holdReasons[task.heldFor?.cause ?? ''] ?? stageClocks[task.state];
+    const isDue = clock === reason && !released && at >= dueAt;
     check(
       isDue,
       'task.clock',
@@ -286,9 +291,4 @@ export class TaskBook {
     task.state = state;
     task.changedMs = nowMs;
   }
-}
-
-/** What a task has when it makes way is there when it goes on; a gang starts anew. */
-function isSaved({ terms }: JobFacts): boolean {
-  return terms.checkpoint === true && terms.gang !== true;
 }

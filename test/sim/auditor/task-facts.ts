@@ -44,6 +44,11 @@ export interface TaskFacts {
   assignedAt: number;
   runningAt: number;
   stageAt: number;
+  /** When outputs of the current attempt first had no room (0: never), and whose room it is, while they have none. */
+  heldAt: number;
+  /** True time of that. */
+  heldMs: number;
+  heldFor: { readonly cause: string; readonly isFull: boolean } | undefined;
   notBefore: number;
   /** Its last attempt made way, and what it had is saved once its node has let go. */
   isSaving: boolean;
@@ -82,6 +87,9 @@ export function waitingTask(
     assignedAt: 0,
     runningAt: 0,
     stageAt: job.submittedAt,
+    heldAt: 0,
+    heldMs: 0,
+    heldFor: undefined,
     notBefore: 0,
     isSaving: false,
     tries: { failures, free: 0 },
@@ -96,6 +104,11 @@ export function isEnd(state: string): boolean {
 
 export function isActive(state: string): boolean {
   return stages.some((stage) => stage === state);
+}
+
+/** What a task has when it makes way is there when it goes on; a gang starts anew. */
+export function isSaved({ terms }: JobFacts): boolean {
+  return terms.checkpoint === true && terms.gang !== true;
 }
 
 /** How long an attempt may stay in its stage. */

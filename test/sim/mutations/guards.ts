@@ -1,6 +1,7 @@
 import { agentGuards } from './agent-guards.ts';
 import { coreGuards } from './core-guards.ts';
 import type { Guard } from './guard.ts';
+import { holdGuards } from './hold-guards.ts';
 import { preemptionGuards } from './preemption-guards.ts';
 import { serviceGuards } from './service-guards.ts';
 import { standingGuards } from './standing-guards.ts';
@@ -14,6 +15,7 @@ export const guards: readonly Guard[] = [
   ...wishGuards,
   ...standingGuards,
   ...preemptionGuards,
+  ...holdGuards,
   ...serviceGuards,
   ...agentGuards,
 ];

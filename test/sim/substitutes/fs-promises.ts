@@ -134,3 +134,13 @@ export function readFile(path: string): Promise<string> {
 export function writeFile(path: string, text: string): Promise<void> {
   return whenDone('write', path, () => writeAt(disk().write(path, 'w'), Buffer.from(text), 0));
 }
+/** A disk of 64 GiB, which is empty or full. */
+export function statfs(
+  path: string,
+): Promise<{ readonly bavail: number; readonly blocks: number; readonly bsize: number }> {
+  return whenDone('read', path, () => ({
+    bavail: disk().isFull(path) ? 0 : 2 ** 24,
+    blocks: 2 ** 24,
+    bsize: 4096,
+  }));
+}

@@ -31,6 +31,8 @@ export class CoordinatorHost {
   readonly #ruleset: Ruleset;
   readonly #random: Prng;
   readonly #snapshotEvents: number;
+  /** Others have filled the disk under the artifacts. */
+  isStoreFull = false;
   #wallOffsetMs = 0;
   #lives = 0;
   #actor: Actor | undefined;
@@ -153,6 +155,7 @@ export class CoordinatorHost {
       specs,
       index: store.artifacts,
       limits: { maxArtifactBytes: 2 ** 26, accountBytes: 2 ** 30, totalBytes: 2 ** 34 },
+      diskSpace: () => Promise.resolve({ freeBytes: this.isStoreFull ? 0 : 2 ** 40, sizeBytes: 2 ** 40 }),
       logRetentionMs: 24 * 3600_000,
       now,
       logger,

@@ -27,6 +27,7 @@ export class Faults {
   readonly #targets: FaultTargets;
   readonly #undo = new Set<() => void>();
   #isHealed = false;
+  #isDiskFull = false;
 
   constructor(targets: FaultTargets) {
     this.#targets = targets;
@@ -135,8 +136,17 @@ export class Faults {
         watch.fault('coordinator disk full');
         this.#while(
           random.exponential(4000),
-          () => disk().setFull('coordinator', true),
-          () => disk().setFull('coordinator', false),
+          () => this.#setDiskFull(true),
+          () => this.#setDiskFull(false),
+        );
+      },
+      'store-full': (random) => {
+        watch.fault('artifact store full');
+        this.#while(
+          // Now and then for longer than anything may wait for it.
+          random.exponential(random.pick([5000, 60_000])),
+          () => this.#fillStore(true),
+          () => this.#fillStore(false),
         );
       },
       // What is due then waits as well, so not for longer than the auditor allows.
@@ -238,6 +248,22 @@ export class Faults {
         );
       },
     };
+  }
+
+  #setDiskFull(isFull: boolean): void {
+    disk().setFull('coordinator', isFull);
+    this.#isDiskFull = isFull;
+    this.#tellStore();
+  }
+
+  #fillStore(isFull: boolean): void {
+    this.#targets.coordinator.isStoreFull = isFull;
+    this.#tellStore();
+  }
+
+  #tellStore(): void {
+    const isShort = this.#isDiskFull || this.#targets.coordinator.isStoreFull;
+    this.#targets.watch.observe({ kind: 'store', isShort });
   }
 
   #freeze(actor: Actor | undefined, forMs: number): void {

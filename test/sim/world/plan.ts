@@ -40,6 +40,7 @@ export const faultKinds = [
   'forgery',
   'twins',
   'docker-kill',
+  'store-full',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 

@@ -261,5 +261,6 @@ function rulesetOf({ leaseMs }: Plan): Ruleset {
     reserveMaxMs: 60_000,
     preemptAfterMs: 3000,
     checkpointTimeoutMs: 8000,
+    uploadHoldMs: 12_000,
   };
 }
