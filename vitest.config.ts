@@ -30,7 +30,10 @@ const units = {
 /** Whole coordinators and simulated worlds without a Docker engine: files run side by side. */
 const loopback = {
   name: 'loopback',
-  files: ['test/{replay,fuzz,sim}/**/*', 'test/e2e/{backup,gateway,gateway-abuse,session-resumption}'],
+  files: [
+    'test/{replay,fuzz,sim}/**/*',
+    'test/e2e/{backup,gateway,gateway-abuse,proxies,session-resumption}',
+  ],
   timeout: 300_000,
 } as const satisfies Kind;
 /** Real engines and processes that are killed, on a small machine: one file at a time. */

@@ -21,6 +21,7 @@ export interface PackageRule {
 
 const protocol = '@capacloud/protocol';
 const proofs = '@capacloud/proofs';
+const transfer = '@capacloud/transfer';
 
 export const packageRules: readonly PackageRule[] = [
   {
@@ -44,9 +45,19 @@ export const packageRules: readonly PackageRule[] = [
     composers: [],
   },
   {
+    folder: 'shared/transfer',
+    name: transfer,
+    internal: [],
+    external: [],
+    pure: [],
+    rooms: [],
+    shared: [],
+    composers: [],
+  },
+  {
     folder: 'shared/client',
     name: '@capacloud/client',
-    internal: [protocol],
+    internal: [protocol, transfer],
     external: ['commander', 'typebox', 'yaml'],
     pure: [],
     rooms: [],
@@ -116,7 +127,7 @@ export const packageRules: readonly PackageRule[] = [
   {
     folder: 'agent',
     name: '@capacloud/agent',
-    internal: [protocol, proofs, 'nvidia-smi-parser'],
+    internal: [protocol, proofs, transfer, 'nvidia-smi-parser'],
     external: [
       'better-sqlite3',
       'commander',

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nodeIdOf } from '@capacloud/protocol/ids';
 import type { Offer } from '@capacloud/protocol/resources';
+import { type Connections, createConnections } from '@capacloud/transfer/connections';
 import { type Logger, pino } from 'pino';
 import { AttemptLogs } from './attempts/attempt-logs.ts';
 import { CoordinatorHttp } from './attempts/coordinator-http.ts';
@@ -44,6 +45,11 @@ const flushMs = 3000;
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   readonly version: string;
 };
+
+/** Proxies come from the environment, as for other programs. */
+function connectionsOf({ caFile }: AgentConfig): Connections {
+  return createConnections({ env: process.env, caFile });
+}
 
 /** What keeps the attempts of one coordinator apart: known also while it cannot be reached. */
 function coordinatorKey(config: AgentConfig): string {
@@ -105,8 +111,13 @@ async function runAgent(config: AgentConfig): Promise<void> {
   }
 }
 
-function coordinatorOf({ coordinator: url, coordinatorName }: AgentConfig) {
-  return { url, agentVersion: version, ...(coordinatorName === undefined ? {} : { coordinatorName }) };
+function coordinatorOf({ coordinator: url, coordinatorName }: AgentConfig, connections: Connections) {
+  return {
+    url,
+    agentVersion: version,
+    httpAgent: connections.agentFor(url),
+    ...(coordinatorName === undefined ? {} : { coordinatorName }),
+  };
 }
 
 async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
@@ -118,7 +129,8 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
   const service = new ServiceNotifier(process.env, log);
   const machine = new Machine(config.stateDir, log, () => session.notify());
   const parts = { identity, journal, lease, clock, log };
-  const session: SessionClient = new SessionClient({ ...coordinatorOf(config), ...parts });
+  const connections = connectionsOf(config);
+  const session: SessionClient = new SessionClient({ ...coordinatorOf(config, connections), ...parts });
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
   const probing = machine.run(stop.signal);
   const aborted = new Promise<void>((resolve) =>
@@ -132,7 +144,7 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
   const terms = { ...config, ...resources, scratchInMemory: scratch === 'memory' };
   const offer = () =>
     makeOffer({ ...terms, ask: ask.offered(clock.nowMs()) }, machine.size, machine.devices());
-  const http = new CoordinatorHttp(session);
+  const http = new CoordinatorHttp(session, (url, call) => connections.fetch(url, call));
   const logs: AttemptLogs = new AttemptLogs(join(config.stateDir, 'logs'), http, journal, log, () =>
     executor.onChange(),
   );
@@ -153,11 +165,10 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
     load: () => machine.load(),
     notifySession: () => session.notify(),
   });
-  const { interruptibleDiscountPercent } = config;
+  const parties: StatusParts = { config, identity, session, executor, machine, journal, lease, clock, ask };
   const status = () => ({
-    ...statusOf(identity, session, executor, machine, journal, lease, clock, ask),
+    ...statusOf(parties),
     ...sold(scratch, offer(), ask.at(clock.nowMs()) === undefined),
-    ...(interruptibleDiscountPercent === undefined ? {} : { interruptibleDiscountPercent }),
   });
   const socket = await serveStatus(config.statusSocket, status);
   const closing = new AbortController();
@@ -184,16 +195,21 @@ function sold(kind: ScratchKind, { ask, diskBytes, memoryBytes }: Offer, isClose
   return isClosed ? { scratch } : { scratch, ask };
 }
 
-function statusOf(
-  identity: NodeIdentity,
-  session: SessionClient,
-  executor: Executor,
-  machine: Machine,
-  journal: Journal,
-  lease: Lease,
-  clock: Clock,
-  ask: ScheduledAsk,
-): AgentStatus {
+interface StatusParts {
+  readonly config: AgentConfig;
+  readonly identity: NodeIdentity;
+  readonly session: SessionClient;
+  readonly executor: Executor;
+  readonly machine: Machine;
+  readonly journal: Journal;
+  readonly lease: Lease;
+  readonly clock: Clock;
+  readonly ask: ScheduledAsk;
+}
+
+function statusOf(parts: StatusParts): AgentStatus {
+  const { identity, session, executor, machine, journal, lease, clock, ask } = parts;
+  const { interruptibleDiscountPercent } = parts.config;
   return {
     node: identity.node,
     version,
@@ -201,6 +217,7 @@ function statusOf(
     ...(lease.untilMs === undefined ? {} : { leaseLeftMs: Math.round(lease.untilMs - clock.bootMs()) }),
     accepting: executor.node().accepting,
     ask: ask.at(clock.nowMs()) ?? 'closed',
+    ...(interruptibleDiscountPercent === undefined ? {} : { interruptibleDiscountPercent }),
     engineReachable: executor.engineReachable,
     outboxItems: journal.outboxSize(),
     attempts: executor.attempts().map(({ heldSinceMs, key, phase, stop }) => ({

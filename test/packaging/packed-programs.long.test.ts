@@ -8,6 +8,7 @@ import { repositoryRoot } from '../../scripts/network/local-network.ts';
 
 const packages = [
   'shared/protocol',
+  'shared/transfer',
   'shared/client',
   'shared/nvidia-smi-parser',
   'agent',

@@ -24,6 +24,18 @@ export class TransferRefused extends Error {
   }
 }
 
+/** As the global `fetch`; proxies and private certificates are its business. Redirects are not followed. */
+export type Fetch = (
+  url: string,
+  init: {
+    readonly method: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: Uint8Array<ArrayBuffer> | string | null;
+    readonly signal: AbortSignal;
+    readonly redirect: 'error';
+  },
+) => Promise<Response>;
+
 interface Call {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH';
   readonly path: string;
@@ -40,9 +52,11 @@ const maxAnswerBytes = 64 * 1024;
  */
 export class CoordinatorHttp {
   readonly #access: CoordinatorAccess;
+  readonly #fetch: Fetch;
 
-  constructor(access: CoordinatorAccess) {
+  constructor(access: CoordinatorAccess, send: Fetch = (url, init) => fetch(url, init)) {
     this.#access = access;
+    this.#fetch = send;
   }
 
   /** Version that the session speaks, once one is open. */
@@ -81,7 +95,7 @@ export class CoordinatorHttp {
       let pauseMs = backoffMs(failures + 1, 250, 10_000, Math.random);
       try {
         const limit = isShort ? AbortSignal.any([signal, AbortSignal.timeout(tryTimeoutMs)]) : signal;
-        const response = await fetch(`${this.#access.baseUrl}${call.path}`, {
+        const response = await this.#fetch(`${this.#access.baseUrl}${call.path}`, {
           method: call.method,
           headers: { ...call.headers, authorization: `Bearer ${token ?? ''}` },
           body: call.body ?? null,

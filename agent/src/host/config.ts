@@ -43,6 +43,7 @@ const ConfigSchema = Type.Object(
     stateDir: Path,
     keyFile: Path,
     provider: Type.Optional(AddressSchema),
+    caFile: Type.Optional(Path),
     dockerSocket: Path,
     resources: Type.Object(
       {
@@ -267,6 +268,7 @@ function shape(parsed: ReadonlyMap<string, unknown>, periods: readonly WrittenPe
     stateDir,
     keyFile: parsed.get('key_file') ?? join(stateDir, 'node.key'),
     ...optional('provider', 'provider'),
+    ...optional('caFile', 'ca_file'),
     dockerSocket: parsed.get('docker_socket'),
     resources: {
       cpu: parsed.get('resources.cpu'),

@@ -1,19 +1,14 @@
 import { addressPattern } from '@capacloud/protocol/ids';
-import {
-  isReservedLabel,
-  labelKeyPattern,
-  labelLimits,
-  labelValuePattern,
-  regionPattern,
-} from '@capacloud/protocol/labels';
+import { regionPattern } from '@capacloud/protocol/labels';
 import { maxDurationMs } from '@capacloud/protocol/resources';
 import { adviseDuration, advisePercent, adviseSize, isBareNumber } from '@capacloud/protocol/unit-advice';
 import { parseCpu, parseDecimalNano, parseDuration, parseSize } from '@capacloud/protocol/units';
 import { maxLocalImages, parseLocalImage } from '../core/local-images.ts';
+import { labels } from './labels-setting.ts';
 
 /** A value as the owner wrote it, in YAML, the environment or a flag. */
 export type RawValue = string | number | boolean;
-type Parsed =
+export type Parsed =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly message: string };
 
@@ -156,43 +151,6 @@ function region(raw: RawValue): Parsed {
     : complain('must be a name such as eu-central: at most 32 letters, digits and dashes');
 }
 
-/** KEY=VALUE,…, or the JSON object that a map of the file becomes. */
-function labels(raw: RawValue): Parsed {
-  const entries = labelEntries(String(raw));
-  if (entries === undefined) return complain('must be a map of texts, or KEY=VALUE,… in a flag');
-  if (entries.length > labelLimits.labels) return complain(`has more than ${labelLimits.labels} labels`);
-  const found = new Map<string, string>();
-  for (const [key, value] of entries) {
-    if (isReservedLabel(key)) return complain(`cannot set ${key}: the offer says it by itself`);
-    if (!new RegExp(labelKeyPattern).test(key))
-      return complain('has a key that is not 1 to 63 lower-case letters, digits and . _ / - between them');
-    if (!new RegExp(labelValuePattern).test(value))
-      return complain(`needs for ${key} a value of 1 to 63 letters, digits and . _ - between them`);
-    if (found.has(key)) return complain(`has ${key} twice`);
-    found.set(key, value);
-  }
-  return accept(Object.fromEntries(found));
-}
-
-function labelEntries(written: string): readonly (readonly [string, string])[] | undefined {
-  if (!written.startsWith('{')) {
-    return written.split(',').map((part) => {
-      const [key = '', ...value] = part.split('=');
-      return [key.trim(), value.join('=').trim()];
-    });
-  }
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(written);
-  } catch {
-    return undefined;
-  }
-  return Object.entries(parsed as object).map(([key, value]) => [
-    key,
-    typeof value === 'object' ? '' : String(value),
-  ]);
-}
-
 /** IMAGE,…, or the list of the file. */
 function localImages(raw: RawValue): Parsed {
   const images = String(raw)
@@ -228,6 +186,12 @@ export const settings = [
     shape: 'address',
     help: 'wallet address that is paid (default: that of the key)',
     parse: address,
+  },
+  {
+    key: 'ca_file',
+    shape: 'file',
+    help: 'certificates (PEM) to trust beside those of the system, for a coordinator or proxy with a CA of its own',
+    parse: absolutePath,
   },
   { key: 'docker_socket', shape: 'file', help: 'socket of the Docker engine', parse: absolutePath },
   { key: 'resources.cpu', shape: 'n', help: 'processors to offer: 4, 500m or 50%', parse: cpuShare },

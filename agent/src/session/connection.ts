@@ -1,3 +1,4 @@
+import type { Agent } from 'node:http';
 import { type ErrorCode, errorCatalogue, isErrorCode } from '@capacloud/protocol/errors';
 import {
   type ChallengeFrame,
@@ -30,6 +31,8 @@ export type ConnectionEnd =
 
 export interface ConnectionOptions {
   readonly url: string;
+  /** How the connection is made, as by a proxy. Default: directly. */
+  readonly httpAgent?: Agent | undefined;
   readonly agentVersion: string;
   readonly greeter: Greeter;
   /** The only coordinator name that is accepted; undefined when none is known yet. */
@@ -70,6 +73,7 @@ class Connection {
       maxPayload: wireLimits.frameBytes,
       handshakeTimeout: handshakeTimeoutMs,
       followRedirects: false,
+      ...(options.httpAgent === undefined ? {} : { agent: options.httpAgent }),
     });
   }
 

@@ -1,3 +1,4 @@
+import type { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorCode, errorCatalogue } from '@capacloud/protocol/errors';
 import type { Logger } from 'pino';
@@ -39,6 +40,8 @@ export interface SessionClientOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly pauses?: SessionPauses;
+  /** How connections are made, as by a proxy. Default: directly. */
+  readonly httpAgent?: Agent;
 }
 
 /** Refusals that say nothing about the session key. */

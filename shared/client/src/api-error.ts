@@ -40,16 +40,22 @@ export function networkError(baseUrl: string, cause: unknown): ApiError {
       title: 'No answer',
       status: 0,
       detail: `${baseUrl} did not answer: ${reason}`,
-      hint: 'Check the address and that the coordinator runs.',
+      hint: proxyHint(cause) ?? 'Check the address and that the coordinator runs.',
       retryable: true,
     },
     { cause },
   );
 }
 
+/** What the connection itself says to do, as where a proxy stands in the way. */
+function proxyHint(error: unknown): string | undefined {
+  return error instanceof Error && 'hint' in error ? String(error.hint) : undefined;
+}
+
 function rootMessage(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error
+  // One with a hint is worded for people already.
+  return error.cause instanceof Error && !('hint' in error)
     ? rootMessage(error.cause)
     : error.message === '' && 'code' in error
       ? String(error.code)

@@ -22,6 +22,8 @@ export interface ClientOptions {
   readonly maxTries?: number;
   /** How `call` reaches the coordinator. Default `fetch`; `createNodeExchange` of ./node-exchange.ts is cheaper in Node. */
   readonly exchange?: Exchange;
+  /** How `open` does. Default `fetch`, which uses a proxy only where Node was told to (NODE_USE_ENV_PROXY=1). */
+  readonly opening?: (request: ExchangeRequest) => Promise<Response>;
 }
 
 type Optional<K extends string, T> = [T] extends [undefined]
@@ -111,7 +113,8 @@ export function createClient(options: ClientOptions): Client {
 
   return {
     baseUrl,
-    open: (name, given) => withRetries(name, given, fetchExchange, (response) => Promise.resolve(response)),
+    open: (name, given) =>
+      withRetries(name, given, options.opening ?? fetchExchange, (response) => Promise.resolve(response)),
     call: <N extends RouteName>(name: N, given: CallOptions<N>) =>
       name === 'submitJob' && isBodyAlone(given)
         ? (submissions.submit(JSON.stringify(given.body)) as Promise<ResponseOf<N>>)

@@ -1,17 +1,16 @@
-import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
-import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
-import type { Exchange, ExchangeAnswer } from './exchange.ts';
+import { type IncomingMessage, request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import { type Connections, createConnections } from '@capacloud/transfer/connections';
+import type { Exchange, ExchangeAnswer, ExchangeRequest } from './exchange.ts';
 
 const maxConnections = 256;
 
 /**
  * Calls over connections that are kept, through `node:http`: a third of the CPU of Node's `fetch` a call, which counts
- * where a program submits thousands of jobs. A connection that is not used keeps no process alive.
+ * where a program submits thousands of jobs. A connection that is not used keeps no process alive. Proxies are those of the
+ * environment.
  */
-export function createNodeExchange(): Exchange {
-  const options = { keepAlive: true, maxSockets: maxConnections, maxFreeSockets: maxConnections };
-  const plain = new HttpAgent(options);
-  const secure = new HttpsAgent(options);
+export function createNodeExchange(connections = nodeConnections(process.env)): Exchange {
   return ({ url, method, headers, body, signal }) =>
     new Promise((resolve, reject) => {
       const isSecure = url.protocol === 'https:';
@@ -19,7 +18,7 @@ export function createNodeExchange(): Exchange {
       const sent = send(
         url,
         {
-          agent: isSecure ? secure : plain,
+          agent: connections.agentFor(url),
           method,
           headers: body === undefined ? headers : { ...headers, 'content-length': Buffer.byteLength(body) },
           ...(signal === undefined ? {} : { signal }),
@@ -29,6 +28,20 @@ export function createNodeExchange(): Exchange {
       sent.on('error', reject);
       sent.end(body);
     });
+}
+
+/** Connections for both of these. Throws TransferError for a proxy or certificates that cannot be used. */
+export function nodeConnections(
+  env: Readonly<Record<string, string | undefined>>,
+  caFile?: string,
+): Connections {
+  const agent = { maxSockets: maxConnections, maxFreeSockets: maxConnections };
+  return createConnections({ env, caFile, agent });
+}
+
+/** Streams and bytes over such connections: `opening` of a client. */
+export function createNodeOpening(connections: Connections): (request: ExchangeRequest) => Promise<Response> {
+  return ({ url, ...call }) => connections.fetch(url, call);
 }
 
 function answerOf(message: IncomingMessage, url: URL): ExchangeAnswer {

@@ -1,8 +1,8 @@
 import { type Client, createClient } from '../client.ts';
-import { createNodeExchange } from '../node-exchange.ts';
+import { createNodeExchange, createNodeOpening, nodeConnections } from '../node-exchange.ts';
 import { CommandError } from './command-error.ts';
 import { exitStatus } from './exit-status.ts';
-import { type Connection, resolveConnection } from './settings.ts';
+import { type Connection, nonEmpty, resolveConnection } from './settings.ts';
 import type { Output, Terminal } from './terminal.ts';
 
 export interface GlobalOptions {
@@ -48,9 +48,16 @@ export class Context {
         message: `There is no API key for ${url}.`,
         hint: `Run capacloud login --url ${url}, or set CAPACLOUD_API_KEY.`,
       });
+    return this.clientOf(url, key);
+  }
+
+  /** A client of that address, by the proxies and certificates of the environment. */
+  clientOf(url: string, key: string | undefined): Client {
+    const connections = nodeConnections(this.env, nonEmpty(this.env.CAPACLOUD_CA_FILE));
     return createClient({
       baseUrl: url,
-      exchange: createNodeExchange(),
+      exchange: createNodeExchange(connections),
+      opening: createNodeOpening(connections),
       ...(key === undefined ? {} : { apiKey: key }),
     });
   }

@@ -40,7 +40,7 @@ const groups = [
 const footer = `
 Exit status: the job's own from run and wait; 0 done, 2 wrong usage or job file, 4 not
 authenticated, 125 the platform, 130 interrupted.
-Environment: CAPACLOUD_URL, CAPACLOUD_API_KEY, NO_COLOR.`;
+Environment: CAPACLOUD_URL, CAPACLOUD_API_KEY, CAPACLOUD_CA_FILE, HTTPS_PROXY, NO_PROXY, NO_COLOR.`;
 
 /** The command line. Parsing throws CommanderError, a verb whatever went wrong. */
 export function buildProgram(parts: ProgramParts): Command {

@@ -1,3 +1,4 @@
+import { TransferError } from '@capacloud/transfer/transfer-error';
 import { ApiError } from '../api-error.ts';
 import { CommandError, Interrupted, OutputLost, type PlacedProblem, systemReason } from './command-error.ts';
 import { plain } from './phrases.ts';
@@ -42,6 +43,7 @@ export function reportError(output: Output, error: unknown, { json, isDebugging 
 
 function shown(error: unknown): Shown {
   if (error instanceof CommandError || error instanceof ApiError) return error;
+  if (error instanceof TransferError) return { ...textOf(error), code: error.code, hint: error.hint };
   if (error instanceof OutputLost) return { ...textOf(error), code: error.code, hint: hintOf(error.code) };
   const { code, path } = error as Partial<NodeJS.ErrnoException>;
   if (error instanceof Error && typeof code === 'string' && typeof path === 'string')

@@ -1,7 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import type { Command } from 'commander';
-import { createClient } from '../../client.ts';
 import { usageError } from '../command-error.ts';
 import type { Context } from '../context.ts';
 import { agoText, capaColumn, capaText } from '../phrases.ts';
@@ -57,7 +56,7 @@ async function login(context: Context): Promise<undefined> {
   const key = checkKey(
     context.flags.key ?? nonEmpty(context.env.CAPACLOUD_API_KEY) ?? (await askForKey(context)),
   );
-  const client = createClient({ baseUrl: url, apiKey: key });
+  const client = context.clientOf(url, key);
   const account = await client.call('getOwnAccount', { signal: context.signal });
   const path = settingsFile(context.env);
   await storeSettings(path, { url, key });
