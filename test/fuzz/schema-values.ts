@@ -1,3 +1,4 @@
+import { isPlainText } from '@capacloud/protocol/plain-text';
 import fc from 'fast-check';
 
 /** What is read of a JSON schema as TypeBox writes it. */
@@ -50,7 +51,9 @@ export function valuesOf(schema: object): fc.Arbitrary<unknown> {
     case 'object':
       return objectsOf(schema);
     case undefined:
-      return fc.jsonValue({ maxDepth: 2 }).map((value) => JSON.parse(JSON.stringify(value)) as unknown);
+      return fc
+        .jsonValue({ maxDepth: 2 })
+        .map((value) => JSON.parse(JSON.stringify(value).replaceAll('\\u0000', ' ')) as unknown);
     default:
       throw new RangeError(`values of the type ${type} are not known`);
   }
@@ -62,10 +65,13 @@ function textsOf({ pattern, format, minLength = 0, maxLength = mostLength }: Sch
     return fc
       .date({ noInvalidDate: true, min: new Date(0), max: new Date('9999-12-31') })
       .map((date) => date.toISOString());
-  if (pattern === undefined) return fc.string({ unit: 'binary', minLength, maxLength: most });
+  if (pattern === undefined)
+    return fc
+      .string({ unit: 'binary', minLength, maxLength: most })
+      .map((text) => text.replaceAll('\0', ' '));
   return fc
     .stringMatching(new RegExp(pattern, 'u'))
-    .filter((text) => text.isWellFormed() && text.length >= minLength && text.length <= maxLength);
+    .filter((text) => isPlainText(text) && text.length >= minLength && text.length <= maxLength);
 }
 
 function integersOf({ minimum, maximum }: Schema): fc.Arbitrary<number> {

@@ -49,17 +49,3 @@ export function readVariables(
     }),
   );
 }
-
-/** What starts a process cannot hold a NUL: the kernel would end the text there. */
-export function checkProcessText(texts: Readonly<Record<string, unknown>>): readonly Problem[] {
-  return Object.entries(texts).flatMap(([field, value]) =>
-    hasNul(value)
-      ? [{ pointer: `/${field}`, message: 'holds a NUL character, which no process can be given' }]
-      : [],
-  );
-}
-
-function hasNul(value: unknown): boolean {
-  if (typeof value === 'string') return value.includes('\0');
-  return typeof value === 'object' && value !== null && Object.values(value).some(hasNul);
-}

@@ -1,28 +1,13 @@
 import Type, { type Static } from 'typebox';
 import { asWritten } from './as-written.ts';
-import { accountIdPattern, Sha256Schema } from './ids.ts';
+import { Sha256Schema } from './ids.ts';
 import { variableNamePattern } from './job-env.ts';
 import { GpuSchema, SizeSchema as Size } from './job-gpu.ts';
 import { ConstraintsSchema, RegionsSchema } from './job-placement.ts';
+import { AbsolutePath, Account, command, cores, Duration, Ident, Money, path, Strings } from './job-texts.ts';
+import { expects, expectsKey } from './wording.ts';
 
 const closed = { additionalProperties: false } as const;
-const Duration = Type.String({
-  pattern: '^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$',
-  minLength: 2,
-  maxLength: 32,
-  description: 'A duration: 90s, 30m, 1h30m, 7d.',
-});
-const Money = Type.String({
-  pattern: '^[0-9]+(\\.[0-9]{1,9})?$',
-  maxLength: 32,
-  description: 'An amount as text: "0.80".',
-});
-const Ident = Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', maxLength: 63 });
-const AbsolutePath = Type.String({ pattern: '^/', maxLength: 1024 });
-const Strings = Type.Union([
-  Type.String({ maxLength: 32_768 }),
-  Type.Array(Type.String({ maxLength: 32_768 }), { minItems: 1, maxItems: 256 }),
-]);
 /**
  * The job file, version 1. Flat, in words people know, closed except for `x-` keys. Fields of the design that
  * nothing acts on yet are not here: job-unsupported.ts names them and they are refused, never ignored.
@@ -36,6 +21,7 @@ export const JobFileSchema = Type.Object(
       Type.Record(Type.String({ pattern: '^.{1,63}$' }), Type.String({ maxLength: 256 }), {
         ...closed,
         maxProperties: 64,
+        ...expectsKey('a name of 1 to 63 characters in one line'),
       }),
     ),
     type: Type.Optional(Type.Literal('batch', { default: 'batch' })),
@@ -43,14 +29,17 @@ export const JobFileSchema = Type.Object(
     image: Type.String({
       maxLength: 512,
       description: 'Image reference, best with a digest: NAME@sha256:….',
+      ...expects('the name of an image, such as ubuntu:22.04'),
     }),
     entrypoint: Type.Optional(
       Type.Union(Strings.anyOf, {
+        ...command,
         description: "Takes the place of the image's ENTRYPOINT. A string runs through /bin/sh -c.",
       }),
     ),
     command: Type.Optional(
       Type.Union(Strings.anyOf, {
+        ...command,
         description:
           "A string runs through /bin/sh -c, in the place of the image's ENTRYPOINT. A list is run as it is, and its words " +
           'follow the ENTRYPOINT where there is one. An entrypoint of this file is given the list, or /bin/sh, -c and the ' +
@@ -63,15 +52,20 @@ export const JobFileSchema = Type.Object(
         pattern: '^[0-9]{1,10}(:[0-9]{1,10})?$',
         default: '65532:65532',
         description: 'UID[:GID]. Root needs a node whose owner allows it.',
+        ...expects('a user by number, such as "1000" or "1000:1000"', 'user'),
       }),
     ),
     env: Type.Optional(
       Type.Record(
         Type.String({ pattern: variableNamePattern }),
-        Type.Union([Type.String({ maxLength: 32_768 }), Type.Number(), Type.Boolean()], asWritten),
+        Type.Union([Type.String({ maxLength: 32_768 }), Type.Number(), Type.Boolean()], {
+          ...asWritten,
+          ...expects('text, a number, true or false'),
+        }),
         {
           ...closed,
           maxProperties: 256,
+          ...expectsKey('a name of letters, digits and _ that does not begin with a digit', 'variable'),
           description:
             'Text, or a number or a boolean, which becomes the text as it is written: 3.10 stays 3.10.',
         },
@@ -82,8 +76,14 @@ export const JobFileSchema = Type.Object(
         {
           cpu: Type.Optional(
             Type.Union(
-              [Type.Number({ exclusiveMinimum: 0 }), Type.String({ pattern: '^[0-9]+m$', maxLength: 16 })],
-              { default: 1 },
+              [
+                Type.Number({ exclusiveMinimum: 0 }),
+                Type.String({ pattern: '^[0-9]+m$', maxLength: 16, ...cores }),
+              ],
+              {
+                default: 1,
+                ...cores,
+              },
             ),
           ),
           memory: Type.Optional({ ...Size, default: '1Gi' } as typeof Size),
@@ -105,15 +105,8 @@ export const JobFileSchema = Type.Object(
     placement: Type.Optional(
       Type.Object(
         {
-          providers: Type.Optional(
-            Type.Array(Type.String({ pattern: accountIdPattern, maxLength: 44 }), {
-              minItems: 1,
-              maxItems: 64,
-            }),
-          ),
-          exclude_providers: Type.Optional(
-            Type.Array(Type.String({ pattern: accountIdPattern, maxLength: 44 }), { maxItems: 64 }),
-          ),
+          providers: Type.Optional(Type.Array(Account, { minItems: 1, maxItems: 64 })),
+          exclude_providers: Type.Optional(Type.Array(Account, { maxItems: 64 })),
           regions: Type.Optional(RegionsSchema),
           constraints: Type.Optional(ConstraintsSchema),
         },
@@ -159,7 +152,7 @@ export const JobFileSchema = Type.Object(
             sha256: Type.Optional(Sha256Schema),
             read_only: Type.Optional(Type.Literal(true, { default: true })),
           },
-          closed,
+          { ...closed, 'x-short': 'source' },
         ),
         { maxItems: 64 },
       ),
@@ -170,8 +163,7 @@ export const JobFileSchema = Type.Object(
           {
             name: Type.Optional(Ident),
             path: Type.String({
-              pattern: '^/',
-              maxLength: 1024,
+              ...path,
               description:
                 'A folder (/out), or a file in one (/out/result.json): a last part with a dot names a file.',
             }),
@@ -187,7 +179,7 @@ export const JobFileSchema = Type.Object(
               }),
             ),
           },
-          closed,
+          { ...closed, 'x-short': 'path' },
         ),
         { maxItems: 64 },
       ),
@@ -195,18 +187,22 @@ export const JobFileSchema = Type.Object(
     checkpoint: Type.Optional(
       Type.Object(
         {
-          path: Type.String({ pattern: '^/', maxLength: 1024, description: 'A folder of its own.' }),
+          path: Type.String({ ...path, description: 'A folder of its own.' }),
           max_size: Type.Optional(Size),
         },
         {
           ...closed,
+          'x-short': 'path',
           description:
             'What is in this folder when the task makes way (see interruptible) is there again when it goes on, on whatever node. It has its share of resources.disk, as each folder of outputs.',
         },
       ),
     ),
     network: Type.Optional(
-      Type.Object({ mode: Type.Optional(Type.Literal('none', { default: 'none' })) }, closed),
+      Type.Object(
+        { mode: Type.Optional(Type.Literal('none', { default: 'none' })) },
+        { ...closed, 'x-short': 'mode' },
+      ),
     ),
     timeout: Type.Optional({
       ...Duration,
@@ -247,7 +243,7 @@ export const JobFileSchema = Type.Object(
             }),
           ),
         },
-        closed,
+        { ...closed, 'x-short': 'max_attempts' },
       ),
     ),
     price: Type.Optional(
@@ -263,16 +259,19 @@ export const JobFileSchema = Type.Object(
             Type.Union([Type.Literal('USD'), Type.Literal('CAPA')], { default: 'USD' }),
           ),
         },
-        closed,
+        { ...closed, 'x-short': 'max_per_hour' },
       ),
     ),
-    verification: Type.Optional(Type.Object({ policy: Type.Literal('none') }, closed)),
+    verification: Type.Optional(
+      Type.Object({ policy: Type.Literal('none') }, { ...closed, 'x-short': 'policy' }),
+    ),
   },
   {
     ...closed,
     patternProperties: { '^x-': {} },
     $id: 'https://capacloud.example/schemas/job-1.schema.json',
     title: 'CapaCloud job',
+    ...expects('a map of fields, such as version, image and command'),
   },
 );
 export type JobFile = Static<typeof JobFileSchema>;

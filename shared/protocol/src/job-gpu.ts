@@ -1,8 +1,10 @@
 import Type, { type Static } from 'typebox';
 import { deviceClassOf, requestedModels } from './device-classes.ts';
+import { gpuFault } from './gpu-names.ts';
 import type { DeviceRequest, Resources } from './resources.ts';
 import { maxAlternatives, maxModels, normaliseModel } from './resources.ts';
 import type { UnitReader } from './unit-reader.ts';
+import { expects } from './wording.ts';
 
 const maxDevices = 64;
 
@@ -10,6 +12,7 @@ export const SizeSchema = Type.String({
   pattern: '^[0-9]+(\\.[0-9]+)?(Ki|Mi|Gi|Ti|K|k|M|G|T)?B?$',
   maxLength: 32,
   description: 'A size: 512Mi, 16Gi, 40GB.',
+  ...expects('a size such as 512Mi, 16Gi or 40GB', 'size'),
 });
 const GpuRequest = Type.Object(
   {
@@ -22,8 +25,9 @@ const GpuRequest = Type.Object(
           Type.Array(Type.String({ minLength: 1, maxLength: 96 }), { minItems: 1, maxItems: maxModels }),
         ],
         {
+          ...expects('the name of a GPU such as rtx-4090, or a list of such names'),
           description:
-            'Any of these: a class (rtx-4090, a100-80gb), or a model as nodes name it (a100-sxm4-80gb).',
+            'Any of these: a class (rtx-4090, a100-80gb), a model as nodes name it (a100-sxm4-80gb), or the whole name with its maker (NVIDIA RTX 5000 Ada Generation).',
         },
       ),
     ),
@@ -33,12 +37,17 @@ const GpuRequest = Type.Object(
         'Of each GPU, as it is sold: up to a sixty-fourth less will do, which drivers keep for themselves.',
     } as typeof SizeSchema),
     compute_capability: Type.Optional(
-      Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$', description: 'Minimum.' }),
+      Type.String({
+        pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$',
+        description: 'Minimum.',
+        ...expects('a version such as "8.0"'),
+      }),
     ),
     cuda: Type.Optional(
       Type.String({
         pattern: '^[0-9]{1,2}(\\.[0-9]{1,2})?$',
         description: 'Minimum that the driver supports.',
+        ...expects('a version such as "12" or "12.4"'),
       }),
     ),
     share: Type.Optional(
@@ -54,22 +63,26 @@ const GpuRequest = Type.Object(
 );
 
 const Name = Type.String({
-  pattern: '^[A-Za-z0-9-]+(:[0-9]{1,2})?$',
+  minLength: 1,
   maxLength: 128,
-  description: 'MODEL[:COUNT], for example 4090 or a100-80gb:2.',
+  description: 'MODEL[:COUNT], for example 4090 or a100-80gb:2. `capacloud gpus` lists the models.',
 });
+const oneGpu = 'a model such as rtx-4090 or "a100-80gb:2", or a map such as { model: rtx-4090, count: 2 }';
 
 /** `resources.gpu` of the job file. */
-export const GpuSchema = Type.Union([
-  Type.Integer({ minimum: 0, maximum: maxDevices }),
-  Name,
-  GpuRequest,
-  Type.Array(Type.Union([Name, GpuRequest]), {
-    minItems: 1,
-    maxItems: maxAlternatives,
-    description: 'Ordered alternatives: each task takes the first for which there is room.',
-  }),
-]);
+export const GpuSchema = Type.Union(
+  [
+    Type.Integer({ minimum: 0, maximum: maxDevices }),
+    Name,
+    GpuRequest,
+    Type.Array(Type.Union([Name, GpuRequest], expects(oneGpu)), {
+      minItems: 1,
+      maxItems: maxAlternatives,
+      description: 'Ordered alternatives: each task takes the first for which there is room.',
+    }),
+  ],
+  expects(`a count from 0 to ${maxDevices}, ${oneGpu}, or a list of these`, 'gpu'),
+);
 type GpuField = Static<typeof GpuSchema> | undefined;
 
 const pointer = '/resources/gpu';
@@ -102,12 +115,14 @@ function readRequest(
 }
 
 function readName(name: string, at: string, read: UnitReader): DeviceRequest | undefined {
-  const [model = '', countText] = name.split(':');
+  const [, model = name, countText] = /^(.*?)\s*:\s*([0-9]{1,4})$/.exec(name) ?? [];
   // "2" written as text is a count, as in Compose files; "4090" is not.
   const isCount = countText === undefined && /^[0-9]+$/.test(model) && deviceClassOf(model) === undefined;
   const count = Number(isCount ? model : (countText ?? 1));
   if (isCount && count === 0) return undefined;
-  if (count < 1 || count > maxDevices) read.problem(at, `must ask for 1 to ${maxDevices} devices`);
+  const most = `must ask for 1 to ${maxDevices} devices`;
+  if (count < 1 || count > maxDevices)
+    read.problem(at, isCount ? `${most}; a model is written as in rtx-4090` : most);
   return isCount ? { count } : { count, models: readModels([model], at, read) };
 }
 
@@ -132,13 +147,16 @@ function readObject(gpu: Static<typeof GpuRequest>, at: string, read: UnitReader
   };
 }
 
-/** Names as nodes report them, all those of a class. A vendor or a brand alone is no model: nothing would be left of it. */
+/** Names as nodes report them, all those of a class. */
 function readModels(names: readonly string[], at: string, read: UnitReader): string[] {
+  for (const name of names) {
+    const fault = gpuFault(name);
+    if (fault !== undefined) read.problem(at, fault);
+  }
   const models = names.flatMap((name) => {
     const found = deviceClassOf(name);
     return found === undefined ? [normaliseModel(name)] : requestedModels(found);
   });
-  if (models.includes('')) read.problem(at, 'must name a model, for example rtx-4090');
   const distinct = [...new Set(models)];
   if (distinct.length > maxModels)
     read.problem(at, `names more than ${maxModels} models, all those of its classes counted`);

@@ -42,6 +42,20 @@ function isPlain(path: string): boolean {
   );
 }
 
+/** `*`, `?`, `[ab]` and `{a,b}`, as shells expand them. Nothing expands them here. */
+function holdsPattern(path: string): boolean {
+  return /[*?]|\[[^\]/]+\]|\{[^}/]*,[^}/]*\}/.test(path);
+}
+
+function patternFault(path: string): string {
+  const parts = path.split('/');
+  const folder = parts.slice(0, parts.findIndex(holdsPattern)).join('/');
+  const advice = /^\/[A-Za-z0-9._/-]{1,200}$/.test(folder)
+    ? `name the folder ${folder}, all of which is kept`
+    : 'name a folder such as /out, all of which is kept';
+  return `must be a path, because patterns are not expanded; ${advice}`;
+}
+
 /**
  * Inputs and outputs are mounted as folders, because containers cannot mount single files portably. So every
  * path needs a folder of its own, inputs and outputs may not share one, and none may hide part of the system. The folder
@@ -62,7 +76,9 @@ export function checkMounts(
     folder: string,
   ) => {
     const path = kind === 'output' ? pathText.replace(/\/$/, '') : pathText;
-    if (!isPlain(path) || path === '') {
+    if (kind !== 'input' && holdsPattern(path)) {
+      problems.push({ pointer, message: patternFault(path) });
+    } else if (!isPlain(path) || path === '') {
       problems.push({
         pointer,
         message: 'must be a plain absolute path without . or .. parts, colons, commas or backslashes',

@@ -5,14 +5,21 @@ import {
   type LabelConstraint,
   LabelKeySchema,
   type LabelOperator,
+  LabelValueSchema,
+  labelKeyWords,
   labelLimits,
   labelNumberPattern,
   labelOperators,
-  labelValuePattern,
+  labelValueWords,
 } from './labels.ts';
 import type { UnitReader } from './unit-reader.ts';
+import { expects } from './wording.ts';
 
-const Region = Type.String({ pattern: '^[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?$', maxLength: 32 });
+const Region = Type.String({
+  pattern: '^[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?$',
+  maxLength: 32,
+  ...expects('a region as nodes name theirs, such as eu-central'),
+});
 /** `placement.regions` of the job file. */
 export const RegionsSchema = Type.Array(Region, {
   minItems: 1,
@@ -21,17 +28,18 @@ export const RegionsSchema = Type.Array(Region, {
 });
 const Constraint = Type.Object(
   {
-    key: { ...LabelKeySchema, description: 'A label of nodes, or arch or region.' } as typeof LabelKeySchema,
+    key: {
+      ...LabelKeySchema,
+      ...expects(labelKeyWords),
+      description: 'A label of nodes, or arch or region.',
+    } as typeof LabelKeySchema,
     operator: Type.Unsafe<LabelOperator>(Type.String({ enum: [...labelOperators] })),
     values: Type.Optional(
       Type.Array(
-        Type.Union(
-          [
-            Type.String({ pattern: labelValuePattern, maxLength: 63 }),
-            Type.Integer({ minimum: 0, maximum: 10 ** 15 - 1 }),
-          ],
-          asWritten,
-        ),
+        Type.Union([LabelValueSchema, Type.Integer({ minimum: 0, maximum: 10 ** 15 - 1 })], {
+          ...asWritten,
+          ...expects(`${labelValueWords}, or a whole number`),
+        }),
         { maxItems: labelLimits.values },
       ),
     ),

@@ -271,8 +271,8 @@ describe('parseJobFile', () => {
     ['a value that cannot become text', { env: { 'a-b': { toString: 1 } } }, '/env/a-b'],
     ['a label that is no text', { labels: { 'a\nb': 7 } }, '/labels/a\nb'],
     ['a label without a name', { labels: { '': 'x' } }, '/labels/'],
-    ['NUL in the command', { command: ['echo', 'a\0b'] }, '/command'],
-    ['NUL in a variable', { env: { A: '\0' } }, '/env'],
+    ['NUL in the command', { command: ['echo', 'a\0b'] }, '/command/1'],
+    ['NUL in a variable', { env: { A: '\0' } }, '/env/A'],
   ])('refuses %s', (_, change, pointer) => {
     expect(Object.keys(problemsOf({ ...minimal, ...change }))).toEqual([pointer]);
   });

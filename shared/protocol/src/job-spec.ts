@@ -1,13 +1,15 @@
 import { Compile } from 'typebox/compile';
 import { encodeUtf8 } from './bytes.ts';
 import { canonicalJson } from './canonical.ts';
+import { maxProblems } from './explain.ts';
 import { wireLimits } from './frames.ts';
 import type { AccountId, Sha256Hex } from './ids.ts';
 import { isSha256 } from './ids.ts';
 import { parseImageReference } from './image-reference.ts';
-import { checkProcessText, checkVariables, readVariables } from './job-env.ts';
+import { checkVariables, readVariables } from './job-env.ts';
 import type { JobFile } from './job-file.ts';
 import { JobFileSchema } from './job-file.ts';
+import { foreignField } from './job-foreign.ts';
 import { readGpu } from './job-gpu.ts';
 import { checkMounts } from './job-mounts.ts';
 import { readPlacement } from './job-placement.ts';
@@ -18,6 +20,7 @@ import type { Resources } from './resources.ts';
 import type { Problem, Result } from './result.ts';
 import { accept, refuse } from './result.ts';
 import { schemaProblems } from './schema.ts';
+import { soundPart } from './sound-part.ts';
 import { UnitReader } from './unit-reader.ts';
 import { parseCpu } from './units.ts';
 
@@ -84,17 +87,44 @@ const checkJobFile = Compile(JobFileSchema);
 /** Any value (parsed YAML or JSON) → a job spec, or every problem that it has with a pointer to each. */
 export function parseJobFile(input: unknown): Result<JobSpec> {
   const unsupported = findUnsupported(input);
-  if (unsupported.length > 0) {
+  const misshapen = schemaProblems(checkJobFile, input, foreignField).filter(
+    (problem) => !unsupported.some(({ pointer }) => isWithin(problem.pointer, pointer)),
+  );
+  if (unsupported.length === 0 && misshapen.length === 0) return specFromFile(input as JobFile);
+  const known = [...unsupported, ...misshapen];
+  // What has its shape is read all the same, so that a person mends everything at once.
+  const sound = soundPart(JobFileSchema, input, known);
+  const read = sound !== undefined && checkJobFile.Check(sound) ? specFromFile(sound) : undefined;
+  const others = read?.ok === false ? (read.refusal.problems ?? []) : [];
+  const problems = [...known, ...others.filter((other) => isNews(other, known))].slice(0, maxProblems);
+  if (problems.every((problem) => unsupported.includes(problem)))
     return refuse(
       'job.unsupported',
       `Not supported yet: ${unsupported.map((problem) => problem.pointer).join(', ')}.`,
-      { problems: unsupported },
+      { problems },
     );
-  }
-  const problems = schemaProblems(checkJobFile, input);
-  if (problems.length > 0) return refuse('job.invalid', summary(problems), { problems });
-  return specFromFile(input as JobFile);
+  return refuse('job.invalid', summary(problems), { problems });
 }
+
+function isWithin(pointer: string, outer: string): boolean {
+  return pointer === outer || pointer.startsWith(`${outer}/`);
+}
+
+/** Whether a problem of the sound part says more than those that are known, and follows from none of them. */
+function isNews({ pointer }: Problem, known: readonly Problem[]): boolean {
+  return !known.some(
+    (each) =>
+      each.pointer !== '' &&
+      (isWithin(pointer, each.pointer) ||
+        dependencies[pointer]?.some((field) => isWithin(each.pointer, field))),
+  );
+}
+
+/** Fields that are judged by others, whose defaults stand in for what was wrong. */
+const dependencies: Readonly<Record<string, readonly string[]>> = {
+  '/resources/shm_size': ['/resources/memory'],
+  '/replicas': ['/gang'],
+};
 
 function summary(problems: readonly Problem[]): string {
   const first = problems[0];
@@ -117,12 +147,11 @@ function specFromFile(file: JobFile): Result<JobSpec> {
   }));
   const checkpoint = readCheckpoint(file.checkpoint, resources, read);
   read.problems.push(...checkMounts(inputs, outputs, checkpoint));
-  const { env = {}, entrypoint, command, working_dir } = file;
+  const { env = {} } = file;
   const image = parseImageReference(file.image);
   if (!image.ok) read.problems.push({ pointer: '/image', message: image.refusal });
   read.problems.push(
     ...checkVariables(Object.keys(env), resources.devices !== undefined),
-    ...checkProcessText({ env, entrypoint, command, working_dir }),
     ...checkProgram(file),
   );
   const spec: JobSpec = {
@@ -154,9 +183,7 @@ function specFromFile(file: JobFile): Result<JobSpec> {
     read.problem('/checkpoint', 'is not supported for a gang yet');
   if (spec.gang === true && (spec.replicas < 2 || spec.replicas > maxGangTasks))
     read.problem('/replicas', `must be 2 to ${maxGangTasks} for a gang`);
-  // JSON can spell text that is not Unicode ("\ud800"); it has no UTF-8 form, so it can be neither hashed nor sent.
-  if (!isWellFormed(spec)) read.problem('', 'holds text that is not valid Unicode (a lone surrogate)');
-  else if (!fitsFrame(spec))
+  if (!fitsFrame(spec))
     read.problem(
       '',
       `is larger than the ${maxSpecBytes} bytes that fit into an assignment; use an input file`,
@@ -164,12 +191,6 @@ function specFromFile(file: JobFile): Result<JobSpec> {
   return read.problems.length > 0
     ? refuse('job.invalid', summary(read.problems), { problems: read.problems })
     : accept(spec);
-}
-
-function isWellFormed(value: unknown): boolean {
-  if (typeof value === 'string') return value.isWellFormed();
-  if (typeof value !== 'object' || value === null) return true;
-  return Object.entries(value).every(([key, item]) => key.isWellFormed() && isWellFormed(item));
 }
 
 /** Tasks of one gang: they are placed in one decision. */

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { expects, expectsKey } from './wording.ts';
 
 /** What owners say of their nodes in words of their own, and what jobs may ask of these words. */
 
@@ -12,12 +13,28 @@ export const regionPattern = '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$';
 /** What constraints compare with gt and lt: exact in a double. */
 export const labelNumberPattern = '^[0-9]{1,15}$';
 
-export const LabelKeySchema = Type.String({ pattern: labelKeyPattern, maxLength: 63 });
-export const LabelValueSchema = Type.String({ pattern: labelValuePattern, maxLength: 63 });
-export const RegionSchema = Type.String({ pattern: regionPattern, maxLength: 32 });
+export const labelKeyWords = 'a label of small letters, digits, dots, dashes, _ and /, such as tier';
+export const labelValueWords = 'a value of letters, digits, dots, dashes and _, such as gold';
+
+export const LabelKeySchema = Type.String({
+  pattern: labelKeyPattern,
+  maxLength: 63,
+  ...expects(labelKeyWords),
+});
+export const LabelValueSchema = Type.String({
+  pattern: labelValuePattern,
+  maxLength: 63,
+  ...expects(labelValueWords),
+});
+export const RegionSchema = Type.String({
+  pattern: regionPattern,
+  maxLength: 32,
+  ...expects('a region in small letters, such as eu-central'),
+});
 export const LabelsSchema = Type.Record(Type.String({ pattern: labelKeyPattern }), LabelValueSchema, {
   additionalProperties: false,
   maxProperties: labelLimits.labels,
+  ...expectsKey(labelKeyWords),
   description: "The owner's own words: nobody checks them.",
 });
 export type Labels = Static<typeof LabelsSchema>;

@@ -1,10 +1,10 @@
-/** Edits beyond this make a guess a guess about nothing. */
+/** Edits beyond this, or beyond half of a short word, make a guess a guess about nothing. */
 const maxEdits = 2;
 
 /** The known word that a mistyped one was probably meant to be. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
-  let bestEdits = maxEdits + 1;
+  let bestEdits = Math.min(maxEdits, Math.floor(word.length / 2)) + 1;
   for (const candidate of known) {
     const edits = distance(word.slice(0, 80), candidate);
     if (edits < bestEdits) {

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { LabelsSchema, RegionSchema } from './labels.ts';
+import { expects } from './wording.ts';
 
 const count = (maximum: number) => Type.Integer({ minimum: 0, maximum });
 /** Largest amount of memory or disk that is spoken of: 1 PiB. */
@@ -12,6 +13,7 @@ export const NanoSchema = Type.String({
   pattern: '^(0|[1-9][0-9]{0,18})$',
   maxLength: 19,
   description: 'nano-CAPA (10^-9 CAPA) as a decimal string.',
+  ...expects('an amount of nano-CAPA in text, such as "1000000000" for 1 CAPA'),
 });
 
 /** One GPU that a node reports. `id` is the UUID that the driver gives; it detects collisions and grants nothing. */

@@ -1,31 +1,30 @@
 import type { TSchema } from 'typebox';
 import type { Validator } from 'typebox/compile';
+import { explain, maxProblems } from './explain.ts';
+import { holdsPlainText, textProblems } from './plain-text.ts';
 import type { Problem } from './result.ts';
+import type { UnknownField } from './unknown-field.ts';
+import type { WordedSchema } from './wording.ts';
 
-const maxProblems = 20;
-
-/** Every distinct problem that a compiled schema finds, worded for people; empty when the value is valid. */
+/**
+ * Every distinct problem of a value, worded for people; empty when the value is valid: when its schema takes it and all of
+ * its text can be kept. Explaining is dearer than checking, so it is done only where the check fails.
+ */
 export function schemaProblems(
   schema: Validator<Record<string, TSchema>, TSchema>,
   value: unknown,
+  foreign?: UnknownField,
 ): readonly Problem[] {
   const excess = isSmall(value) ? undefined : findExcess(value);
   if (excess !== undefined) return [excess];
-  if (schema.Check(value)) return [];
-  const problems = new Map<string, Problem>();
-  for (const error of schema.Errors(value)) {
-    // A false schema repeats what additionalProperties says, at the place where the reader looks for it.
-    const unknownKey = error.keyword === 'boolean';
-    if (error.keyword === 'additionalProperties' || error.keyword === 'anyOf') continue;
-    const message = unknownKey
-      ? 'is not a known field'
-      : describe(error.keyword, error.params as Record<string, unknown>, error.message);
-    const key = `${error.instancePath} ${message}`;
-    if (!problems.has(key)) problems.set(key, { pointer: error.instancePath, message });
-    if (problems.size >= maxProblems) break;
-  }
-  return problems.size > 0
-    ? [...problems.values()]
+  const isPlain = holdsPlainText(value);
+  if (schema.Check(value)) return isPlain ? [] : textProblems(value, maxProblems);
+  const problems = [
+    ...explain(schema.Type() as WordedSchema, value, foreign),
+    ...(isPlain ? [] : textProblems(value, maxProblems)),
+  ];
+  return problems.length > 0
+    ? problems.slice(0, maxProblems)
     : [{ pointer: '', message: 'does not have the expected shape' }];
 }
 
@@ -81,15 +80,4 @@ function findExcess(value: unknown): Problem | undefined {
     }
   }
   return undefined;
-}
-
-function describe(keyword: string, params: Record<string, unknown>, message: string): string {
-  switch (keyword) {
-    case 'const':
-      return `must be ${JSON.stringify(params.allowedValue)}`;
-    case 'required':
-      return `lacks ${Array.isArray(params.requiredProperties) ? params.requiredProperties.join(', ') : 'a required field'}`;
-    default:
-      return message;
-  }
 }

@@ -85,7 +85,7 @@ it.each<[string, string, string]>([
   [
     'a negative rate',
     'duration: 1h\nnodes: [{name: n, resources: {cpu: 1, memory: 1Gi}}]\njobs: [{name: j, rate: -3}]\n',
-    '/jobs/0/rate must be > 0',
+    '/jobs/0/rate must be a number above 0',
   ],
   [
     'a trace that is not there',

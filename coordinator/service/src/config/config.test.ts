@@ -71,9 +71,9 @@ describe('readConfig', () => {
     ],
     [
       'rules: { fee_basis_points: 10001 }',
-      '/rules/fee_basis_points must be <= 10000; it is in hundredths of a percent: write 500 for 5 %',
+      '/rules/fee_basis_points must be a whole number from 0 to 10000; it is in hundredths of a percent: write 500 for 5 %',
     ],
-    ['listen: 8080', '/listen must be string'],
+    ['listen: 8080', '/listen must be text; put quotes around it'],
     ['listen: "8080"', '/listen must be HOST:PORT, for example 127.0.0.1:8080'],
     ['listen: localhost:99999', '/listen must be HOST:PORT, for example 127.0.0.1:8080'],
     ['usd_per_capa: "0"', '/usd_per_capa must be more than 0'],
@@ -83,7 +83,7 @@ describe('readConfig', () => {
     ...['max_size', 'account_quota', 'total'].flatMap((key): [string, string][] => [
       [
         `artifacts: { ${key}: 64 }`,
-        `/artifacts/${key} must be string; has no unit: 64 is 64 bytes; write 64Gi`,
+        `/artifacts/${key} must be text; has no unit: 64 is 64 bytes; write 64Gi`,
       ],
       [
         `artifacts: { ${key}: "64" }`,
@@ -91,16 +91,19 @@ describe('readConfig', () => {
       ],
       [`artifacts: { ${key}: 64 GB }`, `/artifacts/${key} must be a size such as 64Gi; write 64Gi`],
     ]),
-    ['usd_per_capa: 0.5', '/usd_per_capa must be string; it is text: write "0.5" in quotes'],
-    ['default_max_rate: 5', '/default_max_rate must be string; it is text: write "5" in quotes'],
-    ['log_days: 30d', '/log_days must be integer; it is a number of days: write 30 for 30d'],
+    ['usd_per_capa: 0.5', '/usd_per_capa must be text; it is text: write "0.5" in quotes'],
+    ['default_max_rate: 5', '/default_max_rate must be text; it is text: write "5" in quotes'],
+    [
+      'log_days: 30d',
+      '/log_days must be a whole number from 1 to 3650; it is a number of days: write 30 for 30d',
+    ],
     [
       'rules: { lease_ms: 90s }',
-      '/rules/lease_ms must be integer; it is a number of milliseconds: write 90000 for 90s',
+      '/rules/lease_ms must be a whole number from 1 to 2592000000; it is a number of milliseconds: write 90000 for 90s',
     ],
     [
       'rules: { fee_basis_points: 5% }',
-      '/rules/fee_basis_points must be integer; it is in hundredths of a percent: write 500 for 5 %',
+      '/rules/fee_basis_points must be a whole number from 0 to 10000; it is in hundredths of a percent: write 500 for 5 %',
     ],
     ['- a\n- b', ' The file must hold settings, a key and a value each.'],
   ])('refuses %s', (file, problem) => {
@@ -120,7 +123,9 @@ describe('readConfig', () => {
     expect(problemsOf({ env: { CAPACLOUD_LISTN: 'x' } })).toEqual([
       'CAPACLOUD_LISTN is not read; did you mean CAPACLOUD_LISTEN?',
     ]);
-    expect(problemsOf({ env: { CAPACLOUD_CHAIN_ID: 'main' } })).toEqual(['/chain_id must be integer']);
+    expect(problemsOf({ env: { CAPACLOUD_CHAIN_ID: 'main' } })).toEqual([
+      '/chain_id must be a whole number from 1 to 9007199254740991',
+    ]);
     expect(
       read({ env: { CAPACLOUD_URL: 'x', CAPACLOUD_API_KEY: 'y', CAPACLOUD_AGENT_LISTEN: 'z' } }).ok,
     ).toBe(true);

@@ -6,7 +6,9 @@ import { parseDuration } from '@capacloud/protocol/units';
 export function withUnits(problems: readonly Problem[], file: Record<string, unknown>): readonly Problem[] {
   return problems.map((problem) => {
     const advice = adviceFor(problem.pointer, valueAt(file, problem.pointer));
-    return advice === undefined ? problem : { ...problem, message: `${problem.message}; ${advice}` };
+    if (advice === undefined) return problem;
+    // Quotes alone would not help.
+    return { ...problem, message: `${problem.message.replace('; put quotes around it', '')}; ${advice}` };
   });
 }
 

@@ -141,7 +141,7 @@ describe('run', () => {
   test('points at what is wrong in the file, and sends nothing', async () => {
     const ended = await capacloud(['run', await jobFile('version: "1"\nimage: x\nreplicas: 0\n')]);
     expect(ended.err).toContain('error: The job file is not valid. (job.invalid)\n');
-    expect(ended.err).toContain('job.yaml:3:11 /replicas must be >= 1');
+    expect(ended.err).toContain('job.yaml:3:11 /replicas must be a whole number from 1 to 10000');
     expect(ended.code).toBe(2);
     expect(server.seen).toEqual([]);
   });

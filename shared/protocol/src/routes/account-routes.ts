@@ -2,8 +2,14 @@ import Type from 'typebox';
 import { AccountIdSchema } from '../ids.ts';
 import { NanoSchema } from '../resources.ts';
 import { AccountViewSchema, ApiKeyViewSchema, LedgerEntryViewSchema, pageOf } from '../views.ts';
+import { expects } from '../wording.ts';
 import { closed, page, type Route } from './route.ts';
 
+const KeyId = Type.String({
+  pattern: '^key_[a-z2-7]{12}$',
+  maxLength: 32,
+  ...expects('the id of a key: key_ and 12 characters'),
+});
 const accountParams = Type.Object({ account: Type.String({ maxLength: 44 }) }, closed);
 
 export const accountRoutes = {
@@ -122,7 +128,7 @@ export const accountRoutes = {
     summary: 'Revoke a key',
     tag: 'accounts',
     auth: 'consumer',
-    params: Type.Object({ id: Type.String({ pattern: '^key_[a-z2-7]{12}$', maxLength: 32 }) }, closed),
+    params: Type.Object({ id: KeyId }, closed),
     status: 204,
     response: 'none',
     errors: ['request.not_found'],

@@ -99,7 +99,8 @@ function randomArrivals(file: JobsFile, pointer: string, read: Reading): Arrival
 function resourcesOf({ cpuMilli, gpuMilli, gpus, memoryMib, models }: TracedTask): object {
   const gpu = {
     count: gpus,
-    ...(models.length === 0 ? {} : { model: models }),
+    // With a maker a name is taken as it is, also that of a model which no class stands for.
+    ...(models.length === 0 ? {} : { model: models.map((model) => `NVIDIA ${model}`) }),
     ...(gpus === 1 && gpuMilli < 1000 ? { share: gpuMilli / 1000 } : {}),
   };
   return {

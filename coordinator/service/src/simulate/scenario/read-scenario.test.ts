@@ -37,13 +37,13 @@ describe('refuses with a pointer and what to do', () => {
     ],
     ['an unknown rule', `${sound}rules: {fee: 3}\n`, '/rules/fee is not a known field'],
     ['a rule out of bounds', `${sound}rules: {fee_basis_points: 10001}\n`, '/rules/fee_basis_points must be'],
-    ['a negative rate', job('rate: -1, runs: {fixed: 1m}'), '/jobs/0/rate must be > 0'],
+    ['a negative rate', job('rate: -1, runs: {fixed: 1m}'), '/jobs/0/rate must be a number above 0'],
     ['a class without a rate', job('runs: {fixed: 1m}'), '/jobs/0 lacks rate'],
     ['a class without runs', job('rate: 1'), '/jobs/0 lacks runs'],
     [
       'two distributions',
       job('rate: 1, runs: {fixed: 1m, exponential: 2m}'),
-      '/jobs/0/runs must not have more',
+      '/jobs/0/runs has more than 1 entr',
     ],
     [
       'a lognormal that falls',
@@ -64,7 +64,7 @@ describe('refuses with a pointer and what to do', () => {
     [
       'what a job file refuses',
       job('rate: 1, runs: {fixed: 1m}, job: {resources: {cpu: 0}}'),
-      '/jobs/0/job/resources/cpu must be > 0',
+      '/jobs/0/job/resources/cpu must be a number of cores',
     ],
     [
       'two groups of one name',
@@ -116,7 +116,7 @@ describe('refuses with a pointer and what to do', () => {
     [
       'a variant that is wrong, where the variant says so',
       `${sound}compare: [{name: more, nodes: [{name: m, ${room}}, {name: n, failure_rate: 2}]}]\n`,
-      '/compare/0/nodes/1/failure_rate must be <= 1',
+      '/compare/0/nodes/1/failure_rate must be a number from 0 to 1',
     ],
     [
       'a variant that nothing fits',

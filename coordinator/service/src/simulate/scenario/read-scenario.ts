@@ -7,7 +7,6 @@ import { parse as parseYaml } from 'yaml';
 import { rulesetOf } from '../../config/config-file.ts';
 import { findImpossible } from './impossible.ts';
 import { readJobClass } from './job-classes.ts';
-import { withGuesses } from './known-fields.ts';
 import { readNodeGroup } from './node-groups.ts';
 import type { ReadText } from './read-text.ts';
 import { Reading } from './reading.ts';
@@ -35,7 +34,7 @@ export function readScenario(text: string, readText: ReadText): Result<Scenario>
   if (typeof input !== 'object' || input === null || Array.isArray(input))
     return invalid([{ pointer: '', message: 'must hold fields, such as duration, nodes and jobs' }]);
   const found = schemaProblems(checkFile, input);
-  if (found.length > 0) return invalid(withGuesses(found, ScenarioSchema));
+  if (found.length > 0) return invalid(found);
   const file = input as ScenarioFile;
   const traces = new TraceReader(readText);
   const notes = new Set<string>();
@@ -45,7 +44,7 @@ export function readScenario(text: string, readText: ReadText): Result<Scenario>
   const problems: Problem[] = [...sharedNames('/compare', file.compare ?? [])];
   for (const [index, change] of (file.compare ?? []).entries()) {
     const merged = mergeVariant(file, change);
-    const faults = withGuesses(schemaProblems(checkFile, merged), ScenarioSchema);
+    const faults = schemaProblems(checkFile, merged);
     const read =
       faults.length > 0
         ? refused(faults)

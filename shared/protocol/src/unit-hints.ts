@@ -1,0 +1,126 @@
+import { parseCpu, parseDecimalNano, parseDuration, parseSize } from './units.ts';
+
+/** What a person meant by a value that is not of the form of its unit; undefined where that is not clear. */
+
+const sizeUnits: Readonly<Record<string, string>> = { k: 'K', m: 'M', g: 'G', t: 'T' };
+
+const sizeWord = /^(?:[kmgt](?:i|b|ib|igs?)?|(?:kilo|mega|giga|tera|kibi|mebi|gibi|tebi)(?:bytes?)?)$/i;
+
+/** `16g`, `16 GB`, `1,5Gi`, `2 gigabytes`. */
+export function sizeHint(value: unknown): string | undefined {
+  if (typeof value === 'number')
+    return value > 0 && value < 2 ** 50
+      ? `a size has a unit: write ${value}Mi or ${value}Gi if that is meant`
+      : undefined;
+  const match =
+    typeof value === 'string'
+      ? /^\s*([0-9]{1,15}(?:[.,][0-9]{1,6})?)\s*([a-zA-Z]{0,10})\s*$/.exec(value)
+      : null;
+  const [, number = '', word = ''] = match ?? [];
+  const unit = sizeWord.test(word) ? sizeUnits[word.slice(0, 1).toLowerCase()] : undefined;
+  if (unit === undefined) return undefined;
+  const amount = number.replace(',', '.');
+  const binary = `${amount}${unit}i`;
+  if (parseSize(binary) === undefined) return undefined;
+  return `write ${binary} (or ${amount}${unit}, which is a little less)`;
+}
+
+const durationUnits: readonly (readonly [RegExp, number])[] = [
+  [/^(s|secs?|seconds?)$/, 1],
+  [/^(m|mins?|minutes?)$/, 60],
+  [/^(h|hrs?|hours?)$/, 3600],
+  [/^(d|days?)$/, 86_400],
+  [/^(w|wks?|weeks?)$/, 604_800],
+];
+
+/** `1.5h`, `90`, `2 hours`, `1h 30m`, `01:30:00`, `1w`. */
+export function durationHint(value: unknown): string | undefined {
+  const text = typeof value === 'number' ? String(value) : value;
+  if (typeof text !== 'string' || text.length > 64) return undefined;
+  const plain = text.trim().toLowerCase();
+  if (/^[0-9]{1,9}$/.test(plain)) return `a duration has a unit: write ${plain}s or ${plain}m`;
+  const clock = /^([0-9]{1,3}):([0-9]{2})(?::([0-9]{2}))?$/.exec(plain);
+  const seconds =
+    clock === null
+      ? secondsOf(plain)
+      : Number(clock[1]) * 3600 + Number(clock[2]) * 60 + Number(clock[3] ?? 0);
+  const written = seconds === undefined ? undefined : wholeUnits(seconds);
+  return written === undefined || parseDuration(written) === undefined ? undefined : `write ${written}`;
+}
+
+function secondsOf(text: string): number | undefined {
+  const parts = [...text.matchAll(/([0-9]{1,9}(?:[.,][0-9]{1,6})?)\s*([a-z]+)/g)];
+  // Nothing but these parts, and what people put between them.
+  if (
+    parts.length === 0 ||
+    text.replace(/([0-9]{1,9}(?:[.,][0-9]{1,6})?)\s*([a-z]+)/g, '').replace(/[\s,]|and/g, '') !== ''
+  )
+    return undefined;
+  let total = 0;
+  for (const [, number = '', word = ''] of parts) {
+    const unit = durationUnits.find(([names]) => names.test(word))?.[1];
+    if (unit === undefined) return undefined;
+    total += Number(number.replace(',', '.')) * unit;
+  }
+  return Math.round(total);
+}
+
+/** In the largest unit that has no remainder: 90m, not 1h30m, for one and a half hours. */
+function wholeUnits(seconds: number): string | undefined {
+  if (seconds < 1) return undefined;
+  for (const [unit, length] of [
+    ['d', 86_400],
+    ['h', 3600],
+    ['m', 60],
+  ] as const)
+    if (seconds % length === 0) return `${seconds / length}${unit}`;
+  return `${seconds}s`;
+}
+
+/** `$0.50`, `0,50`, `0.50 USD`, 0.5, `1e-3`. */
+export function moneyHint(value: unknown): string | undefined {
+  const isShort = typeof value === 'number' || (typeof value === 'string' && value.length <= 32);
+  const match = isShort
+    ? /^\s*[$€]?\s*([0-9]+(?:[.,][0-9]+)?(?:[eE][-+]?[0-9]{1,2})?)\s*(usd|capa|\$|€)?\s*$/i.exec(`${value}`)
+    : null;
+  if (match === null) return undefined;
+  const [, number = '', currency] = match;
+  const amount = /e/i.test(number)
+    ? Number(number.replace(',', '.'))
+        .toFixed(9)
+        .replace(/\.?0+$/, '')
+    : number.replace(',', '.');
+  if ((parseDecimalNano(amount) ?? 0n) === 0n) return undefined;
+  const money = `write "${amount}"`;
+  return currency === undefined || !/^(usd|capa)$/i.test(currency)
+    ? money
+    : `${money}, and currency: ${currency.toUpperCase()} beside it`;
+}
+
+/** `2 cores`, `"2"`, `1,5`, `500 m`. */
+export function cpuHint(value: unknown): string | undefined {
+  const match =
+    typeof value === 'string'
+      ? /^\s*([0-9]{1,7}(?:[.,][0-9]{1,3})?)\s*(m|c|v?cpus?|cores?)?\s*$/i.exec(value)
+      : null;
+  if (match === null) return undefined;
+  const [, number = '', unit] = match;
+  const amount = number.replace(',', '.');
+  if (unit?.toLowerCase() === 'm') return `write ${amount}m`;
+  return parseCpu(Number(amount)) === undefined ? undefined : `write ${Number(amount)}, without quotes`;
+}
+
+export function userHint(value: unknown): string | undefined {
+  if (typeof value !== 'string' || value.length > 64) return undefined;
+  if (/^root(:root)?$/i.test(value)) return 'write "0", which needs a node whose owner allows root';
+  return /^[a-z_]/i.test(value)
+    ? 'names are known in the image only: write the number that `id` prints there'
+    : undefined;
+}
+
+/** Names of variables that other programs take: my-var, spring.datasource.url. */
+export function variableHint(value: unknown): string | undefined {
+  if (typeof value !== 'string' || !/^[A-Za-z_][A-Za-z0-9_. -]{0,254}$/.test(value)) return undefined;
+  const name = value.replace(/[. -]/g, '_');
+  return `write ${value.includes('.') ? name.toUpperCase() : name}, if the program takes that`;
+}
