@@ -19,7 +19,8 @@ interface Kind {
   readonly files: readonly string[];
   readonly otherFiles?: readonly string[];
   readonly timeout: number;
-  readonly fileParallelism?: boolean;
+  /** Its long tests run one file at a time: they break engines, and wait for clocks. */
+  readonly longAlone?: boolean;
 }
 
 const units = {
@@ -36,20 +37,19 @@ const loopback = {
   ],
   timeout: 300_000,
 } as const satisfies Kind;
-/** Real engines and processes that are killed, on a small machine: one file at a time. */
+/** Real engines, and processes that are killed. They wait for most of the time, so short ones run side by side, too. */
 const real = {
   name: 'real',
   files: ['test/{e2e,chaos}/**/*'],
   otherFiles: loopback.files,
   timeout: 300_000,
-  fileParallelism: false,
+  longAlone: true,
 } as const satisfies Kind;
 
 /** Two projects: the short tests of a kind, and its long ones, which may take three times as long each. */
-function projectsOf({ name, files, otherFiles = [], timeout, ...rest }: Kind): TestProjectConfiguration[] {
+function projectsOf({ name, files, otherFiles = [], timeout, longAlone }: Kind): TestProjectConfiguration[] {
   const ending = (globs: readonly string[], end: string): string[] => globs.map((glob) => `${glob}${end}`);
   const short = {
-    ...rest,
     name,
     setupFiles,
     include: ending(files, '.test.ts'),
@@ -64,6 +64,7 @@ function projectsOf({ name, files, otherFiles = [], timeout, ...rest }: Kind): T
     include: ending(files, longEnding),
     exclude: [...configDefaults.exclude, ...ending(otherFiles, longEnding)],
     testTimeout: 3 * timeout,
+    fileParallelism: longAlone !== true,
   };
   return [short, long].map((test) => ({ resolve, ssr, test }));
 }
@@ -78,6 +79,20 @@ export default defineConfig({
         resolve,
         ssr,
         test: { name: 'arch', setupFiles, include: ['test/arch/**/*.test.ts'], testTimeout: 120_000 },
+      },
+      {
+        resolve,
+        ssr,
+        // What `npm test` fuzzes for a moment, with four times the inputs.
+        test: {
+          name: 'fuzz-long',
+          setupFiles,
+          include: ['test/fuzz/**/*.test.ts', 'test/e2e/gateway-abuse.test.ts'],
+          env: { CAPACLOUD_FUZZ_EFFORT: '4' },
+          expect,
+          testTimeout: 900_000,
+          hookTimeout: 300_000,
+        },
       },
       {
         resolve,

@@ -1,6 +1,7 @@
 // Hurts a real network in every way there is a case for, and audits what became of its jobs.
 //
 //   npm run chaos -- [--minutes M] [--only CASE,…] [--seed S]
+
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { allCases } from '../test/chaos/all-cases.ts';
@@ -9,6 +10,8 @@ import { buildPackages } from './build-packages.ts';
 import { EngineError } from './engine/engine-error.ts';
 import { installPackages } from './engine/install-packages.ts';
 import { missingPackages } from './engine/system-packages.ts';
+import { guardRun } from './leftovers/guarded-run.ts';
+import { watchInterruption } from './leftovers/interruption.ts';
 
 const width = Math.max(...allCases.map(({ name }) => name.length));
 const usage = `usage: npm run chaos -- [--minutes M] [--only CASE,…] [--seed S]
@@ -70,14 +73,12 @@ async function main(options: Options, signal: AbortSignal): Promise<number> {
   return (await runChaos({ ...options, write, signal })) ? 0 : 1;
 }
 
-const interruption = new AbortController();
-for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-  process.on(name, () => interruption.abort(new Error(`interrupted by ${name}`)));
+const interruption = watchInterruption();
 const options = readArguments();
 if (typeof options === 'number') process.exitCode = options;
 else {
   try {
-    process.exitCode = await main(options, interruption.signal);
+    process.exitCode = await guardRun({}, () => main(options, interruption.signal));
   } catch (error) {
     if (interruption.signal.aborted) {
       process.stdout.write('interrupted; nothing was left behind\n');

@@ -1,10 +1,12 @@
 // Format, lint, types, unused code, unit and architecture tests, in this order.
 //
 //   npm run check -- [--only format,lint,types,unused,unit,arch] [paths…]
+
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runChecks, stepsFromArguments } from './check-run.ts';
+import { watchInterruption } from './leftovers/interruption.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const reportDir = join(root, '.cache', 'reports');
@@ -14,8 +16,7 @@ if ('problem' in request) {
   process.stderr.write(`check: ${request.problem}\n  hint: ${request.hint}\n`);
   process.exitCode = 2;
 } else {
-  const interruption = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interruption.abort());
+  const interruption = watchInterruption();
   mkdirSync(reportDir, { recursive: true });
   const failed = await runChecks(
     request.names,

@@ -1,14 +1,15 @@
 // What continuous integration runs: the demo, the tests and the long tests, also after a failure, and one line at the
 // end that counts what both test runs counted. A demo or a run that fails without a failed test counts as one failure.
+
 import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand } from './command.ts';
+import { watchInterruption } from './leftovers/interruption.ts';
 import { addTotals, failedCommand, noTests, readTotalsFile, summaryOf, totalsFile } from './test-report.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const interruption = new AbortController();
-for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interruption.abort());
+const interruption = watchInterruption();
 const env = { ...process.env, CI: 'true' };
 const stages = [
   { script: 'demo' },

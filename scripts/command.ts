@@ -17,6 +17,8 @@ export interface CommandOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** `inherit` shows the output as it comes and captures nothing. */
   readonly output: 'capture' | 'inherit';
+  /** How long it may take to tidy up after SIGTERM before it is killed. */
+  readonly graceMs?: number;
   /** Reads the standard output to its end instead of having it captured. Its failure stops the program. */
   readonly onStdout?: (stdout: NodeJS.ReadableStream) => Promise<void>;
 }
@@ -25,7 +27,6 @@ export interface CommandOptions {
 const maxOutputCharacters = 4_000_000;
 /** How much of a failed program's last words its error holds. */
 const maxLastWords = 4000;
-/** How long a command may take to tidy up after SIGTERM before it is killed. */
 const terminationGraceMs = 30_000;
 
 /**
@@ -54,7 +55,7 @@ export async function runCommand(
   let killTimer: NodeJS.Timeout | undefined;
   const terminate = (): void => {
     child.kill('SIGTERM');
-    killTimer ??= setTimeout(() => child.kill('SIGKILL'), terminationGraceMs);
+    killTimer ??= setTimeout(() => child.kill('SIGKILL'), options.graceMs ?? terminationGraceMs);
   };
   signal.addEventListener('abort', terminate, { once: true });
   const captured = options.onStdout === undefined ? [child.stdout, child.stderr] : [child.stderr];

@@ -1,10 +1,14 @@
 // The main job, whole: a network on this machine renders a picture in tasks and pays for it, while an agent dies.
 //
 //   npm run demo [-- --keep | --clean | --tasks N]
+
 import { parseArgs } from 'node:util';
 import { cleanUp } from './demo/clean-up.ts';
+import { demoDir, demoName } from './demo/demo-places.ts';
 import { runDemo } from './demo/run-demo.ts';
 import { createScreen } from './demo/screen.ts';
+import { guardRun } from './leftovers/guarded-run.ts';
+import { watchInterruption } from './leftovers/interruption.ts';
 
 const usage = `usage: npm run demo [-- OPTIONS]
 
@@ -13,9 +17,7 @@ const usage = `usage: npm run demo [-- OPTIONS]
   --tasks N    tasks to cut the picture into (24 to 96, a multiple of 8; default 24)
 `;
 
-const interruption = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-  process.on(signal, () => interruption.abort(new Error(`interrupted by ${signal}`)));
+const interruption = watchInterruption();
 const screen = createScreen(process.stdout, process.env);
 
 /** Arguments, or the exit code where there is nothing to run. */
@@ -48,7 +50,11 @@ if (typeof options === 'number') {
 } else {
   try {
     if (options.clean) await cleanUp(screen, interruption.signal);
-    else await runDemo({ ...options, screen, signal: interruption.signal });
+    else {
+      const { signal } = interruption;
+      const owned = { folders: [demoDir], coordinators: [demoName] };
+      await guardRun(owned, (guard) => runDemo({ ...options, screen, signal, guard }));
+    }
   } catch (error) {
     screen.settle();
     const hint = error instanceof Error && 'hint' in error ? `\n  hint: ${String(error.hint)}` : '';

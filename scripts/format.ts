@@ -1,15 +1,16 @@
 // Writes .oxlintrc.json anew from the table of arrows, formats every file and sorts imports.
 //
 //   npm run format -- [paths…]
+
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { lintConfig } from './check-lint-config.ts';
 import { runCommand } from './command.ts';
+import { watchInterruption } from './leftovers/interruption.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const interruption = new AbortController();
-for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interruption.abort());
+const interruption = watchInterruption();
 const lintConfigFile = '.oxlintrc.json';
 writeFileSync(join(root, lintConfigFile), JSON.stringify(lintConfig()));
 const paths = process.argv.slice(2);

@@ -1,6 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { guardRun } from './leftovers/guarded-run.ts';
+import { watchInterruption } from './leftovers/interruption.ts';
 import { summaryOf, type Totals, totalsFile } from './test-report.ts';
 import type { TestRun } from './test-run.ts';
 
@@ -14,19 +16,13 @@ export async function runTestCommand(
   reports: string,
   runTests: (run: TestRun) => Promise<Totals>,
 ): Promise<void> {
-  const interruption = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interruption.abort());
+  const interruption = watchInterruption();
   const write = (text: string): void => void process.stdout.write(text);
   const reportDir = join(root, '.cache', reports);
   try {
-    const totals = await runTests({
-      root,
-      reportDir,
-      filters: process.argv.slice(2),
-      strict: process.env.CI === 'true',
-      write,
-      signal: interruption.signal,
-    });
+    const options = { root, reportDir, filters: process.argv.slice(2), strict: process.env.CI === 'true' };
+    const { signal } = interruption;
+    const totals = await guardRun({}, (guard) => runTests({ ...options, write, signal, guard }));
     writeFileSync(join(reportDir, totalsFile), `${JSON.stringify(totals)}\n`);
     write(`${summaryOf(totals)}\n`);
     process.exitCode = interruption.signal.aborted ? 130 : totals.failed > 0 ? 1 : 0;

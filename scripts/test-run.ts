@@ -7,6 +7,7 @@ import { type DockerEngine, ensureDockerEngine } from './engine/docker-engine.ts
 import { EngineError } from './engine/engine-error.ts';
 import { installPackages } from './engine/install-packages.ts';
 import { missingPackages } from './engine/system-packages.ts';
+import type { Guard } from './leftovers/guarded-run.ts';
 import { addTotals, noTests, readTotals, type Totals } from './test-report.ts';
 
 export interface TestRun {
@@ -19,7 +20,11 @@ export interface TestRun {
   readonly strict: boolean;
   readonly write: (text: string) => void;
   readonly signal: AbortSignal;
+  readonly guard: Guard;
 }
+
+/** An interrupted vitest may wait for a test that waits; what its workers leave is swept away. */
+const vitestGraceMs = 5000;
 
 /** Projects of vitest.config.ts. */
 interface Projects {
@@ -47,7 +52,7 @@ export async function runShortTests(run: TestRun): Promise<Totals> {
 /** The tests named `*.long.test.ts`: what takes minutes and rarely fails. */
 export function runLongTests(run: TestRun): Promise<Totals> {
   emptyReports(run);
-  const engineless = ['unit-long', 'loopback-long'];
+  const engineless = ['unit-long', 'loopback-long', 'fuzz-long'];
   return runProjects({ engineless, real: ['real-long', 'packaging-long'] }, run);
 }
 
@@ -80,11 +85,13 @@ async function runProjects({ engineless, real }: Projects, run: TestRun): Promis
   const failed = problems + (found === undefined ? 1 : 0);
   if (failed > 0 && run.strict) return addTotals(totals, { ...noTests, failed });
   try {
+    if (found !== undefined) run.guard.noteEngine(found.socketPath);
     const env =
       found === undefined ? process.env : { ...process.env, CAPACLOUD_DOCKER_SOCKET: found.socketPath };
     for (const project of real) totals = addTotals(totals, await runProject(project, run, env));
     return totals;
   } finally {
+    await run.guard.sweep();
     await found?.stop();
   }
 }
@@ -97,7 +104,8 @@ async function runProject(
   if (signal.aborted) return noTests;
   const reporter = strict ? 'minimal' : 'default';
   const [command, ...args] = vitestCommand(project, { reportDir, filters, reporter });
-  const { exitCode } = await runCommand(command, args, { cwd: root, env, output: 'inherit' }, signal);
+  const options = { cwd: root, env, output: 'inherit', graceMs: vitestGraceMs } as const;
+  const { exitCode } = await runCommand(command, args, options, signal);
   return readTotals(join(reportDir, `${project}.json`), exitCode);
 }
 

@@ -1,6 +1,5 @@
 // Runs a command of this repository under the pinned Node and pnpm, and fetches both first where the
 // machine has none that will do. Plain JavaScript on purpose: this file runs under whatever Node is there.
-//
 //   node scripts/with-toolchain.mjs test|check|demo|bench|build|format [arguments…]
 //   node scripts/with-toolchain.mjs capacloud|capacloud-agent|capacloud-coordinator [arguments…]
 import { spawn, spawnSync } from 'node:child_process';
@@ -253,6 +252,10 @@ function runToEnd(file, args, env, cwd = root) {
       child.kill(signal);
     });
   }
+  // npm dies of SIGHUP and SIGKILL without a word; another parent may end before us.
+  const parent = process.ppid;
+  if (process.env.npm_lifecycle_event !== undefined)
+    setInterval(() => process.ppid !== parent && child.kill('SIGTERM'), 500).unref();
   child.once('error', (error) =>
     fail(`could not start ${file}: ${error.message}`, 'remove .toolchain and run the command again'),
   );

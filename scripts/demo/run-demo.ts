@@ -6,6 +6,7 @@ import type { AccountId } from '@capacloud/protocol/ids';
 import { buildPackages } from '../build-packages.ts';
 import { type DockerEngine, ensureDockerEngine } from '../engine/docker-engine.ts';
 import { ensureRenderImage, renderImageName } from '../images/render-image.ts';
+import type { Guard } from '../leftovers/guarded-run.ts';
 import {
   createAgent,
   createCoordinator,
@@ -27,6 +28,7 @@ export interface DemoOptions {
   readonly tasks: number;
   readonly screen: Screen;
   readonly signal: AbortSignal;
+  readonly guard: Guard;
 }
 
 /** Nodes of the demo, cheapest first. */
@@ -55,6 +57,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     ({ socketPath, startedByUs }) =>
       `Docker engine at ${socketPath}${startedByUs ? ' (started for this demo)' : ''}`,
   );
+  options.guard.noteEngine(engine.socketPath);
   const started: { network?: DemoNetwork; kept: boolean } = { kept: false };
   try {
     started.network = await startNetwork(options, engine);
@@ -63,6 +66,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     if (options.keep) {
       await keepRunning(started.network, engine, screen);
       started.kept = true;
+      options.guard.release();
     }
   } finally {
     if (!started.kept) await stopEverything(started.network, engine);

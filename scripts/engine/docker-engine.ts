@@ -113,6 +113,16 @@ async function shareOwnEngine(
   return { socketPath, startedByUs: true, stop, handOver };
 }
 
+/** Ends the engine of this checkout that a killed run left behind, unless another run uses it. */
+export async function stopUnusedEngine(settings = machineSettings(() => undefined)): Promise<void> {
+  const { folders } = settings;
+  const users = join(folders.runDir, 'users');
+  if (!existsSync(users)) return;
+  await withFileLock(join(folders.runDir, 'lock'), undefined, async () => {
+    if (liveUsers(users).length === 0) await stopDockerd(folders);
+  });
+}
+
 /** Runs that still use the engine; the marks of dead ones are swept away. */
 function liveUsers(users: string): readonly string[] {
   return readdirSync(users).filter((name) => {

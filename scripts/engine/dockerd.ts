@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { runVariable } from '../leftovers/run-mark.ts';
 import { EngineError } from './engine-error.ts';
 import type { EngineFolders } from './engine-folders.ts';
 import { pingEngine } from './engine-socket.ts';
@@ -38,7 +39,9 @@ export async function startDockerd(
     `--data-root=${dataRoot}`,
   ];
   // Its own session: Ctrl-C must not reach it before the tests have tidied up.
-  const child = spawn(dockerd, args, { detached: true, stdio: ['ignore', log, log] });
+  // Other runs may share it: it has neither the mark of the run that started it nor that one's temporary folder.
+  const { [runVariable]: _mark, TMPDIR: _folder, ...env } = process.env;
+  const child = spawn(dockerd, args, { detached: true, env, stdio: ['ignore', log, log] });
   child.unref();
   closeSync(log);
   const ended = watchEnd(child);

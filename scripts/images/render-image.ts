@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
+import { runMark } from '../leftovers/run-mark.ts';
 import { downloadDebianPackages } from './debian-packages.ts';
 import { connectEngine, findImage, followProgress, loadRootfs, recipeLabel, registryHas } from './engine.ts';
 import { type RootfsEntry, readBeside, writeRootfsTar } from './rootfs-tar.ts';
@@ -216,6 +217,7 @@ const smokeScene =
 async function renderOnce(docker: Docker, image: string, signal: AbortSignal): Promise<void> {
   const container = await docker.createContainer({
     Image: image,
+    Labels: { 'capacloud.run': runMark() },
     Entrypoint: [
       '/bin/sh',
       '-c',

@@ -15,6 +15,7 @@ import {
 } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
 import { busyboxImage, ensureBusyboxImage, testImages } from '../e2e/engine-images.ts';
+import { markedName } from '../marked-name.ts';
 import { type AuditReport, audit } from './audit.ts';
 import type { CasePlan } from './chaos-case.ts';
 import { ContactWatch } from './contact-watch.ts';
@@ -80,7 +81,7 @@ export class ChaosRig {
 
   static async open(options: RigOptions): Promise<ChaosRig> {
     const { dir, plan, signal } = options;
-    const name = `chaos.${dir.slice(-6).toLowerCase()}`;
+    const name = markedName(`chaos.${dir.slice(-6)}`);
     const docker = new Docker({ socketPath: options.dockerSocket });
     const image = await ensureBusyboxImage(docker);
     const rules = { ...shortPauses, ...(plan.shortLease === true ? shortRules : {}) };

@@ -1,6 +1,7 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, lstat, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { repositoryRoot } from '../../scripts/network/local-network.ts';
 import { OwnEngine } from '../e2e/own-engine.ts';
 import type { AuditReport } from './audit.ts';
 import type { ChaosCase } from './chaos-case.ts';
@@ -50,12 +51,21 @@ export async function runCase(chaosCase: ChaosCase, options: CaseOptions): Promi
       return { ...result, findings, evidence: undefined };
     }
     await writeFile(join(dir, 'findings.txt'), `${findings.join('\n')}\n`);
-    return { ...result, findings, evidence: dir };
+    return { ...result, findings, evidence: await keepEvidence(dir) };
   } catch (error) {
-    if (!options.signal.aborted) throw new CaseFailure(dir, error);
+    if (!options.signal.aborted) throw new CaseFailure(await keepEvidence(dir), error);
     await rm(dir, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** Temporary files go with their run; what has to be looked at stays in the cache of the checkout. */
+async function keepEvidence(dir: string): Promise<string> {
+  const evidence = join(repositoryRoot, '.cache', 'chaos', basename(dir));
+  const isKept = async (path: string) => (await lstat(path)).isFile() || (await lstat(path)).isDirectory();
+  await cp(dir, evidence, { recursive: true, filter: isKept });
+  await rm(dir, { recursive: true, force: true }).catch(() => undefined);
+  return evidence;
 }
 
 async function runAndClose(

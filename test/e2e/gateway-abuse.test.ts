@@ -16,6 +16,7 @@ import type { NodeId, TaskId } from '@capacloud/protocol/ids';
 import type { Receipt } from '@capacloud/protocol/receipt';
 import { Compile } from 'typebox/compile';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { timesOf } from '../fuzz/fuzz-run.ts';
 import {
   createHello,
   createIdentity,
@@ -30,8 +31,8 @@ import { ScriptedAgent } from './scripted-agent.ts';
 
 /** Same seed, same frames: a failure is replayed by running the test again. */
 const seed = 20_260_726;
-const strangers = 5500;
-const members = 900;
+const strangers = timesOf(2000);
+const members = timesOf(400);
 const lateReports = 5000;
 const width = 24;
 
@@ -548,7 +549,7 @@ test('all the while one session worked on, and nothing is left behind', async ()
   for (const [answer, times] of [...answers].sort(([a], [b]) => (a < b ? -1 : 1)))
     console.log(`${String(times).padStart(6)}  ${answer}`);
   console.log('refusals counted by the gateway:', Object.fromEntries(rig.gateway.refusals));
-  expect(total).toBeGreaterThanOrEqual(10_000);
+  expect(total).toBeGreaterThanOrEqual(strangers + members + lateReports);
   await until(() => honest.acked === submitted, 'the last of its work');
   console.log(`${honest.acked} tasks of the honest session were done meanwhile`);
   expect(honest.acked).toBeGreaterThan(50);

@@ -1,6 +1,5 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { taskIdOf } from '@capacloud/protocol/ids';
 import type { TaskView } from '@capacloud/protocol/views';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LocalAgent } from '../../scripts/network/local-network.ts';
@@ -8,7 +7,6 @@ import { waitUntil } from '../../scripts/network/managed-process.ts';
 import { hasEngine } from '../real-parts.ts';
 import { HeartbeatWatch } from './heartbeat-watch.ts';
 import { type NetworkRig, openNetworkRig } from './network-rig.ts';
-import { OwnEngine } from './own-engine.ts';
 import { eventsOf } from './public-log.ts';
 
 const mebibyte = 2 ** 20;
@@ -20,11 +18,8 @@ let rig: NetworkRig;
 let agent: LocalAgent;
 let watch: HeartbeatWatch;
 
-async function open(socketPath?: string): Promise<void> {
-  rig = await openNetworkRig({
-    rules: { unknown_after_ms: unknownAfterMs, lease_ms: leaseMs },
-    ...(socketPath === undefined ? {} : { socketPath }),
-  });
+async function open(): Promise<void> {
+  rig = await openNetworkRig({ rules: { unknown_after_ms: unknownAfterMs, lease_ms: leaseMs } });
   agent = await rig.addAgent('agent');
   watch = new HeartbeatWatch(agent, leaseMs);
 }
@@ -98,10 +93,10 @@ describe.skipIf(!hasEngine())('a hostile container', () => {
     await untilClean();
   });
 
-  it('that writes a gigabyte of log leaves 16 MiB of it, marked as cut', async () => {
+  it('that writes six times as much log leaves 16 MiB of it, marked as cut', async () => {
     const line = 'x'.repeat(8191);
     const { DockerRootDir: root } = (await rig.docker.info()) as { DockerRootDir: string };
-    const job = await rig.submit(`yes ${line} | head -c 1073741824; exit 6`, {
+    const job = await rig.submit(`yes ${line} | head -c ${96 * mebibyte}; exit 6`, {
       resources: { cpu: 1, memory: '32Mi', disk: '8Mi' },
     });
     let peakBytes = 0;
@@ -157,41 +152,6 @@ describe.skipIf(!hasEngine())('a hostile container', () => {
     expect(task?.message).not.toBe('');
     expect(task?.hint).not.toBe('');
     await untilClean();
-  });
-});
-
-describe.skipIf(!hasEngine())('a container whose engine is stopped', () => {
-  let engine: OwnEngine;
-  beforeAll(async () => {
-    engine = await OwnEngine.start();
-    await open(engine.socketPath);
-  });
-  afterAll(async () => {
-    await close();
-    await engine.close();
-  });
-
-  it('and which obeys TERM with exit 0 has not succeeded: it is tried again', async () => {
-    const obedient = 'trap "exit 0" TERM; echo ready; while true; do sleep 0.1; done';
-    const final = await rig.submit(obedient, { retry: { provider_lost: 0 } });
-    const patient = await rig.submit(
-      `if [ $CAPACLOUD_ATTEMPT -gt 1 ]; then echo again; exit 0; fi; ${obedient}`,
-      { retry: { provider_lost: 1, backoff: { initial: '1s', max: '1s' } } },
-    );
-    await rig.reached(final.id, 'running');
-    await rig.reached(patient.id, 'running');
-    await engine.end('SIGTERM');
-    await waitUntil('the node to take no new work', async () => !(await rig.nodes())[0]?.accepting, {
-      timeoutMs: 60_000,
-    });
-    await engine.start();
-    const [lost] = await rig.ended(final.id);
-    expect(lost).toMatchObject({ state: 'failed', reason: 'engine_lost', charged_nano: '0' });
-    expect(lost?.hint).toContain('provider_lost');
-    const [again] = await rig.ended(patient.id);
-    expect(again).toMatchObject({ state: 'succeeded', reason: 'completed', attempts: 2 });
-    const attempts = await rig.attempts(taskIdOf(patient.id, 0));
-    expect(attempts.map(({ reason }) => reason)).toEqual(['engine_lost', 'completed']);
   });
 });
 

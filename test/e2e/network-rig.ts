@@ -20,6 +20,7 @@ import {
   repositoryRoot,
 } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
+import { markedName } from '../marked-name.ts';
 import { dockerSocket, ensureBusyboxImage, testImages } from './engine-images.ts';
 import { readEvents } from './public-log.ts';
 
@@ -85,7 +86,7 @@ export async function openNetworkRig(options: NetworkRigOptions = {}): Promise<N
   const docker = new Docker({ socketPath });
   const image = await ensureBusyboxImage(docker);
   const dir = await mkdtemp(join(tmpdir(), 'cc-net-'));
-  const name = `${dir.slice(-6).toLowerCase()}.test`;
+  const name = markedName(dir.slice(-6));
   const coordinator = await createCoordinator({
     dir,
     name,

@@ -14,6 +14,7 @@ import { createDockerRuntime, type DockerRuntimeOptions } from '@capacloud/agent
 import type { Assignment } from '@capacloud/protocol/frames';
 import { jobIdFrom, type NodeId, taskIdOf } from '@capacloud/protocol/ids';
 import Docker from 'dockerode';
+import { markedName } from '../marked-name.ts';
 import { dockerSocket, ensureBusyboxImage, testImages } from './engine-images.ts';
 
 const mebibyte = 2 ** 20;
@@ -50,7 +51,7 @@ export async function openRuntimeRig(
   const image = await ensureBusyboxImage(docker);
   const options: DockerRuntimeOptions = {
     socketPath,
-    owner: { node: `node_${randomBytes(20).toString('hex')}` as NodeId, coordinator: 'test.coordinator' },
+    owner: { node: `node_${randomBytes(20).toString('hex')}` as NodeId, coordinator: markedName('runtime') },
     policy: { allowRoot: false, pidsLimit: change.pidsLimit ?? 64 },
     localImages: readLocalImages(testImages),
     scratch: 'memory',

@@ -7,9 +7,11 @@ import { createClient } from '@capacloud/client/client';
 import Docker from 'dockerode';
 import { runCommand } from '../../scripts/command.ts';
 import { hasProgram, type Program } from '../../scripts/engine/programs.ts';
+import { runMark } from '../../scripts/leftovers/run-mark.ts';
 import { repositoryRoot } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
 import { testImages } from '../e2e/engine-images.ts';
+import { markedName } from '../marked-name.ts';
 
 type Argv = readonly [Program, ...string[]];
 export type Service = 'coordinator' | 'agent';
@@ -45,7 +47,7 @@ export class ComposeProject {
     this.#compose = compose;
     this.#env = env;
     this.dir = dir;
-    this.name = `capacloud-${dir.slice(-6).toLowerCase()}`;
+    this.name = `capacloud-${runMark()}-${dir.slice(-6).toLowerCase()}`;
     this.docker = new Docker({ socketPath });
   }
 
@@ -63,7 +65,7 @@ export class ComposeProject {
       DOCKER_HOST: `unix://${socketPath}`,
       DOCKER_SOCKET: socketPath,
       DOCKER_GID: String((await stat(socketPath)).gid),
-      CAPACLOUD_NAME: `${dir.slice(-6).toLowerCase()}.test`,
+      CAPACLOUD_NAME: markedName(dir.slice(-6)),
       // Any free port of the loopback interface.
       CAPACLOUD_PUBLISH: '127.0.0.1:',
       CAPACLOUD_AGENT_RESOURCES_CPU: '1',

@@ -14,8 +14,8 @@ async function simulate(...args: readonly string[]): Promise<string> {
   return (await run(process.execPath, argv, { cwd: root, maxBuffer: 64 * 2 ** 20 })).stdout;
 }
 
-it('lives through some seconds of seeds', async () => {
-  const told = await simulate('--seeds', '100000', '--seconds', '15');
+it('lives through the first seeds', async () => {
+  const told = await simulate('--seeds', '20');
   expect(told).toMatch(/failures +0\n/);
   expect(told).toMatch(/run twice +[1-9][0-9]* seeds, 0 non-deterministic/);
   expect(told).toMatch(/tasks +[1-9][0-9,]* succeeded/);

@@ -9,6 +9,7 @@ import { PNG } from 'pngjs';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { assemblePicture } from '../../scripts/images/assemble-picture.ts';
 import { ensureRenderImage } from '../../scripts/images/render-image.ts';
+import { runMark } from '../../scripts/leftovers/run-mark.ts';
 import { hasPart } from '../real-parts.ts';
 
 const socketPath = process.env.CAPACLOUD_DOCKER_SOCKET ?? '/var/run/docker.sock';
@@ -54,6 +55,7 @@ describe.skipIf(!(await engineListens()))('the render image', () => {
     const container = await docker.createContainer({
       Image: image,
       User: '65532:65532',
+      Labels: { 'capacloud.run': runMark() },
       Env: Object.entries(env).map(([key, value]) => `${key}=${value}`),
       HostConfig: {
         NetworkMode: 'none',
