@@ -104,7 +104,7 @@ export function createClient(options: ClientOptions): Client {
       name,
       given,
       options.exchange ?? fetchExchange,
-      async (answer) => (await readAnswer(answer)) as ResponseOf<N>,
+      async (answer) => (await readAnswer(answer, routes[name])) as ResponseOf<N>,
     );
   const submissions = new Submissions({
     one: (bodyText) => call('submitJob', { bodyText }),
@@ -126,10 +126,22 @@ function isBodyAlone(given: LooseOptions): boolean {
   return given.body !== undefined && Object.keys(given).length === 1;
 }
 
-async function readAnswer(response: ExchangeAnswer): Promise<unknown> {
+async function readAnswer(response: ExchangeAnswer, route: Route): Promise<unknown> {
   if (response.status === 204) return undefined;
   const text = await readText(response);
-  return response.headers.get('content-type')?.includes('json') === true ? JSON.parse(text) : text;
+  const type = response.headers.get('content-type') ?? 'no type';
+  if (type.includes('json')) return JSON.parse(text);
+  // A page of a proxy or of another site.
+  if (typeof route.response !== 'string')
+    throw new ApiError({
+      code: 'request.invalid',
+      title: 'Unexpected answer',
+      status: response.status,
+      detail: `${response.url} answered with ${type.split(';')[0] ?? ''} instead of JSON.`,
+      hint: 'Check that the address is that of a CapaCloud coordinator.',
+      retryable: false,
+    });
+  return text;
 }
 
 async function readText(response: ExchangeAnswer): Promise<string> {
@@ -194,7 +206,7 @@ async function attemptOnce<T, A extends ExchangeAnswer>(
     if (response.ok) return { answer: await read(response) };
     return { failure: await readProblem(response) };
   } catch (cause) {
-    return { failure: networkError(baseUrl, cause) };
+    return { failure: cause instanceof ApiError ? cause : networkError(baseUrl, cause) };
   }
 }
 

@@ -3,7 +3,7 @@ import { createNodeExchange, createNodeOpening, nodeConnections } from '../node-
 import { CommandError } from './command-error.ts';
 import { exitStatus } from './exit-status.ts';
 import { type Connection, nonEmpty, resolveConnection } from './settings.ts';
-import type { Output, Terminal } from './terminal.ts';
+import { type Output, type Terminal, wrap } from './terminal.ts';
 
 export interface GlobalOptions {
   readonly url?: string;
@@ -46,7 +46,7 @@ export class Context {
       throw new CommandError(exitStatus.auth, {
         code: 'auth.missing',
         message: `There is no API key for ${url}.`,
-        hint: `Run capacloud login --url ${url}, or set CAPACLOUD_API_KEY.`,
+        hint: `Run capacloud login --url ${url}, or set CAPACLOUD_API_KEY. The operator of the coordinator gives out keys.`,
       });
     return this.clientOf(url, key);
   }
@@ -67,9 +67,10 @@ export class Context {
     this.terminal.out.write(`${JSON.stringify(value)}\n`);
   }
 
-  /** One line about what happens, for people. */
+  /** A line about what happens, for people; broken between words where the terminal is narrow. */
   say(text: string): void {
-    this.terminal.err.write(`${text}\n`);
+    const { err } = this.terminal;
+    err.write(`${wrap(text, err.columns).join('\n')}\n`);
   }
 }
 

@@ -7,6 +7,8 @@ import { CommandError, Interrupted, OutputLost } from './command-error.ts';
 export const exitStatus = {
   ok: 0,
   usage: 2,
+  /** Of plan: no node of the network would run the job. */
+  unplaceable: 3,
   auth: 4,
   platform: 125,
   interrupted: 130,

@@ -278,6 +278,13 @@ describe('login', () => {
     expect(elsewhere.seen).toEqual([]);
   });
 
+  test('says who gives keys when there is none', async () => {
+    const ended = await capacloud(['login'], { env: { CAPACLOUD_API_KEY: '' } });
+    expect(ended.err).toContain('error: No API key was given. (usage)\nhint: The operator of ');
+    expect(ended.err).toContain('capacloud-coordinator keys create');
+    expect(ended.code).toBe(2);
+  });
+
   test('keeps nothing that does not work', async () => {
     server.on('GET /v1/account', problem('auth.invalid'));
     expect(await capacloud(['login'])).toMatchObject({ code: 4 });
@@ -422,6 +429,54 @@ wait  the first now, the last in about 35m
 What would help
   set resources.cpu to 1: 4 nodes
 `);
+});
+
+test('plan ends with 3 when nothing would run the job', async () => {
+  server.on(
+    'POST /v1/plans',
+    json({
+      tasks: 1,
+      resources: jobView().resources,
+      currency: 'CAPA',
+      nodes: { total: 9, suitable: 0, free: 0 },
+      tasks_now: 0,
+      tasks_when_free: 0,
+      offers: [],
+      more_offers: 0,
+      cost: { estimated_nano: '0', estimated: '0', maximum_nano: '0', maximum: '0', message: '' },
+      account: { id: 'acc_ada', available_nano: '0', can_afford: true },
+      wait: { message: 'No node would run such a task.' },
+      obstacles: [],
+      changes: [],
+    }),
+  );
+  const file = await jobFile('version: "1"\nimage: x\n');
+  expect(await capacloud(['plan', file])).toMatchObject({ code: 3, err: '' });
+  expect(await capacloud(['plan', '--json', file])).toMatchObject({ code: 3, err: '' });
+});
+
+test.each([
+  [['rnu'], "error: Unknown command 'rnu'. (usage)\nhint: Did you mean run?\n"],
+  [['run'], "error: Missing required argument 'file'. (usage)\nhint: Add --help to see how it is used.\n"],
+  [['ps', '--stat'], "error: Unknown option '--stat'. (usage)\nhint: Did you mean --state?\n"],
+])('wrong usage is an error with a hint: %j', async (args, said) => {
+  expect(await capacloud(args)).toEqual({ code: 2, out: '', err: said });
+});
+
+test('a page that no coordinator wrote is told as such', async () => {
+  server.on('GET /v1/jobs', text('<html>', 200, { 'content-type': 'text/html; charset=utf-8' }));
+  const { code, err } = await capacloud(['ps']);
+  expect(err).toMatch(
+    /^error: http.* answered with text\/html instead of JSON\. \(request\.invalid\)\nhint: .+\n$/,
+  );
+  expect(code).toBe(2);
+});
+
+test('every verb shows how it is used', async () => {
+  const { out } = await capacloud(['logs', '--help']);
+  expect(out).toContain('Usage: capacloud logs [options] <id>');
+  expect(out).toContain('\nExamples:\n  capacloud logs render\n');
+  expect(Math.max(...out.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(80);
 });
 
 describe('the market', () => {

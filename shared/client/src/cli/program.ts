@@ -1,6 +1,8 @@
 import { Command } from 'commander';
-import { OutputLost } from './command-error.ts';
+import { type CommandError, OutputLost, usageError } from './command-error.ts';
 import { Context, type GlobalOptions } from './context.ts';
+import { examplesText } from './examples.ts';
+import { reportError } from './report-error.ts';
 import type { Output, Terminal } from './terminal.ts';
 import { addBalance, addLogin, addWhoami } from './verbs/account.ts';
 import { addCompletion } from './verbs/completion.ts';
@@ -38,14 +40,36 @@ const groups = [
 ];
 
 const footer = `
-Exit status: the job's own from run and wait; 0 done, 2 wrong usage or job file, 4 not
-authenticated, 125 the platform, 130 interrupted.
-Environment: CAPACLOUD_URL, CAPACLOUD_API_KEY, CAPACLOUD_CA_FILE, HTTPS_PROXY, NO_PROXY, NO_COLOR.`;
+Name a job by its id, by the first four or more characters of it, or by its
+name, and a task by JOB/INDEX.
+
+Exit status:
+  0    done; from run and wait: every task succeeded
+  N    from run and wait: the exit code of the first task that failed
+  2    wrong usage, or a job file that is not valid
+  3    from plan: nothing would run the job
+  4    no API key, or one that is not good
+  125  the platform, not the program of the job
+  130  interrupted
+
+Environment:
+  CAPACLOUD_URL      address of the coordinator, where --url is not given
+  CAPACLOUD_API_KEY  API key, where --key is not given
+  CAPACLOUD_CA_FILE  certificates to trust beside the usual ones (PEM)
+  HTTPS_PROXY        proxy for https addresses, except for those in NO_PROXY
+  CAPACLOUD_DEBUG    1 shows where an unexpected error happened
+  NO_COLOR           1 leaves colours out
+Without these, address and key are those that login stored, in a file that
+only you can read.
+
+Start with: capacloud login --url URL, then capacloud run job.yaml`;
 
 /** The command line. Parsing throws CommanderError, a verb whatever went wrong. */
 export function buildProgram(parts: ProgramParts): Command {
   const { terminal } = parts;
   const { paint } = terminal.out;
+  // Asked for before the options are parsed, when they are wrong.
+  const isJsonWanted = (): boolean => program.opts<GlobalOptions>().json === true;
   const program = new Command('capacloud')
     .description("Run containers on other people's machines, and pay for what ran.")
     .version(parts.version, '-V, --version', 'print the version')
@@ -53,10 +77,16 @@ export function buildProgram(parts: ProgramParts): Command {
     .option('--key <key>', 'API key (others on this machine can see it; prefer login or the environment)')
     .option('--json', 'print data as JSON; NDJSON where it streams')
     .addHelpText('after', footer)
+    .addHelpText('afterAll', ({ command }) => examplesText(command.name()))
     .helpCommand(false)
+    .helpOption('-h, --help', 'show this help')
     .showSuggestionAfterError()
     .exitOverride()
-    .configureOutput({ writeOut: terminal.out.write, writeErr: terminal.err.write })
+    .configureOutput({
+      writeOut: terminal.out.write,
+      writeErr: terminal.err.write,
+      outputError: (text) => reportError(terminal.err, usageErrorOf(text), { json: isJsonWanted() }),
+    })
     .configureHelp({
       showGlobalOptions: true,
       styleTitle: (text) => paint('bold', text),
@@ -85,4 +115,12 @@ export function buildProgram(parts: ProgramParts): Command {
 function warnOfLoss(err: Output, { reason }: AbortSignal): void {
   if (reason instanceof OutputLost && reason.exitStatus !== 0)
     err.write(`warning: ${reason.message} (${reason.code})\n`);
+}
+
+/** `error: unknown command 'rnu'\n(Did you mean run?)` of Commander as an error of ours. */
+function usageErrorOf(text: string): CommandError {
+  const [first = '', second = ''] = text.trim().split('\n');
+  const message = first.replace(/^error: /, '').replace(/\.$/, '');
+  const hint = /^\((.*)\)$/.exec(second)?.[1] ?? 'Add --help to see how it is used.';
+  return usageError(`${message.charAt(0).toUpperCase()}${message.slice(1)}.`, hint);
 }

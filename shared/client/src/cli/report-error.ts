@@ -2,7 +2,7 @@ import { TransferError } from '@capacloud/transfer/transfer-error';
 import { ApiError } from '../api-error.ts';
 import { CommandError, Interrupted, OutputLost, type PlacedProblem, systemReason } from './command-error.ts';
 import { plain } from './phrases.ts';
-import type { Output } from './terminal.ts';
+import { type Output, wrap } from './terminal.ts';
 
 interface Shown {
   readonly message: string;
@@ -28,14 +28,15 @@ export function reportError(output: Output, error: unknown, { json, isDebugging 
     return;
   }
   const { paint } = output;
-  output.write(`${paint('red', 'error:')} ${plain(message)} ${paint('dim', `(${code})`)}\n`);
+  const write = (text: string) => output.write(`${wrap(text, output.columns).join('\n')}\n`);
+  write(`${paint('red', 'error:')} ${plain(message)} ${paint('dim', `(${code})`)}`);
   for (const problem of problems) {
     const where = [problem.place, problem.pointer]
       .filter((text) => text !== undefined && text !== '')
       .join(' ');
-    output.write(`  ${paint('bold', plain(where))}${where === '' ? '' : ' '}${plain(problem.message)}\n`);
+    write(`  ${paint('bold', plain(where))}${where === '' ? '' : ' '}${plain(problem.message)}`);
   }
-  if (hint !== '') output.write(`${paint('cyan', 'hint:')} ${plain(hint)}\n`);
+  if (hint !== '') write(`${paint('cyan', 'hint:')} ${plain(hint)}`);
   if (isDebugging && error instanceof Error) output.write(`${error.stack ?? ''}\n`);
   if (requestId !== undefined && code === 'service.internal')
     output.write(`request id: ${plain(requestId)}\n`);

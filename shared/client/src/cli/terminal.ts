@@ -107,6 +107,7 @@ export function clip(text: string, columns: number): string {
 
 /** The lines of a text, broken between words; lines after the first keep the indentation of the first. */
 export function wrap(text: string, columns: number): readonly string[] {
+  if (widthOf(text) <= columns) return [text];
   const indent = /^ */.exec(text)?.[0] ?? '';
   const lines: string[] = [];
   let line = '';

@@ -53,9 +53,9 @@ async function login(context: Context): Promise<undefined> {
   if (given === undefined)
     throw usageError('login needs an address.', 'capacloud login --url https://capacloud.example');
   const url = checkUrl(given);
-  const key = checkKey(
-    context.flags.key ?? nonEmpty(context.env.CAPACLOUD_API_KEY) ?? (await askForKey(context)),
-  );
+  const key = context.flags.key ?? nonEmpty(context.env.CAPACLOUD_API_KEY) ?? (await askForKey(context, url));
+  if (key === '') throw usageError('No API key was given.', `${whoGivesKeys(url)} Then run login again.`);
+  checkKey(key);
   const client = context.clientOf(url, key);
   const account = await client.call('getOwnAccount', { signal: context.signal });
   const path = settingsFile(context.env);
@@ -66,8 +66,12 @@ async function login(context: Context): Promise<undefined> {
   else context.say(`Logged in to ${url} as ${account.id}; the key is in ${path}`);
 }
 
+function whoGivesKeys(url: string): string {
+  return `The operator of ${url} gives out API keys, with capacloud-coordinator keys create NAME --account ACCOUNT.`;
+}
+
 /** From a pipe, or typed without an echo. */
-async function askForKey(context: Context): Promise<string> {
+async function askForKey(context: Context, url: string): Promise<string> {
   if (process.stdin.isTTY !== true) {
     let text = '';
     for await (const chunk of process.stdin.setEncoding('utf8')) {
@@ -80,6 +84,7 @@ async function askForKey(context: Context): Promise<string> {
   const lines = createInterface({ input: process.stdin, output: silent, terminal: true });
   // In raw mode Ctrl-C is a character, which readline turns into this event.
   lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  context.say(context.terminal.err.paint('dim', `${whoGivesKeys(url)} It is not shown while you paste it.`));
   context.terminal.err.write('API key: ');
   try {
     return (await lines.question('', { signal: context.signal })).trim();

@@ -90,11 +90,11 @@ function writeJobs({ terminal: { out } }: Context, jobs: readonly JobView[]): vo
   writeTable(
     out,
     [
-      { title: 'JOB' },
+      { title: 'JOB', isId: true },
       { title: 'NAME', shrinks: true },
       { title: 'STATE' },
       { title: 'DONE', align: 'right' },
-      { title: 'IMAGE', shrinks: true },
+      { title: 'IMAGE', shrinks: true, isOptional: true },
       { title: 'SUBMITTED', align: 'right' },
       { title: 'TOOK', align: 'right' },
       { title: 'CAPA', align: 'right' },

@@ -37,7 +37,7 @@ function writeNodes({ terminal: { out } }: Context, nodes: readonly NodeView[]):
   writeTable(
     out,
     [
-      { title: 'NODE', shrinks: true },
+      { title: 'NODE', isId: true },
       { title: 'STATUS' },
       { title: 'REGION' },
       { title: 'CPU', align: 'right' },
@@ -47,7 +47,7 @@ function writeNodes({ terminal: { out } }: Context, nodes: readonly NodeView[]):
       { title: 'GPU', shrinks: true },
       { title: 'CAPA/CPU·H', align: 'right' },
       { title: 'CAPA/GPU·H', align: 'right' },
-      { title: 'LABELS', shrinks: true },
+      { title: 'LABELS', shrinks: true, isOptional: true },
     ],
     nodes.map((node, index) => {
       const { offer, used } = node;

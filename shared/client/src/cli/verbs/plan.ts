@@ -1,6 +1,7 @@
 import type { PlanView } from '@capacloud/protocol/market-views';
 import { formatNano } from '@capacloud/protocol/units';
 import type { Command } from 'commander';
+import { exitStatus } from '../exit-status.ts';
 import { readJobDocument } from '../job-document.ts';
 import { checkJob } from '../local-inputs.ts';
 import {
@@ -36,7 +37,7 @@ export function addPlan(program: Command, runner: Runner): void {
         const plan = await client.call('planJob', { body: withoutInputs(job.file, local), signal });
         if (context.json) context.writeJson(plan);
         else writePlan(context.terminal.out, plan);
-        return undefined;
+        return plan.offers.length === 0 ? exitStatus.unplaceable : exitStatus.ok;
       }),
     );
 }
@@ -81,7 +82,7 @@ function writeOffers(out: Output, { currency, offers, more_offers }: PlanView): 
       { title: 'NODES', align: 'right' },
       { title: 'TASKS NOW', align: 'right' },
       { title: 'WHEN FREE', align: 'right' },
-      { title: 'FOR EXAMPLE', shrinks: true },
+      { title: 'FOR EXAMPLE', isId: true },
     ],
     offers.map((offer, index) => [
       String(index + 1),

@@ -8,7 +8,7 @@ import type { Context } from '../context.ts';
 import { findJobOrTask, findNode } from '../named-job.ts';
 import { plain, plural, stateText } from '../phrases.ts';
 import { writeFields, writeTable } from '../table.ts';
-import type { Output } from '../terminal.ts';
+import { type Output, wrap } from '../terminal.ts';
 import type { Runner } from './verb.ts';
 import { explainNode } from './why-node.ts';
 
@@ -73,7 +73,7 @@ export function writeObstacles(
         { title: 'NODES', align: 'right' },
         { title: 'ONLY THIS', align: 'right' },
         { title: 'IN THE WAY' },
-        { title: 'FOR EXAMPLE', shrinks: true },
+        { title: 'FOR EXAMPLE', isId: true },
       ],
       obstacles.map(({ alone, code, examples, nodes }) => [
         String(nodes),
@@ -85,6 +85,7 @@ export function writeObstacles(
   }
   if (changes.length > 0) {
     out.write(`\n${out.paint('bold', 'What would help')}\n`);
-    for (const { message } of changes) out.write(`  ${plain(message)}\n`);
+    for (const { message } of changes)
+      for (const line of wrap(`  ${plain(message)}`, out.columns)) out.write(`${line}\n`);
   }
 }
