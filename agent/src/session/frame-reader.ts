@@ -7,6 +7,7 @@ import {
   StopFrameSchema,
   WelcomeFrameSchema,
 } from '@capacloud/protocol/frames';
+import { holdsPlainText } from '@capacloud/protocol/plain-text';
 import { type Result, refuse } from '@capacloud/protocol/result';
 import { schemaProblems } from '@capacloud/protocol/schema';
 import { Compile } from 'typebox/compile';
@@ -34,7 +35,12 @@ export function readFrame(text: string): Result<CoordinatorFrame> {
     return refuse('frame.malformed', 'a frame has no known type');
   }
   const validator = validators[type as keyof typeof validators];
-  if (validator.Check(value)) return { ok: true, value: value as CoordinatorFrame };
+  if (validator.Check(value)) {
+    // No process can be given U+0000, and text with half a surrogate pair can be neither hashed nor sent back.
+    if (text.includes('\\u') && !holdsPlainText(value))
+      return refuse('frame.malformed', `the ${type} frame holds text that nothing can keep`);
+    return { ok: true, value: value as CoordinatorFrame };
+  }
   const problems = schemaProblems(validator, value);
   return refuse('frame.malformed', `the ${type} frame is not as agreed`, { problems });
 }

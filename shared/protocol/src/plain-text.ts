@@ -8,6 +8,11 @@ export function isPlainText(text: string): boolean {
   return !text.includes('\0') && text.isWellFormed();
 }
 
+/** The text with a replacement character for each thing that nothing can keep. For what programs say, never for input. */
+export function toPlainText(text: string): string {
+  return text.toWellFormed().replaceAll('\0', '\ufffd');
+}
+
 /** Whether every text of a value, keys included, is plain. However deep it is: nothing here calls itself. */
 export function holdsPlainText(value: unknown): boolean {
   const waiting: unknown[] = [value];

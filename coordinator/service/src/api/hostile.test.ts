@@ -65,12 +65,26 @@ describe('a request that is not right', () => {
     ['/v1/jobs?__proto__=1', '/query/__proto__'],
     ['/v1/jobs?other=1', '/query/other'],
     ['/v1/account?other=1', '/query/other'],
+    ['/v1/jobs?cursor=a%00b', '/query/cursor'],
+    ['/v1/accounts/acc%00', '/params/account'],
+    ['/v1/jobs/job_%00', '/params/job'],
     ['/v1/jobs/job_short', '/params/job'],
     ['/v1/artifacts/..%2f..%2fetc%2fpasswd', '/params/sha256'],
     ['/v1/tasks/job_aaaaaaaaaaaaaaaaaaaa.0/attempts/0/log', '/params/attempt'],
   ])('%s', async (path, pointer) => {
     const problem = await refusal(await coordinator.call('GET', path));
     expect([problem.code, problem.errors?.[0]?.pointer]).toEqual(['request.invalid', pointer]);
+  });
+
+  it('holds text that nothing can keep', async () => {
+    for (const name of ['a\0b', '\ud800']) {
+      const problem = await refusal(await coordinator.call('POST', '/v1/keys', { json: { name } }));
+      expect([problem.code, problem.errors?.[0]?.pointer]).toEqual(['request.invalid', '/name']);
+      const file = { version: '1', image: 'busybox', labels: { [`k${name}`]: 'v', a: name } };
+      const refused = await coordinator.call('POST', '/v1/jobs', { json: file, headers: key });
+      const pointers = (await refusal(refused)).errors?.map(({ pointer }) => pointer);
+      expect([refused.status, pointers]).toEqual([422, ['/labels', '/labels/a']]);
+    }
   });
 
   it('names unknown fields of a body', async () => {

@@ -55,7 +55,7 @@ test('a stranger says hello first, in 64 KiB of bytes', () => {
   expect(code(`"${'é'.repeat(40_000)}"`)).toBe('frame.too_large');
 });
 
-test('text that is not Unicode can be neither hashed nor logged, so it is refused', () => {
+test('text that nothing can keep, U+0000 and what is not Unicode, is refused', () => {
   const receipt = {
     version: 1,
     node: `node_${'1'.repeat(40)}`,
@@ -77,6 +77,7 @@ test('text that is not Unicode can be neither hashed nor logged, so it is refuse
   expect(codeOf(report('\ud83d\udca5'))).toBe('ok');
   expect(codeOf(report('\n'))).toBe('ok');
   expect(codeOf(report('\ud800'))).toBe('receipt.invalid');
+  expect(codeOf(report('a\0b'))).toBe('receipt.invalid');
   const ask = { cpuHourNano: '0', memoryGibHourNano: '0', diskGibHourNano: '0', deviceHourNano: '0' };
   const device = { id: 'GPU-1', vendor: 'nvidia', memoryBytes: 1, health: 'healthy' };
   const offer = (model: string) =>
@@ -98,4 +99,5 @@ test('text that is not Unicode can be neither hashed nor logged, so it is refuse
     });
   expect(codeOf(offer('rtx-4090'))).toBe('ok');
   expect(codeOf(offer('\udfff'))).toBe('frame.malformed');
+  expect(codeOf(offer('rtx\0'))).toBe('frame.malformed');
 });

@@ -7,6 +7,7 @@ import {
   wireLimits,
 } from '@capacloud/protocol/frames';
 import { nestsTooDeeply } from '@capacloud/protocol/json-depth';
+import { holdsPlainText } from '@capacloud/protocol/plain-text';
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { schemaProblems } from '@capacloud/protocol/schema';
@@ -42,18 +43,11 @@ function parse(text: string): Result<Record<string, unknown>> {
 }
 
 /**
- * JSON can spell text that is not Unicode ("\\ud800"). It has no UTF-8 form, so it can be neither hashed nor logged;
- * what holds it is refused at the door. Only a frame with an escape is looked through: honest ones rarely have any.
+ * Text that nothing can keep is refused at the door: U+0000, and what is not Unicode. JSON spells both with an escape, so
+ * only a frame with one is looked through; honest ones rarely have any.
  */
-function isUnicode(text: string, value: unknown): boolean {
-  return !text.includes('\\u') || isWellFormed(value);
-}
-
-function isWellFormed(value: unknown): boolean {
-  if (typeof value === 'string') return value.isWellFormed();
-  if (typeof value !== 'object' || value === null) return true;
-  // The shape was checked, so it is as shallow as its schema, and its keys are known.
-  return Object.values(value).every(isWellFormed);
+function isPlain(text: string, value: unknown): boolean {
+  return !text.includes('\\u') || holdsPlainText(value);
 }
 
 function malformed(type: FrameType, value: unknown, text: string): Result<never> {
@@ -66,7 +60,7 @@ function malformed(type: FrameType, value: unknown, text: string): Result<never>
   return refuse('frame.malformed', `${what} ${message}.`.slice(0, 1000), { problems });
 }
 
-const notUnicode = 'holds text that is not valid Unicode (a lone surrogate).';
+const notPlain = 'holds U+0000, or text that is not valid Unicode (a lone surrogate).';
 
 /** First frame of a peer whom nobody knows yet. */
 export function readHello(text: string): Result<HelloFrame> {
@@ -81,7 +75,7 @@ export function readHello(text: string): Result<HelloFrame> {
   if (type === 'report' || type === 'heartbeat' || type === 'offer')
     return refuse('frame.unexpected', 'The first frame of an agent is hello.');
   if (!checks.hello.Check(parsed.value)) return malformed('hello', parsed.value, text);
-  if (!isUnicode(text, parsed.value)) return refuse('frame.malformed', `The hello frame ${notUnicode}`);
+  if (!isPlain(text, parsed.value)) return refuse('frame.malformed', `The hello frame ${notPlain}`);
   return accept(parsed.value as HelloFrame);
 }
 
@@ -94,10 +88,10 @@ export function readSessionFrame(text: string): Result<SessionFrame> {
   if (type !== 'report' && type !== 'heartbeat' && type !== 'offer')
     return refuse('frame.malformed', 'The frame is of no known type.');
   if (!checks[type].Check(parsed.value)) return malformed(type, parsed.value, text);
-  if (!isUnicode(text, parsed.value)) {
+  if (!isPlain(text, parsed.value)) {
     // In a report only a receipt has text that is free.
-    if (type === 'report') return refuse('receipt.invalid', `A receipt ${notUnicode}`);
-    return refuse('frame.malformed', `The ${type} frame ${notUnicode}`);
+    if (type === 'report') return refuse('receipt.invalid', `A receipt ${notPlain}`);
+    return refuse('frame.malformed', `The ${type} frame ${notPlain}`);
   }
   return accept(parsed.value as unknown as SessionFrame);
 }
