@@ -42,6 +42,7 @@ const shownStates = [...taskStates].reverse();
 /** How a followed job stands, and how to draw it. */
 export class JobBoard {
   readonly #tasks = new Map<TaskId, KnownTask>();
+  readonly #skipped = new Map<TaskId, number>();
   #job: JobView;
 
   constructor(job: JobView) {
@@ -62,6 +63,7 @@ export class JobBoard {
       return `job ${stateText(output, change.job.state)}`;
     }
     const { index, state, reason, message, hint, attempts, exit_code, will_retry, pull, node } = change.task;
+    if (change.task.skipped !== undefined) this.#skipped.set(change.task.id, change.task.skipped.total);
     const before = this.#tasks.get(change.task.id);
     this.#tasks.set(change.task.id, {
       index,
@@ -78,6 +80,11 @@ export class JobBoard {
     const isNews = before === undefined ? state !== 'queued' : before.state !== state;
     if (!isNews || (this.#isSingle && untoldOfSingle.includes(state))) return undefined;
     return taskLine(output, change.task, this.#isSingle);
+  }
+
+  /** By task: how many of its outputs could not be kept. */
+  get skippedOutputs(): ReadonlyMap<TaskId, number> {
+    return this.#skipped;
   }
 
   get #isSingle(): boolean {

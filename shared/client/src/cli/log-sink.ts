@@ -80,7 +80,9 @@ function isHeld(gap: SeenGap): gap is { readonly from: number } {
   return gap.to === undefined;
 }
 
-function gapText({ from, to = from }: SeenGap): string {
+/** What to say where a part of an output is missing, or is not shown yet. */
+export function gapText({ from, to }: SeenGap): string {
+  if (to === undefined) return heldText;
   const missing = (to - from).toLocaleString('en-US');
   return `[capacloud: ${missing} bytes of the output are missing here (offsets ${from} to ${to}); its beginning and its end are kept]`;
 }

@@ -96,6 +96,27 @@ test('--logs of several tasks puts the index before each line', async () => {
   expect(ended.out.split('\n').sort()).toEqual(['', '   0 │ a', '   0 │ b0', '   1 │ a', '   1 │ b1']);
 });
 
+test('what is missing of a long output, and outputs that were not kept, are told on standard error', async () => {
+  submitSingle();
+  const skipped = { total: 3, first: [] };
+  const end = { event: 'task', data: { ...failedTask(0, 3), skipped } };
+  server.on(feed, events([...changes.slice(0, 1), end, ...changes.slice(2)])).on(
+    logOf(0),
+    events([
+      { event: 'log', data: 'begin\n' },
+      { event: 'gap', data: { from: 6, to: 90 } },
+      { event: 'log', data: 'end\n' },
+      { event: 'end', data: {} },
+    ]),
+  );
+  const ended = await run([]);
+  expect(ended.out).toBe('begin\nend\n');
+  expect(ended.err).toContain('84 bytes of the output are missing here (offsets 6 to 90)');
+  expect(ended.err).toContain(
+    `  3 outputs could not be kept: capacloud status ${taskIdAt(0)} says which, and why\n`,
+  );
+});
+
 test("a log that cannot be read is told, and the job's own exit code stays", async () => {
   submitSingle();
   server.on(logOf(0), problem('request.not_found'));

@@ -1,4 +1,4 @@
-import type { JobId } from '@capacloud/protocol/ids';
+import { type JobId, taskIndexOf } from '@capacloud/protocol/ids';
 import { endedJobStates, type JobView } from '@capacloud/protocol/views';
 import type { Client } from '../client.ts';
 import { followJob } from '../follow.ts';
@@ -9,7 +9,7 @@ import { failedTasks, jobExitStatus } from './exit-status.ts';
 import { exitText, JobBoard } from './job-board.ts';
 import { JobScreen, type LogStyle } from './job-screen.ts';
 import { LogFollower } from './log-follower.ts';
-import { openSink } from './log-sink.ts';
+import { gapText, openSink } from './log-sink.ts';
 import { capaText, durationText, plain, plural, stateSign } from './phrases.ts';
 import { WaitingNotice } from './waiting-notice.ts';
 
@@ -30,9 +30,12 @@ export async function watchJob(
   logs: LogStyle = 'none',
 ): Promise<number> {
   try {
-    const ended = await follow(context, client, job, logs);
-    if (!context.json) await report(context, client, ended, logs);
-    return await jobExitStatus(client, ended, context.signal);
+    const board = await follow(context, client, job, logs);
+    if (!context.json) {
+      await report(context, client, board.job, logs);
+      tellSkipped(context, board);
+    }
+    return await jobExitStatus(client, board.job, context.signal);
   } catch (error) {
     if (error instanceof Interrupted) sayDetached(context, job.id);
     throw error;
@@ -44,14 +47,16 @@ async function follow(
   client: Client,
   first: JobView,
   logs: LogStyle,
-): Promise<JobView> {
+): Promise<JobBoard> {
   const board = new JobBoard(first);
   const screen = new JobScreen(plainContext, board, logs);
   const { context } = screen;
   const { terminal, json } = context;
-  const follower = new LogFollower(context, client, (task, attempt) =>
-    openSink(context, task, attempt, logs === 'lines'),
-  );
+  const follower = new LogFollower(context, client, (task, attempt) => {
+    const sink = openSink(context, task, attempt, logs === 'lines');
+    // Standard output is the program's alone.
+    return logs === 'whole' && !json ? { ...sink, gap: (gap) => context.say(gapText(gap)) } : sink;
+  });
   const ended = new AbortController();
   void askWhyItWaits(screen, client, board, AbortSignal.any([context.signal, ended.signal]));
   let isLost = false;
@@ -78,7 +83,7 @@ async function follow(
   }
   if (!endedJobStates.includes(board.job.state))
     throw new Error('the stream of events ended before the job did');
-  return board.job;
+  return board;
 }
 
 /** How the job ended counts, also where its log cannot be shown. */
@@ -141,6 +146,17 @@ async function report(context: Context, client: Client, job: JobView, logs: LogS
   }
   if (failed > failures.length)
     context.say(err.paint('dim', `  and ${failed - failures.length} more: capacloud status ${job.id}`));
+}
+
+function tellSkipped(context: Context, { job, skippedOutputs }: JobBoard): void {
+  for (const [task, count] of [...skippedOutputs].slice(0, shownFailures)) {
+    const whose = job.tasks.total === 1 ? '' : ` of task ${taskIndexOf(task)}`;
+    context.say(
+      `  ${plural(count, 'output')}${whose} could not be kept: capacloud status ${task} says which, and why`,
+    );
+  }
+  const more = skippedOutputs.size - shownFailures;
+  if (more > 0) context.say(`  and of ${plural(more, 'more task')}`);
 }
 
 function sayDetached(context: Context, job: JobId): void {
