@@ -18,6 +18,7 @@ import {
 import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ensureStarts } from './start-check.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const toolchainDir = join(root, '.toolchain');
@@ -112,13 +113,12 @@ function nodeBinary() {
   }
   // npm's arm64 macOS package lags behind the others; there the system's Node is used when new enough.
   if (platform === 'darwin-arm64' && major >= minimum) return process.execPath;
-  return join(fetchPackage(name, toolchain.node), 'bin', 'node');
+  const node = join(fetchPackage(name, toolchain.node), 'bin', 'node');
+  ensureStarts(node, fail);
+  return node;
 }
 
-function pnpmBinary() {
-  const name = `@pnpm/exe.${platform}`;
-  return join(fetchPackage(name, toolchain.pnpm), 'pnpm');
-}
+const pnpmBinary = () => join(fetchPackage(`@pnpm/exe.${platform}`, toolchain.pnpm), 'pnpm');
 
 /** Every file that decides what an install gives. */
 function installInputs() {

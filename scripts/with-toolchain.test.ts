@@ -15,6 +15,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { waitUntil } from './engine/process-table.ts';
+import { ensureStarts } from './start-check.mjs';
 
 const scripts = dirname(fileURLToPath(import.meta.url));
 const pnpmVersion = '0.0.0';
@@ -27,7 +28,12 @@ beforeAll(() => {
   folder = join(mkdtempSync(join(tmpdir(), 'capacloud-toolchain-')), 'a checkout with spaces');
   for (const path of ['scripts/bin', 'node_modules', 'agent/src', 'shared/client/src/cli'])
     mkdirSync(inCheckout(path), { recursive: true });
-  for (const file of ['with-toolchain.mjs', 'bin/capacloud.mjs', 'bin/capacloud-agent.mjs'])
+  for (const file of [
+    'with-toolchain.mjs',
+    'start-check.mjs',
+    'bin/capacloud.mjs',
+    'bin/capacloud-agent.mjs',
+  ])
     copyFileSync(join(scripts, file), inCheckout('scripts', file));
   symlinkSync(join(dirname(scripts), 'node_modules', 'tsx'), inCheckout('node_modules', 'tsx'));
   const toolchain = { node: process.versions.node, oldestNode: '24.0.0', pnpm: pnpmVersion };
@@ -159,5 +165,36 @@ describe('command', () => {
     run.child.kill('SIGTERM');
     run.child.kill('SIGTERM');
     expect(await run.ended).toMatchObject({ code: 9, output: expect.stringContaining('tidied after 1') });
+  });
+});
+
+describe('a Node that does not start', () => {
+  test('is told with its own words, and with the package where one is known', () => {
+    const node = inCheckout('broken-node');
+    const failed: string[][] = [];
+    const fail = (...words: string[]): never => {
+      failed.push(words);
+      throw new Error('ended');
+    };
+    write(
+      'broken-node',
+      '#!/bin/sh\necho "node: error while loading shared libraries: libodd.so.9: no" >&2\nexit 127\n',
+      0o755,
+    );
+    expect(() => ensureStarts(node, fail)).toThrow('ended');
+    expect(failed).toEqual([
+      [expect.stringContaining('libodd.so.9'), expect.stringContaining('install Node by hand')],
+    ]);
+  });
+
+  test('is looked at once', () => {
+    const node = inCheckout('counting-node');
+    write('counting-node', `#!/bin/sh\necho once >> '${inCheckout('looked')}'\n`, 0o755);
+    const fail = (message: string): never => {
+      throw new Error(message);
+    };
+    ensureStarts(node, fail);
+    ensureStarts(node, fail);
+    expect(readFileSync(inCheckout('looked'), 'utf8')).toBe('once\n');
   });
 });

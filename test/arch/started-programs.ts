@@ -14,6 +14,7 @@ const starters: ReadonlyMap<string, string> = new Map([
     'starts the Node and the pnpm that it fetched, before there is anything else',
   ],
   ['scripts/network/managed-process.test.ts', 'starts what cannot be started'],
+  ['scripts/start-check.mjs', 'starts the Node that was fetched, to see whether that can be done'],
   ['test/arch/planted-tree.ts', 'starts programs of node_modules, by their path'],
   ['agent/src/runtime/keeper-image.test.ts', 'starts the executable that it wrote'],
   ['agent/src/hardware/nvidia.ts', 'starts nvidia-smi, or what the configuration has in its place'],
@@ -25,7 +26,7 @@ const isOfPackage = (path: string): boolean => /^(agent|coordinator|shared)\//.t
 
 /**
  * Every place that starts a program past the table of system packages. Scripts and tests name one with `programPath`, or
- * through what takes a `Program`; packages and their own tests, which may import no table, start nothing that it lacks.
+ * through what takes a `Program`; packages, their own tests and plain JavaScript, which may import no table, start nothing that it lacks.
  */
 export function findProgramViolations(sources: Sources): readonly string[] {
   return [...sources].flatMap(([path, source]) => [
@@ -42,7 +43,9 @@ function violationOf(path: string, what: string): readonly string[] {
   const isOwners = isOfPackage(path) && !path.endsWith('.test.ts') && ownersPrograms.includes(name);
   const isKnown = tablePrograms.includes(name) || isOwners;
   if (!isKnown) return [`${path} starts ${name}, of which scripts/engine/system-packages.ts has no package`];
-  return isOfPackage(path) ? [] : [`${path} starts ${name} by its name: use programPath('${name}')`];
+  return isOfPackage(path) || path.endsWith('.mjs')
+    ? []
+    : [`${path} starts ${name} by its name: use programPath('${name}')`];
 }
 
 /** A shell finds programs by itself. */

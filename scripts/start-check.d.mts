@@ -1,0 +1,1 @@
+export function ensureStarts(node: string, fail: (message: string, hint: string) => never): void;
