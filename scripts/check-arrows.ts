@@ -143,6 +143,6 @@ export const packageRules: readonly PackageRule[] = [
     pure: ['core'],
     rooms: ['hardware', 'runtime', 'attempts', 'prover', 'session', 'journal', 'host'],
     shared: ['core', 'ports'],
-    composers: [],
+    composers: ['composition'],
   },
 ];

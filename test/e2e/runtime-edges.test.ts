@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
+import { examEngine } from '@capacloud/agent/runtime/engine-exam';
 import type { NodeId } from '@capacloud/protocol/ids';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openRuntimeRig, type RuntimeRig, readLog, script, until } from './runtime-rig.ts';
@@ -19,6 +20,14 @@ async function collect(assignment: ReturnType<RuntimeRig['assign']>) {
 }
 
 describe('what cannot start', () => {
+  it('a container with a GPU that nobody has: the doctor hears the engine’s own words, and leaves nothing', async () => {
+    const exam = examEngine(rig.options.socketPath);
+    expect(await exam.facts(rig.signal)).toMatchObject({ product: 'Docker', missingLimits: [] });
+    expect(await exam.tryGpus(['GPU-none'], rig.signal)).toMatch(/device|nvidia|cdi/i);
+    const filters = { label: ['capacloud.doctor'] };
+    expect(await rig.docker.listContainers({ all: true, filters })).toEqual([]);
+  });
+
   it('an image that does not exist', async () => {
     const assignment = rig.assign({ ...script('true'), image: '127.0.0.1:1/nowhere/nothing:1' });
     const pulled = await rig.runtime.pull(assignment, () => undefined, rig.signal);

@@ -35,6 +35,12 @@ export interface CoordinatorAccess {
   whenOpen(signal: AbortSignal): Promise<void>;
 }
 
+/** Why the coordinator gives this node no work, in its own words; `until` where the reason passes by itself. */
+export interface NodePause {
+  readonly message: string;
+  readonly until?: string;
+}
+
 /** Where the session stands, for the owner. */
 export interface SessionStatus {
   readonly state: SessionState;

@@ -1,6 +1,8 @@
 import { type ChildProcess, execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { type ListedGpu, type NvidiaSmiReport, parseNvidiaSmi, parseNvidiaSmiList } from 'nvidia-smi-parser';
+import { nvidiaCommand } from './nvidia-command.ts';
 import type { Probe } from './probe.ts';
 
 export interface NvidiaFacts {
@@ -22,10 +24,10 @@ class NvidiaAbsent extends Error {
 
 /** nvidia-smi in a child process, one at a time. */
 class NvidiaSmi {
-  readonly #command: string;
+  readonly #command: () => string;
   #child: ChildProcess | undefined;
 
-  constructor(command: string) {
+  constructor(command: () => string) {
     this.#command = command;
   }
 
@@ -40,7 +42,7 @@ class NvidiaSmi {
     }
     return new Promise((resolve, reject) => {
       const options = { signal, killSignal: 'SIGKILL', maxBuffer: maxOutputBytes, encoding: 'utf8' } as const;
-      this.#child = execFile(this.#command, args, options, (error, stdout) => {
+      this.#child = execFile(this.#command(), args, options, (error, stdout) => {
         if (error === null) return resolve(stdout);
         if (error.code === 'ENOENT') {
           return reject(new NvidiaAbsent('nvidia-smi is not installed', { cause: error }));
@@ -54,8 +56,9 @@ class NvidiaSmi {
 }
 
 /** Gives undefined where there is no NVIDIA driver. */
-export function nvidiaProbe(command = 'nvidia-smi'): Probe<NvidiaFacts | undefined> {
-  const smi = new NvidiaSmi(command);
+export function nvidiaProbe(command?: string): Probe<NvidiaFacts | undefined> {
+  // Looked for each time: a driver may be installed while the agent runs.
+  const smi = new NvidiaSmi(() => command ?? nvidiaCommand());
   return {
     name: 'nvidia',
     deadlineMs: 20_000,
@@ -78,6 +81,11 @@ export function nvidiaProbe(command = 'nvidia-smi'): Probe<NvidiaFacts | undefin
       }
     },
   };
+}
+
+/** Whether the kernel has its module, so that a silent nvidia-smi is a fault. */
+export async function hasNvidiaDriver(): Promise<boolean> {
+  return (await readFile('/proc/driver/nvidia/version', 'utf8').catch(() => '')) !== '';
 }
 
 /** Lines of `GPU-…, 8.9`; whatever else stands there is passed over. */

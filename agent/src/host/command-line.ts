@@ -1,8 +1,10 @@
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
+import type { DoctorParts } from './checks/finding.ts';
 import { type AgentConfig, defaultConfigFile, readConfigFile, resolveConfig } from './config.ts';
-import { type DoctorParts, examine } from './doctor.ts';
+import { examine } from './doctor.ts';
 import { failureOf, failureText, OwnerMustAct } from './failure.ts';
+import { findingText } from './finding-text.ts';
 import { type RawValue, type Setting, settings } from './setting.ts';
 import { setUp } from './setup.ts';
 import { toleratePipesThatClose } from './standard-streams.ts';
@@ -12,8 +14,7 @@ import { type AgentStatus, statusText } from './status-text.ts';
 export interface CommandParts {
   readonly version: string;
   readonly run: (config: AgentConfig) => Promise<void>;
-  readonly pingEngine: (config: AgentConfig) => DoctorParts['pingEngine'];
-  readonly findScratch: (config: AgentConfig) => DoctorParts['findScratch'];
+  readonly doctorParts: (config: AgentConfig) => DoctorParts;
 }
 
 type Options = Readonly<Record<string, RawValue | undefined>>;
@@ -77,19 +78,11 @@ async function status(options: Options): Promise<void> {
 
 async function doctor(options: Options, parts: CommandParts): Promise<void> {
   const config = await loadConfig(options);
-  const findings = await examine({
-    config,
-    pingEngine: parts.pingEngine(config),
-    findScratch: parts.findScratch(config),
-  });
+  const findings = await examine(parts.doctorParts(config));
   if (options.json === true) {
     say(JSON.stringify({ ok: findings.every((finding) => finding.ok), checks: findings }));
   } else {
-    for (const { id, ok, is, should, mend } of findings) {
-      say(
-        `${ok ? 'ok  ' : 'FAIL'} ${id}: ${is}${ok ? '' : `\n     should be: ${should}\n     to mend it: ${mend}`}`,
-      );
-    }
+    for (const finding of findings) say(findingText(finding));
   }
   if (!findings.every((finding) => finding.ok)) process.exitCode = 1;
 }

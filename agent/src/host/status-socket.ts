@@ -8,7 +8,10 @@ const maxStatusBytes = 4 * 1024 * 1024;
 const answerTimeoutMs = 5000;
 
 /** Answers each connection with one JSON document and closes it. The caller holds the state folder's lock. */
-export async function serveStatus(path: string, status: () => unknown): Promise<{ close(): Promise<void> }> {
+export async function serveStatus(
+  path: string,
+  status: () => object | Promise<object>,
+): Promise<{ close(): Promise<void> }> {
   if (Buffer.byteLength(path) > maxPathBytes) {
     throw new OwnerMustAct({
       code: 'config.invalid',
@@ -20,7 +23,10 @@ export async function serveStatus(path: string, status: () => unknown): Promise<
   const server: Server = createServer((socket) => {
     socket.on('error', () => socket.destroy());
     socket.setTimeout(answerTimeoutMs, () => socket.destroy());
-    socket.end(`${JSON.stringify(status())}\n`);
+    Promise.resolve(status()).then(
+      (answer) => socket.end(`${JSON.stringify(answer)}\n`),
+      () => socket.destroy(),
+    );
   });
   server.maxConnections = 16;
   await new Promise<void>((resolve, reject) => {

@@ -1,7 +1,8 @@
 import type { Ask } from '@capacloud/protocol/resources';
 import { formatNano } from '@capacloud/protocol/units';
 import type { ScratchUse } from '../core/scratch-use.ts';
-import type { SessionStatus } from '../core/session-port.ts';
+import type { NodePause, SessionStatus } from '../core/session-port.ts';
+import type { Finding } from './checks/finding.ts';
 import { scratchText } from './scratch-text.ts';
 
 /** The answer of the running agent. */
@@ -17,6 +18,10 @@ export interface AgentStatus {
   /** What interruptible tasks pay less; absent where they are none but tasks like others. */
   readonly interruptibleDiscountPercent?: number;
   readonly engineReachable: boolean;
+  /** The doctor's checks that are red or warn; `pending` until they were made once. Absent in the answer of an older agent. */
+  readonly checks?: readonly Finding[] | 'pending';
+  /** Why the coordinator gives this node no work; absent where it does, and where it cannot be asked. */
+  readonly coordinatorPause?: NodePause;
   /** Absent in the answer of an older agent. */
   readonly scratch?: ScratchUse;
   readonly outboxItems: number;
@@ -47,6 +52,22 @@ function askText(ask: AgentStatus['ask']): string {
   return `${capa(ask.deviceHourNano)} CAPA a GPU, ${capa(ask.cpuHourNano)} a processor, ${capa(ask.memoryGibHourNano)} a GiB, an hour`;
 }
 
+/** Why no new work comes, or may not come for long. */
+function pauseLines({ accepting, checks = [], coordinatorPause }: AgentStatus): readonly string[] {
+  if (checks === 'pending') return ['           the checks of the doctor are under way'];
+  const found = checks.flatMap(({ ok, id, is, mend }) => [
+    `           ${ok ? 'warning' : 'red'}: ${id}: ${is}`,
+    `             to mend it: ${mend}`,
+  ]);
+  // What the node itself says no to, the coordinator only repeats.
+  if (coordinatorPause === undefined || !accepting) return found;
+  const { message, until } = coordinatorPause;
+  return [
+    ...found,
+    `           coordinator: ${until === undefined ? '' : `paused until ${until}: `}${message}`,
+  ];
+}
+
 /** Its container is gone; nobody blames the node for the wait. */
 function heldText(sinceMs: number | undefined): string {
   if (sinceMs === undefined) return '';
@@ -67,6 +88,7 @@ export function statusText(status: AgentStatus): string {
     `engine     ${status.engineReachable ? 'reachable' : 'cannot be reached'}`,
     ...(status.scratch === undefined ? [] : [`scratch    ${scratchText(status.scratch)}`]),
     `new work   ${status.accepting ? 'accepted' : 'not accepted'}`,
+    ...pauseLines(status),
     `asks       ${askText(status.ask)}`,
     ...(status.interruptibleDiscountPercent === undefined
       ? []

@@ -1,0 +1,187 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createConnections } from '@capacloud/transfer/connections';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { EngineFacts } from '../core/engine-facts.ts';
+import { examEngine } from '../runtime/engine-exam.ts';
+import { meetCoordinator } from '../session/meeting.ts';
+import { judgeMeeting } from './checks/coordinator-checks.ts';
+import { judgeEngine } from './checks/engine-checks.ts';
+import type { DoctorParts, Finding } from './checks/finding.ts';
+import { judgeRoom } from './checks/room.ts';
+import { resolveConfig } from './config.ts';
+import { examine } from './doctor.ts';
+import { findingText } from './finding-text.ts';
+
+let dir: string;
+let servers: Server[] = [];
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'capacloud-doctor-'));
+});
+afterEach(() => {
+  for (const server of servers) server.closeAllConnections();
+  for (const server of servers) server.close();
+  servers = [];
+  rmSync(dir, { recursive: true });
+});
+
+async function listen(server: Server, at: number | string): Promise<Server> {
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(at, resolve));
+  return server;
+}
+
+const docker: EngineFacts = {
+  product: 'Docker',
+  version: '28.1.0',
+  runtimes: ['runc'],
+  osType: 'linux',
+  storageDriver: 'overlay2',
+  rootDir: '/',
+  cgroupVersion: '2',
+  missingLimits: [],
+};
+const gpu = { id: 'GPU-1', model: 'rtx-4090', health: 'healthy' } as const;
+
+function partsOf(change: Partial<DoctorParts> = {}, coordinator = 'ws://127.0.0.1:9'): DoctorParts {
+  const config = resolveConfig({ file: undefined, env: {}, flags: { coordinator, state_dir: dir } });
+  if (!config.ok) throw new Error(config.refusal.message);
+  return {
+    config: config.value,
+    engine: { facts: () => Promise.resolve(docker), tryGpus: () => Promise.resolve(undefined) },
+    findScratch: () =>
+      Promise.resolve({ kind: 'loop', loopWorks: true, offeredBytes: 2 ** 30, programBytes: 2 ** 30 }),
+    findDevices: () => Promise.resolve({ devices: [], leftOut: [], command: 'nvidia-smi' }),
+    hasDriver: () => Promise.resolve(false),
+    meetCoordinator: () => Promise.resolve({ coordinator: 'c', nowMs: Date.now(), protocol: 3 }),
+    proxy: undefined,
+    ...change,
+  };
+}
+
+function red(findings: readonly Finding[]): readonly string[] {
+  return findings.filter(({ ok }) => !ok).map(({ id }) => id);
+}
+
+/** An engine on a socket that answers as given, by the end of the path. */
+async function engineWith(answers: Readonly<Record<string, readonly [number, object]>>): Promise<string> {
+  const socket = join(dir, `engine-${servers.length}.sock`);
+  const server = createServer((request, response) => {
+    const path = (request.url ?? '').split('?')[0] ?? '';
+    const [, answer] = Object.entries(answers).find(([end]) => path.endsWith(end)) ?? [];
+    const [status, body] = answer ?? [404, { message: `no ${path}` }];
+    request.resume();
+    response.writeHead(status, { 'content-type': 'application/json' });
+    response.end(status === 204 ? undefined : JSON.stringify(body));
+  });
+  await listen(server, socket);
+  return socket;
+}
+
+test('a machine without GPUs is well, and all checks but the key are green', async () => {
+  expect(red(await examine(partsOf()))).toEqual(['key']);
+});
+
+test.each<[string, Partial<EngineFacts>, string]>([
+  ['Podman', { product: 'Podman', version: '5.4.0' }, 'engine'],
+  ['an engine that is too old', { version: '19.03.1' }, 'engine'],
+  ['an engine of Windows containers', { osType: 'windows' }, 'engine'],
+  ['limits that are not enforced', { missingLimits: ['memory'] }, 'limits'],
+])('%s is red', (_, facts, id) => {
+  expect(red(judgeEngine({ ...docker, ...facts }, 'x'))).toEqual([id]);
+});
+
+test('vfs and a disk that is nearly full are warnings, a full one is red', () => {
+  const [, , storage] = judgeEngine({ ...docker, storageDriver: 'vfs' }, 'x');
+  expect(storage).toMatchObject({ ok: true, isWarning: true });
+  expect(storage === undefined ? '' : findingText(storage)).toMatch(
+    /^warn storage: .*\n.*\n {5}to mend it: /,
+  );
+  const room = (freeBytes: number, freeInodes: number, inodes = 1e6) =>
+    judgeRoom(['disk', 'inodes'], { freeBytes, inodes, freeInodes }, 'mend').map(({ ok, isWarning }) =>
+      ok ? ((isWarning ?? false) ? 'warn' : 'ok') : 'red',
+    );
+  expect(room(2 ** 40, 1e6)).toEqual(['ok', 'ok']);
+  expect(room(2 ** 30, 5000)).toEqual(['warn', 'warn']);
+  expect(room(2 ** 20, 10)).toEqual(['red', 'red']);
+  expect(room(2 ** 40, 0, 0)).toEqual(['ok', 'ok']);
+});
+
+test('what an engine says of itself is read, Podman by its components', async () => {
+  const info = { ServerVersion: '5.4.0', Architecture: 'x86_64', MemoryLimit: true, CpuCfsQuota: true };
+  const socketPath = await engineWith({
+    '/info': [200, { ...info, OSType: 'linux', CgroupVersion: '2', Driver: 'overlay' }],
+    '/version': [200, { Version: '5.4.0', Components: [{ Name: 'Podman Engine', Version: '5.4.0' }] }],
+  });
+  expect(await examEngine(socketPath).facts(AbortSignal.timeout(10_000))).toMatchObject({
+    product: 'Podman',
+    version: '5.4.0',
+    missingLimits: ['processes'],
+    rootDir: undefined,
+  });
+});
+
+test('GPUs that containers do not get are red, and the container of the check is gone', async () => {
+  const removed: string[] = [];
+  const parts = partsOf({
+    engine: {
+      facts: () => Promise.resolve(docker),
+      tryGpus: (devices) => {
+        removed.push(...devices);
+        return Promise.resolve('could not select device driver "" with capabilities: [[gpu]]');
+      },
+    },
+    findDevices: () =>
+      Promise.resolve({
+        devices: [gpu, { ...gpu, id: 'GPU-2', health: 'quarantined' }],
+        leftOut: [{ what: 'slice 1', why: 'it has no UUID' }],
+        command: '/opt/bin/nvidia-smi',
+      }),
+  });
+  const findings = await examine(parts);
+  expect(red(findings)).toEqual(['key', 'gpu_containers']);
+  expect(findings.find(({ id }) => id === 'gpu_left_out')).toMatchObject({ ok: true, isWarning: true });
+  expect(removed).toEqual(['GPU-1']);
+});
+
+test('a driver that is loaded and finds no GPU is red', async () => {
+  expect(red(await examine(partsOf({ hasDriver: () => Promise.resolve(true) })))).toContain('nvidia');
+});
+
+test('a check that hangs is red, and holds nothing up', async () => {
+  const parts = partsOf({ findScratch: () => new Promise(() => {}) });
+  const findings = await examine(parts, AbortSignal.any([]), 300);
+  expect(findings.find(({ id }) => id === 'scratch')).toMatchObject({
+    ok: false,
+    is: 'the check was not done in 0.3 s',
+  });
+  const ending = new AbortController();
+  const examining = examine(parts, ending.signal);
+  ending.abort(new Error('the agent ends'));
+  expect(red(await examining)).toContain('scratch');
+});
+
+test('a coordinator that answers HTTP and opens no WebSocket is red', async () => {
+  const server = await listen(
+    createServer((_, response) => response.end('{"status":"ok"}')),
+    0,
+  );
+  const { port } = server.address() as AddressInfo;
+  const url = `ws://127.0.0.1:${port}/v1/session`;
+  const agent = createConnections({ env: {} }).agentFor(url);
+  const parts = partsOf({ meetCoordinator: (signal) => meetCoordinator(url, agent, signal) }, url);
+  const found = (await examine(parts)).find(({ id }) => id === 'coordinator');
+  expect(found).toMatchObject({ ok: false, is: 'Unexpected server response: 200' });
+  expect(found?.mend).toContain('reverse proxy');
+});
+
+test('a clock that is off, another name and an unknown protocol are red', () => {
+  const met = { coordinator: 'c', nowMs: 1_000_000, protocol: 3 };
+  expect(red(judgeMeeting(met, 'c', 'x', 1_000_000))).toEqual([]);
+  expect(red(judgeMeeting(met, 'c', 'x', 1_070_000))).toEqual(['clock']);
+  expect(red(judgeMeeting(met, 'd', 'x', 1_000_000))).toEqual(['coordinator']);
+  expect(red(judgeMeeting({ ...met, protocol: undefined }, 'c', 'x', 1_000_000))).toEqual(['coordinator']);
+});
