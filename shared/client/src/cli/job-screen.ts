@@ -25,13 +25,11 @@ export class JobScreen {
     // The elapsed time moves by itself.
     this.#clock = setInterval(() => this.#throttle.request(), 1000);
     const writeOut = (text: string): void => {
-      if (text === '' || !out.isTty) {
-        out.write(text);
-        return;
-      }
+      if (text === '') return;
       this.#makeWay();
-      // Output that may stop in the middle of a line leaves no room for a live view below it.
-      if (logs === 'whole') this.#region = undefined;
+      // Nothing can be drawn below output that may stop in the middle of a line, nor beside what the reader of a pipe
+      // (`| grep`) writes to the same terminal.
+      if (logs === 'whole' || !out.isTty) this.#region = undefined;
       out.write(text);
       this.#isMidLine = err.isTty && !text.endsWith('\n');
       this.#throttle.request();
