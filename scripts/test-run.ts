@@ -38,27 +38,57 @@ interface Projects {
  * The checks, then the tests on real parts. A check other than a test that fails counts as one failure, so that
  * the last line never reads better than the exit code.
  */
-export async function runShortTests(run: TestRun): Promise<Totals> {
-  emptyReports(run);
-  const checks = await runCheckSteps(run);
-  if (run.signal.aborted) return checks.totals;
-  if (!checks.compiles) {
-    run.write('The tests on real parts do not run: the sources do not compile.\n');
-    return checks.totals;
-  }
-  return addTotals(checks.totals, await runProjects({ engineless: ['loopback'], real: ['real'] }, run));
+export function runShortTests(run: TestRun): Promise<Totals> {
+  return withRealParts(run, async (parts) => {
+    const checks = await runCheckSteps(run);
+    if (run.signal.aborted) return checks.totals;
+    if (!checks.compiles) {
+      run.write('The tests on real parts do not run: the sources do not compile.\n');
+      return checks.totals;
+    }
+    const projects = { engineless: ['loopback'], real: ['real'] };
+    return addTotals(checks.totals, await runProjects(projects, run, parts));
+  });
 }
 
 /** The tests named `*.long.test.ts`: what takes minutes and rarely fails. */
 export function runLongTests(run: TestRun): Promise<Totals> {
-  emptyReports(run);
   const engineless = ['unit-long', 'loopback-long', 'fuzz-long'];
-  return runProjects({ engineless, real: ['real-long', 'packaging-long'] }, run);
+  return withRealParts(run, (parts) =>
+    runProjects({ engineless, real: ['real-long', 'packaging-long'] }, run, parts),
+  );
 }
 
-function emptyReports({ reportDir }: TestRun): void {
-  rmSync(reportDir, { recursive: true, force: true });
-  mkdirSync(reportDir, { recursive: true });
+interface RealParts {
+  /** Number of packages and engines that could not be had; each has been told. */
+  readonly problems: number;
+  readonly engine: DockerEngine | undefined;
+}
+
+/** Packages and an engine are made ready while what needs neither runs: most of that time is the network's. */
+async function withRealParts(
+  run: TestRun,
+  work: (parts: Promise<RealParts>) => Promise<Totals>,
+): Promise<Totals> {
+  rmSync(run.reportDir, { recursive: true, force: true });
+  mkdirSync(run.reportDir, { recursive: true });
+  const preparing = prepareRealParts(run);
+  // Whoever waits for it hears of its failure, and where nobody does the run is over.
+  preparing.catch(() => undefined);
+  try {
+    return await work(preparing);
+  } finally {
+    const parts = await preparing.catch(() => undefined);
+    await run.guard.sweep();
+    await parts?.engine?.stop();
+  }
+}
+
+async function prepareRealParts(run: TestRun): Promise<RealParts> {
+  const missing = await installTestPackages(run);
+  const engine = await findEngine(run);
+  if (engine !== undefined) run.guard.noteEngine(engine.socketPath);
+  return { problems: missing + (engine === undefined ? 1 : 0), engine };
 }
 
 async function runCheckSteps(run: TestRun): Promise<{ totals: Totals; compiles: boolean }> {
@@ -76,24 +106,20 @@ async function runCheckSteps(run: TestRun): Promise<{ totals: Totals; compiles: 
   return { totals, compiles };
 }
 
-async function runProjects({ engineless, real }: Projects, run: TestRun): Promise<Totals> {
+async function runProjects(
+  { engineless, real }: Projects,
+  run: TestRun,
+  preparing: Promise<RealParts>,
+): Promise<Totals> {
   let totals = noTests;
   for (const project of engineless) totals = addTotals(totals, await runProject(project, run, process.env));
   if (run.signal.aborted) return totals;
-  const problems = await installTestPackages(run);
-  const found = await findEngine(run);
-  const failed = problems + (found === undefined ? 1 : 0);
-  if (failed > 0 && run.strict) return addTotals(totals, { ...noTests, failed });
-  try {
-    if (found !== undefined) run.guard.noteEngine(found.socketPath);
-    const env =
-      found === undefined ? process.env : { ...process.env, CAPACLOUD_DOCKER_SOCKET: found.socketPath };
-    for (const project of real) totals = addTotals(totals, await runProject(project, run, env));
-    return totals;
-  } finally {
-    await run.guard.sweep();
-    await found?.stop();
-  }
+  const { problems, engine } = await preparing;
+  if (problems > 0 && run.strict) return addTotals(totals, { ...noTests, failed: problems });
+  const env =
+    engine === undefined ? process.env : { ...process.env, CAPACLOUD_DOCKER_SOCKET: engine.socketPath };
+  for (const project of real) totals = addTotals(totals, await runProject(project, run, env));
+  return totals;
 }
 
 async function runProject(
