@@ -147,6 +147,15 @@ test('GPUs that containers do not get are red, and the container of the check is
   expect(removed).toEqual(['GPU-1']);
 });
 
+test('GPUs are told of also where the engine does not answer', async () => {
+  const found = { devices: [gpu], leftOut: [], command: '/usr/bin/nvidia-smi' };
+  const none = () => Promise.reject(new Error('no engine'));
+  const engine = { facts: none, tryGpus: none };
+  const findings = await examine(partsOf({ engine, findDevices: () => Promise.resolve(found) }));
+  expect(red(findings)).toEqual(['engine', 'key', 'gpu_containers']);
+  expect(findings.find(({ id }) => id === 'nvidia')).toMatchObject({ ok: true });
+});
+
 test('a driver that is loaded and finds no GPU is red', async () => {
   expect(red(await examine(partsOf({ hasDriver: () => Promise.resolve(true) })))).toContain('nvidia');
 });

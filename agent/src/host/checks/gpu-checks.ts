@@ -25,10 +25,9 @@ export const gpuCheck: Check = async ({ engine, findDevices, hasDriver }, signal
   const is = `${devices.map(({ model, health }) => `${model} (${health})`).join(', ')} by ${command}`;
   const nvidia = finding('nvidia', true, is, should, '');
   if (offered.length === 0) return [nvidia, ...notSold];
-  const said = await engine.tryGpus(
-    offered.map(({ id }) => id),
-    signal,
-  );
+  const ids = offered.map(({ id }) => id);
+  // An engine that does not answer at all says nothing against the GPUs, and is red by itself.
+  const said = await engine.tryGpus(ids, signal).catch(messageOf);
   return [
     nvidia,
     ...notSold,

@@ -108,6 +108,12 @@ it.each([
   });
 });
 
+it('tells that no coordinator answers', async () => {
+  writeFileSync(join(folder.path, 'operator.key'), 'cck_x');
+  const args = ['keys', 'list', '--data-dir', folder.path, '--url', 'http://127.0.0.1:1'];
+  expect(await run(...args)).toMatchObject({ status: 1, code: 'network' });
+});
+
 it('an error of the program is told as such, with no stack', () => {
   let text = '';
   const status = tellFailure(new TypeError('x is undefined\n    at y'), { write: (part) => (text += part) });

@@ -41,9 +41,11 @@ function failureOf(error: unknown): Failure {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
   if (code.startsWith('SQLITE_')) return dataFault(cause, 'The database') ?? unreadable(message, code);
+  const told = cause === error ? message : `${message}: ${(cause as Error).message}`;
+  // Node's fetch says this where no answer came, whatever the reason.
+  if (message === 'fetch failed') return { code: code || 'network', message: told, hint: unreached };
   const hint = hints.find(([begin]) => code.startsWith(begin))?.[1];
-  if (hint === undefined) return fault(message);
-  return { code, message: cause === error ? message : `${message}: ${(cause as Error).message}`, hint };
+  return hint === undefined ? fault(message) : { code, message: told, hint };
 }
 
 /** A statement that fits every database of ours does not fit this one. */
