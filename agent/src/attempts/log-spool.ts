@@ -1,4 +1,3 @@
-import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type LogGap, logHeadBytes, logTailBytes } from '@capacloud/protocol/receipt';
@@ -43,7 +42,7 @@ export class LogSpool {
 
   static async open(file: string, limits: SpoolLimits = defaultLimits): Promise<LogSpool> {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    const head = await open(file, constants.O_RDWR | constants.O_CREAT, 0o600);
+    const head = await openOrCreate(file);
     try {
       const { size } = await head.stat();
       const spool = new LogSpool(file, limits, head, Math.min(size, limits.headBytes));
@@ -141,7 +140,7 @@ export class LogSpool {
 
   async #openTail(): Promise<FileHandle> {
     if (this.#tail !== undefined) return this.#tail;
-    this.#tail = await open(this.#tailFile, constants.O_RDWR | constants.O_CREAT, 0o600);
+    this.#tail = await openOrCreate(this.#tailFile);
     const note = await readUpTo(this.#tail, 8, 0);
     if (note.length === 8) this.#sizeBytes = Math.max(this.#sizeBytes, Number(note.readBigUInt64BE()));
     return this.#tail;
@@ -185,6 +184,16 @@ export async function removeSpool(file: string): Promise<void> {
 
 function tailOf(file: string): string {
   return `${file}.tail`;
+}
+
+/** To be read and written at any place; what is there stays. */
+async function openOrCreate(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r+');
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    return await open(path, 'w+', 0o600);
+  }
 }
 
 async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
