@@ -58,7 +58,10 @@ describe('a program that misbehaves', () => {
     expect(seen).toMatchObject({ exitCode: 4, oomKilled: false });
     expect((await readLog(rig, seen.key)).stdout).toContain('No space left on device');
     const collected = await rig.runtime.collect(assignment, join(await rig.folder(), 'o'), rig.signal);
-    expect(collected).toMatchObject({ ok: false, refusal: { reason: 'output_missing', scratchFull: true } });
+    expect(collected).toMatchObject({
+      ok: true,
+      value: { failure: { reason: 'output_missing' }, scratchFull: true },
+    });
   });
 
   it('uses up its inodes', async () => {
@@ -70,7 +73,7 @@ describe('a program that misbehaves', () => {
     const seen = await rig.run(assignment);
     expect(Number((await readLog(rig, seen.key)).stdout)).toBeLessThanOrEqual(1024);
     const collected = await rig.runtime.collect(assignment, join(await rig.folder(), 'o'), rig.signal);
-    expect(collected).toMatchObject({ ok: false, refusal: { scratchFull: true } });
+    expect(collected).toMatchObject({ ok: true, value: { scratchFull: true } });
   });
 
   it('writes far more log than is kept: bounded on disk and in memory', async () => {

@@ -4,7 +4,7 @@ import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import { type AttemptPhase, type AttemptRecord, advance, requestStop } from '../core/attempt-record.ts';
 import { savesCheckpoint } from '../core/checkpoint.ts';
 import type { ReportDraft } from '../core/journal-port.ts';
-import { judgeEnding, outcomeOfStop } from '../core/outcome.ts';
+import { evidenceOf, judgeEnding, outcomeOfStop } from '../core/outcome.ts';
 import { refusalReason } from '../core/policy.ts';
 import { type AttemptKey, attemptKeyText, type PullProgress } from '../core/ports.ts';
 import { runStart } from '../core/run-clock.ts';
@@ -15,7 +15,7 @@ import { runContainer } from './container-run.ts';
 import { TransferRefused } from './coordinator-http.ts';
 import { StageTimeout, untilEngineAnswers, withClock } from './deadline.ts';
 import { uploadOutputs } from './output-upload.ts';
-import { fitsReceipt, makeReceipt } from './receipt-maker.ts';
+import { makeReceipt } from './receipt-maker.ts';
 import { claimStart } from './start-claim.ts';
 import type { WorkParts } from './work-parts.ts';
 
@@ -47,11 +47,14 @@ export class AttemptWork {
     this.#parts = parts;
   }
 
-  /** Ends an attempt with an outcome, whatever it was doing. One that was stopped stays so, with or without its checkpoint. */
+  /**
+   * Ends an attempt with an outcome, whatever it was doing. One that has failed or was stopped stays so, with or without what
+   * was to be saved of it.
+   */
   fail(key: AttemptKey, reason: OutcomeReason, message: string): void {
-    const current = this.#parts.journal.attempt(key);
-    const stopped = current?.saving === undefined ? undefined : current.outcome;
-    this.#move(key, 'reporting', { outcome: stopped ?? { reason, message }, files: [] });
+    const outcome = this.#parts.journal.attempt(key)?.outcome;
+    const failed = outcome?.reason === 'completed' ? undefined : outcome;
+    this.#move(key, 'reporting', { outcome: failed ?? { reason, message }, files: [], links: [] });
   }
 
   /** Applied to the record as it is now: a stop may have been noted while the work went on. */
@@ -169,14 +172,16 @@ export class AttemptWork {
     const ending = await runContainer(this.#parts, record, onTimeout, signal);
     const current = journal.attempt(key);
     const stop = current?.stop;
-    if (stop !== undefined || ending.engineLost) {
-      const outcome = judgeEnding(ending, stop, undefined);
+    const outcome = judgeEnding(ending, stop, undefined);
+    const isCutOff = stop !== undefined && !(stop === 'run_timeout' && assignment.outputs.length > 0);
+    if (isCutOff || ending.engineLost) {
       const { checkpoint } = assignment;
       if (current === undefined || checkpoint === undefined || !savesCheckpoint(current, ending))
         return this.#move(key, 'reporting', { ending, outcome });
       return this.#move(key, 'collecting', { ending, outcome, saving: { leftMs: checkpoint.timeoutMs } });
     }
-    this.#move(key, 'collecting', { ending }, [this.#stage(key, 'uploading')]);
+    const failed = outcome.reason === 'completed' ? {} : { outcome };
+    this.#move(key, 'collecting', { ending, ...failed }, [this.#stage(key, 'uploading')]);
   }
 
   async #abandon(record: AttemptRecord, signal: AbortSignal): Promise<void> {
@@ -186,12 +191,12 @@ export class AttemptWork {
     if (record.phase === 'starting') {
       await untilEngineAnswers(signal, () => this.#parts.runtime.stop(key, assignment.stopGraceMs, signal));
     }
-    this.#move(key, 'reporting', { outcome: outcomeOfStop(stop), files: [] });
+    this.#move(key, 'reporting', { outcome: outcomeOfStop(stop), files: [], links: [] });
   }
 
   async #collect(record: AttemptRecord, signal: AbortSignal): Promise<void> {
     const { runtime } = this.#parts;
-    const { key, assignment, ending, saving } = record;
+    const { key, assignment, ending, saving, stop } = record;
     if (saving !== undefined) return this.#save(record, saving, signal);
     if (ending === undefined) throw new Error('only an ended container is collected');
     const intoDir = this.#outputsOf(key);
@@ -200,18 +205,11 @@ export class AttemptWork {
         await rm(intoDir, { recursive: true, force: true });
         return untilEngineAnswers(limit, () => runtime.collect(assignment, intoDir, limit));
       });
-      const files = collected.ok ? collected.value.files : [];
-      const outcome = judgeEnding(
-        ending,
-        undefined,
-        collected.ok
-          ? { ok: true, scratchFull: collected.value.scratchFull }
-          : { ok: false, failure: collected.refusal },
-      );
-      if (outcome.reason !== 'completed') return this.#move(key, 'reporting', { outcome, files: [] });
-      if (!fitsReceipt(files))
-        return this.fail(key, 'output_invalid', 'The names of the outputs are too many or too long.');
-      this.#move(key, 'uploading', { outcome, files });
+      const outcome = judgeEnding(ending, stop, evidenceOf(collected));
+      const { files = [], links = [], skipped } = collected.ok ? collected.value : {};
+      const kept = { outcome, files, links, ...(skipped === undefined ? {} : { skipped }) };
+      if (outcome.reason !== 'completed' && files.length === 0) return this.#move(key, 'reporting', kept);
+      this.#move(key, 'uploading', kept);
     } catch (error) {
       if (!(error instanceof StageTimeout)) throw error;
       return this.fail(key, 'upload_failed', 'The outputs could not be collected in time.');

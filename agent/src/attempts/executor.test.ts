@@ -72,6 +72,8 @@ class MemoryEngine implements Runtime {
   forgetsStart = false;
   starts = 0;
   output: string | undefined;
+  /** What else collecting shows. */
+  kept: Partial<CollectedOutputs> = {};
   /** Archive of the checkpoint folder; undefined when it is empty. */
   checkpoint: string | undefined;
   saveFailure: RuntimeFailure | undefined;
@@ -196,7 +198,7 @@ class MemoryEngine implements Runtime {
         localPath,
       });
     }
-    const value: CollectedOutputs = { files, scratchUsedBytes: 0, scratchFull: false };
+    const value: CollectedOutputs = { files, scratchUsedBytes: 0, scratchFull: false, ...this.kept };
     return { ok: true as const, value };
   }
   async save(assignment: Assignment, intoFile: string, signal: AbortSignal) {
@@ -573,6 +575,61 @@ describe('the executor', () => {
     await running(1);
     engine.end({ task, attempt: 1 }, state);
     expect(await finished(1)).toMatchObject({ reason });
+  });
+
+  test.each<[string, Partial<ObservedAttempt>, Partial<CollectedOutputs>, string]>([
+    ['a run that failed', { exitCode: 3 }, {}, 'exit_nonzero'],
+    ['a memory kill', { exitCode: 137, oomKilled: true }, {}, 'oom_killed'],
+    ['a full disk', { exitCode: 1 }, { scratchFull: true }, 'disk_full'],
+    [
+      'a success that lacks an output',
+      {},
+      { failure: { reason: 'output_missing', message: '/out/b.txt: no such file' } },
+      'output_missing',
+    ],
+  ])('brings the outputs of %s, with what it notes of them', async (_, state, kept, reason) => {
+    await ready();
+    engine.output = 'partial';
+    const links = [{ path: '/out/latest', target: 'a.txt' }];
+    const skipped = { total: 1, first: [{ path: '/out/pipe', why: 'special' as const }] };
+    engine.kept = { links, skipped, ...kept };
+    life.executor.onAssign([assignment(1, { outputs: [{ path: '/out', maxBytes: 9 }] })]);
+    await running(1);
+    engine.end({ task, attempt: 1 }, state);
+    const receipt = await finished(1);
+    expect(receipt).toMatchObject({ reason, outputs: [{ sha256: sha('partial') }], links, skipped });
+    expect(validReceipt.Errors(receipt)).toEqual([]);
+    expect(store.artifacts.get(sha('partial'))?.bytes.toString()).toBe('partial');
+  });
+
+  test('brings the outputs of a run that took too long, across a restart in the middle', async () => {
+    await ready();
+    engine.output = 'checkpoint';
+    store.fail = 1e9;
+    life.executor.onAssign([
+      assignment(1, { outputs: [{ path: '/out', maxBytes: 99 }], runTimeoutMs: 50, stopGraceMs: 10 }),
+    ]);
+    await until(() => phase(1) === 'uploading', 'its outputs are on their way');
+    await end();
+    begin();
+    life.executor.onDesired([{ task, attempt: 1 }]);
+    store.fail = 0;
+    expect(await finished(1)).toMatchObject({
+      reason: 'run_timeout',
+      outputs: [{ sha256: sha('checkpoint') }],
+    });
+  });
+
+  test('a failed run stays the failure that it is when its outputs cannot be uploaded', async () => {
+    await ready();
+    engine.output = 'partial';
+    store.fail = 1e9;
+    life.executor.onAssign([
+      assignment(1, { outputs: [{ path: '/out', maxBytes: 99 }], uploadTimeoutMs: 100 }),
+    ]);
+    await running(1);
+    engine.end({ task, attempt: 1 }, { exitCode: 3 });
+    expect(await finished(1)).toMatchObject({ reason: 'exit_nonzero', exitCode: 3, outputs: [] });
   });
 
   test('an engine that is down holds work up, and no new work is taken', async () => {

@@ -52,7 +52,8 @@ export async function uploadOutputs(
               await uploadFile(parts.http, file, limit, key);
               break;
             } catch (error) {
-              if (!isWithoutRoom(error)) throw error;
+              // What a failed run left is not worth a day's wait: its end is.
+              if (!isWithoutRoom(error) || record.outcome?.reason !== 'completed') throw error;
               await onRefused(error, refusals, limit);
             }
           }

@@ -1,12 +1,8 @@
-import { wireLimits } from '@capacloud/protocol/frames';
 import type { NodeId } from '@capacloud/protocol/ids';
 import { toPlainText } from '@capacloud/protocol/plain-text';
 import type { Receipt } from '@capacloud/protocol/receipt';
 import type { AttemptRecord, Outcome } from '../core/attempt-record.ts';
-import type { CollectedFile } from '../core/ports.ts';
 
-/** A receipt travels in one frame with its envelope. */
-const largestReceiptBytes = wireLimits.frameBytes - 8 * 1024;
 const largestMessageChars = 500;
 
 /** What the agent states about an attempt that has its outcome. */
@@ -30,13 +26,14 @@ export function makeReceipt(node: NodeId, record: AttemptRecord, outcome: Outcom
     ...(ending?.finishedAtMs === undefined
       ? {}
       : { finishedAt: Math.max(0, Math.floor(ending.finishedAtMs)) }),
-    outputs: record.files.map(({ path, sha256, sizeBytes }) => ({ path, sha256, sizeBytes })),
+    outputs: record.files.map(({ packed, path, sha256, sizeBytes }) => ({
+      path,
+      sha256,
+      sizeBytes,
+      ...(packed === undefined ? {} : { packed }),
+    })),
+    ...(record.links === undefined || record.links.length === 0 ? {} : { links: [...record.links] }),
+    ...(record.skipped === undefined ? {} : { skipped: record.skipped }),
     log: { sizeBytes: logBytes, truncated, ...(gap === undefined ? {} : { gap }) },
   };
-}
-
-/** Whether a receipt that names these outputs could be sent. */
-export function fitsReceipt(files: readonly CollectedFile[]): boolean {
-  const outputs = files.map(({ path, sha256, sizeBytes }) => ({ path, sha256, sizeBytes }));
-  return Buffer.byteLength(JSON.stringify(outputs)) + 4096 <= largestReceiptBytes;
 }

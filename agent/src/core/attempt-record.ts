@@ -1,4 +1,5 @@
 import type { Assignment } from '@capacloud/protocol/frames';
+import type { OutputLink, SkippedOutputs } from '@capacloud/protocol/outputs';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { LogGap } from '@capacloud/protocol/receipt';
 import type { AttemptKey, CollectedFile } from './ports.ts';
@@ -74,6 +75,9 @@ export interface AttemptRecord {
   readonly files: readonly CollectedFile[];
   /** When the coordinator first had no room for them; Unix milliseconds. */
   readonly heldSinceMs?: number;
+  readonly links?: readonly OutputLink[];
+  /** What among the outputs could not be kept. */
+  readonly skipped?: SkippedOutputs;
   readonly log: LogState;
 }
 
@@ -107,7 +111,10 @@ export function mayAdvance(from: AttemptPhase, to: AttemptPhase): boolean {
 }
 
 type Change = Partial<
-  Pick<AttemptRecord, 'image' | 'runStart' | 'ending' | 'outcome' | 'saving' | 'files' | 'log'>
+  Pick<
+    AttemptRecord,
+    'image' | 'runStart' | 'ending' | 'outcome' | 'saving' | 'files' | 'links' | 'skipped' | 'log'
+  >
 >;
 
 /** The record in its next phase. An illegal transition is a programmer's error. */
@@ -117,6 +124,14 @@ export function advance(record: AttemptRecord, to: AttemptPhase, change: Change 
     throw new Error('an attempt is not reported without an outcome');
   }
   return { ...record, ...change, phase: to };
+}
+
+/**
+ * Whether the outputs of a run that took too long are being brought, like those of one that ended by itself: the stop has done
+ * its work.
+ */
+export function bringsOutputs({ phase, stop }: AttemptRecord): boolean {
+  return stop === 'run_timeout' && (phase === 'collecting' || phase === 'uploading');
 }
 
 /** Whether there is still something that a stop would end. */

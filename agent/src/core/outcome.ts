@@ -1,10 +1,19 @@
+import type { Result } from '@capacloud/protocol/result';
 import type { Ending, Outcome, StopCause } from './attempt-record.ts';
-import type { RuntimeFailure } from './ports.ts';
+import type { CollectedOutputs, RuntimeFailure } from './ports.ts';
 
 /** What collecting the outputs showed; absent when there was nothing to collect or it was not reached. */
 export type CollectionEvidence =
   | { readonly ok: true; readonly scratchFull: boolean }
   | { readonly ok: false; readonly failure: RuntimeFailure };
+
+export function evidenceOf(collected: Result<CollectedOutputs, RuntimeFailure>): CollectionEvidence {
+  if (!collected.ok) return { ok: false, failure: collected.refusal };
+  const { failure, scratchFull } = collected.value;
+  return failure === undefined
+    ? { ok: true, scratchFull }
+    : { ok: false, failure: { ...failure, scratchFull } };
+}
 
 const stopSentences: Readonly<Record<StopCause, string>> = {
   dropped: 'The coordinator does not want it any more.',

@@ -1,5 +1,6 @@
 import type { Assignment } from '@capacloud/protocol/frames';
 import type { Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { OutputLink, SkippedOutputs } from '@capacloud/protocol/outputs';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { Result } from '@capacloud/protocol/result';
 
@@ -44,10 +45,16 @@ export interface CollectedFile {
   readonly sizeBytes: number;
   readonly sha256: Sha256Hex;
   readonly localPath: string;
+  /** It is a tar archive of so many files. */
+  readonly packed?: number;
 }
 
 export interface CollectedOutputs {
   readonly files: readonly CollectedFile[];
+  readonly links?: readonly OutputLink[];
+  readonly skipped?: SkippedOutputs;
+  /** An output that has to be there is not; what there is of the others was collected. */
+  readonly failure?: RuntimeFailure;
   readonly scratchUsedBytes: number;
   /** At least 98 % of the bytes or inodes were in use. */
   readonly scratchFull: boolean;

@@ -1,6 +1,6 @@
 import type { Offer } from '@capacloud/protocol/resources';
 import type { AttemptPhase, AttemptRecord, StopCause } from './attempt-record.ts';
-import { isStoppable } from './attempt-record.ts';
+import { bringsOutputs, isStoppable } from './attempt-record.ts';
 import { occupies, Room, refusalReason } from './policy.ts';
 import { attemptKeyText, type ObservedAttempt } from './ports.ts';
 import { type Step, unreachable, type WorkKind } from './step.ts';
@@ -76,8 +76,8 @@ function stepsFor(
   if (cause !== undefined)
     return [{ kind: 'cancel', key, cause }, ...endingSteps({ ...view, record: { ...record, stop: cause } })];
   // What is saved after a stop goes the way of an output; its clock ends it.
-  if (record.stop !== undefined && record.saving === undefined && isBeforeReport(record))
-    return endingSteps(view);
+  const isBringing = record.saving !== undefined || bringsOutputs(record);
+  if (record.stop !== undefined && !isBringing && isBeforeReport(record)) return endingSteps(view);
   if (view.active !== undefined) return [];
   if (record.phase === 'settled') {
     if (seen !== undefined) return [{ kind: 'remove', key }];

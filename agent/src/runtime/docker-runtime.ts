@@ -38,7 +38,7 @@ import { followLog, LogPositions } from './log-follow.ts';
 import { loopScratch } from './loop-scratch.ts';
 import { memoryScratch } from './memory-scratch.ts';
 import { type MountPlan, planMounts } from './mount-plan.ts';
-import { OutputCollector, OutputRefused } from './output-collect.ts';
+import { OutputCollector } from './output-collect.ts';
 import { PulledImages } from './pulled-images.ts';
 import { isScratchNew } from './scratch-age.ts';
 import type { ScratchBackend } from './scratch-backend.ts';
@@ -210,14 +210,9 @@ class DockerRuntime implements Runtime {
     const lost = await this.#lossOfScratch(assignment, plan, signal);
     if (lost !== undefined) return { ok: false, refusal: { reason: 'engine_lost', message: lost } };
     const usage = await measureScratch(this.#docker, keeper, plan.scratch, signal);
-    try {
-      const collector = new OutputCollector(this.#docker, keeper, intoDir);
-      const files = await collector.collect(assignment.outputs, plan.scratch, signal);
-      return accept({ files, scratchUsedBytes: usage.usedBytes, scratchFull: usage.full });
-    } catch (error) {
-      if (!(error instanceof OutputRefused)) throw error;
-      return { ok: false, refusal: { ...error.failure, scratchFull: usage.full } };
-    }
+    const collector = new OutputCollector(this.#docker, keeper, intoDir);
+    const kept = await collector.collect(assignment, plan.scratch, signal);
+    return accept({ ...kept, scratchUsedBytes: usage.usedBytes, scratchFull: usage.full });
   }
 
   async save(

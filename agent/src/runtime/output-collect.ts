@@ -4,47 +4,57 @@ import { join } from 'node:path';
 import type { Assignment } from '@capacloud/protocol/frames';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { isFilePath } from '@capacloud/protocol/job-mounts';
-import { maxOutputFiles } from '@capacloud/protocol/receipt';
+import type { OutputLink, SkippedOutputs, SkippedReason } from '@capacloud/protocol/outputs';
 import type Docker from 'dockerode';
 import { extract } from 'tar-stream';
 import type { CollectedFile, RuntimeFailure } from '../core/ports.ts';
-import { callEngine, deadlines, engineStatus, openEngineStream } from './engine-call.ts';
-import { keeperPathOf, type ScratchMount } from './mount-plan.ts';
+import { deadlines, openEngineStream } from './engine-call.ts';
+import { HardLinks } from './hard-links.ts';
+import type { ScratchMount } from './mount-plan.ts';
+import { packFiles, splitFiles } from './output-pack.ts';
+import { OutputTree } from './output-tree.ts';
+import { findInScratch } from './scratch-walk.ts';
+import { SkippedNotes } from './skipped-outputs.ts';
 import { type Entry, feed, printable } from './tar-feed.ts';
 
 type Output = Assignment['outputs'][number];
 
-/** An output is not what it has to be; it becomes the attempt's outcome. */
-export class OutputRefused extends Error {
-  override readonly name = 'OutputRefused';
-  readonly failure: RuntimeFailure;
-
-  constructor(failure: RuntimeFailure) {
-    super(failure.message);
-    this.failure = failure;
-  }
-}
-
-function refused(reason: RuntimeFailure['reason'], message: string): OutputRefused {
-  return new OutputRefused({ reason, message: message.slice(0, 500) });
+/** What was kept, and what was not. */
+export interface KeptOutputs {
+  readonly files: readonly CollectedFile[];
+  readonly links: readonly OutputLink[];
+  readonly skipped?: SkippedOutputs;
+  /** An output that has to be there is not. */
+  readonly failure?: RuntimeFailure;
 }
 
 const maxPathLength = 1024;
-/** Folders are not kept, but each costs a header. */
-const maxEntries = 20_000;
-// Bits of Go's FileMode in the engine's path statistics.
-const goDirectory = 2 ** 31;
+/** Files of one attempt; those that a receipt cannot name are packed. */
+const maxFiles = 20_000;
+/** More than the inodes of any scratch: what a single archive may bring. */
+const maxEntries = 300_000;
+
+const failureSentences: Partial<Record<SkippedReason, string>> = {
+  special: 'it is neither a file nor a folder',
+  link_outside: 'it is a link that leads out of the outputs',
+  link_loop: 'it is a link that leads back to itself',
+  too_large: 'it is larger than its max_size',
+  not_storable: 'it is larger than any file that the coordinator stores',
+};
 
 /**
  * Copies the outputs of an ended attempt out of its scratch into numbered files: a name from the container is never
- * part of a local path. Only regular files and folders pass.
+ * part of a local path. What cannot be kept is noted, and the rest is kept.
  */
 export class OutputCollector {
   readonly #docker: Docker;
   readonly #keeper: string;
   readonly #intoDir: string;
   readonly #files = new Map<string, CollectedFile>();
-  #entries = 0;
+  readonly #skipped = new SkippedNotes();
+  readonly #failures: RuntimeFailure[] = [];
+  #maxFileBytes = Number.MAX_SAFE_INTEGER;
+  #stored = 0;
 
   constructor(docker: Docker, keeper: string, intoDir: string) {
     this.#docker = docker;
@@ -52,115 +62,169 @@ export class OutputCollector {
     this.#intoDir = intoDir;
   }
 
-  /** Throws OutputRefused. */
   async collect(
-    outputs: readonly Output[],
+    { maxFileBytes, outputs }: Pick<Assignment, 'maxFileBytes' | 'outputs'>,
     scratch: readonly ScratchMount[],
     signal: AbortSignal,
-  ): Promise<readonly CollectedFile[]> {
+  ): Promise<KeptOutputs> {
+    this.#maxFileBytes = maxFileBytes ?? Number.MAX_SAFE_INTEGER;
     await rm(this.#intoDir, { recursive: true, force: true });
     await mkdir(this.#intoDir, { recursive: true, mode: 0o700 });
-    for (const output of outputs) await this.#collectOne(output, scratch, signal);
-    return [...this.#files.values()];
+    const roots = outputs.map((output) => plainPath(output));
+    const tree = new OutputTree(roots, (path) => this.#files.has(path));
+    for (const output of outputs) await this.#collectOne(output, scratch, tree, signal);
+    const links = tree.links((path, why) => this.#skipped.add(path, why));
+    const files = await this.#packed(signal);
+    const skipped = this.#skipped.notes;
+    const failure = this.#failure();
+    return {
+      files,
+      links,
+      ...(skipped === undefined ? {} : { skipped }),
+      ...(failure === undefined ? {} : { failure }),
+    };
   }
 
-  async #collectOne(output: Output, scratch: readonly ScratchMount[], signal: AbortSignal): Promise<void> {
-    const place = keeperPathOf(scratch, output.path);
-    if (place === undefined) throw refused('output_missing', `${output.path}: it lies in no scratch folder`);
-    const plainPath = output.path.replace(/\/+$/, '');
-    // The engine follows links in all but the last part of a path, so each part is looked at first.
-    for (let depth = 1; depth < place.parts.length; depth++) {
-      const parent = [place.mount.keeperPath, ...place.parts.slice(0, depth)].join('/');
-      if (!(await this.#isFolder(parent, output.path, signal)))
-        throw refused('output_invalid', `${output.path}: a folder above it is a link or a file`);
-    }
-    const source = [place.mount.keeperPath, ...place.parts].join('/');
-    const before = this.#files.size;
-    await this.#copy(source, plainPath, output, signal);
-    if (this.#files.size === before && !isFilePath(plainPath) && !this.#holdsBelow(plainPath))
-      throw refused('output_missing', `${output.path}: the folder is empty`);
+  async #collectOne(
+    output: Output,
+    scratch: readonly ScratchMount[],
+    tree: OutputTree,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const path = plainPath(output);
+    const place = await findInScratch(this.#docker, this.#keeper, scratch, path, signal);
+    if (place.kind !== 'found') return this.#lack(output, place.kind === 'missing' ? undefined : place.kind);
+    const lost = await this.#copy(place.keeperPath, output, tree, signal);
+    if (this.#holds(path)) return;
+    // A folder without a file is as good as one with files, unless all were too large.
+    const isLarge = lost === 'too_large' || lost === 'not_storable';
+    if (isFilePath(path) ? lost !== 'empty folder' : isLarge)
+      this.#lack(output, lost === 'empty folder' ? undefined : lost);
   }
 
-  #holdsBelow(path: string): boolean {
-    return [...this.#files.keys()].some((name) => name === path || name.startsWith(`${path}/`));
+  #holds(path: string): boolean {
+    if (this.#files.has(path)) return true;
+    for (const name of this.#files.keys()) if (name.startsWith(`${path}/`)) return true;
+    return false;
   }
 
-  async #isFolder(path: string, output: string, signal: AbortSignal): Promise<boolean> {
-    const response = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-      this.#docker.getContainer(this.#keeper).infoArchive({ path, abortSignal }),
-    ).catch((error: unknown) => {
-      throw engineStatus(error) === 404 ? refused('output_missing', `${output}: no such file`) : error;
-    });
-    response.resume();
-    const text = String(response.headers['x-docker-container-path-stat'] ?? '');
-    const mode = Number(
-      (JSON.parse(Buffer.from(text, 'base64').toString('utf8')) as { mode?: number }).mode ?? 0,
-    );
-    return Math.floor(mode / goDirectory) % 2 === 1;
+  #lack({ optional, path }: Output, why: SkippedReason | undefined): void {
+    if (why === 'link_outside' || why === 'link_loop') this.#skipped.add(path, why);
+    if (optional === true) return;
+    const sentence = (why === undefined ? undefined : failureSentences[why]) ?? 'no such file or folder';
+    const isLarge = why === 'too_large' || why === 'not_storable';
+    const reason = why === undefined ? 'output_missing' : isLarge ? 'output_too_large' : 'output_invalid';
+    this.#failures.push({ reason, message: `${printable(path)}: ${sentence}`.slice(0, 400) });
   }
 
-  async #copy(source: string, path: string, output: Output, signal: AbortSignal): Promise<void> {
+  #failure(): RuntimeFailure | undefined {
+    const [first, ...rest] = this.#failures;
+    if (first === undefined || rest.length === 0) return first;
+    const others = rest.length === 1 ? 'one more output' : `${rest.length} more outputs`;
+    return { ...first, message: `${first.message} (and ${others})` };
+  }
+
+  /** Gives why the last thing was lost that was not kept, or that there was nothing but folders. */
+  async #copy(
+    source: string,
+    output: Output,
+    tree: OutputTree,
+    signal: AbortSignal,
+  ): Promise<SkippedReason | 'empty folder' | undefined> {
     const stream = await openEngineStream(signal, deadlines.idleMs, (abortSignal) =>
       this.#docker.getContainer(this.#keeper).getArchive({ path: source, abortSignal }),
-    ).catch((error: unknown) => {
-      throw engineStatus(error) === 404
-        ? refused('output_missing', `${path}: no such file or folder`)
-        : error;
-    });
+    );
     const archive = extract();
     const feeding = feed(stream.chunks, archive);
+    const path = plainPath(output);
+    const contents = new HardLinks(output.maxBytes);
     let leftBytes = output.maxBytes;
+    let lost: SkippedReason | 'empty folder' | undefined;
+    let entries = 0;
     try {
       for await (const entry of archive) {
-        const target = this.#admit(entry.header, path);
-        const sizeBytes = entry.header.size ?? 0;
-        if (sizeBytes > leftBytes)
-          throw refused('output_too_large', `${output.path}: more than ${output.maxBytes} bytes`);
-        if (target === undefined) {
-          entry.resume();
+        const target = targetOf(entry.header, path);
+        const { header } = entry;
+        const why = ++entries > maxEntries ? 'too_many' : this.#judge(header, target, leftBytes, contents);
+        if (why !== undefined) {
+          // What a folder holds is named itself.
+          if (header.type !== 'directory') this.#skipped.add(target, why);
+          // What is too large is what its owner can do something about.
+          if (lost !== 'too_large' && lost !== 'not_storable') lost = why;
+          const waits = header.type === 'file' && why.endsWith('name') && contents.mayWait(header.size ?? 0);
+          if (waits) contents.addWaiting(header.name, await this.#store(entry, target, signal));
+          else entry.resume();
+          if (entries > maxEntries) break;
+        } else if (header.type === 'file') {
+          const known = this.#files.get(target);
+          leftBytes -= known === undefined ? (header.size ?? 0) : 0;
+          if (known !== undefined) entry.resume();
+          const file = known ?? (await this.#store(entry, target, signal));
+          this.#files.set(target, file);
+          contents.add(header.name, file);
         } else {
-          leftBytes -= sizeBytes;
-          await this.#store(entry, target);
+          entry.resume();
+          if (header.type === 'directory') {
+            tree.addFolder(target);
+            lost ??= 'empty folder';
+          } else leftBytes -= this.#addLink(header, target, tree, contents);
         }
       }
-      await feeding;
+      if (entries <= maxEntries) await feeding;
     } finally {
       stream.close();
     }
+    return lost;
   }
 
-  /** The path inside the container that an entry is kept under; undefined for a folder. */
-  #admit(header: Entry['header'], path: string): string | undefined {
-    if (++this.#entries > maxEntries)
-      throw refused('output_invalid', `${path}: more than ${maxEntries} entries`);
-    const name = header.name.replace(/\/+$/, '').split('/').slice(1);
-    const target = [path, ...name].join('/');
-    if (header.type !== 'file' && header.type !== 'directory')
-      throw refused(
-        'output_invalid',
-        `${printable(target)} is a ${header.type}; only plain files are collected`,
-      );
-    if (name.some((part) => part === '' || part === '.' || part === '..') || target !== printable(target))
-      throw refused('output_invalid', `${printable(target)}: the name is not plain text`);
-    if (target.length > maxPathLength)
-      throw refused('output_invalid', `${printable(target)}: the path is too long`);
-    if (header.type === 'directory') return undefined;
-    if (!this.#files.has(target) && this.#files.size >= maxOutputFiles)
-      throw refused('output_invalid', `there are more than ${maxOutputFiles} output files`);
-    return target;
+  /** Why an entry is not kept; undefined when it is. */
+  #judge(
+    header: Entry['header'],
+    target: string,
+    leftBytes: number,
+    contents: HardLinks,
+  ): SkippedReason | undefined {
+    const { linkname, size = 0, type } = header;
+    if (type !== 'file' && type !== 'directory' && type !== 'symlink' && type !== 'link') return 'special';
+    const parts = target.slice(1).split('/');
+    if (parts.some((part) => part === '' || part === '.' || part === '..')) return 'name';
+    if (target !== printable(target)) return 'name';
+    if (target.length > maxPathLength) return 'long_name';
+    const cost = type === 'link' ? contents.costOf(linkname ?? '') : size;
+    if (cost === undefined) return 'link_dangling';
+    if (type === 'symlink' || type === 'directory' || this.#files.has(target)) return undefined;
+    if (this.#files.size >= maxFiles) return 'too_many';
+    if (cost > this.#maxFileBytes) return 'not_storable';
+    return cost > leftBytes ? 'too_large' : undefined;
   }
 
-  async #store(entry: Entry, path: string): Promise<void> {
-    if (this.#files.has(path)) {
-      entry.resume();
-      return;
+  /** Gives how many bytes more are kept for it. */
+  #addLink(
+    { linkname, type }: Entry['header'],
+    target: string,
+    tree: OutputTree,
+    contents: HardLinks,
+  ): number {
+    const name = linkname ?? '';
+    if (type === 'symlink') {
+      if (!tree.addLink(target, name)) this.#skipped.add(target, 'too_many');
+      return 0;
     }
-    const localPath = join(this.#intoDir, String(this.#files.size));
+    if (this.#files.has(target)) return 0;
+    const cost = contents.costOf(name) ?? 0;
+    const same = contents.take(name);
+    if (same !== undefined) this.#files.set(target, { ...same, path: target });
+    return cost;
+  }
+
+  async #store(entry: Entry, path: string, signal: AbortSignal): Promise<CollectedFile> {
+    const localPath = join(this.#intoDir, String(this.#stored++));
     const hash = createHash('sha256');
     const handle = await open(localPath, 'wx', 0o600);
     let sizeBytes = 0;
     try {
       for await (const chunk of entry as AsyncIterable<Buffer>) {
+        signal.throwIfAborted();
         hash.update(chunk);
         sizeBytes += chunk.length;
         await handle.writeFile(chunk);
@@ -168,6 +232,25 @@ export class OutputCollector {
     } finally {
       await handle.close();
     }
-    this.#files.set(path, { path, sizeBytes, sha256: hash.digest('hex') as Sha256Hex, localPath });
+    return { path, sizeBytes, sha256: hash.digest('hex') as Sha256Hex, localPath };
   }
+
+  async #packed(signal: AbortSignal): Promise<readonly CollectedFile[]> {
+    const { left, named, packed } = splitFiles([...this.#files.values()], this.#maxFileBytes);
+    for (const { path } of left) this.#skipped.add(path, 'too_many');
+    if (packed.length === 0) return named;
+    const archive = await packFiles(packed, join(this.#intoDir, 'packed.tar'), signal);
+    const needed = new Set(named.map(({ localPath }) => localPath));
+    for (const { localPath } of packed) if (!needed.has(localPath)) await rm(localPath, { force: true });
+    return [...named, archive];
+  }
+}
+
+function plainPath({ path }: Output): string {
+  return path.replace(/\/+$/, '');
+}
+
+/** The path inside the container: the engine's names begin with the last part of what was asked for. */
+function targetOf({ name }: Entry['header'], path: string): string {
+  return [path, ...name.replace(/\/+$/, '').split('/').slice(1)].join('/');
 }

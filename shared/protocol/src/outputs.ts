@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type, { type Static } from 'typebox';
 
 /** A path whose files are collected when the container has ended. */
 export const AssignedOutputSchema = Type.Object(
@@ -10,6 +10,9 @@ export const AssignedOutputSchema = Type.Object(
   },
   { additionalProperties: false },
 );
+
+/** Path of the archive of further files. No job can list it, because an output lies inside a folder. */
+export const packedOutputPath = '/more-files.tar';
 
 /** A symbolic link among the outputs, to a file or folder among them that is no link itself. */
 export const OutputLinkSchema = Type.Object(
@@ -23,6 +26,7 @@ export const OutputLinkSchema = Type.Object(
   },
   { additionalProperties: false },
 );
+export type OutputLink = Static<typeof OutputLinkSchema>;
 export const maxOutputLinks = 1000;
 
 /** Why something among the outputs was not kept, with the end of a sentence that begins with its path. */
@@ -62,3 +66,4 @@ export const SkippedOutputsSchema = Type.Object(
   },
   { additionalProperties: false, description: 'What was among the outputs and could not be kept.' },
 );
+export type SkippedOutputs = Static<typeof SkippedOutputsSchema>;

@@ -56,7 +56,7 @@ export const outcomeReasons = {
   output_missing: reason(
     'consumer',
     'An output named in the job file was not there when the container exited.',
-    'Write every path listed in outputs, or remove it from the list.',
+    'Write every path listed in outputs, or give it optional: true.',
     'error',
   ),
   output_too_large: reason(
@@ -67,8 +67,8 @@ export const outcomeReasons = {
   ),
   output_invalid: reason(
     'consumer',
-    'An output holds something other than plain files and folders, or too many of them.',
-    'Write plain files; links, sockets and devices are not collected.',
+    'A listed output is neither a file nor a folder that can be kept.',
+    'Write a plain file there, or a link that stays among the outputs.',
     'error',
   ),
   image_not_found: reason(
