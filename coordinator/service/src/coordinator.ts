@@ -149,6 +149,7 @@ function apiSettings(config: Config, version: string): ApiSettings {
     usdPerCapa: config.usdPerCapa,
     defaultMaxRateNano: config.defaultMaxRateNano,
     maxArtifactBytes: config.maxArtifactBytes,
+    accountBytes: config.accountArtifactBytes,
     corsOrigins: config.corsOrigins,
     trustedProxies: config.trustedProxies,
     rates: config.rates,

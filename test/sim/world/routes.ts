@@ -42,6 +42,7 @@ const settings: ApiDependencies['settings'] = {
   usdPerCapa: '0.10',
   defaultMaxRateNano: 10n ** 9n,
   maxArtifactBytes: 2 ** 26,
+  accountBytes: 2 ** 30,
   corsOrigins: [],
   trustedProxies: [],
   rates: {

@@ -19,6 +19,8 @@ export interface ApiSettings {
   /** The most that the ceiling of a task's cost an hour may be for a job that names none; see price-ceilings.ts. */
   readonly defaultMaxRateNano: bigint;
   readonly maxArtifactBytes: number;
+  /** Of all artifacts of one account. */
+  readonly accountBytes: number;
   /** Origins that browsers may call from; none by default. */
   readonly corsOrigins: readonly string[];
   /** Addresses whose X-Forwarded-For is believed; none by default. */

@@ -1,6 +1,7 @@
 import type { JobTerms } from '@capacloud/core/command';
 import { encodeHex } from '@capacloud/protocol/bytes';
 import { type AccountId, type JobId, jobIdFrom } from '@capacloud/protocol/ids';
+import type { JobFile } from '@capacloud/protocol/job-file';
 import { type JobSpec, parseJobFile } from '@capacloud/protocol/job-spec';
 import { accept, type Problem, type Result, refuse } from '@capacloud/protocol/result';
 import type { ResponseOf } from '@capacloud/protocol/routes';
@@ -9,6 +10,7 @@ import type { Outcome, Submission } from '../ports/sequencer.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import type { AsideOf } from './idempotency.ts';
 import { imageFingerprint, priceOf, termsOf } from './job-terms.ts';
+import { outputLimitProblems } from './output-limits.ts';
 import type { PriceCeilings } from './price-ceilings.ts';
 import { problemDetails } from './problem.ts';
 import { timeText } from './views.ts';
@@ -108,6 +110,9 @@ export async function readJob(
   const parsed = parseJobFile(body);
   if (!parsed.ok) return parsed;
   const spec = parsed.value;
+  const tooLarge = outputLimitProblems(deps.settings, body as JobFile, spec);
+  if (tooLarge.length > 0)
+    return refuse('job.invalid', `${tooLarge[0]?.pointer} ${tooLarge[0]?.message}.`, { problems: tooLarge });
   const missing = await missingInputs(deps, account, spec);
   if (missing.length > 0)
     return refuse('job.artifact_missing', `${missing.length} of the inputs cannot be read.`, {

@@ -1,10 +1,10 @@
 import { type WaitingReason, waitingReason } from '@capacloud/core/scheduler/why/waiting-reason';
 import type { JobId } from '@capacloud/protocol/ids';
 import type { Receipt, SignedReceipt } from '@capacloud/protocol/receipt';
-import type { AttemptView, TaskView } from '@capacloud/protocol/views';
+import { type AttemptView, endedTaskStates, type TaskView } from '@capacloud/protocol/views';
 import type { AttemptRow, TaskRow } from '../ports/read-store.ts';
 import type { ApiDependencies } from './dependencies.ts';
-import { attemptView, taskView } from './views.ts';
+import { attemptView, type TaskOutputs, taskView } from './views.ts';
 
 /** Why a job waits is a look at every node, so it is not taken anew for each reader. */
 const waitingForMs = 1_000;
@@ -29,11 +29,28 @@ export class TaskViews {
     const waiting = row.state === 'queued' ? this.#whyWaiting(row.job) : undefined;
     const pull = row.state === 'pulling' ? this.#deps.live.get(row.id) : undefined;
     return taskView(row, {
-      outputs: row.state === 'succeeded' ? (receipt?.outputs ?? []) : [],
+      ...(await this.#outputsOf(row, receipt)),
       ...(waiting === undefined ? {} : { waiting }),
       ...(receipt?.message === undefined ? {} : { receiptMessage: receipt.message }),
       ...(pull === undefined ? {} : { pull }),
     });
+  }
+
+  /** Of a task that ended without success, what the latest attempt left that left anything. */
+  async #outputsOf(row: TaskRow, receipt: Receipt | undefined): Promise<TaskOutputs> {
+    if (row.state === 'succeeded') return outputsIn(receipt);
+    if (!endedTaskStates.includes(row.state)) return outputsIn(undefined);
+    const { artifactIndex, artifacts, sequencer } = this.#deps;
+    let left = await artifactIndex.leftBy(row.id);
+    if (left !== row.attempts && (receipt?.outputs.length ?? 0) > 0) {
+      // It has just failed: the row may be seen before the commit is told of, and the claim follows from that.
+      await sequencer.record([]);
+      await artifacts.claimed();
+      left = await artifactIndex.leftBy(row.id);
+    }
+    const { outputs: _, links: __, ...noted } = outputsIn(receipt);
+    if (left === undefined) return { outputs: [], ...noted };
+    return { ...noted, ...outputsIn(await this.#storedReceipt(row.id, left)), attempt: left };
   }
 
   async ofAttempt(row: AttemptRow): Promise<AttemptView> {
@@ -50,10 +67,13 @@ export class TaskViews {
     attempt: number,
   ): Promise<Receipt | undefined> {
     if (attempt === 0) return undefined;
-    const stored = await this.#deps.store.getReceipt(row.id, attempt);
-    if (stored === undefined) return undefined;
-    const { receipt } = JSON.parse(stored.signed) as SignedReceipt;
-    return receipt.reason === row.reason ? receipt : undefined;
+    const receipt = await this.#storedReceipt(row.id, attempt);
+    return receipt?.reason === row.reason ? receipt : undefined;
+  }
+
+  async #storedReceipt(task: TaskRow['id'], attempt: number): Promise<Receipt | undefined> {
+    const stored = await this.#deps.store.getReceipt(task, attempt);
+    return stored === undefined ? undefined : (JSON.parse(stored.signed) as SignedReceipt).receipt;
   }
 
   #whyWaiting(job: JobId): WaitingReason | undefined {
@@ -65,4 +85,14 @@ export class TaskViews {
     this.#waiting.set(job, { at, why });
     return why;
   }
+}
+
+function outputsIn(receipt: Receipt | undefined): TaskOutputs {
+  if (receipt === undefined) return { outputs: [] };
+  const { links, outputs, skipped } = receipt;
+  return {
+    outputs,
+    ...(links === undefined ? {} : { links }),
+    ...(skipped === undefined ? {} : { skipped }),
+  };
 }

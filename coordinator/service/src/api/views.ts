@@ -1,7 +1,7 @@
 import type { NodeRecord, State } from '@capacloud/core/state';
 import { isTaskId } from '@capacloud/protocol/ids';
 import { type ReasonEntry, taskReasons } from '@capacloud/protocol/reasons';
-import type { OutputFile, Receipt } from '@capacloud/protocol/receipt';
+import type { Receipt } from '@capacloud/protocol/receipt';
 import type { Offer } from '@capacloud/protocol/resources';
 import type {
   AccountView,
@@ -45,12 +45,16 @@ export function jobView(row: JobRow): JobView {
   };
 }
 
-export interface TaskParticulars {
+/** What a task produced; `attempt` where it is what an attempt left that did not succeed. */
+export interface TaskOutputs extends Pick<Receipt, 'links' | 'outputs' | 'skipped'> {
+  readonly attempt?: number;
+}
+
+export interface TaskParticulars extends TaskOutputs {
   /** Why it waits, where that is known better than the row says. */
   readonly waiting?: { readonly reason: TaskView['reason']; readonly message: string };
   readonly receiptMessage?: string;
   readonly pull?: PullProgress;
-  readonly outputs: readonly OutputFile[];
 }
 
 const endedStates: readonly TaskView['state'][] = ['succeeded', 'failed', 'cancelled', 'expired'];
@@ -83,6 +87,9 @@ export function taskView(row: TaskRow, more: TaskParticulars): TaskView {
       ? {}
       : { pull: { done_bytes: pull.doneBytes, total_bytes: pull.totalBytes } }),
     outputs: [...more.outputs],
+    ...(more.links === undefined ? {} : { links: [...more.links] }),
+    ...(more.skipped === undefined ? {} : { skipped: more.skipped }),
+    ...(more.attempt === undefined ? {} : { outputs_attempt: more.attempt }),
     updated_at: timeText(row.updatedAt),
   };
 }

@@ -25,6 +25,11 @@ export class ArtifactAccess {
     return this.#state.jobs.has(job);
   }
 
+  /** Resolves when the outputs of all that is committed are claimed. */
+  async claimed(): Promise<void> {
+    await this.#claims.catchUp();
+  }
+
   async mayRead(by: ArtifactParty, sha256: Sha256Hex): Promise<boolean> {
     if (by.kind === 'node')
       return (await this.#isNeededOn(by.node, sha256)) || this.#refers(by.provider, sha256);

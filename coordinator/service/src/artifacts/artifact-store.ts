@@ -167,6 +167,10 @@ export class DiskArtifactStore implements ArtifactStore {
     });
   }
 
+  claimed(): Promise<void> {
+    return this.#access.claimed();
+  }
+
   async release(by: ArtifactParty, sha256: Sha256Hex): Promise<Result<undefined>> {
     if (by.kind !== 'account') return refuse('auth.forbidden', 'Only an account releases its artifacts.');
     const upload = this.#staging.get(by.account, sha256);

@@ -1,9 +1,10 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import type { Event, EventOf } from '@capacloud/core/event';
 import { jobIdOf } from '@capacloud/protocol/ids';
-import type { SignedReceipt } from '@capacloud/protocol/receipt';
+import { taskReasons } from '@capacloud/protocol/reasons';
+import type { OutputFile, SignedReceipt } from '@capacloud/protocol/receipt';
 import type { JobSpecs } from '../job-specs.ts';
-import type { ArtifactIndex } from '../ports/artifact-index.ts';
+import { type ArtifactIndex, haveBrought } from '../ports/artifact-index.ts';
 import type { LogPort } from '../ports/log.ts';
 import type { ReadStore } from '../ports/read-store.ts';
 import type { CommittedEvent } from '../ports/sequencer.ts';
@@ -15,7 +16,8 @@ const maxHeard = 10_000;
 const cursorStep = 10_000;
 
 /**
- * Gives the consumer of a succeeded task its outputs. Follows the log with a cursor on disk, so that no claim is
+ * Gives the consumer of a task its outputs: those of a success for good, those of an attempt that failed by the job's own doing
+ * until a later one brings any or the task succeeds. Follows the log with a cursor on disk, so that no claim is
  * lost with the process; claiming twice changes nothing.
  */
 export class OutputClaims {
@@ -105,11 +107,9 @@ export class OutputClaims {
   }
 
   #mayClaim(event: Event): event is EventOf<'attempt.ended'> {
-    return (
-      event.type === 'attempt.ended' &&
-      event.then.kind === 'succeeded' &&
-      this.#specs.known(jobIdOf(event.task))?.outputs.length !== 0
-    );
+    if (event.type !== 'attempt.ended') return false;
+    const mayHaveOutputs = event.then.kind === 'succeeded' || mayHaveLeft(event);
+    return mayHaveOutputs && this.#specs.known(jobIdOf(event.task))?.outputs.length !== 0;
   }
 
   async #run(): Promise<void> {
@@ -132,7 +132,7 @@ export class OutputClaims {
     if (entries.length === 0) throw new Error(`the log does not give event ${this.#next}`);
     for (const { index, entry } of entries) {
       // Parsing is what costs; most entries are something else.
-      if (entry.includes('"succeeded"')) {
+      if (entry.includes('"attempt.ended"')) {
         const event = JSON.parse(entry) as Event;
         if (this.#mayClaim(event)) await this.#claim(event);
       }
@@ -148,8 +148,24 @@ export class OutputClaims {
     const row = await this.#store.getJob(job);
     const receipt = await this.#store.getReceipt(event.task, event.attempt);
     if (row === undefined || receipt === undefined) return;
-    const { outputs } = (JSON.parse(receipt.signed) as SignedReceipt).receipt;
-    for (const { sha256 } of outputs) await this.#index.addRef({ sha256, account: row.account, job });
+    const { outputs, reason } = (JSON.parse(receipt.signed) as SignedReceipt).receipt;
+    if (event.then.kind === 'succeeded') {
+      for (const { sha256 } of outputs) await this.#index.addRef({ sha256, account: row.account, job });
+      if (event.attempt > 1) await this.#index.dropLeft(event.task);
+      return;
+    }
+    if (outputs.length === 0 || reason !== event.reason || !(await this.#areBrought(event, outputs))) return;
+    const sha256s = [...new Set(outputs.map(({ sha256 }) => sha256))];
+    await this.#index.keepLeft({ task: event.task, attempt: event.attempt, sha256s }, row.account);
+  }
+
+  /** Nobody judged them: what one node names as its output may be the file of somebody else. */
+  async #areBrought(
+    { attempt, task }: EventOf<'attempt.ended'>,
+    outputs: readonly OutputFile[],
+  ): Promise<boolean> {
+    const provider = (await this.#store.getAttempt(task, attempt))?.provider;
+    return provider !== undefined && (await haveBrought(this.#index, provider, outputs));
   }
 
   async #writeCursor(): Promise<void> {
@@ -158,4 +174,9 @@ export class OutputClaims {
     await rename(`${this.#path}.new`, this.#path);
     this.#written = next;
   }
+}
+
+/** The attempt failed by the job's own doing, and its node had a word: then it may have brought outputs all the same. */
+function mayHaveLeft({ reason, receipt }: EventOf<'attempt.ended'>): boolean {
+  return receipt !== undefined && taskReasons[reason].fault === 'consumer';
 }

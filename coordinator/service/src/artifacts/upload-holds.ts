@@ -75,6 +75,10 @@ export class HoldingStore implements ArtifactStore {
     return this.#parts.store.open(by, sha256);
   }
 
+  claimed(): Promise<void> {
+    return this.#parts.store.claimed();
+  }
+
   release(by: ArtifactParty, sha256: Sha256Hex): Promise<Result<undefined>> {
     return this.#parts.store.release(by, sha256);
   }

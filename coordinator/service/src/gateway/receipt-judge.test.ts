@@ -1,4 +1,4 @@
-import { checkpointOverheadBytes } from '@capacloud/protocol/frames';
+import { checkpointOverheadBytes, keptOutputsProtocol } from '@capacloud/protocol/frames';
 import type { AccountId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';
 import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
 import type { OutputFile, Receipt } from '@capacloud/protocol/receipt';
@@ -24,11 +24,12 @@ const left: OutputFile = { path: '/state', sha256, sizeBytes: size };
 async function judged(
   change: Partial<Receipt>,
   maxBytes = size,
+  { protocol = keptOutputsProtocol, outputs = [] }: { protocol?: number; outputs?: RunSpec['outputs'] } = {},
 ): Promise<{ readonly reason: string; readonly kept: readonly TaskCheckpoint[]; readonly invalid: number }> {
   const kept: TaskCheckpoint[] = [];
   const counts = new RefusalCounts();
   const jobs = new Map([[job, { id: job, consumer }]]);
-  const judge = new ReceiptJudge({ node, provider }, {
+  const judge = new ReceiptJudge({ node, provider, protocol }, {
     artifacts: {
       get: (hash: Sha256Hex) =>
         Promise.resolve({ sha256: hash, sizeBytes: size, complete: true, createdAt: 0 }),
@@ -41,7 +42,9 @@ async function judged(
         return Promise.resolve();
       },
     },
-    specs: { get: () => Promise.resolve({ checkpoint: { path: '/state', maxBytes } } as RunSpec) },
+    specs: {
+      get: () => Promise.resolve({ checkpoint: { path: '/state', maxBytes }, outputs } as unknown as RunSpec),
+    },
     sequencer: { state: { jobs } },
     placements: new Placements(),
     counts,
@@ -84,4 +87,14 @@ it('keeps nothing of who does not have the attempt, of a job that has ended, or 
   expect(await judged({ reason: 'lease_lapsed' })).toMatchObject({ reason: 'lease_lapsed', kept: [] });
   const other = taskIdOf(jobIdFrom(new Uint8Array(20).fill(1)), 0);
   expect(await judged({ task: other, nonce: attemptNonce('s', other, 2) })).toMatchObject({ kept: [] });
+});
+
+it('tries a task again where an older agent missed an output that is optional', async () => {
+  const optional = { path: '/crash/core.dump', maxBytes: 1, optional: true as const };
+  const missing: Partial<Receipt> = { reason: 'output_missing', outputs: [] };
+  const reasonOf = async (protocol: number, outputs: RunSpec['outputs']) =>
+    (await judged(missing, size, { protocol, outputs })).reason;
+  expect(await reasonOf(keptOutputsProtocol - 1, [optional])).toBe('refused');
+  expect(await reasonOf(keptOutputsProtocol - 1, [{ path: '/out/x.y', maxBytes: 1 }])).toBe('output_missing');
+  expect(await reasonOf(keptOutputsProtocol, [optional])).toBe('output_missing');
 });

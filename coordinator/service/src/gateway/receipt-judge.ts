@@ -1,10 +1,10 @@
-import { checkpointOverheadBytes } from '@capacloud/protocol/frames';
+import { checkpointOverheadBytes, keptOutputsProtocol } from '@capacloud/protocol/frames';
 import { jobIdOf, type TaskId } from '@capacloud/protocol/ids';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { Receipt } from '@capacloud/protocol/receipt';
 import type { Logger } from 'pino';
 import type { JobSpecs } from '../job-specs.ts';
-import type { ArtifactIndex } from '../ports/artifact-index.ts';
+import { type ArtifactIndex, haveBrought } from '../ports/artifact-index.ts';
 import type { Sequencer } from '../ports/sequencer.ts';
 import { attemptNonce } from './assignment-writer.ts';
 import type { Placements } from './placements.ts';
@@ -26,10 +26,10 @@ export interface JudgeDeps {
  * nothing else: the agent gets its acknowledgement and can go on. The core takes it only for an attempt of this node.
  */
 export class ReceiptJudge {
-  readonly #session: Pick<Session, 'node' | 'provider'>;
+  readonly #session: Pick<Session, 'node' | 'protocol' | 'provider'>;
   readonly #deps: JudgeDeps;
 
-  constructor(session: Pick<Session, 'node' | 'provider'>, deps: JudgeDeps) {
+  constructor(session: Pick<Session, 'node' | 'protocol' | 'provider'>, deps: JudgeDeps) {
     this.#session = session;
     this.#deps = deps;
   }
@@ -42,6 +42,8 @@ export class ReceiptJudge {
       return 'agent_failed';
     }
     const { outputs, reason } = receipt;
+    if (reason === 'output_missing' && this.#session.protocol < keptOutputsProtocol)
+      return this.#judgeMissing(receipt);
     if (outputs.length === 0) return reason;
     if (reason === 'stopped') return this.#keepCheckpoint(receipt);
     return reason === 'completed' ? this.#judgeOutputs(receipt) : reason;
@@ -61,6 +63,12 @@ export class ReceiptJudge {
     return placement?.attempt === attempt && placement.nonce !== ''
       ? placement.nonce
       : attemptNonce(this.#deps.nonceSecret, task, attempt);
+  }
+
+  /** An older agent takes every output for required: then the task is tried elsewhere rather than failed. */
+  async #judgeMissing({ reason, task }: Receipt): Promise<OutcomeReason> {
+    const outputs = (await this.#deps.specs.get(jobIdOf(task)))?.outputs ?? [];
+    return outputs.some(({ optional }) => optional === true) ? 'refused' : reason;
   }
 
   async #judgeOutputs(receipt: Receipt): Promise<OutcomeReason> {
@@ -87,14 +95,7 @@ export class ReceiptJudge {
     return reason;
   }
 
-  /** Each output is a whole artifact that this provider brought itself: nobody passes off the file of another. */
-  async #areUploaded({ outputs }: Receipt): Promise<boolean> {
-    for (const { sha256, sizeBytes } of outputs) {
-      const row = await this.#deps.artifacts.get(sha256);
-      if (row === undefined || !row.complete || row.sizeBytes !== sizeBytes) return false;
-      const refs = await this.#deps.artifacts.listRefs(sha256, this.#session.provider);
-      if (refs.length === 0) return false;
-    }
-    return true;
+  #areUploaded({ outputs }: Receipt): Promise<boolean> {
+    return haveBrought(this.#deps.artifacts, this.#session.provider, outputs);
   }
 }

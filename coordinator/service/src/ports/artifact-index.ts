@@ -1,4 +1,5 @@
 import type { AccountId, JobId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { OutputFile } from '@capacloud/protocol/receipt';
 
 /** What is known of a content-addressed file. The bytes are the artifact room's. */
 export interface ArtifactRow {
@@ -20,6 +21,13 @@ export interface TaskCheckpoint {
   readonly task: TaskId;
   readonly attempt: number;
   readonly sha256: Sha256Hex;
+}
+
+/** Outputs of an attempt that did not succeed. */
+export interface LeftOutputs {
+  readonly task: TaskId;
+  readonly attempt: number;
+  readonly sha256s: readonly Sha256Hex[];
 }
 
 /** Metadata of artifacts. Every write is durable when its promise resolves, and later reads see it. */
@@ -45,4 +53,23 @@ export interface ArtifactIndex {
   /** Tasks that have one, in order of their ids, after the given one. */
   listCheckpoints(after: TaskId | undefined, limit: number): Promise<readonly TaskId[]>;
   dropCheckpoint(task: TaskId): Promise<void>;
+  /** Where no later attempt of the task has left any, in place of what is there; they count against the account's quota. */
+  keepLeft(left: LeftOutputs, account: AccountId): Promise<void>;
+  /** The attempt whose outputs are kept though it did not succeed. */
+  leftBy(task: TaskId): Promise<number | undefined>;
+  dropLeft(task: TaskId): Promise<void>;
+}
+
+/** Whether each output is a whole artifact that the provider brought itself: nobody passes off the file of another. */
+export async function haveBrought(
+  index: Pick<ArtifactIndex, 'get' | 'listRefs'>,
+  provider: AccountId,
+  outputs: readonly OutputFile[],
+): Promise<boolean> {
+  for (const { sha256, sizeBytes } of outputs) {
+    const row = await index.get(sha256);
+    if (row === undefined || !row.complete || row.sizeBytes !== sizeBytes) return false;
+    if ((await index.listRefs(sha256, provider)).length === 0) return false;
+  }
+  return true;
 }

@@ -44,6 +44,8 @@ export interface ArtifactStore {
   status(by: ArtifactParty, sha256: Sha256Hex): Promise<ArtifactProgress | undefined>;
   /** Undefined when it is not here or not theirs. Gives artifact.incomplete while they upload it. */
   open(by: ArtifactParty, sha256: Sha256Hex): Promise<Result<ArtifactContent>>;
+  /** Resolves when the outputs of all tasks that have ended are their consumers'. */
+  claimed(): Promise<void>;
   /** Drops the account's claim to it; request.conflict while a live job uses it. */
   release(by: ArtifactParty, sha256: Sha256Hex): Promise<Result<undefined>>;
 }

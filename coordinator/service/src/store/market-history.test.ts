@@ -152,7 +152,7 @@ it('keeps trades and prices, which agree with one another and with what the log 
 
   const database = new Database(databasePath(folder.path));
   database.exec(`DROP TABLE price_buckets; DROP TABLE device_classes; ALTER TABLE attempts DROP COLUMN class;
-    ALTER TABLE attempts DROP COLUMN units; ALTER TABLE attempts DROP COLUMN pay_nano; DROP TABLE task_checkpoints;
+    ALTER TABLE attempts DROP COLUMN units; ALTER TABLE attempts DROP COLUMN pay_nano; DROP TABLE task_checkpoints; DROP TABLE left_outputs;
     PRAGMA user_version = 4`);
   database.close();
   const upgraded = await openStore(folder.path);

@@ -161,6 +161,28 @@ END;
 `;
 
 /**
+ * Outputs of attempts that did not succeed: of each task those of the newest that brought any, until it succeeds. The account
+ * of its consumer refers to them under a name of their own, so that the outputs of a success, which the job refers to, and
+ * those of other tasks stay when these are dropped.
+ */
+const leftOutputs = `
+CREATE TABLE left_outputs (
+  task TEXT NOT NULL,
+  sha256 TEXT NOT NULL REFERENCES artifacts ON DELETE CASCADE,
+  attempt INTEGER NOT NULL,
+  account TEXT NOT NULL,
+  PRIMARY KEY (task, sha256)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX left_outputs_of_artifact ON left_outputs (sha256);
+CREATE TRIGGER left_output_kept AFTER INSERT ON left_outputs BEGIN
+  INSERT OR IGNORE INTO artifact_refs VALUES (new.sha256, new.account, new.task || '#left');
+END;
+CREATE TRIGGER left_output_dropped AFTER DELETE ON left_outputs BEGIN
+  DELETE FROM artifact_refs WHERE sha256 = old.sha256 AND account = old.account AND job = old.task || '#left';
+END;
+`;
+
+/**
  * What took the database from one format to the next, in order: the first leads from format 1 to 2. An entry that a
  * release has shipped is never edited; a change of tables is one more entry. A new database is made by `firstSchema`
  * and all of them, so that an upgraded one cannot differ from it.
@@ -171,6 +193,7 @@ const migrations: readonly string[] = [
   historyInOrder,
   marketHistory,
   taskCheckpoints,
+  leftOutputs,
 ];
 
 /** `user_version`. A release opens files up to its own version and refuses newer ones. */

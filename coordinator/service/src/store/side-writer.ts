@@ -29,6 +29,8 @@ export class SideWriter {
         case 'artifact.remove':
         case 'artifact.keep_checkpoint':
         case 'artifact.drop_checkpoint':
+        case 'artifact.keep_left':
+        case 'artifact.drop_left':
           writeArtifact(write);
           break;
       }
@@ -62,6 +64,11 @@ function artifactWriter(database: Database.Database): (write: ArtifactWrite) => 
     'INSERT OR IGNORE INTO task_checkpoints SELECT ?, ?, ?, sha256 FROM artifacts WHERE sha256 = ?',
   );
   const dropCheckpoint = database.prepare('DELETE FROM task_checkpoints WHERE task = ?');
+  const newerLeft = database.prepare('SELECT 1 FROM left_outputs WHERE task = ? AND attempt > ?');
+  const dropLeft = database.prepare('DELETE FROM left_outputs WHERE task = ?');
+  const keepLeft = database.prepare(
+    'INSERT OR IGNORE INTO left_outputs SELECT ?, sha256, ?, ? FROM artifacts WHERE sha256 = ?',
+  );
   return (write) => {
     switch (write.kind) {
       case 'artifact.put':
@@ -88,6 +95,16 @@ function artifactWriter(database: Database.Database): (write: ArtifactWrite) => 
       }
       case 'artifact.drop_checkpoint':
         dropCheckpoint.run(write.task);
+        break;
+      case 'artifact.keep_left': {
+        const { attempt, sha256s, task } = write.left;
+        if (newerLeft.get(task, attempt) !== undefined) break;
+        dropLeft.run(task);
+        for (const sha256 of sha256s) keepLeft.run(task, attempt, write.account, sha256);
+        break;
+      }
+      case 'artifact.drop_left':
+        dropLeft.run(write.task);
         break;
     }
   };

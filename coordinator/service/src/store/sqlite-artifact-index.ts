@@ -54,6 +54,9 @@ export function createArtifactIndex(
       'SELECT task FROM task_checkpoints WHERE task > ? ORDER BY task LIMIT ?',
     )
     .pluck();
+  const left = database
+    .prepare<[string], number>('SELECT attempt FROM left_outputs WHERE task = ? LIMIT 1')
+    .pluck();
   const get = (sha256: Sha256Hex) => {
     const row = one.get(sha256);
     return row === undefined ? undefined : artifactRow(row);
@@ -82,5 +85,8 @@ export function createArtifactIndex(
     },
     listCheckpoints: (after, limit) => Promise.resolve(checkpoints.all(after ?? '', limit)),
     dropCheckpoint: (task) => write({ kind: 'artifact.drop_checkpoint', task }),
+    keepLeft: (kept, account) => write({ kind: 'artifact.keep_left', left: kept, account }),
+    leftBy: (task) => Promise.resolve(left.get(task)),
+    dropLeft: (task) => write({ kind: 'artifact.drop_left', task }),
   };
 }

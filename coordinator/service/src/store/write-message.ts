@@ -1,6 +1,6 @@
 import type { ErrorCode } from '@capacloud/protocol/errors';
 import type { AccountId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
-import type { ArtifactRef, TaskCheckpoint } from '../ports/artifact-index.ts';
+import type { ArtifactRef, LeftOutputs, TaskCheckpoint } from '../ports/artifact-index.ts';
 import type { LogGroup } from '../ports/log.ts';
 
 /** What the writer thread is asked to make durable. Each is one transaction, taken in order. */
@@ -24,7 +24,8 @@ export type ArtifactWrite =
       readonly checkpoint: TaskCheckpoint;
       readonly account: AccountId;
     }
-  | { readonly kind: 'artifact.drop_checkpoint'; readonly task: TaskId };
+  | { readonly kind: 'artifact.drop_checkpoint' | 'artifact.drop_left'; readonly task: TaskId }
+  | { readonly kind: 'artifact.keep_left'; readonly left: LeftOutputs; readonly account: AccountId };
 
 export interface WriteRequest {
   readonly id: number;

@@ -148,9 +148,11 @@ export class TestCoordinator {
       readonly exitCode?: number;
       readonly message?: string;
       readonly outputs?: readonly OutputFile[];
+      readonly links?: Receipt['links'];
+      readonly skipped?: Receipt['skipped'];
     } = {},
   ): Promise<void> {
-    const { reason = 'completed', exitCode = 0, message, outputs = [] } = result;
+    const { reason = 'completed', exitCode = 0, message, outputs = [], links, skipped } = result;
     const receipt: Receipt = {
       version: 1,
       node: testNode,
@@ -163,6 +165,8 @@ export class TestCoordinator {
       outputs: [...outputs],
       log: { sizeBytes: 0, truncated: false },
       ...(message === undefined ? {} : { message }),
+      ...(links === undefined ? {} : { links }),
+      ...(skipped === undefined ? {} : { skipped }),
     };
     const text = canonicalJson(receipt);
     const outcome = await this.sequencer.submit(
@@ -267,6 +271,7 @@ function apiDependencies(
       usdPerCapa: '0.10',
       defaultMaxRateNano: 1_000_000n,
       maxArtifactBytes: 2 ** 26,
+      accountBytes: 2 ** 28,
       corsOrigins: [],
       trustedProxies: [],
       rates: { account: generous, address: generous, anonymous: generous },
