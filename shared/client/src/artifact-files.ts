@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { constants, createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
@@ -14,6 +14,7 @@ import { pause } from './pause.ts';
 export type Progress = (doneBytes: number, totalBytes: number) => void;
 
 const maxFailuresInARow = 6;
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
 
 /** SHA-256 of a file, read as a stream. */
 export async function hashFile(path: string, signal?: AbortSignal): Promise<Sha256Hex> {
@@ -152,7 +153,8 @@ async function fetchRest(
     await rm(partial, { force: true });
     offset = 0;
   }
-  const file = await open(partial, 'a');
+  // Whoever named the file may have had a link made in its place.
+  const file = await open(partial, O_WRONLY | O_APPEND | O_CREAT | (O_NOFOLLOW ?? 0), 0o666);
   try {
     if (offset === artifact.sizeBytes) return;
     const headers: Record<string, string> = { accept: '*/*' };
@@ -189,7 +191,7 @@ function isLocal(error: unknown): boolean {
     error instanceof Error &&
     'code' in error &&
     typeof error.code === 'string' &&
-    /^(ENOSPC|EACCES|EROFS|EISDIR|ENOTDIR|EDQUOT)$/.test(error.code)
+    /^(ELOOP|ENOSPC|EACCES|EROFS|EISDIR|ENOTDIR|EDQUOT)$/.test(error.code)
   );
 }
 

@@ -1,6 +1,7 @@
+import { skippedReasons } from '@capacloud/protocol/outputs';
 import { alternativesOf, type Resources } from '@capacloud/protocol/resources';
 import { formatNano } from '@capacloud/protocol/units';
-import type { JobStateName, TaskStateName } from '@capacloud/protocol/views';
+import type { JobStateName, TaskStateName, TaskView } from '@capacloud/protocol/views';
 import type { Output } from './terminal.ts';
 
 /** A stranger's text made fit for a terminal: no control characters, nothing that reorders what stands there. */
@@ -149,4 +150,18 @@ function signOf(state: StateName): string {
     case 'verifying':
       return '●';
   }
+}
+
+/** Sentences about the outputs of a task that its files do not tell. */
+export function outputNotes({ outputs_attempt, skipped, state }: TaskView): readonly string[] {
+  const notes: string[] = [];
+  if (outputs_attempt !== undefined)
+    notes.push(`it ${state}; these outputs are what its attempt ${outputs_attempt} left, as far as they go.`);
+  if (skipped === undefined) return notes;
+  notes.push(`${plural(skipped.total, 'output')} could not be kept:`);
+  for (const { path, why } of skipped.first)
+    notes.push(`  ${plain(path)} ${Object.hasOwn(skippedReasons, why) ? skippedReasons[why] : why}`);
+  const more = skipped.total - skipped.first.length;
+  if (more > 0) notes.push(`  and ${more} more`);
+  return notes;
 }

@@ -11,6 +11,7 @@ import {
   capaText,
   durationText,
   gpuText,
+  outputNotes,
   plain,
   plural,
   resourcesText,
@@ -18,6 +19,7 @@ import {
   stateText,
 } from '../phrases.ts';
 import { writeFields, writeTable } from '../table.ts';
+import type { Output } from '../terminal.ts';
 import { parseLimit } from './jobs.ts';
 import type { Runner } from './verb.ts';
 
@@ -115,9 +117,13 @@ function writeTasks({ terminal: { out } }: Context, tasks: readonly TaskView[]):
       task.node ?? '',
       agoText(task.updated_at, nowMs),
       charged[index] ?? '',
-      task.state === 'succeeded' ? '' : plain(task.message),
+      task.state === 'succeeded' ? keptText(task) : plain(task.message),
     ]),
   );
+}
+
+function keptText({ skipped }: TaskView): string {
+  return skipped === undefined ? '' : `${plural(skipped.total, 'output')} could not be kept`;
 }
 
 async function taskStatus(context: Context, client: Client, id: TaskId): Promise<void> {
@@ -168,12 +174,26 @@ async function taskStatus(context: Context, client: Client, id: TaskId): Promise
       ]),
     );
   }
-  if (task.outputs.length > 0) {
+  writeOutputs(out, task);
+}
+
+function writeOutputs(out: Output, task: TaskView): void {
+  const { links = [], outputs } = task;
+  if (outputs.length + links.length > 0) {
     out.write('\n');
     writeTable(
       out,
       [{ title: 'OUTPUT', shrinks: true }, { title: 'SIZE', align: 'right' }, { title: 'SHA-256' }],
-      task.outputs.map((output) => [plain(output.path), sizeText(output.sizeBytes), output.sha256]),
+      [
+        ...outputs.map(({ packed, path, sha256, sizeBytes }) => [
+          packed === undefined ? plain(path) : `${plain(path)} (${plural(packed, 'file')})`,
+          sizeText(sizeBytes),
+          sha256,
+        ]),
+        ...links.map(({ path, target }) => [`${plain(path)} -> ${plain(target)}`, 'link', '']),
+      ],
     );
   }
+  const notes = outputNotes(task);
+  if (notes.length > 0) out.write(`\n${notes.map((note) => `${note}\n`).join('')}`);
 }
