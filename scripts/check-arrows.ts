@@ -58,7 +58,7 @@ export const packageRules: readonly PackageRule[] = [
     folder: 'shared/client',
     name: '@capacloud/client',
     internal: [protocol, transfer],
-    external: ['commander', 'typebox', 'yaml'],
+    external: ['commander', 'tar-stream', 'typebox', 'yaml'],
     pure: [],
     rooms: [],
     shared: [],

@@ -184,7 +184,7 @@ export class OutputCollector {
     leftBytes: number,
     contents: HardLinks,
   ): SkippedReason | undefined {
-    const { linkname, size = 0, type } = header;
+    const { linkname, size, type } = header;
     if (type !== 'file' && type !== 'directory' && type !== 'symlink' && type !== 'link') return 'special';
     const parts = target.slice(1).split('/');
     if (parts.some((part) => part === '' || part === '.' || part === '..')) return 'name';

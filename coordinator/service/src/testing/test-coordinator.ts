@@ -9,7 +9,7 @@ import { createState } from '@capacloud/core/state';
 import { canonicalJson } from '@capacloud/protocol/canonical';
 import { sha256Hex } from '@capacloud/protocol/hash';
 import type { AccountId, NodeId, TaskId } from '@capacloud/protocol/ids';
-import type { OutputFile, Receipt } from '@capacloud/protocol/receipt';
+import type { Receipt } from '@capacloud/protocol/receipt';
 import type { Offer } from '@capacloud/protocol/resources';
 import { pino } from 'pino';
 import { type Api, createApi } from '../api/api.ts';
@@ -143,16 +143,9 @@ export class TestCoordinator {
   async finish(
     task: TaskId,
     attempt: number,
-    result: {
-      readonly reason?: Receipt['reason'];
-      readonly exitCode?: number;
-      readonly message?: string;
-      readonly outputs?: readonly OutputFile[];
-      readonly links?: Receipt['links'];
-      readonly skipped?: Receipt['skipped'];
-    } = {},
+    result: Partial<Pick<Receipt, 'reason' | 'exitCode' | 'message' | 'outputs' | 'links' | 'skipped'>> = {},
   ): Promise<void> {
-    const { reason = 'completed', exitCode = 0, message, outputs = [], links, skipped } = result;
+    const { reason = 'completed', exitCode = 0, outputs = [], ...more } = result;
     const receipt: Receipt = {
       version: 1,
       node: testNode,
@@ -162,11 +155,9 @@ export class TestCoordinator {
       reason,
       exitCode,
       oomKilled: false,
-      outputs: [...outputs],
+      outputs,
       log: { sizeBytes: 0, truncated: false },
-      ...(message === undefined ? {} : { message }),
-      ...(links === undefined ? {} : { links }),
-      ...(skipped === undefined ? {} : { skipped }),
+      ...more,
     };
     const text = canonicalJson(receipt);
     const outcome = await this.sequencer.submit(

@@ -20,7 +20,7 @@ export async function unpackOutputs(
   const feeding = pipeline(createReadStream(archive), entries, { signal });
   const reading = (async () => {
     for await (const entry of entries) {
-      const { name, size = 0, type } = entry.header;
+      const { name, size, type } = entry.header;
       if (type === 'file') {
         const path = `/${name.replace(/^\/+/, '')}`;
         try {
