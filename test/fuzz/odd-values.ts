@@ -87,8 +87,8 @@ function spotsOf(value: unknown, spots: Spot[]): Spot[] {
 
 /** As JSON.parse does it: a key is a property of its own, also `__proto__`. */
 function put(holder: Record<string, unknown>, key: string, value: unknown): void {
-  // The one name that lists have and JSON cannot give.
-  if (Array.isArray(holder) && key === 'length') return;
+  // Lists have no other keys in JSON.
+  if (Array.isArray(holder) && !/^[0-9]+$/.test(key)) return;
   Object.defineProperty(holder, key, { value, enumerable: true, configurable: true, writable: true });
 }
 

@@ -47,7 +47,7 @@ function writeIf(text: string | undefined): string | undefined {
 /** Other languages write maps of text as lists: [A=1], [{name: A, value: 1}]. */
 function wrongShape(schema: WordedSchema, value: object, pointer: string): string | undefined {
   const field = pointer.slice(pointer.lastIndexOf('/') + 1);
-  if (Array.isArray(value) && schema.type === 'object' && schema.patternProperties !== undefined)
+  if (Array.isArray(value) && schema.type === 'object' && schema['x-key'] !== undefined)
     return `write a name and a value each: ${field}: { NAME: value }`;
   if (Array.isArray(value) || schema.type !== 'array') return undefined;
   return 'write a list: each item begins with a dash';

@@ -43,7 +43,7 @@ export function readVariables(
       if (!isExact(value))
         read.problem(
           `/env/${name}`,
-          'is a number beyond 2^53, whose last digits readers of JSON change: write it as text, in quotes',
+          'is a number beyond 9007199254740991, whose last digits readers of JSON change: write it as text, in quotes',
         );
       return [name, String(value)];
     }),

@@ -43,16 +43,17 @@ describe('a job file that is refused says what would be right', () => {
     [{ outputs: [{ path: './out' }] }, 'must be an absolute path, such as /out; write /out'],
     [{ inputs: ['./data.bin:/in/data.bin:ro'] }, 'write { source: ./data.bin, target: /in/data.bin }'],
     [{ placement: { regions: 'eu' } }, 'write [eu]'],
+    [{ command: ['a', 1.1] }, '/command/1 must be text; put quotes around it'],
     [{ env: ['A=1'] }, 'write a name and a value each: env: { NAME: value }'],
     [{ env: { A: null } }, '/env/A has no value: write "" for an empty value, or remove it'],
     [{ env: { 'my-var': '1' } }, 'write my_var, if the program takes that'],
     [{ env: { 'spring.datasource.url': '1' } }, 'write SPRING_DATASOURCE_URL, if the program takes that'],
-    [{ env: { ID: 2 ** 53 } }, 'beyond 2^53'],
+    [{ env: { ID: 2 ** 53 } }, 'beyond 9007199254740991'],
     [{ labels: { v: 1.1 } }, '/labels/v must be text; put quotes around it'],
     [{ image: 'Ubuntu:22.04' }, '/image must have its repository in lower case; write ubuntu:22.04'],
     [
       { outputs: [{ path: '/out/*.png' }] },
-      'patterns are not expanded; name the folder /out, all of which is kept',
+      'wildcards are not expanded; name the folder /out, all of which is kept',
     ],
     [{ outputs: [{ path: '/out/{a,b}/c' }] }, 'name the folder /out, all of which is kept'],
     [{ checkpoint: { path: '/s?' } }, 'name a folder such as /out'],
@@ -136,6 +137,11 @@ describe('everything that is wrong with a file', () => {
     ]);
     expect(parseJobFile({ ...minimal, ...part })).toMatchObject({ refusal: { code: 'job.invalid' } });
     expect(parseJobFile({ ...minimal, ports: [80] })).toMatchObject({ refusal: { code: 'job.unsupported' } });
+  });
+
+  it('is found in little time in paths that are nothing but the beginnings of patterns', () => {
+    const path = `/${'{,'.repeat(500)}`;
+    expect(told({ outputs: Array.from({ length: 60 }, () => ({ path })) }).length).toBeGreaterThan(0);
   });
 
   it('is not told of what follows from something else that is wrong', () => {

@@ -42,9 +42,9 @@ function isPlain(path: string): boolean {
   );
 }
 
-/** `*`, `?`, `[ab]` and `{a,b}`, as shells expand them. Nothing expands them here. */
+/** `*`, `?`, `[ab]` and `{a,b}`, as shells expand them. Nothing expands them here. No part takes what begins another, so a long path costs little. */
 function holdsPattern(path: string): boolean {
-  return /[*?]|\[[^\]/]+\]|\{[^}/]*,[^}/]*\}/.test(path);
+  return /[*?]|\[[^[\]/]+\]|\{[^{}/,]*,[^{}/]*\}/.test(path);
 }
 
 function patternFault(path: string): string {
@@ -53,7 +53,7 @@ function patternFault(path: string): string {
   const advice = /^\/[A-Za-z0-9._/-]{1,200}$/.test(folder)
     ? `name the folder ${folder}, all of which is kept`
     : 'name a folder such as /out, all of which is kept';
-  return `must be a path, because patterns are not expanded; ${advice}`;
+  return `must be a path, because wildcards are not expanded; ${advice}`;
 }
 
 /**

@@ -43,27 +43,41 @@ export function settleJobFile(tree: unknown): unknown {
 function settle(tree: unknown, at: readonly Place[], places: TextPlaces): unknown {
   if (tree instanceof Spelled) return isText(tree.value, at, places) ? tree.source : tree.value;
   if (typeof tree !== 'object' || tree === null) return tree;
-  const innerOf = (key: string): readonly Place[] =>
-    at.flatMap((place) => inner(place, key, Array.isArray(tree)));
   if (Array.isArray(tree)) {
-    const items = innerOf('0');
+    const items = innerPlaces(at, undefined);
     return tree.map((item: unknown) => settle(item, items, places));
   }
   const settled: Record<string, unknown> = {};
   for (const [key, item] of Object.entries(tree)) {
-    const value = settle(item, innerOf(key), places);
+    const value = settle(item, innerPlaces(at, key), places);
     // Defined, not assigned: `__proto__` is a name like any other.
     Object.defineProperty(settled, key, { value, enumerable: true, configurable: true, writable: true });
   }
   return settled;
 }
 
-function inner(
-  { items, properties, patternProperties }: Place,
-  key: string,
-  isList: boolean,
-): readonly Place[] {
-  if (isList) return branches(items);
+/** Where the fields of a map, or the items of a list, stand. Kept, because a batch asks the same thousands of times. */
+function innerPlaces(at: readonly Place[], key: string | undefined): readonly Place[] {
+  if (at.length === 0) return at;
+  let byKey = known.get(at);
+  if (byKey === undefined) known.set(at, (byKey = new Map()));
+  // Keys that are fields of no place stand together, so that what is kept has as many entries as the schema.
+  const field =
+    key === undefined ||
+    at.some(({ properties }) => properties !== undefined && Object.hasOwn(properties, key))
+      ? key
+      : anyName;
+  let places = byKey.get(field);
+  if (places === undefined) byKey.set(field, (places = at.flatMap((place) => inner(place, field))));
+  return places;
+}
+
+const known = new WeakMap<readonly Place[], Map<string | undefined, readonly Place[]>>();
+/** No field has it. */
+const anyName = '';
+
+function inner({ items, properties, patternProperties }: Place, key: string | undefined): readonly Place[] {
+  if (key === undefined) return branches(items);
   if (properties !== undefined && Object.hasOwn(properties, key)) return branches(properties[key]);
   // The one pattern of a record. What does not match it is refused whatever its value is.
   return branches(Object.values(patternProperties ?? {})[0]);
@@ -113,11 +127,9 @@ function hasMarkedNumber(tree: unknown, at: readonly Place[]): boolean {
   if (at.length === 0) return false;
   if (typeof tree === 'number') return at.some((place) => place['x-as-written'] === true);
   if (typeof tree !== 'object' || tree === null) return false;
-  const entries: readonly (readonly [string, unknown])[] = Object.entries(tree);
-  return entries.some(([key, item]) =>
-    hasMarkedNumber(
-      item,
-      at.flatMap((place) => inner(place, key, Array.isArray(tree))),
-    ),
-  );
+  if (Array.isArray(tree)) {
+    const items = innerPlaces(at, undefined);
+    return tree.some((item) => hasMarkedNumber(item, items));
+  }
+  return Object.entries(tree).some(([key, item]) => hasMarkedNumber(item, innerPlaces(at, key)));
 }

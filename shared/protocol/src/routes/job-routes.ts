@@ -11,6 +11,7 @@ import {
   TaskViewSchema,
   WhyViewSchema,
 } from '../views.ts';
+import { expects } from '../wording.ts';
 import { closed, count, ProblemSchema, page, type Route } from './route.ts';
 
 export const maxJobsPerBatch = 256;
@@ -109,6 +110,7 @@ export const jobRoutes = {
         id_prefix: Type.Optional(
           Type.String({
             pattern: jobIdPrefixPattern,
+            ...expects('the beginning of the id of a job: job_ and 4 characters or more'),
             maxLength: 24,
             description: 'Only jobs whose id begins so: job_ and at least four characters.',
           }),

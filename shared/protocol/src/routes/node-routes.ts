@@ -2,6 +2,7 @@ import Type from 'typebox';
 import { NodeIdSchema, nodeIdPrefixPattern } from '../ids.ts';
 import { NodeWhySchema } from '../node-why.ts';
 import { NodeViewSchema, pageOf } from '../views.ts';
+import { expects } from '../wording.ts';
 import { closed, page, type Route } from './route.ts';
 
 const nodeParams = Type.Object({ node: NodeIdSchema }, closed);
@@ -19,6 +20,7 @@ export const nodeRoutes = {
         id_prefix: Type.Optional(
           Type.String({
             pattern: nodeIdPrefixPattern,
+            ...expects('the beginning of the id of a node: node_ and 4 hex digits or more'),
             maxLength: 45,
             description: 'Only nodes whose id begins so: node_ and at least four digits.',
           }),
