@@ -85,13 +85,22 @@ describe.skipIf(!hasEngine())('a job, from its file to its outputs', () => {
     }
   });
 
-  it("ends the command line with the job's own exit code, reason and hint", async () => {
-    const file = await writeJobFile(rig, 'fails.yaml', jobOf(rig.image, 'echo oh; exit 7'));
+  it("shows the output of a single task and ends with the job's own exit code, reason and hint", async () => {
+    const file = await writeJobFile(
+      rig,
+      'fails.yaml',
+      jobOf(rig.image, 'echo oh; exit 7', { name: 'fails' }),
+    );
     const ran = await rig.capacloud('run', file);
-    expect(ran).toMatchObject({ code: 7 });
-    expect(ran.stderr).toContain('task 0 failed');
-    expect(ran.stderr).toContain('capacloud logs');
-    expect((await rig.capacloud('wait', ran.stdout.trim())).code).toBe(7);
+    expect(ran).toMatchObject({ code: 7, stdout: 'oh\n' });
+    expect(ran.stderr).toContain('fails failed with exit code 7');
+    const waited = await rig.capacloud('wait', 'fails');
+    expect(waited).toMatchObject({ code: 7 });
+    expect(waited.stderr).toContain('capacloud logs');
+    const [job] = (await rig.client.call('listJobs', { query: { name: 'fails' } })).items;
+    const task = `${job?.id.slice(0, 'job_'.length + 8)}/0`;
+    expect(await rig.capacloud('logs', task)).toMatchObject({ code: 0, stdout: 'oh\n' });
+    expect((await rig.capacloud('status', task)).stdout).toContain('exit_nonzero');
   });
 
   it('refuses a job file with every problem in it', async () => {
