@@ -1,4 +1,5 @@
 import { skippedReasons } from '@capacloud/protocol/outputs';
+import { readRequestedModel } from '@capacloud/protocol/device-classes';
 import { alternativesOf, type Resources } from '@capacloud/protocol/resources';
 import { formatNano } from '@capacloud/protocol/units';
 import type { JobStateName, TaskStateName, TaskView } from '@capacloud/protocol/views';
@@ -56,7 +57,7 @@ export function gpuText(resources: Resources): string | undefined {
     requests
       .map(
         ({ count, models, shareMilli, vendor }) =>
-          `${shareMilli === undefined ? count : shareMilli / 1000} × ${models?.join(' or ') ?? vendor ?? 'any'}`,
+          `${shareMilli === undefined ? count : shareMilli / 1000} × ${models?.map((each) => readRequestedModel(each).model).join(' or ') ?? vendor ?? 'any'}`,
       )
       .join(', else '),
   );
