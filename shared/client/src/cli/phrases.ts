@@ -1,5 +1,5 @@
-import { skippedReasons } from '@capacloud/protocol/outputs';
 import { readRequestedModel } from '@capacloud/protocol/device-classes';
+import { skippedReasons } from '@capacloud/protocol/outputs';
 import { alternativesOf, type Resources } from '@capacloud/protocol/resources';
 import { formatNano } from '@capacloud/protocol/units';
 import type { JobStateName, TaskStateName, TaskView } from '@capacloud/protocol/views';
