@@ -50,7 +50,7 @@ describe('the container profile', () => {
       Devices: null,
       PidMode: '',
       UTSMode: '',
-      LogConfig: { Type: 'local', Config: { 'max-size': '10m', 'max-file': '5' } },
+      LogConfig: { Type: 'local', Config: { 'max-size': '10m', 'max-file': '12' } },
     });
     expect(info.Mounts.map((mount) => [mount.Type, mount.Destination, mount.RW])).toEqual([
       ['volume', '/out', true],

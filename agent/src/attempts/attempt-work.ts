@@ -21,6 +21,8 @@ import type { WorkParts } from './work-parts.ts';
 
 /** Longest wait for the rest of the log before the end of an attempt is reported without it; it follows later. */
 const logFlushMs = 5000;
+/** The same for a long log, whose end is sent only now: it is what tells why a run failed. */
+const longLogFlushMs = 30_000;
 
 type Saving = NonNullable<AttemptRecord['saving']>;
 
@@ -249,7 +251,10 @@ export class AttemptWork {
     const { key } = record;
     const spool = await logs.finish(key);
     if (access.token() !== undefined) {
-      await logs.flushed(key, AbortSignal.any([signal, AbortSignal.timeout(logFlushMs)]));
+      await logs.flushed(
+        key,
+        AbortSignal.any([signal, AbortSignal.timeout(spool.truncated ? longLogFlushMs : logFlushMs)]),
+      );
     }
     signal.throwIfAborted();
     const current = journal.attempt(key) ?? record;

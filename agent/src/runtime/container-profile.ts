@@ -79,8 +79,11 @@ export function containerEnv(assignment: Assignment, image: ImageConfig, userNam
   return [...env].map(([name, value]) => (value === undefined ? name : `${name}=${value}`));
 }
 
-/** Logs on the engine's disk are bounded: five files of 10 MB. */
-const localLog = { Type: 'local', Config: { 'max-size': '10m', 'max-file': '5' } };
+/**
+ * Logs on the engine's disk are bounded: twelve files of 10 MB, all but the newest compressed. The agent reads them as they are
+ * written; this is how far a program that writes faster may get ahead before something is lost that nobody has read.
+ */
+const localLog = { Type: 'local', Config: { 'max-size': '10m', 'max-file': '12' } };
 
 /** What task and keeper have in common: no network, no rights, no writable root. */
 export const lockedDown = {

@@ -1,6 +1,6 @@
 import { type JobId, jobIdOf, type TaskId } from '@capacloud/protocol/ids';
 import type { LogGap } from '@capacloud/protocol/receipt';
-import type { TaskView } from '@capacloud/protocol/views';
+import { endedTaskStates, type TaskView } from '@capacloud/protocol/views';
 import { type Command, InvalidArgumentError } from 'commander';
 import { readBody } from '../../body.ts';
 import type { Client } from '../../client.ts';
@@ -77,6 +77,9 @@ async function printLog(
     context.say(`${task.id} has not started yet: ${task.message}`);
     return;
   }
+  // Of an attempt that has just ended the rest may be on its way: following waits for it, and ends at once where nothing is.
+  if (endedTaskStates.includes(task.state) || attempt < task.attempts)
+    return await followOne(client, task.id, attempt, sinkOf, context.signal);
   const response = await client.open('followLog', {
     params: { task: task.id, attempt },
     headers: { accept: 'text/plain' },
