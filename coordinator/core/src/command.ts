@@ -3,6 +3,7 @@ import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/pro
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { Offer } from '@capacloud/protocol/resources';
 import type { HoldCause, PublicTerms } from './event.ts';
+import type { Misfit } from './job/misfits.ts';
 import type { Ruleset } from './ruleset.ts';
 
 /** Every command carries the time (Unix milliseconds, coordinator's clock): the core has no clock of its own. */
@@ -34,6 +35,8 @@ export interface CreditAccount extends Timed {
 export interface JobTerms extends PublicTerms {
   readonly maxRateNano: bigint;
   readonly holdNano: bigint;
+  /** Learnt from attempts; absent where there is nothing to tell. */
+  readonly misfits?: readonly Misfit[];
 }
 export interface SubmitJob extends Timed {
   readonly type: 'job.submit';
@@ -85,6 +88,8 @@ export interface FinishAttempt extends Timed {
   readonly reason: OutcomeReason;
   readonly exitCode?: number;
   readonly receipt: Sha256Hex;
+  /** Architectures that the image is made for, where it is not made for that of the node. */
+  readonly imageRunsOn?: readonly string[];
   /** finishedAt − startedAt by the agent's clock; the charge never exceeds it. */
   readonly claimedRunMs: number;
 }

@@ -22,14 +22,17 @@ export interface Ending {
   readonly then: AfterAttempt;
   /** Known only where there is a receipt. */
   readonly exitCode?: number | undefined;
+  readonly imageRunsOn?: readonly string[] | undefined;
   readonly receipt?: Sha256Hex | undefined;
 }
 
 /** Keys stand in order, for canonical JSON is then the engine's own; no spreads, for this is the hottest literal. */
 export function endedEvent(task: Task, ending: Ending, at: number): AttemptEnded {
   const { attempt, id } = task;
-  const { exitCode, reason, receipt, released, then } = ending;
+  const { exitCode, imageRunsOn, reason, receipt, released, then } = ending;
   const type = 'attempt.ended';
+  if (imageRunsOn !== undefined && receipt !== undefined)
+    return { at, attempt, imageRunsOn, reason, receipt, released, task: id, then, type };
   if (receipt === undefined) return { at, attempt, reason, released, task: id, then, type };
   if (exitCode === undefined) return { at, attempt, reason, receipt, released, task: id, then, type };
   return { at, attempt, exitCode, reason, receipt, released, task: id, then, type };

@@ -202,6 +202,8 @@ export interface AttemptEnded extends Stamped {
   readonly attempt: number;
   readonly reason: TaskReason;
   readonly exitCode?: number;
+  /** With the reason image_wrong_platform: architectures that the image is made for, where its node knows. */
+  readonly imageRunsOn?: readonly string[];
   /** Hash of the signed receipt, where there is one. */
   readonly receipt?: Sha256Hex;
   /** False where the node may still hold the container: its resources stay taken until attempt.released. */

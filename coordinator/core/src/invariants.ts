@@ -1,7 +1,7 @@
 import type { AccountId } from '@capacloud/protocol/ids';
 import { deviceMilli, requestOf, resourcesBy } from '@capacloud/protocol/resources';
 import { invariant, mustGet } from './assert.ts';
-import { type ConsumerQueue, hasTurnBefore, isReady } from './job/queue.ts';
+import { type ConsumerQueue, hasQueueClock, hasTurnBefore, isReady } from './job/queue.ts';
 import { stageDeadline } from './job/stage-clock.ts';
 import { isActive, isTerminal } from './job/task-states.ts';
 import { addUse, isOpen } from './node/capacity.ts';
@@ -47,7 +47,7 @@ function checkJob(state: State, job: Job): void {
       `${task.id}: ${task.state} and ${task.hold}`,
     );
     if (task.state === 'queued' || isActive(task.state)) counts.live += 1;
-    if (task.state === 'queued' && task.attempt === 0) counts.untried += 1;
+    if (task.state === 'queued' && hasQueueClock(job, task)) counts.untried += 1;
     if (isReady(task)) {
       counts.ready += 1;
       invariant(task.index >= job.firstReady, `${task.id} is before the first ready task`);

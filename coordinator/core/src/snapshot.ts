@@ -1,9 +1,9 @@
 import { sha256Hex } from '@capacloud/protocol/hash';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { invariant, mustGet } from './assert.ts';
-import { newJob, queueDeadline } from './job/job-events.ts';
+import { firstDeadline, newJob } from './job/job-events.ts';
 import { stopJobs } from './job/poison.ts';
-import { addReady, isReady } from './job/queue.ts';
+import { addReady, hasQueueClock, isReady } from './job/queue.ts';
 import { setStageClock } from './job/stage-clock.ts';
 import { isActive } from './job/task-states.ts';
 import { countHold } from './job/upload-hold.ts';
@@ -11,7 +11,7 @@ import { newAccount } from './ledger/account-commands.ts';
 import { recount, restore } from './node/capacity.ts';
 import { newNode } from './node/node-events.ts';
 import { review } from './node/standing.ts';
-import { isUntouched, type JobText, type NodeText, type Snapshot } from './snapshot-text.ts';
+import { type JobText, type NodeText, type Snapshot } from './snapshot-text.ts';
 import type { Job, State, Task } from './state.ts';
 import { createState } from './state.ts';
 import { StateCapture } from './state-capture.ts';
@@ -132,7 +132,7 @@ function indexJob(state: State, job: Job): void {
     }
   }
   addReady(state, job, firstReady, ready);
-  if (job.untried > 0) state.queueClocks.add(job, queueDeadline(job));
+  if (job.untried > 0) state.queueClocks.add(job, firstDeadline(job));
   state.openHoldsNano += job.terms.holdNano * BigInt(job.live);
   mustGet(state.accounts, job.consumer, 'account').liveTasks += job.live;
 }
@@ -159,7 +159,7 @@ function countTask(job: Job, task: Task): void {
     case 'uploading':
     case 'verifying':
       job.live += 1;
-      if (isUntouched(task)) job.untried += 1;
+      if (task.state === 'queued' && hasQueueClock(job, task)) job.untried += 1;
       return;
   }
 }

@@ -34,6 +34,8 @@ export class StateCapture {
   readonly #oldAccounts = new Map<AccountId, AccountText>();
   readonly #oldNodes = new Map<NodeId, NodeText>();
   readonly #oldTasks = new Map<Task, TaskText | undefined>();
+  /** Of jobs whose terms were replaced since; the terms themselves never change. */
+  readonly #oldTerms = new Map<Job, Job['terms']>();
   readonly #cancelledSince = new Set<Job>();
   /** Everything of jobs before this one is written, and its tasks before the index. */
   #doneSeq = 0;
@@ -102,7 +104,10 @@ export class StateCapture {
         this.#keepTask(task);
         // Those that its end may clear of what its image did there.
         const { losses, jobs } = this.#state;
-        for (const id of losses.get(imageOf(mustGet(jobs, task.job, 'job'))) ?? []) this.#keepNode(id);
+        const job = mustGet(jobs, task.job, 'job');
+        for (const id of losses.get(imageOf(job)) ?? []) this.#keepNode(id);
+        const isNews = event.reason === 'image_wrong_platform' || job.terms.misfits !== undefined;
+        if (isNews && !this.#oldTerms.has(job)) this.#oldTerms.set(job, job.terms);
         return;
       }
       case 'upload.held': {
@@ -172,7 +177,8 @@ export class StateCapture {
     canonicalJson(this.#oldNodes.get(node.id) ?? nodeText(node));
 
   *#job(job: Job, before: string, itemsPerPiece: number): Generator<string, void, undefined> {
-    const { consumer, id, seq, submittedAt, tasks, terms } = job;
+    const { consumer, id, seq, submittedAt, tasks } = job;
+    const terms = this.#oldTerms.get(job) ?? job.terms;
     this.#doneSeq = seq;
     this.#doneIndex = 0;
     const cancelled = job.cancelled && !this.#cancelledSince.has(job);

@@ -187,7 +187,8 @@ export const maxAvoided = 8;
 export interface Job extends Clocked<Job> {
   readonly id: JobId;
   readonly consumer: AccountId;
-  readonly terms: JobTerms;
+  /** As submitted, and what was learnt since of nodes that the image is not made for; replaced, never changed. */
+  terms: JobTerms;
   readonly submittedAt: number;
   /** Order of submission. */
   readonly seq: number;
@@ -199,7 +200,7 @@ export interface Job extends Clocked<Job> {
   failed: number;
   cancelledTasks: number;
   expired: number;
-  /** Queued and never assigned: these the queue timeout ends. */
+  /** Queued and never assigned, or closed out of nodes by their image: these the queue timeout ends. */
   untried: number;
   /** Attempts, current or not, that nodes have not let go of. */
   occupied: number;
@@ -209,7 +210,7 @@ export interface Job extends Clocked<Job> {
   /** No ready task has a lower index. */
   firstReady: number;
   /** Equal for jobs whose tasks may run on the same nodes at the same prices. */
-  readonly shape: string;
+  shape: string;
   /** Time of submission, moved by its priority: among jobs of one consumer the lowest goes first. */
   readonly turn: number;
   /** Its image was stopped: nothing of it is placed, and the tick ends its tasks. */

@@ -22,6 +22,10 @@ export const obstacleCatalogue = {
   provider: obstacle('belong to providers that the job does not want', '/placement'),
   region: obstacle('are in other regions', '/placement/regions'),
   label: obstacle('have labels that do not meet the constraints', '/placement/constraints'),
+  platform: {
+    sentence: 'have processors that the image is not made for, as their owners say',
+    remedy: 'Nothing can be done on the node: the consumer decides for which processors an image is made.',
+  },
   root: obstacle('allow no containers that run as root', '/user'),
   min_duration: obstacle('take no tasks with so short a timeout', '/timeout'),
   cpu: obstacle('offer too few processors', '/resources/cpu'),

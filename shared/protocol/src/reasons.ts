@@ -76,6 +76,11 @@ export const outcomeReasons = {
     'The image does not exist or may not be read.',
     'Check the image name and tag.',
   ),
+  image_wrong_platform: reason(
+    'none',
+    'The image is not made for the processors of the node.',
+    'The task waits for a node with the right ones; build the image for more architectures to have more nodes.',
+  ),
   image_pull_failed: reason(
     'provider',
     'The image could not be pulled.',

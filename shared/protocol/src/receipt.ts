@@ -7,6 +7,7 @@ import { NodeIdSchema, Sha256Schema, TaskIdSchema } from './ids.ts';
 import { maxOutputLinks, OutputLinkSchema, SkippedOutputsSchema } from './outputs.ts';
 import type { OutcomeReason } from './reasons.ts';
 import { outcomeReasons, reasonNames } from './reasons.ts';
+import { archPattern } from './resources.ts';
 
 const millis = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
@@ -30,6 +31,12 @@ export const OutputFileSchema = Type.Object(
   { additionalProperties: false },
 );
 export type OutputFile = Static<typeof OutputFileSchema>;
+
+/** Architectures of an image, spelt as in offers. */
+export const ImageArchitecturesSchema = Type.Array(Type.String({ pattern: archPattern, maxLength: 16 }), {
+  minItems: 1,
+  maxItems: 16,
+});
 
 /** At most this many outputs are named in one receipt; further files are packed into the last one. */
 export const maxOutputFiles = 1000;
@@ -63,6 +70,8 @@ export const ReceiptSchema = Type.Object(
     oomKilled: Type.Boolean(),
     /** Digest of the image that ran: repository digest where there is one, else the image id. */
     image: Type.Optional(Type.String({ maxLength: 200 })),
+    /** With the reason image_wrong_platform: architectures that the image is made for, where that is known. */
+    imageRunsOn: Type.Optional(ImageArchitecturesSchema),
     startedAt: Type.Optional(millis),
     finishedAt: Type.Optional(millis),
     outputs: Type.Array(OutputFileSchema, { maxItems: maxOutputFiles }),

@@ -66,6 +66,9 @@ export const standardAsk: Ask = {
 /** Devices in one offer. */
 export const maxOfferedDevices = 64;
 
+/** Names of architectures as Go has them, which engines and registries share. */
+export const archPattern = '^[a-z0-9_]{1,16}$';
+
 /** What a node sells. */
 export const OfferSchema = Type.Object(
   {
@@ -74,7 +77,7 @@ export const OfferSchema = Type.Object(
     diskBytes: count(maxSizeBytes),
     slots: Type.Integer({ minimum: 1, maximum: 1024, description: 'Containers at once.' }),
     devices: Type.Array(DeviceSchema, { maxItems: maxOfferedDevices }),
-    arch: Type.String({ pattern: '^[a-z0-9_]{1,16}$', description: 'amd64, arm64.' }),
+    arch: Type.String({ pattern: archPattern, description: 'amd64, arm64.' }),
     allowRoot: Type.Boolean({ description: 'The owner allows containers that run as root.' }),
     minRunMs: Type.Optional(
       Type.Integer({
@@ -108,12 +111,7 @@ export const DeviceRequestSchema = Type.Object(
     count: Type.Integer({ minimum: 1, maximum: 64 }),
     vendor: Type.Optional(Type.Union([Type.Literal('nvidia'), Type.Literal('amd'), Type.Literal('intel')])),
     models: Type.Optional(
-      Type.Array(Type.String({ minLength: 1, maxLength: 96 }), {
-        minItems: 1,
-        maxItems: maxModels,
-        description:
-          'Any of these. Where a class was asked for, each with the least memory in GiB: rtx-4090@24.',
-      }),
+      Type.Array(Type.String({ minLength: 1, maxLength: 96 }), { minItems: 1, maxItems: maxModels }),
     ),
     memoryBytes: Type.Optional(count(maxSizeBytes)),
     computeCapability: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$' })),

@@ -80,7 +80,8 @@ export function decideFinish(state: State, command: FinishAttempt): Result<reado
     reason === 'completed'
       ? success(state, job, task, command)
       : afterFailure(job, task, reason, exitCode, at);
-  const ending = { reason, exitCode, receipt, released: true, then };
+  const imageRunsOn = reason === 'image_wrong_platform' ? command.imageRunsOn : undefined;
+  const ending = { reason, exitCode, imageRunsOn, receipt, released: true, then };
   // The common case, without the books of a decision: other tasks are left, so the job cannot settle.
   if (job.live > 1 && job.terms.gang !== true && state.nodes.get(command.node)?.status !== 'draining') {
     return accept([endedEvent(task, ending, at)]);

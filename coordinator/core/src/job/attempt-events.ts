@@ -15,8 +15,9 @@ import { noteEnding } from '../node/standing.ts';
 import type { Ruleset } from '../ruleset.ts';
 import type { Job, NodeRecord, State, Task } from '../state.ts';
 import { maxAvoided } from '../state.ts';
-import { endInterruptible, endTask, noDevices } from './job-events.ts';
+import { endInterruptible, endTask, noDevices, noteQueueClock } from './job-events.ts';
 import { isSaved, makingWayMs } from './making-way.ts';
+import { noteMisfit } from './misfits.ts';
 import { noteHeld } from './poison.ts';
 import { addReady, leaveQueue, rejoinQueue } from './queue.ts';
 import { setStageClock } from './stage-clock.ts';
@@ -111,6 +112,7 @@ export function applyEnded(state: State, event: AttemptEnded): void {
   const node = mustGet(state.nodes, nodeId, 'node');
   noteEnding(state, node, job, task.assignedAt, event);
   if (event.released) letGo(state, node, job, task, event);
+  noteMisfit(state, job, task.provider, node, event);
   // The stages between were passed unseen.
   if (event.then.kind === 'succeeded') noteImage(state, job, nodeId);
   task.reason = event.reason;
@@ -150,6 +152,7 @@ function requeue(state: State, job: Job, task: Task, node: NodeId, event: Attemp
   endInterruptible(state, task);
   endHold(state, job, task);
   task.stageSince = event.at;
+  noteQueueClock(state, job, task);
   task.notBefore = Math.max(event.then.notBefore, event.at + savingMs(state.ruleset, job, event));
   rejoinQueue(state, job, task, event.at);
 }

@@ -3,7 +3,7 @@ import { broken, mustGet } from '../assert.ts';
 import type { JobCancelled, JobSettled, JobSubmitted, TaskEnded } from '../event.ts';
 import { spendHold } from '../ledger/ledger.ts';
 import type { Job, State, Task } from '../state.ts';
-import { addReady, leaveQueue, shapeOf } from './queue.ts';
+import { addReady, hasQueueClock, leaveQueue, shapeOf } from './queue.ts';
 import { canMove, isTerminal } from './task-states.ts';
 import { endHold } from './upload-hold.ts';
 
@@ -90,9 +90,39 @@ export function queueDeadline(job: Job): number {
   return job.submittedAt + job.terms.queueTimeoutMs;
 }
 
+/** From when the waiting task is expired. Of one that was tried the time begins anew with what is learnt of its image. */
+export function waitDeadline(job: Job, { attempt, stageSince }: Task): number {
+  if (attempt === 0) return queueDeadline(job);
+  const { misfits, queueTimeoutMs } = job.terms;
+  if (misfits === undefined) return Number.POSITIVE_INFINITY;
+  return misfits.reduce((since, { at }) => Math.max(since, at), stageSince) + queueTimeoutMs;
+}
+
+/** When the first of the waiting tasks is expired. */
+export function firstDeadline(job: Job): number {
+  let first = Number.POSITIVE_INFINITY;
+  for (const task of job.tasks) if (task.state === 'queued') first = Math.min(first, waitDeadline(job, task));
+  return first;
+}
+
 /** The queue timeout of the waiting task is over: the next tick ends it. */
 export function isLate(job: Job, task: Task, at: number): boolean {
-  return task.attempt === 0 && queueDeadline(job) <= at;
+  return waitDeadline(job, task) <= at;
+}
+
+/** The task waits again. Its clock may come after that of others, which the wheel has already. */
+export function noteQueueClock(state: State, job: Job, task: Task): void {
+  if (!hasQueueClock(job, task)) return;
+  job.untried += 1;
+  if (job.untried === 1) state.queueClocks.add(job, waitDeadline(job, task));
+}
+
+/** Other tasks of the job may have a clock now. */
+export function recountQueueClocks(state: State, job: Job): void {
+  state.queueClocks.remove(job);
+  job.untried = 0;
+  for (const task of job.tasks) if (task.state === 'queued' && hasQueueClock(job, task)) job.untried += 1;
+  if (job.untried > 0) state.queueClocks.add(job, firstDeadline(job));
 }
 
 export function applySubmitted(state: State, event: JobSubmitted): void {

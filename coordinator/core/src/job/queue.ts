@@ -35,6 +35,11 @@ export function isReady(task: Task): boolean {
   return task.state === 'queued' && task.bucket === undefined;
 }
 
+/** Whether the queue timeout ends the task while it waits: it was never assigned, or nodes are closed to its job because of its image. */
+export function hasQueueClock({ terms }: Job, { attempt }: Task): boolean {
+  return attempt === 0 || terms.misfits !== undefined;
+}
+
 /** Text that is equal for jobs whose tasks may run on the same nodes at the same prices. */
 export function shapeOf(terms: Job['terms']): string {
   const { resources: r, providers, excludeProviders, regions, constraints } = terms;
@@ -42,7 +47,17 @@ export function shapeOf(terms: Job['terms']): string {
   const alternatives = r.alternatives === undefined ? '' : JSON.stringify(r.alternatives);
   const labels =
     regions === undefined && constraints === undefined ? '' : JSON.stringify({ regions, constraints });
-  return `${r.cpuMilli} ${r.memoryBytes} ${r.diskBytes} ${terms.maxRateNano} ${terms.needsRoot ? 1 : 0}${terms.interruptible === true ? 'i' : ''} ${terms.runTimeoutMs} ${providers.join()} ${excludeProviders.join()} ${devices}${alternatives}${labels}`;
+  const misfits = terms.misfits?.map(({ arch, providers }) => `${arch}:${providers.join()}`).join(';') ?? '';
+  return `${r.cpuMilli} ${r.memoryBytes} ${r.diskBytes} ${terms.maxRateNano} ${terms.needsRoot ? 1 : 0}${terms.interruptible === true ? 'i' : ''} ${terms.runTimeoutMs} ${providers.join()} ${excludeProviders.join()} ${devices}${alternatives}${labels}${misfits}`;
+}
+
+/** Other nodes may take the job from now on: it changes its lane. */
+export function reshape(state: State, job: Job, terms: Job['terms']): void {
+  if (job.ready > 0) dequeue(state, job);
+  job.terms = terms;
+  job.shape = shapeOf(terms);
+  if (job.ready > 0) enqueue(state, job);
+  state.schedule.changed = true;
 }
 
 /** Whether it is the turn of job a before that of b, both of one consumer. */
@@ -61,7 +76,7 @@ export function addReady(state: State, job: Job, firstIndex: number, count: numb
 
 /** The task leaves the queue, wherever in it it waits. Call while it is still `queued`. */
 export function leaveQueue(state: State, job: Job, task: Task): void {
-  if (task.attempt === 0) {
+  if (hasQueueClock(job, task)) {
     job.untried -= 1;
     if (job.untried === 0) state.queueClocks.remove(job);
   }

@@ -4,6 +4,7 @@ import { mustGet } from '../assert.ts';
 import type { Place, Tick } from '../command.ts';
 import { Decision } from '../decision.ts';
 import type { Event } from '../event.ts';
+import { firstDeadline, isLate } from '../job/job-events.ts';
 import { endBackoffs } from '../job/queue.ts';
 import { afterFailure } from '../job/retry.ts';
 import { isActive, isTerminal } from '../job/task-states.ts';
@@ -184,9 +185,16 @@ function expireWaiting(state: State, decision: Decision, budget: { left: number 
   );
   for (const job of due) {
     if (job.isStopped) continue;
+    const first = firstDeadline(job);
+    if (first > decision.at) {
+      // The task that the wheel had the clock of does not wait any more.
+      state.queueClocks.remove(job);
+      state.queueClocks.add(job, first);
+      continue;
+    }
     for (const task of job.tasks) {
       if (budget.left <= 0) return;
-      if (task.state !== 'queued' || task.attempt > 0) continue;
+      if (task.state !== 'queued' || !isLate(job, task, decision.at)) continue;
       decision.expireTask(job, task);
       budget.left -= 1;
     }

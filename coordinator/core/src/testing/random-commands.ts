@@ -117,7 +117,15 @@ export function randomOffer(dice: Dice) {
   const isIll = dice.chance(20);
   const now = isIll ? devices.map((device) => ({ ...device, health: 'quarantined' as const })) : devices;
   const discount = dice.pick([{}, { interruptibleDiscountPercent: 40 }]);
-  return offer({ slots: dice.below(4) + 1, devices: dice.chance(70) ? now : [], ask, ...said, ...discount });
+  const arch = dice.chance(20) ? { arch: 'arm64' } : {};
+  return offer({
+    slots: dice.below(4) + 1,
+    devices: dice.chance(70) ? now : [],
+    ask,
+    ...said,
+    ...discount,
+    ...arch,
+  });
 }
 
 function report(state: State, dice: Dice, at: number): Command {
@@ -145,6 +153,7 @@ function report(state: State, dice: Dice, at: number): Command {
     attempt,
     reason,
     exitCode,
+    ...(dice.chance(50) ? { imageRunsOn: ['arm64'] } : {}),
     receipt: hash,
     claimedRunMs: dice.below(20_000),
   };

@@ -174,6 +174,7 @@ function actOf({ obstacle, to }: OwnerChange): string {
       return 'take new work again';
     case 'node_backing_off':
     case 'node_kept':
+    case 'platform':
     case 'provider':
     case 'gpu_count':
     case 'gpu_vendor':

@@ -1,3 +1,4 @@
+import { misfitsOf } from '@capacloud/core/job/misfits';
 import { shapeOf } from '@capacloud/core/job/queue';
 import { decide } from '@capacloud/core/machine';
 import type { OfferGroup } from '@capacloud/core/market/offer-groups';
@@ -34,7 +35,10 @@ export async function planView(
   // What the core would say to it; decided and dropped.
   const outcome = decide(state, { type: 'job.submit', at, job: id, consumer: account, terms: job.terms });
   if (!outcome.ok && outcome.refusal.code !== 'ledger.insufficient_funds') return outcome;
-  const survey = await surveyNodes(state, job.terms, at, signal);
+  // What attempts of such jobs have shown of the image holds for this one.
+  const misfits = misfitsOf(state, job.terms.image);
+  const terms = misfits === undefined ? job.terms : { ...job.terms, misfits };
+  const survey = await surveyNodes(state, terms, at, signal);
   const offers = survey.ranked.slice(0, maxPlanOffers);
   const { currency } = job.spec.price;
   const cost = await planCost(deps, account, job, survey.ranked);
@@ -58,7 +62,7 @@ export async function planView(
       queuedBefore: queuedBefore(deps, job),
       pace: starts.paceOf(shapeOf(job.terms), deps.now()),
     }),
-    ...explanationView(survey.explanation, job.terms, currency, deps.settings),
+    ...explanationView(survey.explanation, terms, currency, deps.settings),
   });
 }
 

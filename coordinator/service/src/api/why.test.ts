@@ -81,6 +81,38 @@ it('names regions and constraints by their place in the file', async () => {
   });
 });
 
+it('says which processors the image is made for, also to a plan for it', async () => {
+  const image = 'arm-only';
+  const task = await submit({ image, retry: { backoff: { initial: '1s', max: '1s' } } });
+  await expect.poll(async () => (await why(task)).state).toBe('assigned');
+  await coordinator.finish(task as never, 1, { reason: 'image_wrong_platform', imageRunsOn: ['arm64'] });
+  const expected = {
+    nodes: { total: 1, suitable: 0, free: 0 },
+    obstacles: [
+      {
+        code: 'platform',
+        message: '1 of 1 nodes have processors that the image is not made for, as their owners say.',
+      },
+    ],
+    changes: [],
+  };
+  const reasonOf = async () => {
+    await coordinator.do({ type: 'place', at: Date.now() });
+    return (await why(task)).reason;
+  };
+  await expect.poll(reasonOf).toBe('image_wrong_platform');
+  expect(await why(task)).toMatchObject({
+    ...expected,
+    message: 'The image runs on arm64 only; 1 node is amd64.',
+  });
+  const plan = async (json: object) => {
+    const response = await coordinator.call('POST', '/v1/plans', { json: { version: '1', ...json } });
+    return await response.json();
+  };
+  expect(await plan({ image })).toMatchObject({ ...expected, offers: [] });
+  expect(await plan({ image: 'another' })).toMatchObject({ obstacles: [] });
+});
+
 it('has nothing against a task that runs, and shows nobody the tasks of others', async () => {
   const task = await submit({});
   await expect.poll(async () => (await why(task)).state).toBe('assigned');

@@ -163,7 +163,7 @@ export class ReportIntake {
   }
 
   #finish({ receipt, reason, hash, signed }: Finish, at: number): Promise<Outcome> {
-    const { task, attempt, exitCode, startedAt, finishedAt } = receipt;
+    const { task, attempt, exitCode, imageRunsOn, startedAt, finishedAt } = receipt;
     const ran = startedAt === undefined || finishedAt === undefined ? 0 : Math.max(0, finishedAt - startedAt);
     return this.#deps.sequencer.submit(
       {
@@ -174,6 +174,7 @@ export class ReportIntake {
         attempt,
         reason,
         ...(exitCode === undefined ? {} : { exitCode }),
+        ...(imageRunsOn === undefined ? {} : { imageRunsOn }),
         receipt: hash,
         claimedRunMs: ran,
       },

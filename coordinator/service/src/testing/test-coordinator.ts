@@ -143,7 +143,9 @@ export class TestCoordinator {
   async finish(
     task: TaskId,
     attempt: number,
-    result: Partial<Pick<Receipt, 'reason' | 'exitCode' | 'message' | 'outputs' | 'links' | 'skipped'>> = {},
+    result: Partial<
+      Pick<Receipt, 'reason' | 'exitCode' | 'message' | 'outputs' | 'links' | 'skipped' | 'imageRunsOn'>
+    > = {},
   ): Promise<void> {
     const { reason = 'completed', exitCode = 0, outputs = [], ...more } = result;
     const receipt: Receipt = {
@@ -169,6 +171,7 @@ export class TestCoordinator {
         attempt,
         reason,
         exitCode,
+        ...(receipt.imageRunsOn === undefined ? {} : { imageRunsOn: receipt.imageRunsOn }),
         receipt: sha256Hex(text),
         claimedRunMs: 1000,
       },

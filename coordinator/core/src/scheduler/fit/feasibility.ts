@@ -3,6 +3,7 @@ import type { JobId } from '@capacloud/protocol/ids';
 import type { Device, DeviceRequest, Offer } from '@capacloud/protocol/resources';
 import { deviceMilli } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../../command.ts';
+import { isMisfit } from '../../job/misfits.ts';
 import type { NodeRecord } from '../../state.ts';
 import { isInRegion, meetsAll } from './labels.ts';
 
@@ -101,6 +102,7 @@ export function hasDevices(offer: Offer, request: DeviceRequest, usedMilli: (id:
 /** Whether the node may run tasks of the job at all: owner's and consumer's wishes, not room or price. */
 export function isAllowed(node: NodeRecord, terms: JobTerms): boolean {
   if (terms.needsRoot && !node.offer.allowRoot) return false;
+  if (terms.misfits !== undefined && isMisfit(node, terms)) return false;
   if (terms.runTimeoutMs < (node.offer.minRunMs ?? 0)) return false;
   if (terms.providers.length > 0 && !terms.providers.includes(node.provider)) return false;
   if (terms.excludeProviders.includes(node.provider)) return false;

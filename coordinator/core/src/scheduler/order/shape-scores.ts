@@ -1,4 +1,5 @@
 import type { JobTerms } from '../../command.ts';
+import { isSuspected } from '../../job/misfits.ts';
 import type { NodeRecord } from '../../state.ts';
 import type { Look } from './look.ts';
 import type { NodeChanges } from './node-changes.ts';
@@ -11,6 +12,9 @@ import type { TaskMix } from './task-mix.ts';
 
 /** The node has no devices, so nothing has to be weighed. */
 const nothingToWeigh = -1;
+
+/** A node of an architecture that the image may not be made for is as dear as if tasks had to be tried there so often. */
+const suspicion = 8;
 
 /** What follows the nodes, for all orders. */
 export interface Indexes {
@@ -27,12 +31,14 @@ export class ShapeScores {
   readonly #price: ShapePrice;
   readonly #loss: PlacementLoss;
   readonly #room: ShapeRoom;
+  readonly #terms: JobTerms;
   readonly #maxRateNano: bigint;
   /** A little above, for estimates. */
   readonly #ceiling: number;
 
   constructor(terms: JobTerms, indexes: Indexes) {
     this.#indexes = indexes;
+    this.#terms = terms;
     this.#hasDevices = terms.resources.devices !== undefined;
     this.#price = new ShapePrice(terms);
     this.#loss = new PlacementLoss(terms.resources, indexes.mix);
@@ -64,7 +70,7 @@ export class ShapeScores {
     const rate = table.estimate(row, this.#price);
     if (rate > this.#ceiling) return undefined;
     const hasGiven = look.hasGiven(row);
-    const tries = table.triesOf(row);
+    const tries = table.triesOf(row) * (isSuspected(node, this.#terms) ? suspicion : 1);
     return {
       node,
       revision: hasGiven ? look.revisionOf(node) : changes.revisionOf(row),

@@ -92,6 +92,7 @@ export class NearestChange {
       // No one wish is to blame, or nothing that a job asks for.
       case 'gpu_fabric':
       case 'gpu_combination':
+      case 'platform':
       case 'node_silent':
       case 'node_closed':
       case 'node_backing_off':

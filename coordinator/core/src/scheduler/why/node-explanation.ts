@@ -120,6 +120,7 @@ export class NodeExplanation {
       // Another machine, or nothing that the owner decides.
       case 'node_backing_off':
       case 'node_kept':
+      case 'platform':
       case 'provider':
       case 'gpu_count':
       case 'gpu_vendor':

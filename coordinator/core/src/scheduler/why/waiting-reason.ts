@@ -1,6 +1,7 @@
 import type { JobId } from '@capacloud/protocol/ids';
-import type { CoordinatorReason } from '@capacloud/protocol/reasons';
+import type { TaskReason } from '@capacloud/protocol/reasons';
 import { formatNano } from '@capacloud/protocol/units';
+import { runsOnOf } from '../../job/misfits.ts';
 import { storageObstacle } from '../../job/upload-hold.ts';
 import { rateOn } from '../../node/asks.ts';
 import { isConnected } from '../../node/node-states.ts';
@@ -9,7 +10,7 @@ import { lastingOf, obstaclesOf, optionsOf } from './obstacles.ts';
 
 export interface WaitingReason {
   readonly reason: Extract<
-    CoordinatorReason,
+    TaskReason,
     | 'store_full'
     | 'quota_full'
     | 'no_nodes'
@@ -17,6 +18,7 @@ export interface WaitingReason {
     | 'price_too_low'
     | 'no_capacity'
     | 'backing_off'
+    | 'image_wrong_platform'
   >;
   /** One sentence with counts. */
   readonly message: string;
@@ -34,6 +36,7 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
   const storage = storageObstacle(state, job);
   if (storage !== undefined) return { reason: storage, message: storageMessage(state, job, storage) };
   const options = optionsOf(job.terms);
+  const misfits = new Map<string, number>();
   let connected = 0;
   let feasible = 0;
   let affordable = 0;
@@ -41,18 +44,23 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
   for (const node of state.nodes.values()) {
     if (!isConnected(node.status)) continue;
     connected += 1;
+    let isMisfit = false;
     const open = options.flatMap((option) => {
       const lasting = lastingOf(obstaclesOf(node, option));
+      isMisfit ||=
+        lasting.includes('platform') && lasting.every((each) => each === 'platform' || each === 'price');
       if (lasting.some((obstacle) => obstacle !== 'price')) return [];
       const rate = rateOn(node, option);
       return [{ rate, isAffordable: lasting.length === 0 }];
     });
+    if (isMisfit) misfits.set(node.offer.arch, (misfits.get(node.offer.arch) ?? 0) + 1);
     if (open.length === 0) continue;
     feasible += 1;
     if (open.some(({ isAffordable }) => isAffordable)) affordable += 1;
     for (const { rate } of open) if (cheapest === undefined || rate < cheapest) cheapest = rate;
   }
   if (connected === 0) return { reason: 'no_nodes', message: 'No node is connected.' };
+  if (feasible === 0 && misfits.size > 0) return wrongPlatform(job.terms, misfits);
   if (feasible === 0 || cheapest === undefined) {
     return {
       reason: 'no_feasible_node',
@@ -91,6 +99,21 @@ export function storageMessage(
 
 function tasks(count: number): string {
   return count === 1 ? '1 task' : `${count} tasks`;
+}
+
+/** Only nodes would do that the image is not made for; they are counted by architecture. */
+function wrongPlatform(terms: Job['terms'], misfits: ReadonlyMap<string, number>): WaitingReason {
+  const runsOn = runsOnOf(terms);
+  const archs = [...misfits.keys()].sort();
+  const made =
+    runsOn === undefined
+      ? `The image is not made for ${archs.join(' or ')}, as owners of such nodes say`
+      : `The image runs on ${runsOn.join(' and ')} only`;
+  const counts = archs.map((arch) => {
+    const nodes = misfits.get(arch) ?? 0;
+    return `${nodes} ${nodes === 1 ? 'node is' : 'nodes are'} ${arch}`;
+  });
+  return { reason: 'image_wrong_platform', message: `${made}; ${counts.join(', ')}.` };
 }
 
 function waits(tasks: number): string {
