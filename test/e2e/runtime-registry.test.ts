@@ -5,7 +5,7 @@ import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { busyboxArchive, importImage } from './engine-images.ts';
 import { openRuntimeRig, type RuntimeRig, readLog } from './runtime-rig.ts';
-import { openSmallRegistry, type SmallRegistry } from './small-registry.ts';
+import { hostPlatform, openSmallRegistry, type Platform, type SmallRegistry } from './small-registry.ts';
 
 let rig: RuntimeRig;
 let registry: SmallRegistry;
@@ -97,6 +97,46 @@ describe('pulling', () => {
     const waiting = rig.runtime.pull(rig.assign({ image: `${name}:v1` }), () => undefined, stop.signal);
     stop.abort(new Error('enough'));
     await expect(waiting).rejects.toThrow('enough');
+  });
+});
+
+describe('an image for other processors', () => {
+  const other: Platform = {
+    architecture: hostPlatform.architecture === 'arm64' ? 'amd64' : 'arm64',
+    os: 'linux',
+  };
+  const wrong = {
+    ok: false,
+    refusal: { reason: 'image_wrong_platform', imageRunsOn: [other.architecture] },
+  };
+
+  it('is told from the registry, before anything is pulled', async () => {
+    registry.push('team/other', 'v1', layer, other);
+    registry.pushList('team/others', 'v1', layer, [other]);
+    registry.push('team/windows', 'v1', layer, { architecture: hostPlatform.architecture, os: 'windows' });
+    expect(await pull(`${registry.host}/team/other:v1`)).toMatchObject(wrong);
+    expect(await pull(`${registry.host}/team/others:v1`)).toMatchObject(wrong);
+    const windows = await pull(`${registry.host}/team/windows:v1`);
+    expect(windows).toMatchObject({ refusal: { reason: 'image_wrong_platform' } });
+    expect(windows).not.toHaveProperty('refusal.imageRunsOn');
+    const found = await rig.docker.listImages({ filters: { reference: [`${registry.host}/team/*`] } });
+    expect(found).toEqual([]);
+  });
+
+  it('is told from the image where the owner lists it', async () => {
+    const name = `${registry.host}/owner/other`;
+    registry.push('owner/other', 'v1', layer, other);
+    // The engine takes it without a word where it is no list.
+    for await (const _line of await rig.docker.createImage({ fromImage: name, tag: 'v1' }));
+    made.push(`${name}:v1`);
+    const runtime = createDockerRuntime({ ...rig.options, localImages: readLocalImages([`${name}:v1`]) });
+    expect(await pull(`${name}:v1`, runtime)).toMatchObject(wrong);
+  });
+
+  it('is no obstacle where a list has one for this engine as well', async () => {
+    const digest = registry.pushList('team/both', 'v1', layer, [other, hostPlatform]);
+    made.push(`${registry.host}/team/both@${digest}`);
+    expect(await pull(`${registry.host}/team/both:v1`)).toEqual(pulled(digest));
   });
 });
 

@@ -53,10 +53,11 @@ export class AttemptWork {
    * Ends an attempt with an outcome, whatever it was doing. One that has failed or was stopped stays so, with or without what
    * was to be saved of it.
    */
-  fail(key: AttemptKey, reason: OutcomeReason, message: string): void {
+  fail(key: AttemptKey, reason: OutcomeReason, message: string, imageRunsOn?: readonly string[]): void {
     const outcome = this.#parts.journal.attempt(key)?.outcome;
     const failed = outcome?.reason === 'completed' ? undefined : outcome;
-    this.#move(key, 'reporting', { outcome: failed ?? { reason, message }, files: [], links: [] });
+    const ending = { reason, message, ...(imageRunsOn === undefined ? {} : { imageRunsOn }) };
+    this.#move(key, 'reporting', { outcome: failed ?? ending, files: [], links: [] });
   }
 
   /** Applied to the record as it is now: a stop may have been noted while the work went on. */
@@ -84,7 +85,10 @@ export class AttemptWork {
       const pulled = await withClock(assignment.pullTimeoutMs, signal, (limit) =>
         untilEngineAnswers(limit, () => runtime.pull(assignment, onProgress, limit)),
       );
-      if (!pulled.ok) return this.fail(key, pulled.refusal.reason, pulled.refusal.message);
+      if (!pulled.ok) {
+        const { reason, message, imageRunsOn } = pulled.refusal;
+        return this.fail(key, reason, message, imageRunsOn);
+      }
       this.#move(key, 'fetching', { image: pulled.value.image });
     } catch (error) {
       if (!(error instanceof StageTimeout)) throw error;

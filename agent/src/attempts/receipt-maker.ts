@@ -22,6 +22,7 @@ export function makeReceipt(node: NodeId, record: AttemptRecord, outcome: Outcom
     ...(ending?.exitCode === undefined ? {} : { exitCode: Math.min(255, Math.max(0, ending.exitCode)) }),
     oomKilled: ending?.oomKilled ?? false,
     ...(record.image === undefined ? {} : { image: record.image.slice(0, 200) }),
+    ...(outcome.imageRunsOn === undefined ? {} : { imageRunsOn: [...outcome.imageRunsOn] }),
     ...(ending?.startedAtMs === undefined ? {} : { startedAt: Math.max(0, Math.floor(ending.startedAtMs)) }),
     ...(ending?.finishedAtMs === undefined
       ? {}

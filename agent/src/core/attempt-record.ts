@@ -33,6 +33,8 @@ export type StopCause = 'stopped' | 'dropped' | 'lease_lapsed' | 'run_timeout';
 export interface Outcome {
   readonly reason: OutcomeReason;
   readonly message?: string;
+  /** With the reason image_wrong_platform, where it is known. */
+  readonly imageRunsOn?: readonly string[];
 }
 
 /** What was seen when the container had ended. */

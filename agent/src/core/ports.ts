@@ -64,6 +64,8 @@ export interface CollectedOutputs {
 export interface RuntimeFailure {
   readonly reason: OutcomeReason;
   readonly message: string;
+  /** Architectures that the image is made for, where it is not made for that of the engine. */
+  readonly imageRunsOn?: readonly string[];
   /** Told by collect: the scratch was full, which explains outputs that are missing. */
   readonly scratchFull?: boolean;
 }

@@ -10,7 +10,15 @@ import Type from 'typebox';
 import { Value } from 'typebox/value';
 import { isLocalImage, type LocalImage } from '../core/local-images.ts';
 import { EngineUnavailable, type PullProgress, type RuntimeFailure } from '../core/ports.ts';
-import { callEngine, deadlines, engineMessage, engineStatus, openEngineStream } from './engine-call.ts';
+import {
+  callEngine,
+  deadlines,
+  engineInfo,
+  engineMessage,
+  engineStatus,
+  openEngineStream,
+} from './engine-call.ts';
+import { archOfEngine, isWrongPlatform, misfit, type Platform, wrongPlatform } from './image-platform.ts';
 import { PullMeter, readPullLines } from './pull-progress.ts';
 import type { PulledImages } from './pulled-images.ts';
 
@@ -27,6 +35,7 @@ export interface ImageFacts {
   /** What a container is made from: a name could lead to another image by then. */
   readonly id: string;
   readonly digest: string;
+  readonly platform: Platform;
   readonly env: readonly string[];
   readonly volumes: readonly string[];
   readonly entrypoint: readonly string[];
@@ -36,6 +45,9 @@ export interface ImageFacts {
 
 const DistributionSchema = Type.Object({
   Descriptor: Type.Object({ digest: Type.String({ pattern: '^sha256:[0-9a-f]{64}$' }) }),
+  Platforms: Type.Optional(
+    Type.Union([Type.Null(), Type.Array(Type.Object({ architecture: Type.String(), os: Type.String() }))]),
+  ),
 });
 
 const missing =
@@ -84,6 +96,7 @@ export class ImageStore {
       return {
         id: info.Id,
         digest: digestOf(reference, info.RepoDigests ?? [], info.Id),
+        platform: { architecture: info.Architecture ?? '', os: info.Os ?? '' },
         env: config?.Env ?? [],
         volumes: Object.keys(config?.Volumes ?? {}),
         entrypoint: typeof entrypoint === 'string' ? [entrypoint] : entrypoint,
@@ -103,10 +116,13 @@ export class ImageStore {
     signal: AbortSignal,
   ): Promise<Pulled> {
     const parsed = parseImageReference(image);
-    if (!parsed.ok) return failedPull(image, parsed.refusal, true);
+    if (!parsed.ok) return pullFailure('image_not_found', image, parsed.refusal);
     const reference = parsed.value;
     const present = await this.find(reference, signal);
-    if (present !== undefined) return accept({ image: present.digest });
+    if (present !== undefined) {
+      const wrong = wrongPlatform(image, [present.platform], await this.#engineArch(signal));
+      return wrong === undefined ? accept({ image: present.digest }) : { ok: false, refusal: wrong };
+    }
     const running = this.#pulls.get(imageReferenceText(reference)) ?? this.#begin(reference);
     running.listeners.add(onProgress);
     const leave = () => {
@@ -148,38 +164,58 @@ export class ImageStore {
     const text = imageReferenceText(reference);
     const name = imageName(reference);
     try {
-      const digest = reference.digest ?? (await this.#askRegistry(text, signal));
+      const engineArch = await this.#engineArch(signal);
+      const { digest, platforms } = await this.#askRegistry(reference, signal);
+      const wrong = wrongPlatform(text, platforms, engineArch);
+      if (wrong !== undefined) return { ok: false, refusal: wrong };
       const stream = await openEngineStream(signal, deadlines.idleMs, (abortSignal) =>
         this.#docker.createImage({ fromImage: name, tag: digest, abortSignal }),
       );
       const meter = new PullMeter();
       for await (const line of readPullLines(stream.chunks)) {
-        if (line.error !== undefined) return failedPull(text, line.error);
+        if (line.error !== undefined) return failedPull(text, line.error, engineArch);
         if (meter.take(line)) report(meter.progress());
       }
       const found = await this.#inspect(reference, `${name}@${digest}`, signal);
-      if (found === undefined) return failedPull(text, 'the engine ended the pull without an image');
+      if (found === undefined)
+        return failedPull(text, 'the engine ended the pull without an image', engineArch);
       await this.#pulled.note({ reference: text, id: found.id, digest });
-      return accept({ image: digest });
+      const unfit = wrongPlatform(text, [found.platform], engineArch);
+      return unfit === undefined ? accept({ image: digest }) : { ok: false, refusal: unfit };
     } catch (error) {
       const status = engineStatus(error);
       if (status === undefined) throw error;
-      return failedPull(text, engineMessage(error), status === 404 || status === 400 ? true : undefined);
+      const message = engineMessage(error);
+      if (status === 404 || status === 400) return pullFailure('image_not_found', text, message);
+      return failedPull(text, message);
     }
   }
 
-  /** The digest that the registry gives for the reference now. The engine asks it, as it knows the way there. */
-  async #askRegistry(text: string, signal: AbortSignal): Promise<string> {
+  /** What the registry has for the reference now. The engine asks it, as it knows the way there. */
+  async #askRegistry(
+    reference: ImageReference,
+    signal: AbortSignal,
+  ): Promise<{ readonly digest: string; readonly platforms: readonly Platform[] }> {
     const answer: unknown = await callEngine(signal, deadlines.idleMs, () =>
-      this.#docker.getImage(text).distribution(),
+      this.#docker.getImage(imageReferenceText(reference)).distribution(),
     );
     if (!Value.Check(DistributionSchema, answer)) throw new EngineUnavailable('The engine named no digest.');
-    return answer.Descriptor.digest;
+    return { digest: reference.digest ?? answer.Descriptor.digest, platforms: answer.Platforms ?? [] };
+  }
+
+  async #engineArch(signal: AbortSignal): Promise<string> {
+    const { Architecture: architecture } = await engineInfo(this.#docker, signal);
+    return archOfEngine(architecture);
   }
 }
 
-function failedPull(image: string, message: string, isMissing = missing.test(message)): Pulled {
-  const reason = isMissing ? 'image_not_found' : 'image_pull_failed';
+function failedPull(image: string, message: string, engineArch?: string): Pulled {
+  if (engineArch !== undefined && isWrongPlatform(message))
+    return { ok: false, refusal: misfit(image, `cannot be pulled (${message})`, engineArch) };
+  return pullFailure(missing.test(message) ? 'image_not_found' : 'image_pull_failed', image, message);
+}
+
+function pullFailure(reason: RuntimeFailure['reason'], image: string, message: string): Pulled {
   return { ok: false, refusal: { reason, message: `${image.slice(0, 200)}: ${message}`.slice(0, 500) } };
 }
 

@@ -1,4 +1,4 @@
-import { keptOutputsProtocol, type ReportItem } from '@capacloud/protocol/frames';
+import { imagePlatformProtocol, keptOutputsProtocol, type ReportItem } from '@capacloud/protocol/frames';
 import type { NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { expect, test } from 'vitest';
 import { reportFor } from './receipt-form.ts';
@@ -30,5 +30,16 @@ test('a receipt leaves out what an older coordinator would refuse', () => {
     ...item,
     receipt: { ...rest, outputs: [plain], log: { sizeBytes: 9, truncated: true } },
   });
-  expect(reportFor(keptOutputsProtocol, item)).toBe(item);
+  expect(reportFor(keptOutputsProtocol, item)).toEqual(item);
+  expect(reportFor(imagePlatformProtocol, item)).toBe(item);
+});
+
+test('an older coordinator hears of a failed pull where the image is not made for the node', () => {
+  const receipt = { ...item.receipt, reason: 'image_wrong_platform', imageRunsOn: ['arm64'] } as const;
+  const misfit = { ...item, receipt: { ...receipt, imageRunsOn: [...receipt.imageRunsOn] } };
+  expect(reportFor(imagePlatformProtocol, misfit)).toBe(misfit);
+  expect(reportFor(imagePlatformProtocol - 1, misfit)).toEqual({
+    ...item,
+    receipt: { ...item.receipt, reason: 'image_pull_failed' },
+  });
 });

@@ -1,19 +1,26 @@
-import { keptOutputsProtocol, type ReportItem } from '@capacloud/protocol/frames';
+import { imagePlatformProtocol, keptOutputsProtocol, type ReportItem } from '@capacloud/protocol/frames';
+import type { Receipt } from '@capacloud/protocol/receipt';
 
 /**
  * A report as a session of this protocol takes it: frames are closed, so an older coordinator would refuse what it does not
  * know. Done when it is sent, because a report outlives the session in which it was written.
  */
 export function reportFor(protocol: number, item: ReportItem): ReportItem {
-  if (protocol >= keptOutputsProtocol || item.kind !== 'finished') return item;
-  const { links: _links, skipped: _skipped, log, outputs, ...receipt } = item.receipt;
+  if (protocol >= imagePlatformProtocol || item.kind !== 'finished') return item;
+  const receipt = withoutPlatforms(item.receipt);
+  return { ...item, receipt: protocol >= keptOutputsProtocol ? receipt : withPlainOutputs(receipt) };
+}
+
+/** As it was before there was a reason of its own: another node may have the right processors. */
+function withoutPlatforms({ imageRunsOn: _archs, reason, ...receipt }: Receipt): Receipt {
+  return { ...receipt, reason: reason === 'image_wrong_platform' ? 'image_pull_failed' : reason };
+}
+
+function withPlainOutputs({ links: _links, skipped: _skipped, log, outputs, ...receipt }: Receipt): Receipt {
   const { sizeBytes, truncated } = log;
   return {
-    ...item,
-    receipt: {
-      ...receipt,
-      outputs: outputs.filter(({ packed }) => packed === undefined),
-      log: { sizeBytes, truncated },
-    },
+    ...receipt,
+    outputs: outputs.filter(({ packed }) => packed === undefined),
+    log: { sizeBytes, truncated },
   };
 }

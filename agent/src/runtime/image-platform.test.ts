@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest';
+import { archOfEngine, isWrongPlatform, type Platform, wrongPlatform } from './image-platform.ts';
+
+const on = (architecture: string, os = 'linux'): Platform => ({ architecture, os });
+
+test.each([
+  ['x86_64', 'amd64'],
+  ['aarch64', 'arm64'],
+  ['armv7l', 'arm'],
+  ['riscv64', 'riscv64'],
+  ['constructor', 'constructor'],
+])('an engine on %s runs %s', (architecture, arch) => {
+  expect(archOfEngine(architecture)).toBe(arch);
+});
+
+test.each<[string, readonly Platform[]]>([
+  ['the same', [on('amd64')]],
+  ['one of many', [on('arm64'), on('amd64'), on('unknown', 'unknown')]],
+  ['an older kind', [on('386')]],
+  ['nothing known', []],
+  ['nothing said', [on('', '')]],
+  ['attestations alone', [on('unknown', 'unknown')]],
+])('runs %s', (_, platforms) => {
+  expect(wrongPlatform('x', platforms, 'amd64')).toBeUndefined();
+});
+
+test.each<[string, readonly Platform[], readonly string[] | undefined]>([
+  ['another one', [on('arm64')], ['arm64']],
+  ['others', [on('arm64'), on('s390x'), on('arm64'), on('unknown', 'unknown')], ['arm64', 's390x']],
+  ['another system', [on('amd64', 'windows')], undefined],
+  ['a name that no offer has', [on('Sparc-64')], undefined],
+])('refuses %s', (_, platforms, imageRunsOn) => {
+  const wrong = wrongPlatform('registry.example/app:1', platforms, 'amd64');
+  expect(wrong).toMatchObject({ reason: 'image_wrong_platform' });
+  expect(wrong?.message).toMatch(/^registry\.example\/app:1 is made for .*; the node runs linux\/amd64\.$/);
+  expect(wrong?.imageRunsOn).toEqual(imageRunsOn);
+});
+
+test('knows what engines say of it', () => {
+  for (const text of [
+    'no matching manifest for linux/amd64 in the manifest list entries',
+    'image with reference x was found but does not match the specified platform: wanted linux/amd64, actual: linux/arm64',
+    'image operating system "windows" cannot be used on this platform',
+  ])
+    expect(isWrongPlatform(text)).toBe(true);
+  for (const text of ['manifest unknown', 'no such host', 'exec format error'])
+    expect(isWrongPlatform(text)).toBe(false);
+});

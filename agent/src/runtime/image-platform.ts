@@ -1,0 +1,69 @@
+import type { RuntimeFailure } from '../core/ports.ts';
+
+/** What an image is made for, as registries and engines spell it: amd64 and linux. */
+export interface Platform {
+  readonly architecture: string;
+  readonly os: string;
+}
+
+/** The kernel's names, which the engine gives for its host. */
+const names: Readonly<Record<string, string>> = {
+  x86_64: 'amd64',
+  aarch64: 'arm64',
+  armv8l: 'arm64',
+  armv7l: 'arm',
+  armv6l: 'arm',
+  i386: '386',
+  i686: '386',
+  loongarch64: 'loong64',
+};
+/** Processors that run the programs of an older kind as well. */
+const alsoRuns: Readonly<Record<string, readonly string[]>> = { amd64: ['386'], arm64: ['arm'] };
+
+export function archOfEngine(architecture: string): string {
+  return Object.hasOwn(names, architecture) ? (names[architecture] ?? architecture) : architecture;
+}
+
+/**
+ * Why the engine cannot run the image, where none of its platforms is right. One that does not say what it is made for is
+ * given the benefit of the doubt, as are lists of which a part is not known.
+ */
+export function wrongPlatform(
+  image: string,
+  platforms: readonly Platform[],
+  engineArch: string,
+): RuntimeFailure | undefined {
+  // Attestations in a list of images have the platform unknown/unknown.
+  const known = platforms.filter(({ architecture, os }) => isSaid(architecture) && isSaid(os));
+  const isRight = ({ architecture, os }: Platform) =>
+    os === 'linux' && (architecture === engineArch || alsoRuns[engineArch]?.includes(architecture) === true);
+  if (known.length === 0 || known.some(isRight)) return undefined;
+  const archs = [...new Set(known.flatMap(({ architecture, os }) => (os === 'linux' ? [architecture] : [])))];
+  const made = [...new Set(known.map(({ architecture, os }) => `${os}/${architecture}`))];
+  return misfit(image, `is made for ${made.slice(0, 8).join(', ')}`, engineArch, archs);
+}
+
+/** What the engine says where a list of images has none for it. */
+export function isWrongPlatform(message: string): boolean {
+  return /no matching manifest for|does not match the (specified|detected) platform|operating system .* cannot be used on this platform/i.test(
+    message,
+  );
+}
+
+export function misfit(
+  image: string,
+  why: string,
+  engineArch: string,
+  archs: readonly string[] = [],
+): RuntimeFailure {
+  const runsOn = archs.filter((arch) => /^[a-z0-9_]{1,16}$/.test(arch)).slice(0, 16);
+  return {
+    reason: 'image_wrong_platform',
+    message: `${image.slice(0, 200)} ${why}; the node runs linux/${engineArch}.`.slice(0, 500),
+    ...(runsOn.length === 0 ? {} : { imageRunsOn: runsOn }),
+  };
+}
+
+function isSaid(text: string): boolean {
+  return text !== '' && text !== 'unknown';
+}
