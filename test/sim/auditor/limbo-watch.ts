@@ -3,7 +3,7 @@ import type { NodeBook } from './node-book.ts';
 import type { AuditTerms } from './observation.ts';
 import { check } from './observation.ts';
 import type { TaskBook } from './task-book.ts';
-import { isActive, isEnd, stageLimitMs, type TaskFacts } from './task-facts.ts';
+import { isActive, isEnd, stageLimitMs, type TaskFacts, waitEnd } from './task-facts.ts';
 
 /** Its clock may run a little fast while it comes back to the wall clock. */
 const fastest = 1.05;
@@ -72,13 +72,12 @@ export class LimboWatch {
           'task.limbo',
           () => `${id}/${attempt} is ${state} for ${waited(sinceMs)} ms`,
         );
-      } else if (attempt === 0) {
-        const limitMs = job.terms.queueTimeoutMs + this.#slackMs;
-        check(
-          waited(job.submittedMs) <= limitMs,
-          'task.limbo',
-          () => `${id} waits for ${waited(job.submittedMs)} ms`,
-        );
+      } else if (waitEnd(task) < Number.POSITIVE_INFINITY) {
+        // By its own clock for what the log says, and by true time for how long that is.
+        const dueInMs = waitEnd(task) - Math.max(task.waitsSince, job.submittedAt);
+        const limitMs = dueInMs + this.#slackMs;
+        const sinceMs = attempt === 0 ? job.submittedMs : changedMs;
+        check(waited(sinceMs) <= limitMs, 'task.limbo', () => `${id} waits for ${waited(sinceMs)} ms`);
       }
     }
     const silenceMs = rules.leaseMs + rules.lostMarginMs + this.#slackMs;

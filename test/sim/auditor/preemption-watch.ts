@@ -62,8 +62,10 @@ export class PreemptionWatch {
     for (const [on, room] of this.#rooms) if (room.job === job) this.#rooms.delete(on);
     const room = this.#rooms.get(node);
     if (room === undefined || at >= room.untilAt) return;
+    const { offer, provider } = this.#nodes.get(node);
+    const isOpen = !room.job.isCancelled && !room.job.misfits.isClosed(provider, offer?.arch ?? '');
     const isKeptBack = this.#holds.isKeptBack(room.job.terms);
-    const isWaiting = waitsOf(room.job, at).length > 0 && !room.job.isCancelled && !isKeptBack;
+    const isWaiting = isOpen && !isKeptBack && waitsOf(room.job, at).length > 0;
     check(
       !isWaiting,
       'task.preempted',

@@ -6,6 +6,7 @@ const faults: Readonly<Record<string, 'nobody' | 'consumer' | 'provider'>> = {
   completed: 'nobody',
   stopped: 'nobody',
   preempted: 'nobody',
+  image_wrong_platform: 'nobody',
   exit_nonzero: 'consumer',
   oom_killed: 'consumer',
   pids_exhausted: 'consumer',

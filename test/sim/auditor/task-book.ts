@@ -1,6 +1,7 @@
 import type { AttemptAssigned, AttemptEnded, JobSettled, JobTerms, Ruleset } from './entry.ts';
 import { GangWatch } from './gang-watch.ts';
 import { heldUntil, holdReasons } from './hold-rules.ts';
+import { MisfitBook } from './misfit-rules.ts';
 import type { MoneyBook } from './money-book.ts';
 import { checkCharge } from './money-book.ts';
 import type { NodeBook, NodeFacts } from './node-book.ts';
@@ -17,6 +18,7 @@ import {
   stageLimitMs,
   stages,
   type TaskFacts,
+  waitEnd,
   waitingTask,
 } from './task-facts.ts';
 
@@ -56,6 +58,7 @@ export class TaskBook {
       submittedAt: at,
       submittedMs: nowMs,
       tasks,
+      misfits: new MisfitBook(),
       isCancelled: false,
       failure: undefined,
       stoppedMs: undefined,
@@ -102,14 +105,14 @@ export class TaskBook {
 
   endWithoutAttempt(id: string, outcome: string, reason: string, at: number, nowMs: number): void {
     const task = this.get(id);
-    const { terms, submittedAt, stoppedMs } = task.job;
+    const { stoppedMs } = task.job;
     if (outcome === 'cancelled' && reason === 'image_poisoned' && stoppedMs !== undefined) {
       if (isActive(task.state)) task.ends.push('cancelled');
       this.#end(task, 'cancelled', nowMs);
       this.#money.release(id);
       return;
     }
-    const isDue = task.state === 'queued' && task.attempt === 0 && at >= submittedAt + terms.queueTimeoutMs;
+    const isDue = task.state === 'queued' && at >= waitEnd(task);
     check(
       outcome === 'expired' && reason === 'queue_timeout' && isDue,
       'task.state',
@@ -149,13 +152,14 @@ export class TaskBook {
     check(task.state === 'queued', 'task.state', () => `${what} is assigned while it is ${task.state}`);
     check(event.attempt === task.attempt + 1, 'task.number', () => `${what} follows ${task.attempt}`);
     check(event.at >= task.notBefore, 'task.clock', () => `${what} is assigned before its pause is over`);
-    if (event.attempt === 1) {
-      const { submittedAt, terms } = task.job;
-      const isLate = event.at >= submittedAt + terms.queueTimeoutMs;
-      check(!isLate, 'task.clock', () => `${what} is assigned after its time to wait was over`);
-    }
+    check(event.at < waitEnd(task), 'task.clock', () => `${what} is assigned after its time to wait`);
     this.gangs.touch(task.job);
     const node = this.#nodes.assign(event, task.job.terms);
+    check(
+      !task.job.misfits.isClosed(node.provider, node.offer?.arch ?? ''),
+      'capacity.terms',
+      () => `${what} on ${node.id}: the image is not made for it`,
+    );
     task.state = 'assigned';
     task.attempt = event.attempt;
     task.nodes.push(node.id);
@@ -197,6 +201,7 @@ export class TaskBook {
       task.job.failure = then.kind === 'succeeded' ? undefined : event;
     }
     this.gangs.touch(task.job);
+    task.job.misfits.ended(event, task.provider, node.offer?.arch ?? '');
     if (then.kind === 'succeeded') {
       checkCharge(event, task, rules);
       this.#end(task, 'succeeded', nowMs);
@@ -206,6 +211,7 @@ export class TaskBook {
       this.#money.release(task.id);
     } else {
       task.state = 'queued';
+      task.waitsSince = event.at;
       task.isSaving = kind === 'preempted' && isSaved(task.job);
       const savedBy = event.at + task.job.terms.stopGraceMs + (rules.checkpointTimeoutMs ?? 0);
       task.notBefore = task.isSaving ? Math.max(then.notBefore, savedBy) : then.notBefore;

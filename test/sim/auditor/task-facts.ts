@@ -1,4 +1,5 @@
 import type { AttemptEnded, JobTerms, Resources, Ruleset } from './entry.ts';
+import type { MisfitBook } from './misfit-rules.ts';
 import type { Tries } from './retry-rules.ts';
 
 /** Stages of an attempt in their order; a report may pass over some and never goes back. */
@@ -20,6 +21,7 @@ export interface JobFacts {
   /** True time. */
   readonly submittedMs: number;
   readonly tasks: readonly TaskFacts[];
+  readonly misfits: MisfitBook;
   isCancelled: boolean;
   /** The newest end of an attempt that failed by itself. */
   failure: AttemptEnded | undefined;
@@ -53,6 +55,8 @@ export interface TaskFacts {
   /** Its last attempt made way, and what it had is saved once its node has let go. */
   isSaving: boolean;
   readonly tries: Tries;
+  /** Since when it waits, by the log. */
+  waitsSince: number;
   /** True time of its last change. */
   changedMs: number;
   /** When its newest attempt was. */
@@ -93,6 +97,7 @@ export function waitingTask(
     notBefore: 0,
     isSaving: false,
     tries: { failures, free: 0 },
+    waitsSince: job.submittedAt,
     changedMs: nowMs,
     assignedMs: nowMs,
   };
@@ -125,4 +130,14 @@ export function stageLimitMs({ state, job: { terms } }: TaskFacts, rules: Rulese
     default:
       return rules.uploadTimeoutMs;
   }
+}
+
+/** From when the waiting task may be ended for want of a node, by the log; one that was tried only where its image has few nodes. */
+export function waitEnd({ attempt, job, waitsSince }: TaskFacts): number {
+  const { misfits, submittedAt, terms } = job;
+  if (attempt === 0) return submittedAt + terms.queueTimeoutMs;
+  const { saidAt } = misfits;
+  return saidAt === undefined
+    ? Number.POSITIVE_INFINITY
+    : Math.max(saidAt, waitsSince) + terms.queueTimeoutMs;
 }

@@ -197,7 +197,7 @@ export const coreGuards: readonly Guard[] = [
     name: 'expire untried tasks only',
     why: 'A task between two attempts would be ended as if nothing had been done for it.',
     file: `${core}/scheduler/schedule-commands.ts`,
-    find: "if (task.state !== 'queued' || task.attempt > 0) continue;",
+    find: "if (task.state !== 'queued' || !isLate(job, task, decision.at)) continue;",
     replace: "if (task.state !== 'queued') continue;",
     faults: ['docker-gone'],
   },

@@ -20,6 +20,8 @@ export interface Guard {
   readonly ruinous?: boolean;
   /** In the seeds that it gets some jobs are alike but for their wishes. */
   readonly kindred?: boolean;
+  /** In the seeds that it gets machines are of two architectures, and images are made for one. */
+  readonly mixed?: boolean;
   /** In the seeds that it gets many jobs may be stopped for others. */
   readonly interruptible?: boolean;
 }

@@ -16,6 +16,7 @@ export function seedsFor(
     machines = Number.POSITIVE_INFINITY,
     ruinous = false,
     kindred = false,
+    mixed = false,
     interruptible = false,
     stubborn = false,
   }: Guard,
@@ -29,6 +30,7 @@ export function seedsFor(
     if (stubborn && !plan.jobs.some(({ isStubborn }) => isStubborn)) continue;
     if (ruinous && !plan.isRuinous) continue;
     if (kindred && !plan.isKindred) continue;
+    if (mixed && !plan.isMixed) continue;
     if (interruptible && !plan.isInterruptible) continue;
     if (faults.some((fault) => (plan.faults[fault] ?? 0) < weakest)) continue;
     fitting.push({ seed, tasks: tasksOf(plan), troubles: Object.keys(plan.faults).length });

@@ -93,9 +93,11 @@ class FileHandle {
   }
 }
 
-export function open(path: string, flags = 'r'): Promise<FileHandle> {
-  return whenDone(flags === 'r' ? 'read' : 'write', path, () => {
-    const file = flags === 'r' ? disk().file(path) : disk().write(path, flags);
+export function open(path: string, flags: string | number = 'r'): Promise<FileHandle> {
+  // As numbers only to read and write what is there, or what is made.
+  const mode = typeof flags === 'number' ? 'a' : flags;
+  return whenDone(mode === 'r' ? 'read' : 'write', path, () => {
+    const file = mode === 'r' ? disk().file(path) : disk().write(path, mode);
     return new FileHandle(path, file);
   });
 }

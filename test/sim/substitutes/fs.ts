@@ -4,6 +4,8 @@ import { disk, FileError, type StoredFile, writeAt } from '../kernel/disk.ts';
 import { kernel } from '../kernel/kernel.ts';
 
 /** In the place of node:fs, as far as coordinator and agent use it at all. */
+export const constants = { O_RDWR: 2, O_CREAT: 64 } as const;
+
 const handles = new Map<number, StoredFile>();
 let nextHandle = 10;
 

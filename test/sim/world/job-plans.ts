@@ -171,6 +171,25 @@ export function kindredJobs(random: Prng, consumers: number, activeMs: number): 
   }));
 }
 
+/** Jobs of some seeds whose images are made for one architecture, which the jobs themselves do not say. */
+export function pickyJobs(random: Prng, consumers: number, activeMs: number): readonly JobPlan[] {
+  return Array.from({ length: 2 + random.below(5) }, () => ({
+    atMs: Math.floor(random.between(0, activeMs * 0.9)),
+    consumer: random.below(consumers),
+    file: {
+      version: '1',
+      image: random.pick(['made-for-arm64', 'made-for-arm64', 'made-for-amd64', 'made-for-s390x']),
+      command: ['work'],
+      env: { RUN_MS: '1000', FAILS: random.pick(['0', '0.3']) },
+      replicas: 1 + random.below(8),
+      resources: { cpu: 0.25, memory: '256Mi', disk: '1Gi' },
+      timeout: '20s',
+      queue_timeout: `${20 + random.below(60)}s`,
+      retry: { max_attempts: 3, backoff: { initial: '1s', max: '4s' }, provider_lost: random.below(4) },
+    },
+  }));
+}
+
 /** Jobs of some seeds whose programs ruin the GPUs that they are given. */
 export function ruinousJobs(random: Prng, consumers: number, activeMs: number): readonly JobPlan[] {
   const consumer = random.below(consumers);

@@ -42,6 +42,10 @@ const lies: Readonly<Record<string, Lie>> = {
   'impossible times': (receipt) => ({ ...receipt, startedAt: 0, finishedAt: 9e12 }),
 };
 
+function sayMisfit({ exitCode: _code, ...receipt }: Receipt): Receipt {
+  return { ...receipt, reason: 'image_wrong_platform', imageRunsOn: ['s390x'], outputs: [] };
+}
+
 /** One that was given to somebody before, or that there never is: no lie comes true while it is on its way. */
 function earlierTask(task: TaskId): TaskId {
   const index = taskIndexOf(task);
@@ -82,8 +86,11 @@ export class LyingJournal implements Journal {
     if (this.#watch.isHealed || !random.chance(this.#rate)) return item;
     // Of what was stopped there may be a checkpoint, and only there such a lie has a point.
     const isStopped = item.receipt.reason === 'stopped' && random.chance(0.5);
-    const name = isStopped ? "another's checkpoint" : random.pick(Object.keys(lies));
-    const lie = lies[name];
+    const other = random.pick(Object.keys(lies));
+    // Such a word is taken, once from each owner; it must not close the network to a job.
+    const isMisfit = new Prng(hashText(`${task} ${attempt}`, kernel().seed), 'misfit').chance(0.15);
+    const name = isStopped ? "another's checkpoint" : isMisfit ? 'image for others' : other;
+    const lie = isMisfit && !isStopped ? sayMisfit : lies[name];
     this.#watch.fault('receipt that lies', name);
     return lie === undefined ? item : { ...item, receipt: lie(item.receipt, random) };
   }

@@ -231,7 +231,7 @@ export class Machine {
     const executor: Executor = new Executor({
       node: identity.node,
       outputsDir: join(stateDir, 'outputs'),
-      runtime: new SimulatedRuntime(engine, actor),
+      runtime: new SimulatedRuntime(engine, actor, this.#offer.arch),
       journal,
       logs,
       inputs: new InputCache(join(stateDir, 'inputs'), 2 ** 30, http),

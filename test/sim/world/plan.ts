@@ -5,6 +5,7 @@ import {
   jobsOf,
   kindredJobs,
   largeJobs,
+  pickyJobs,
   ruinousJobs,
   stubbornJobs,
   withChoices,
@@ -58,6 +59,8 @@ export interface Plan {
   readonly isKindred: boolean;
   /** Many jobs may be stopped for others, where most owners offer that for less. */
   readonly isInterruptible: boolean;
+  /** Machines are of two architectures, and some images are made for one of them. */
+  readonly isMixed: boolean;
   readonly consumers: number;
   /** What each consumer is given, a decimal: enough for all its jobs, or not. */
   readonly grantsNano: readonly string[];
@@ -80,7 +83,10 @@ export function planOf(seed: number): Plan {
     machinesOf(new Prng(seed, 'machines'), seed, faults),
   );
   const labelled = withLabels(new Prng(seed, 'labels'), withSickDevices(new Prng(seed, 'sickness'), well));
-  const machines = isInterruptible ? withDiscounts(interruption, labelled) : labelled;
+  const discounted = isInterruptible ? withDiscounts(interruption, labelled) : labelled;
+  const platforms = new Prng(seed, 'platforms');
+  const isMixed = platforms.chance(0.25);
+  const machines = isMixed ? withArchitectures(platforms, discounted) : discounted;
   const consumers = 1 + random.below(3);
   const ruin = new Prng(seed, 'ruin');
   const isRuinous = ruin.chance(0.2);
@@ -92,6 +98,7 @@ export function planOf(seed: number): Plan {
     ...stubbornJobs(new Prng(seed, 'stubborn'), consumers, activeMs),
     ...(isRuinous ? ruinousJobs(ruin, consumers, activeMs) : []),
     ...(isKindred ? kindredJobs(kin, consumers, activeMs) : []),
+    ...(isMixed ? pickyJobs(platforms, consumers, activeMs) : []),
   ];
   return {
     seed,
@@ -101,6 +108,7 @@ export function planOf(seed: number): Plan {
     isRuinous,
     isKindred,
     isInterruptible,
+    isMixed,
     consumers,
     grantsNano: grantsOf(new Prng(seed, 'grants'), consumers),
     jobs: isInterruptible
@@ -170,6 +178,16 @@ function withShortestRuns(random: Prng, machines: readonly MachinePlan[]): reado
   return machines.map((machine) => {
     const minRunMs = 1000 * (5 + random.below(25));
     return random.chance(0.25) ? { ...machine, offer: { ...machine.offer, minRunMs } } : machine;
+  });
+}
+
+/** Machines of two kinds; a twin is of the kind of its other self. */
+function withArchitectures(random: Prng, machines: readonly MachinePlan[]): readonly MachinePlan[] {
+  const kinds = new Map<string, string>();
+  return machines.map((machine) => {
+    const arch = kinds.get(machine.key) ?? (random.chance(0.4) ? 'arm64' : 'amd64');
+    kinds.set(machine.key, arch);
+    return { ...machine, offer: { ...machine.offer, arch } };
   });
 }
 

@@ -26,10 +26,12 @@ const callDeadlineMs = 30_000;
 export class SimulatedRuntime implements Runtime {
   readonly #engine: SimulatedEngine;
   readonly #actor: Actor;
+  readonly #arch: string;
 
-  constructor(engine: SimulatedEngine, actor: Actor) {
+  constructor(engine: SimulatedEngine, actor: Actor, arch: string) {
     this.#engine = engine;
     this.#actor = actor;
+    this.#arch = arch;
   }
 
   ping(signal: AbortSignal) {
@@ -51,6 +53,11 @@ export class SimulatedRuntime implements Runtime {
     const totalBytes = 10_000_000;
     await this.#call('pull', 30, signal, () => onProgress({ doneBytes: totalBytes / 3, totalBytes }));
     const meanMs = image === 'large' ? 10_000 : 200;
+    const [, madeFor] = /^made-for-(.+)$/.exec(image) ?? [];
+    if (madeFor !== undefined && madeFor !== this.#arch) {
+      const refusal = { reason: 'image_wrong_platform', message: `It runs on ${madeFor}.` } as const;
+      return { ok: false, refusal: { ...refusal, imageRunsOn: [madeFor] } };
+    }
     const pulled = await this.#call('pull', meanMs, signal, () => image !== 'missing');
     if (pulled) return { ok: true, value: { image: `sha256:${image}` } };
     return { ok: false, refusal: { reason: 'image_not_found', message: 'There is no such image.' } };
