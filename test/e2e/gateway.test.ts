@@ -403,7 +403,7 @@ test('another path is not found', async () => {
       'Sec-WebSocket-Version': '13',
       'Sec-WebSocket-Key': 'AAAAAAAAAAAAAAAAAAAAAA==',
     };
-    request({ port: rig.port, path: '/elsewhere', headers }, (response) => {
+    request({ host: '127.0.0.1', port: rig.port, path: '/elsewhere', headers }, (response) => {
       response.resume();
       resolve(response.statusCode);
     })
