@@ -152,7 +152,11 @@ async function loseNode(
   fleeting: ScriptedAgent,
 ): Promise<void> {
   await fleeting.connect();
-  const job = await submit(client, 'hold', { retry: { backoff: { initial: '1s', max: '1s' } } });
+  const job = await submit(client, 'hold', {
+    retry: { backoff: { initial: '1s', max: '1s' } },
+    // Without a price it would be held to twice what the cheapest asks.
+    price: { max_per_hour: '10', currency: 'CAPA' },
+  });
   await waitUntil('the cheap node to get the work', () => fleeting.held.size === 1, patience);
   for (const stage of ['pulling', 'starting', 'running'] as const)
     fleeting.report({ task: taskIdOf(job, 0), attempt: 1 }, stage);

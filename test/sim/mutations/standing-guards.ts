@@ -94,9 +94,9 @@ export const standingGuards: readonly Guard[] = [
   {
     name: 'place nothing of a stopped image',
     why: 'It would ruin more devices until the tick has ended its tasks.',
-    file: `${core}/scheduler/placement.ts`,
-    find: 'if (job.isStopped || this.#holders.has(job))',
-    replace: 'if (this.#holders.has(job))',
+    file: `${core}/scheduler/starvation.ts`,
+    find: 'job.isStopped || storageObstacle(',
+    replace: 'storageObstacle(',
     ruinous: true,
   },
   {

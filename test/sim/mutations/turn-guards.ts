@@ -15,8 +15,8 @@ export const turnGuards: readonly Guard[] = [
     name: 'give a task away once in a look',
     why: 'What nodes are kept for goes first, and would be given to a second node in its turn.',
     file: `${core}/scheduler/placement.ts`,
-    find: 'if (job.isStopped || this.#holders.has(job))',
-    replace: 'if (job.isStopped)',
+    find: 'if (isKeptBack(this.#state, job) || this.#holders.has(job))',
+    replace: 'if (isKeptBack(this.#state, job))',
   },
   {
     name: 'stop the gang of what failed',

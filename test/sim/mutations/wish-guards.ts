@@ -69,8 +69,8 @@ export const wishGuards: readonly Guard[] = [
     name: 'remember the alternative over a restart',
     why: 'What runs by another alternative would be counted as the first.',
     file: `${core}/snapshot-text.ts`,
-    find: 'alternative === 0 ? [task, job, attempt, devices] : [task, job, attempt, devices, alternative],',
-    replace: '[task, job, attempt, devices],',
+    find: 'alternative === 0 ? [task, job, attempt, devices] : [task, job, attempt, devices, alternative];',
+    replace: '[task, job, attempt, devices];',
     faults: ['coordinator-crash'],
   },
   {

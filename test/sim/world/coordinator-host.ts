@@ -169,6 +169,8 @@ export class CoordinatorHost {
         specs,
         artifactIndex: store.artifacts,
         artifacts: room.artifacts,
+        owned: room.owned,
+        storeState: room.storeState,
         logs: room.logs,
         sessions: gateway.tokens,
         live: gateway.activity,
