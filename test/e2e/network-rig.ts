@@ -79,6 +79,8 @@ export interface NetworkRig {
 export interface NetworkRigOptions {
   readonly socketPath?: string;
   readonly rules?: Readonly<Record<string, number>>;
+  /** Limits of the artifact store. */
+  readonly artifacts?: Readonly<Record<string, string>>;
 }
 
 export async function openNetworkRig(options: NetworkRigOptions = {}): Promise<NetworkRig> {
@@ -90,7 +92,11 @@ export async function openNetworkRig(options: NetworkRigOptions = {}): Promise<N
   const coordinator = await createCoordinator({
     dir,
     name,
-    settings: { log_level: 'warn', ...(options.rules === undefined ? {} : { rules: options.rules }) },
+    settings: {
+      log_level: 'warn',
+      ...(options.rules === undefined ? {} : { rules: options.rules }),
+      ...(options.artifacts === undefined ? {} : { artifacts: options.artifacts }),
+    },
   });
   const account = 'acc_tester' as AccountId;
   const { client, secret } = await coordinator.openAccount(account, 10n ** 15n);
