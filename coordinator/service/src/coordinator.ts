@@ -87,6 +87,8 @@ async function compose(
       specs,
       artifactIndex: store.artifacts,
       artifacts: room.artifacts,
+      owned: room.owned,
+      storeState: room.storeState,
       logs: room.logs,
       sessions: gateway.tokens,
       live: gateway.activity,

@@ -50,6 +50,16 @@ export const PlanViewSchema = Type.Object(
     nodes: WhyViewSchema.properties.nodes,
     tasks_now: count,
     tasks_when_free: count,
+    kept_back: Type.Optional(
+      Type.Object(
+        { reason: Type.String(), message: Type.String(), hint: Type.String() },
+        {
+          ...closed,
+          description:
+            'Why nothing of the job would start now, whatever the nodes have free; absent where it would.',
+        },
+      ),
+    ),
     offers: Type.Array(PlanOffer, {
       maxItems: maxPlanOffers,
       description:

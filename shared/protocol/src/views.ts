@@ -250,6 +250,13 @@ export const ArtifactViewSchema = Type.Object(
 );
 export type ArtifactView = Static<typeof ArtifactViewSchema>;
 
+/** What an account refers to; for which of its jobs, or for none where it was uploaded for itself alone. */
+export const OwnedArtifactViewSchema = Type.Object(
+  { sha256: Sha256Schema, size_bytes: count, created_at: TimeSchema, jobs: Type.Array(JobIdSchema) },
+  closed,
+);
+export type OwnedArtifactView = Static<typeof OwnedArtifactViewSchema>;
+
 export const ApiKeyViewSchema = Type.Object(
   {
     id: Type.String(),

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { type JobId, taskIdOf } from '@capacloud/protocol/ids';
-import type { ArtifactView, JobView } from '@capacloud/protocol/views';
+import type { ArtifactView, JobView, OwnedArtifactView } from '@capacloud/protocol/views';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { agentToken, startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';
 
@@ -31,6 +31,22 @@ async function upload(bytes: Uint8Array<ArrayBuffer>, key?: string): Promise<str
   const response = await append(hashOf(bytes), 0, bytes, key);
   expect(await response.json()).toMatchObject({ complete: true });
   return hashOf(bytes);
+}
+interface Stored {
+  readonly items: readonly OwnedArtifactView[];
+  readonly used_bytes: number;
+  readonly quota_bytes: number;
+}
+/** All that the consumer has, in pages of two. */
+async function stored(): Promise<Stored> {
+  const items: OwnedArtifactView[] = [];
+  for (let cursor = ''; ; ) {
+    const response = await coordinator.call('GET', `/v1/artifacts?limit=2${cursor}`);
+    const page = (await response.json()) as Stored & { readonly next?: string };
+    items.push(...page.items);
+    if (page.next === undefined) return { ...page, items };
+    cursor = `&cursor=${page.next}`;
+  }
 }
 const some = (length: number): Uint8Array<ArrayBuffer> => new Uint8Array(randomBytes(length));
 
@@ -229,6 +245,15 @@ it('lets a node read the inputs of its attempts only, and the consumer read the 
   const shown = await coordinator.call('GET', `/v1/tasks/${task}`);
   expect(await shown.json()).toMatchObject({ state: 'succeeded', outputs: [{ path: '/out/r', sha256 }] });
   expect((await coordinator.call('GET', `/v1/artifacts/${input}`, { key: agentToken })).status).toBe(404);
+  // What is stored, page by page, and rid of with its job. The input was uploaded for itself as well.
+  const before = await stored();
+  expect(before.items).toContainEqual(expect.objectContaining({ sha256, size_bytes: 90, jobs: [id] }));
+  const freed = await coordinator.call('DELETE', `/v1/jobs/${id}/artifacts`);
+  expect([freed.status, await freed.json()]).toEqual([200, { artifacts: 2, freed_bytes: 90 }]);
+  const after = await stored();
+  expect([before.used_bytes - after.used_bytes, after.quota_bytes]).toEqual([90, 2 ** 20]);
+  expect(after.items.map((item) => item.sha256)).toContain(input);
+  expect((await coordinator.call('GET', `/v1/artifacts/${sha256}`)).status).toBe(404);
 });
 
 it('lets a node bring an input of its task as an output too', async () => {

@@ -2,18 +2,36 @@ import { Buffer } from 'node:buffer';
 import { attemptHeaderName, readAttemptName } from '@capacloud/protocol/attempt-name';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
-import type { ArtifactView } from '@capacloud/protocol/views';
+import type { ArtifactView, OwnedArtifactView } from '@capacloud/protocol/views';
+import type { OwnedArtifact } from '../ports/artifact-index.ts';
 import type { ArtifactContent, ArtifactParty, ArtifactProgress } from '../ports/artifact-store.ts';
 import { type ByteRange, parseRange } from './byte-range.ts';
 import type { Caller } from './caller.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import type { Handlers, RawAnswer } from './handler.ts';
+import { findJob, noJob } from './job-handlers.ts';
+import { pageOfRows } from './pages.ts';
+import { timeText } from './views.ts';
 
 export function artifactHandlers(
   deps: ApiDependencies,
-): Handlers<'createArtifact' | 'appendArtifact' | 'getArtifactStatus' | 'getArtifact' | 'deleteArtifact'> {
-  const { artifacts } = deps;
+): Handlers<
+  | 'listArtifacts'
+  | 'createArtifact'
+  | 'appendArtifact'
+  | 'getArtifactStatus'
+  | 'getArtifact'
+  | 'deleteArtifact'
+  | 'deleteJobArtifacts'
+> {
+  const { artifacts, owned, store } = deps;
   return {
+    listArtifacts: async ({ caller, query }) => {
+      const page = await pageOfRows(query, (request) => owned.list(caller.account, request), ownedView);
+      if (!page.ok) return page;
+      const { usedBytes, quotaBytes } = await owned.use(caller.account);
+      return accept({ ...page.value, used_bytes: usedBytes, quota_bytes: quotaBytes });
+    },
     createArtifact: async ({ caller, body, headers }) => {
       const party = partyOf(caller, headers[attemptHeaderName]);
       return progressView(await artifacts.announce(party, body.sha256, body.size_bytes));
@@ -49,6 +67,13 @@ export function artifactHandlers(
       }
       return accept(download(sha256, opened.value, range, call.headOnly));
     },
+    deleteJobArtifacts: async ({ caller, params }) => {
+      const job = await findJob(store, caller, params.job);
+      if (job === undefined) return noJob(params.job);
+      const freed = await owned.releaseJob(job.account, job.id);
+      if (!freed.ok) return freed;
+      return accept({ artifacts: freed.value.artifacts, freed_bytes: freed.value.freedBytes });
+    },
     deleteArtifact: async ({ caller, params }) => artifacts.release(partyOf(caller), params.sha256),
   };
 }
@@ -61,6 +86,10 @@ function partyOf(caller: Caller, attempt?: string | number): ArtifactParty {
   return ref === undefined
     ? { kind: 'node', node, provider }
     : { kind: 'node', node, provider, attempt: ref };
+}
+
+function ownedView({ sha256, sizeBytes, createdAt, jobs }: OwnedArtifact): OwnedArtifactView {
+  return { sha256, size_bytes: sizeBytes, created_at: timeText(createdAt), jobs: [...jobs] };
 }
 
 function progressView(progress: Result<ArtifactProgress>): Result<ArtifactView> {

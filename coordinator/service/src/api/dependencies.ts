@@ -2,6 +2,7 @@ import type { JobSpecs } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { ArtifactStore } from '../ports/artifact-store.ts';
 import type { LiveActivity } from '../ports/live-activity.ts';
+import type { OwnedArtifacts } from '../ports/owned-artifacts.ts';
 import type { ReadStore } from '../ports/read-store.ts';
 import type { Sequencer } from '../ports/sequencer.ts';
 import type { SessionTokens } from '../ports/session-tokens.ts';
@@ -42,6 +43,9 @@ export interface ApiDependencies {
   readonly specs: JobSpecs;
   readonly artifactIndex: ArtifactIndex;
   readonly artifacts: ArtifactStore;
+  readonly owned: OwnedArtifacts;
+  /** What the artifact store takes nothing for; undefined while it has room. */
+  readonly storeState: () => 'full' | 'failing' | undefined;
   readonly logs: TaskLogs;
   readonly sessions: SessionTokens;
   readonly live: LiveActivity;

@@ -1,9 +1,13 @@
 import { misfitsOf } from '@capacloud/core/job/misfits';
 import { shapeOf } from '@capacloud/core/job/queue';
+import { storageObstacle } from '@capacloud/core/job/upload-hold';
 import { decide } from '@capacloud/core/machine';
 import type { OfferGroup } from '@capacloud/core/market/offer-groups';
+import { storageMessage } from '@capacloud/core/scheduler/why/waiting-reason';
+import type { State } from '@capacloud/core/state';
 import { type AccountId, jobIdFrom } from '@capacloud/protocol/ids';
 import { maxPlanOffers, type PlanOfferView, type PlanView } from '@capacloud/protocol/market-views';
+import { taskReasons } from '@capacloud/protocol/reasons';
 import { accept, type Result } from '@capacloud/protocol/result';
 import { formatNano } from '@capacloud/protocol/units';
 import type { ApiDependencies } from './dependencies.ts';
@@ -40,14 +44,16 @@ export async function planView(
   const terms = misfits === undefined ? job.terms : { ...job.terms, misfits };
   const survey = await surveyNodes(state, terms, at, signal);
   const offers = survey.ranked.slice(0, maxPlanOffers);
+  const keptBack = keptBackView(state, account, job);
   const { currency } = job.spec.price;
   const cost = await planCost(deps, account, job, survey.ranked);
   return accept({
     tasks: job.terms.tasks,
     resources: job.terms.resources,
     currency,
-    tasks_now: survey.tasksNow,
+    tasks_now: keptBack === undefined ? survey.tasksNow : 0,
     tasks_when_free: survey.tasksWhole,
+    ...(keptBack === undefined ? {} : { kept_back: keptBack }),
     offers: offers.map((group) => offerView(group, (rate) => amountIn(currency, rate, deps.settings))),
     more_offers: survey.offers - offers.length,
     cost,
@@ -64,6 +70,13 @@ export async function planView(
     }),
     ...explanationView(survey.explanation, terms, currency, deps.settings),
   });
+}
+
+/** Its outputs could not be stored: what ran before waits for room. */
+function keptBackView(state: State, consumer: AccountId, { terms }: ReadJob): PlanView['kept_back'] {
+  const reason = storageObstacle(state, { consumer, terms });
+  if (reason === undefined) return undefined;
+  return { reason, message: storageMessage(state, { consumer }, reason), hint: taskReasons[reason].hint };
 }
 
 /** Tasks of anybody that may run on the same nodes at the same prices and wait already: taken to go first. */

@@ -233,6 +233,11 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
     'request.range_invalid': async () =>
       get(`/v1/artifacts/${await upload('ten bytes!')}`, { range: 'bytes=10-' }),
   },
+  listArtifacts: {},
+  deleteJobArtifacts: {
+    'request.not_found': () => coordinator.call('DELETE', `/v1/jobs/${noJob}/artifacts`),
+    'request.conflict': () => coordinator.call('DELETE', `/v1/jobs/${task.split('.')[0]}/artifacts`),
+  },
   deleteArtifact: {
     'request.not_found': () => coordinator.call('DELETE', `/v1/artifacts/${noHash}`),
     'request.conflict': async () => {

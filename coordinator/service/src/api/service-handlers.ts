@@ -10,7 +10,10 @@ export function serviceHandlers(
   const { settings, sequencer, transparency } = deps;
   const document = openApiDocument(settings.version);
   return {
-    getHealth: () => accept({ status: 'ok' }),
+    getHealth: () => {
+      const state = deps.storeState();
+      return accept(state === undefined ? { status: 'ok' } : { status: 'ok', artifact_store: state });
+    },
     getReady: () => accept({ status: 'ready' }),
     getInfo: () =>
       accept({

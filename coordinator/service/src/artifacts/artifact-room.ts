@@ -5,6 +5,7 @@ import type { JobSpecs } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { ArtifactStore } from '../ports/artifact-store.ts';
 import type { LogPort } from '../ports/log.ts';
+import type { OwnedArtifacts } from '../ports/owned-artifacts.ts';
 import type { ReadStore } from '../ports/read-store.ts';
 import type { Sequencer } from '../ports/sequencer.ts';
 import type { TaskLogs } from '../ports/task-logs.ts';
@@ -13,6 +14,7 @@ import { staleAfterMs } from './artifact-collection.ts';
 import { DiskArtifactStore } from './artifact-store.ts';
 import { dropCheckpoints } from './ended-checkpoints.ts';
 import { OutputClaims } from './output-claims.ts';
+import { AccountArtifacts } from './owned-artifacts.ts';
 import { RepeatedWork } from './repeated-work.ts';
 import { Staging } from './staging.ts';
 import { type ArtifactLimits, type DiskSpace, diskSpaceOf, StorageSpace } from './storage-space.ts';
@@ -42,6 +44,7 @@ export interface ArtifactRoomParts {
 
 export interface ArtifactRoom {
   readonly artifacts: ArtifactStore;
+  readonly owned: OwnedArtifacts;
   readonly logs: TaskLogs;
   /** What the store takes nothing for; undefined while it has room. */
   readonly storeState: () => 'full' | 'failing' | undefined;
@@ -99,6 +102,7 @@ export async function openArtifactRoom(parts: ArtifactRoomParts): Promise<Artifa
   );
   return {
     artifacts,
+    owned: new AccountArtifacts(index, access, space),
     logs,
     storeState: () => alarm.state,
     close: async () => {

@@ -5,6 +5,7 @@ import type { Refusal } from '@capacloud/protocol/result';
 import { formatSize } from '@capacloud/protocol/units';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { ArtifactParty } from '../ports/artifact-store.ts';
+import type { ArtifactUse } from '../ports/owned-artifacts.ts';
 import { PendingOutputs } from './pending-outputs.ts';
 import type { Staging } from './staging.ts';
 
@@ -76,6 +77,10 @@ export class StorageSpace {
   async leftOfAccount(account: AccountId): Promise<number> {
     const { limits } = this.#parts;
     return limits.accountBytes - (await this.#usedBy(account));
+  }
+
+  async useOf(account: AccountId): Promise<ArtifactUse> {
+    return { usedBytes: await this.#usedBy(account), quotaBytes: this.#parts.limits.accountBytes };
   }
 
   async isFull(): Promise<boolean> {

@@ -69,6 +69,8 @@ it('keeps a task whose outputs its consumer has no room for, and goes on once th
   await vi.waitFor(async () => expect((await view(waiting)).reason).toBe('quota_full'), patience);
   const why = (await (await coordinator.call('GET', `/v1/tasks/${waiting}/why`)).json()) as WhyView;
   expect(why).toMatchObject({ reason: 'quota_full', hint: expect.stringContaining('capacloud rm') });
+  const plan = await coordinator.call('POST', '/v1/plans', { json: job });
+  expect(await plan.json()).toMatchObject({ tasks_now: 0, kept_back: { reason: 'quota_full' } });
   // What another task of the account brought counts as well, before it has succeeded.
   await coordinator.call('DELETE', `/v1/artifacts/${hashOf(own)}`);
   await vi.waitFor(() => expect(held()).toEqual([]), patience);
@@ -91,7 +93,8 @@ it('keeps outputs where the disk is full, says so to the operator, and lets them
   const refused = await announce(output, `${task}/1`);
   expect([refused.status, await code(refused)]).toEqual([507, 'artifact.store_full']);
   expect(held()).toEqual([task]);
-  expect(coordinator.room.storeState()).toBe('full');
+  const health = await coordinator.call('GET', '/healthz');
+  expect(await health.json()).toEqual({ status: 'ok', artifact_store: 'full' });
   expect(await code(await announce(own, undefined, ''))).toBe('artifact.store_full');
   freeBytes = 900;
   await vi.waitFor(() => expect(held()).toEqual([]), patience);

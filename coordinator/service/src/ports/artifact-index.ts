@@ -16,6 +16,11 @@ export interface ArtifactRef {
   readonly job?: JobId;
 }
 
+/** An artifact that an account refers to, and for which of its jobs; uploaded for itself where there are none. */
+export interface OwnedArtifact extends ArtifactRow {
+  readonly jobs: readonly JobId[];
+}
+
 /** An archive of what an attempt that was stopped had in its checkpoint folder. */
 export interface TaskCheckpoint {
   readonly task: TaskId;
@@ -41,6 +46,14 @@ export interface ArtifactIndex {
   removeRef(ref: ArtifactRef): Promise<void>;
   /** All references, or those of one account; at most 1,000. */
   listRefs(sha256: Sha256Hex, account?: AccountId): Promise<readonly ArtifactRef[]>;
+  /** What the account refers to, in order of the hashes, after the given one. */
+  listOwned(
+    account: AccountId,
+    after: Sha256Hex | undefined,
+    limit: number,
+  ): Promise<readonly OwnedArtifact[]>;
+  /** What the account refers to for the job. */
+  listOfJob(account: AccountId, job: JobId): Promise<readonly Sha256Hex[]>;
   /** Bytes of distinct artifacts that the account refers to, or of all artifacts. */
   totalBytes(account?: AccountId): Promise<number>;
   /** Candidates for collection, oldest first: incomplete, or without a reference, and created before `before`. */

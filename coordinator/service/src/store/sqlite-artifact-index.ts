@@ -1,4 +1,4 @@
-import type { AccountId, JobId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import { type AccountId, isJobId, type JobId, type Sha256Hex, type TaskId } from '@capacloud/protocol/ids';
 import type Database from 'better-sqlite3';
 import type { ArtifactIndex, ArtifactRef, ArtifactRow } from '../ports/artifact-index.ts';
 import type { ArtifactWrite } from './write-message.ts';
@@ -28,6 +28,28 @@ function artifactRow(row: StoredArtifact): ArtifactRow {
 
 function refRow({ sha256, account, job }: StoredRef): ArtifactRef {
   return job === '' ? { sha256, account } : { sha256, account, job };
+}
+
+/** What accounts have. */
+function ownedQueries(database: Database.Database): Pick<ArtifactIndex, 'listOfJob' | 'listOwned'> {
+  // Checkpoints are referred to under their tasks, and are nobody's to delete.
+  const owned = database.prepare<[string, string, number], StoredArtifact & { readonly jobs: string }>(
+    `SELECT a.*, group_concat(r.job, ' ') AS jobs FROM artifact_refs r JOIN artifacts a USING (sha256)
+      WHERE r.account = ? AND r.sha256 > ? GROUP BY r.sha256 ORDER BY r.sha256 LIMIT ?`,
+  );
+  const ofJob = database
+    .prepare<[string, string], Sha256Hex>('SELECT sha256 FROM artifact_refs WHERE account = ? AND job = ?')
+    .pluck();
+  return {
+    listOwned: (account, after, limit) =>
+      Promise.resolve(
+        owned.all(account, after ?? '', limit).map(({ jobs, ...row }) => ({
+          ...artifactRow(row),
+          jobs: jobs.split(' ').filter(isJobId),
+        })),
+      ),
+    listOfJob: (account, job) => Promise.resolve(ofJob.all(account, job)),
+  };
 }
 
 /** Artifact metadata: written by the writer thread, read through a connection of this thread. */
@@ -74,6 +96,7 @@ export function createArtifactIndex(
     removeRef: (ref) => write({ kind: 'artifact.remove_ref', ref }),
     listRefs: (sha256, account) =>
       Promise.resolve(refs.all(sha256, account ?? null, account ?? null).map(refRow)),
+    ...ownedQueries(database),
     totalBytes: (account) => Promise.resolve(usage.get(account ?? '') ?? 0),
     listStale: (before, limit) => Promise.resolve(stale.all(before, limit).map(artifactRow)),
     remove: (sha256) => write({ kind: 'artifact.remove', sha256 }),

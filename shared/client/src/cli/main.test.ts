@@ -302,6 +302,22 @@ describe('logs', () => {
   });
 });
 
+test('storage shows what is stored, and rm deletes it by job or by hash', async () => {
+  const sha256 = 'ab'.repeat(32);
+  const item = { sha256, size_bytes: 2048, created_at: new Date().toISOString(), jobs: [jobId] };
+  const page = { items: [item], used_bytes: 2048, quota_bytes: 4096 };
+  server.on('GET /v1/artifacts', json(page), json(page));
+  const listed = await capacloud(['storage']);
+  expect(listed.code, listed.err).toBe(0);
+  expect(listed.out).toMatch(new RegExp(`${sha256} +2 KiB .*${jobId}`));
+  expect(listed.err).toContain('2 KiB of 4 KiB are in use');
+  server.on(`DELETE /v1/jobs/${jobId}/artifacts`, json({ artifacts: 1, freed_bytes: 2048 }));
+  server.on(`DELETE /v1/artifacts/${sha256}`, problem('request.conflict'));
+  const removed = await capacloud(['rm', jobId, sha256]);
+  expect(removed.err).toContain(`${jobId}: 1 artifact deleted, 2 KiB freed`);
+  expect([removed.code, removed.err]).toEqual([125, expect.stringContaining('request.conflict')]);
+});
+
 describe('login', () => {
   const account = { id: 'acc_ada', available_nano: '2500000000', held_nano: '0', scopes: ['consumer'] };
 

@@ -69,6 +69,15 @@ export async function findLiveJob(context: Context, client: Client, text: string
   return findJob(context, client, text);
 }
 
+/** The same for what cannot be taken back: a name that several jobs have is refused. */
+export async function findOnlyJob(context: Context, client: Client, text: string): Promise<JobId> {
+  if (isJobName(text)) {
+    const named = await listByName(context, client, text);
+    if (named.length > 1) throw ambiguous(text, named);
+  }
+  return findJob(context, client, text);
+}
+
 /** A job as above, or one of its tasks as JOB.INDEX or JOB/INDEX. */
 export async function findJobOrTask(context: Context, client: Client, text: string): Promise<JobOrTask> {
   if (isTaskId(text)) return { kind: 'task', id: text };

@@ -14,6 +14,7 @@ import { addMarket, addPrices, addTrades } from './verbs/market.ts';
 import { addNodes } from './verbs/nodes.ts';
 import { addPlan } from './verbs/plan.ts';
 import { addStatus } from './verbs/status.ts';
+import { addRm, addStorage } from './verbs/storage.ts';
 import { addRun, addValidate } from './verbs/submission.ts';
 import type { Runner } from './verbs/verb.ts';
 import { addWhy } from './verbs/why.ts';
@@ -32,9 +33,21 @@ export interface ProgramParts {
 const groups = [
   {
     title: 'Jobs:',
-    verbs: [addRun, addPlan, addValidate, addPs, addStatus, addWhy, addLogs, addWait, addCancel, addGet],
+    verbs: [
+      addRun,
+      addPlan,
+      addValidate,
+      addPs,
+      addStatus,
+      addWhy,
+      addLogs,
+      addWait,
+      addCancel,
+      addGet,
+      addRm,
+    ],
   },
-  { title: 'Account:', verbs: [addLogin, addWhoami, addBalance] },
+  { title: 'Account:', verbs: [addLogin, addWhoami, addBalance, addStorage] },
   { title: 'Network:', verbs: [addNodes, addGpus, addMarket, addPrices, addTrades] },
   { title: 'Shell:', verbs: [addCompletion] },
 ];

@@ -1,8 +1,8 @@
 import Type from 'typebox';
 import { attemptHeaderName } from '../attempt-name.ts';
-import { Sha256Schema } from '../ids.ts';
-import { ArtifactViewSchema } from '../views.ts';
-import { closed, count, type Route } from './route.ts';
+import { JobIdSchema, Sha256Schema } from '../ids.ts';
+import { ArtifactViewSchema, OwnedArtifactViewSchema, pageOf } from '../views.ts';
+import { closed, count, page, type Route } from './route.ts';
 
 /** An agent says whose outputs it brings; what belongs to no attempt comes without it, and from older agents everything does. */
 const attemptHeader = Type.Object({ [attemptHeaderName]: Type.Optional(Type.String({ maxLength: 64 })) });
@@ -10,6 +10,20 @@ const attemptHeader = Type.Object({ [attemptHeaderName]: Type.Optional(Type.Stri
 const artifactParams = Type.Object({ sha256: Sha256Schema }, closed);
 
 export const artifactRoutes = {
+  listArtifacts: {
+    method: 'GET',
+    path: '/v1/artifacts',
+    summary: 'What this account has in the artifact store, by hash, and how much of its quota that is',
+    tag: 'artifacts',
+    auth: 'consumer',
+    query: Type.Object(page, closed),
+    status: 200,
+    response: Type.Object(
+      { ...pageOf(OwnedArtifactViewSchema).properties, used_bytes: count, quota_bytes: count },
+      closed,
+    ),
+    errors: [],
+  },
   createArtifact: {
     method: 'POST',
     path: '/v1/artifacts',
@@ -77,6 +91,17 @@ export const artifactRoutes = {
     status: 200,
     response: 'binary',
     errors: ['request.not_found', 'artifact.incomplete', 'request.range_invalid'],
+  },
+  deleteJobArtifacts: {
+    method: 'DELETE',
+    path: '/v1/jobs/{job}/artifacts',
+    summary: 'Give up what an ended job has stored, so that it counts no more against the quota',
+    tag: 'artifacts',
+    auth: 'consumer',
+    params: Type.Object({ job: JobIdSchema }, closed),
+    status: 200,
+    response: Type.Object({ artifacts: count, freed_bytes: count }, closed),
+    errors: ['request.not_found', 'request.conflict'],
   },
   deleteArtifact: {
     method: 'DELETE',

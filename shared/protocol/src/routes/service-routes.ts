@@ -10,7 +10,14 @@ export const serviceRoutes = {
     tag: 'service',
     auth: 'none',
     status: 200,
-    response: Type.Object({ status: Type.Literal('ok') }, closed),
+    response: Type.Object(
+      {
+        status: Type.Literal('ok'),
+        /** Where it took nothing lately: finished outputs wait on their nodes until it has room. */
+        artifact_store: Type.Optional(Type.Union([Type.Literal('full'), Type.Literal('failing')])),
+      },
+      closed,
+    ),
     errors: [],
   },
   getReady: {

@@ -64,7 +64,9 @@ function writePlan(out: Output, plan: PlanView): void {
     ['wait', waitText(plan)],
     ['', out.paint('dim', plain(plan.wait.message))],
   ]);
-  const { changes, obstacles } = plan;
+  const { changes, kept_back, obstacles } = plan;
+  if (kept_back !== undefined)
+    out.write(`\n${out.paint('yellow', plain(kept_back.message))} ${plain(kept_back.hint)}\n`);
   if (offers.length === 0) writeObstacles(out, { obstacles, changes });
   else if (plan.tasks_now < plan.tasks) writeObstacles(out, { obstacles: [], changes });
 }

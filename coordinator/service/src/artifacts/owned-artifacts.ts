@@ -1,0 +1,54 @@
+import type { AccountId, JobId } from '@capacloud/protocol/ids';
+import { isSha256 } from '@capacloud/protocol/ids';
+import { accept, type Result, refuse } from '@capacloud/protocol/result';
+import type { ArtifactIndex } from '../ports/artifact-index.ts';
+import type { ArtifactUse, FreedSpace, OwnedArtifactPage, OwnedArtifacts } from '../ports/owned-artifacts.ts';
+import type { PageRequest } from '../ports/read-store.ts';
+import type { ArtifactAccess } from './artifact-access.ts';
+import type { StorageSpace } from './storage-space.ts';
+
+const maxListed = 500;
+
+/** What an account has in the store, and how it gets rid of it. */
+export class AccountArtifacts implements OwnedArtifacts {
+  readonly #index: ArtifactIndex;
+  readonly #access: ArtifactAccess;
+  readonly #space: StorageSpace;
+
+  constructor(index: ArtifactIndex, access: ArtifactAccess, space: StorageSpace) {
+    this.#index = index;
+    this.#access = access;
+    this.#space = space;
+  }
+
+  async use(account: AccountId): Promise<ArtifactUse> {
+    await this.#access.claimed();
+    return this.#space.useOf(account);
+  }
+
+  async list(account: AccountId, page: PageRequest): Promise<OwnedArtifactPage | undefined> {
+    const { cursor } = page;
+    if (cursor !== undefined && !isSha256(cursor)) return undefined;
+    await this.#access.claimed();
+    const limit = Math.min(maxListed, page.limit);
+    const rows = await this.#index.listOwned(account, cursor, limit + 1);
+    const items = rows.slice(0, limit);
+    const last = items.at(-1);
+    return rows.length > limit && last !== undefined ? { items, next: last.sha256 } : { items };
+  }
+
+  async releaseJob(account: AccountId, job: JobId): Promise<Result<FreedSpace>> {
+    if (this.#access.isLive(job))
+      return refuse('request.conflict', `${job} has not ended: its tasks still use what it stored.`, {
+        hint: `Wait for its end, or cancel it: capacloud cancel ${job}.`,
+      });
+    await this.#access.claimed();
+    const before = await this.#index.totalBytes(account);
+    const found = await this.#index.listOfJob(account, job);
+    for (const sha256 of found) await this.#index.removeRef({ sha256, account, job });
+    return accept({
+      artifacts: found.length,
+      freedBytes: Math.max(0, before - (await this.#index.totalBytes(account))),
+    });
+  }
+}
