@@ -111,7 +111,12 @@ export const DeviceRequestSchema = Type.Object(
     count: Type.Integer({ minimum: 1, maximum: 64 }),
     vendor: Type.Optional(Type.Union([Type.Literal('nvidia'), Type.Literal('amd'), Type.Literal('intel')])),
     models: Type.Optional(
-      Type.Array(Type.String({ minLength: 1, maxLength: 96 }), { minItems: 1, maxItems: maxModels }),
+      Type.Array(Type.String({ minLength: 1, maxLength: 96 }), {
+        minItems: 1,
+        maxItems: maxModels,
+        description:
+          'Any of these. Where a class was asked for, each with the least memory in GiB: rtx-4090@24.',
+      }),
     ),
     memoryBytes: Type.Optional(count(maxSizeBytes)),
     computeCapability: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$' })),

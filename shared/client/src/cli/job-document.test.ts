@@ -112,6 +112,16 @@ describe('text fields', () => {
   });
 });
 
+test('problems are told in the order of the file, whatever found them', async () => {
+  const document = await read(
+    `${head}timeout: 1.5h\ngpus: all\noutputs: [{ path: "/out/*.png" }]\nenv: { A: }\nmemory: 16g\n`,
+  );
+  const parsed = parseJobFile(document.value);
+  if (parsed.ok) throw new Error('was taken');
+  const lines = document.place(parsed.refusal.problems ?? []).map(({ place }) => place?.split(':').at(-2));
+  expect(lines).toEqual(['3', '4', '5', '6', '7']);
+});
+
 describe('what is not one YAML document in UTF-8 is refused in words', () => {
   const utf16 = (text: string): Uint8Array => Buffer.from(text, 'utf16le');
   test.each<[string, string | Uint8Array, string]>([

@@ -13,7 +13,7 @@ export interface JobDocument {
   readonly value: unknown;
   /** Paths in it are relative to this folder. */
   readonly folder: string;
-  /** The problems, each with its line and column where the file has one. */
+  /** The problems in the order of the file, each with its line and column where the file has one. */
   place(problems: readonly Problem[]): readonly PlacedProblem[];
 }
 
@@ -43,10 +43,12 @@ export async function readJobDocument(file: string, assignments: readonly string
   const tree = readTree(document, shownFile, placeOf);
   const value = settleJobFile(tree.value);
   const place: JobDocument['place'] = (problems) =>
-    problems.map((problem) => {
-      const offset = offsetOf(tree, problem.pointer);
-      return offset === undefined ? problem : { ...problem, place: placeOf(offset) };
-    });
+    problems
+      .map((problem) => ({ problem, offset: offsetOf(tree, problem.pointer) }))
+      .sort((a, b) => (a.offset ?? -1) - (b.offset ?? -1))
+      .map(({ problem, offset }) =>
+        offset === undefined ? problem : { ...problem, place: placeOf(offset) },
+      );
   if (told.length > 0) throw notYaml([...told, ...place(otherProblems(value))]);
   return { value, folder: file === '-' ? process.cwd() : dirname(resolve(file)), place };
 }

@@ -1,3 +1,4 @@
+import { readRequestedModel } from '@capacloud/protocol/device-classes';
 import { skippedReasons } from '@capacloud/protocol/outputs';
 import { alternativesOf, type Resources } from '@capacloud/protocol/resources';
 import { formatNano } from '@capacloud/protocol/units';
@@ -56,7 +57,7 @@ export function gpuText(resources: Resources): string | undefined {
     requests
       .map(
         ({ count, models, shareMilli, vendor }) =>
-          `${shareMilli === undefined ? count : shareMilli / 1000} × ${models?.join(' or ') ?? vendor ?? 'any'}`,
+          `${shareMilli === undefined ? count : shareMilli / 1000} × ${models?.map((each) => readRequestedModel(each).model).join(' or ') ?? vendor ?? 'any'}`,
       )
       .join(', else '),
   );
