@@ -31,10 +31,16 @@ test('a file that could not be loaded counts as a failure', () => {
       ],
     },
     { name: 'c.test.ts', status: 'passed', message: '', assertionResults: [] },
+    {
+      name: 'd.test.ts',
+      status: 'failed',
+      message: '',
+      assertionResults: [{ fullName: 'waits', status: 'pending', failureMessages: [] }],
+    },
   ];
   expect(readTotals(write({ ...report, testResults }), 1)).toMatchObject({
-    failed: 3,
-    failures: ['a.test.ts: no such module', 'b.test.ts > adds: expected 1'],
+    failed: 4,
+    failures: ['a.test.ts: no such module', 'b.test.ts > adds: expected 1', 'd.test.ts: a hook failed'],
   });
 });
 

@@ -47,16 +47,13 @@ export function addTotals(a: Totals, b: Totals): Totals {
 }
 
 /**
- * Totals of one vitest run. A test file that could not be loaded counts as one failure, and so does a run that
+ * Totals of one vitest run. A test file that failed without a failed test counts as one failure, and so does a run that
  * ended badly without a failed test to show for it (a crash, an unhandled error, no report at all).
  */
 export function readTotals(reportFile: string, exitCode: number): Totals {
   const report = existsSync(reportFile) ? parseReport(readFileSync(reportFile, 'utf8')) : undefined;
   if (report === undefined) return { ...noTests, failed: exitCode === 0 ? 0 : 1 };
-  const unloaded = report.testResults.filter(
-    (file) => file.status === 'failed' && file.assertionResults.length === 0,
-  );
-  const failed = report.numFailedTests + unloaded.length;
+  const failed = report.numFailedTests + report.testResults.filter(failedAsAWhole).length;
   return {
     passed: report.numPassedTests,
     failed: failed === 0 && exitCode !== 0 ? 1 : failed,
@@ -77,9 +74,13 @@ export const failedCommand = (command: string, exitCode: number): Totals => ({
   failures: [`${command}: exit code ${exitCode}`],
 });
 
-function failuresOf({ name, status, message, assertionResults }: FileResult): readonly string[] {
-  if (status !== 'failed') return [];
-  if (assertionResults.length === 0) return [failureLine(name, message)];
+/** It could not be loaded, or what its tests share could not be made ready, which skips them. */
+const failedAsAWhole = ({ status, assertionResults }: FileResult): boolean =>
+  status === 'failed' && assertionResults.every((result) => result.status !== 'failed');
+
+function failuresOf(file: FileResult): readonly string[] {
+  const { name, message, assertionResults } = file;
+  if (failedAsAWhole(file)) return [failureLine(name, message === '' ? 'a hook failed' : message)];
   return assertionResults
     .filter((result) => result.status === 'failed')
     .map((result) => failureLine(`${name} > ${result.fullName}`, result.failureMessages[0] ?? ''));

@@ -58,6 +58,7 @@ export const systemPackages = [
     why: 'makes small disks that fill up',
   },
   { name: 'mount', purpose: 'tests', commands: ['mount', 'umount', 'losetup'], why: 'mounts small disks' },
+  { name: 'procps', purpose: 'tests', commands: ['ps'], why: 'tells the engine what runs in a container' },
   { name: 'faketime', purpose: 'chaos', commands: ['faketime'], why: 'gives processes a wrong clock' },
   { name: 'iproute2', purpose: 'chaos', commands: ['ip'], why: 'makes networks that lose packets' },
   { name: 'redis-server', purpose: 'bench', commands: ['redis-server'], why: 'holds the queues of BullMQ' },
