@@ -829,7 +829,8 @@ describe('the executor', () => {
       await running(3);
       engine.end({ task, attempt: 3 }, { engineLost: true });
       expect(await finished(3)).toMatchObject({ reason: 'engine_lost', outputs: [] });
-      life.executor.onAssign([assignment(4, { checkpoint })]);
+      // Its own clock is not over then.
+      life.executor.onAssign([assignment(4, { checkpoint, runTimeoutMs: 2.5e9 })]);
       await running(4);
       bootMs = 2e9;
       expect(await finished(4)).toMatchObject({ reason: 'lease_lapsed', outputs: [] });

@@ -136,6 +136,17 @@ describe('an attempt that has to end', () => {
       { kind: 'stop', key: running.key },
     ]);
   });
+  test('keeps what it brings when the lease lapses, until the coordinator says that it does not want it', () => {
+    const bringing = record('uploading');
+    const lapsed = { attempts: undefined, leaseLapsed: true };
+    expect(kinds(lapsed, undefined, [view(bringing)], offer)).toEqual(['upload']);
+    const unwanted = { attempts: new Set<string>(), leaseLapsed: false };
+    expect(reconcile(unwanted, undefined, [view(bringing)], offer)).toContainEqual({
+      kind: 'cancel',
+      key: bringing.key,
+      cause: 'dropped',
+    });
+  });
   test('is not abandoned while its checkpoint is saved, nor interrupted', () => {
     const saving = { leftMs: 1 };
     const gone = { attempts: new Set<string>(), leaseLapsed: true };

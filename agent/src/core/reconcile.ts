@@ -99,7 +99,9 @@ function stepsFor(
 function unwanted(record: AttemptRecord, desired: Desired): StopCause | undefined {
   if (!isStoppable(record)) return undefined;
   if (desired.attempts !== undefined && !desired.attempts.has(attemptKeyText(record.key))) return 'dropped';
-  return desired.leaseLapsed ? 'lease_lapsed' : undefined;
+  // Nothing runs of an attempt that uploads. What it brings waits for the coordinator as reports do, who may be away to make room
+  // for it; it says whether it still wants it when it is back.
+  return desired.leaseLapsed && record.phase !== 'uploading' ? 'lease_lapsed' : undefined;
 }
 
 function isBeforeReport(record: AttemptRecord): boolean {
