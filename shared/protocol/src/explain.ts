@@ -92,7 +92,7 @@ class Explainer {
   #visitMap(schema: WordedSchema, map: Readonly<Record<string, unknown>>, pointer: string): void {
     const { maxProperties = Infinity, minProperties = 0, properties = {}, required = [] } = schema;
     const missing = required.filter((field) => !Object.hasOwn(map, field));
-    if (missing.length > 0) this.#tell(pointer, `lacks ${missing.join(', ')}`);
+    if (missing.length > 0) this.#tell(pointer, missingWords(missing, properties));
     const count = Object.keys(map).length;
     if (count > maxProperties)
       this.#tell(pointer, `has more than ${maxProperties} ${maxProperties === 1 ? 'entry' : 'entries'}`);
@@ -137,6 +137,19 @@ class Explainer {
       this.#tellWrong(schema, value, pointer);
     else for (const problem of best) this.#tell(problem.pointer, problem.message);
   }
+}
+
+/** Fields that are missing, and what those must be of which a word is known. */
+function missingWords(
+  missing: readonly string[],
+  properties: Readonly<Record<string, WordedSchema>>,
+): string {
+  const told = missing.flatMap((field) => {
+    const schema = properties[field];
+    const isWorded = schema !== undefined && ('const' in schema || schema['x-expects'] !== undefined);
+    return isWorded ? [`${field} must be ${expected(schema)}`] : [];
+  });
+  return [`lacks ${missing.join(', ')}`, ...told].join('; ');
 }
 
 function keySchema(schema: WordedSchema): WordedSchema {

@@ -67,7 +67,7 @@ const example = 'must name a model, for example rtx-4090';
 /** Why a name is that of no GPU, to be read after a pointer; undefined for one that may be. */
 export function gpuFault(name: string): string | undefined {
   const word = name.trim().toLowerCase();
-  const wish = wishFault(word);
+  const wish = wishFault(word) ?? otherNotation(word);
   if (wish !== undefined) return wish;
   if (normaliseModel(name) === '') return example;
   if (isKnown(name) || (withMaker.test(name) && /[0-9]/.test(name))) return undefined;
@@ -80,7 +80,9 @@ export function gpuFault(name: string): string | undefined {
 function nearestModel(model: string): string | undefined {
   const known = [...classNames, ...otherCards];
   const sorted = (text: string): string => text.replaceAll('-', '').split('').sort().join('');
-  const guess = known.find((name) => sorted(name) === sorted(model)) ?? nearest(model, known);
+  const guess =
+    known.find((name) => sorted(name) === sorted(model) || name.endsWith(`-${model}`)) ??
+    nearest(model, known);
   return guess === undefined ? undefined : (deviceClassOf(guess)?.id ?? guess);
 }
 
@@ -96,11 +98,30 @@ function wishFault(word: string): string | undefined {
   return /^(none|no|false|off|cpu)$/.test(word) ? wishes['none'] : undefined;
 }
 
+/** Counts, memory, parts and alternatives, as other languages put them into a name. */
+function otherNotation(word: string): string | undefined {
+  const [, before, first, last, after] =
+    /^([0-9]{1,3})\s*[x*×]\s*(\S.*)$|^(.*[^\s*×])\s*[x*×:]\s*([0-9]{1,3})$/.exec(word) ?? [];
+  const model = first ?? last ?? '';
+  if (isKnown(model)) return `holds a count: write ${model}:${before ?? after}, or count beside model`;
+  const memory = /^[<>=~]*\s*([0-9]{1,4})\s*g(?:b|i|ib)?(?:\s+(?:vram|memory))?$/.exec(word)?.[1];
+  if (memory !== undefined) return `is a size, not a model: write { vram: ${memory}Gi }`;
+  const [, percent, part] = /^(?:([0-9]{1,2})\s*%|0?(\.[0-9]{1,3}))$/.exec(word) ?? [];
+  const share = percent === undefined ? part && `0${part}` : Number(percent) / 100;
+  if (share !== undefined) return `is a part of a GPU, not a model: write { share: ${share} }`;
+  const models = word.split(/\s*[,|/]\s*|\s+or\s+/);
+  return models.length > 1 && models.every(isKnown)
+    ? `names several models: write a list, [${models.join(', ')}]`
+    : undefined;
+}
+
 /** For values that are neither a count nor a name. */
 export function gpuHint(value: unknown): string | undefined {
   if (value === true) return 'write 1 for one GPU of any model';
   if (value === false) return 'write 0, or leave it out';
   if (typeof value !== 'number') return undefined;
+  if (value === -1) return 'write the number that each task needs';
+  if (value > 0 && value < 1) return `write { share: ${value} } for a part of one GPU`;
   const known = deviceClassOf(String(value));
   return known === undefined ? undefined : `write ${known.id} if that is the model`;
 }

@@ -26,7 +26,8 @@ export function hintFor(schema: WordedSchema, value: unknown, pointer: string): 
   const isScalar = typeof value === 'number' || typeof value === 'boolean';
   const takes = (type: string): boolean =>
     branches.some((each) => each.type === type || typeof each.const === type);
-  if (isScalar && takes('string') && !takes('number') && !takes('integer')) return 'put quotes around it';
+  if (isScalar && takes('string') && !takes('number') && !takes('integer'))
+    return branches.some((each) => takesText(each, `${value}`)) ? 'put quotes around it' : undefined;
   if (typeof value === 'object') return value === null ? undefined : wrongShape(schema, value, pointer);
   if (type === 'object') return shortHint(schema, value, pointer);
   const shown = shownValue(value);
@@ -38,6 +39,11 @@ export function hintFor(schema: WordedSchema, value: unknown, pointer: string): 
     return `write ${Number(value)} without quotes`;
   const choices = branches.map((each) => each.const).filter((each) => typeof each === 'string');
   return writeIf(choices.find((each) => each.toLowerCase() === value.toLowerCase()));
+}
+
+function takesText({ const: only, pattern, type }: WordedSchema, text: string): boolean {
+  if (only !== undefined) return only === text;
+  return type === 'string' && (pattern === undefined || new RegExp(pattern, 'u').test(text));
 }
 
 function writeIf(text: string | undefined): string | undefined {

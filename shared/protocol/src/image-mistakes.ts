@@ -5,6 +5,7 @@ const digestDigits: Readonly<Record<string, number>> = { sha256: 64, sha384: 96,
 const pages: readonly (readonly [page: RegExp, image: string])[] = [
   [/^hub\.docker\.com\/_\/([^/?#]+).*$/, '$1'],
   [/^hub\.docker\.com\/(?:r|layers|repository\/docker)\/([^/?#]+\/[^/?#]+).*$/, '$1'],
+  [/^(?:registry\.)?hub\.docker\.com\/v2\/repositories\/([^/?#]+\/[^/?#]+).*$/, '$1'],
   [/^quay\.io\/repository\/([^/?#]+\/[^/?#]+).*$/, 'quay.io/$1'],
   [/^github\.com\/(?:orgs\/|users\/)?([^/?#]+)\/.*\/container\/(?:package\/)?([^/?#]+).*$/, 'ghcr.io/$1/$2'],
   [/^gallery\.ecr\.aws\/([^?#]+).*$/, 'public.ecr.aws/$1'],
@@ -15,6 +16,7 @@ const pages: readonly (readonly [page: RegExp, image: string])[] = [
   [/^catalog\.ngc\.nvidia\.com\/orgs\/([^/?#]+)\/containers\/([^/?#]+).*$/, 'nvcr.io/$1/$2'],
 ];
 const pageHosts: ReadonlySet<string> = new Set([
+  'huggingface.co',
   'hub.docker.com',
   'github.com',
   'gallery.ecr.aws',
@@ -34,6 +36,9 @@ export function isImageId(text: string): boolean {
 /** Whether a text is a reference. */
 type Accepts = (text: string) => boolean;
 
+/** Of registry and repository together; common registries and engines refuse more. */
+const maxName = 255;
+
 /** What is wrong with a text that is no image reference, and what would be right where that can be told. */
 export function imageMistake(text: string, accepts: Accepts): string {
   return foreignForm(text, accepts) ?? wrongDigest(text, accepts) ?? wrongName(text, accepts);
@@ -47,12 +52,8 @@ function fixed(message: string, accepts: Accepts, ...fixes: readonly string[]): 
 /** Texts that are something else: addresses, commands, ids. */
 function foreignForm(text: string, accepts: Accepts): string | undefined {
   if (text.trim() === '') return 'is empty; name an image such as ubuntu:22.04';
-  if (/\s/.test(text)) {
-    const words = text.trim().split(/\s+/);
-    const isCommand = /^(?:docker|podman|nerdctl|from)$/i.test(words[0] ?? '');
-    const fix = isCommand ? words.at(-1) : words.join('');
-    return fixed('must not contain spaces', accepts, fix ?? '');
-  }
+  if (/\s/.test(text))
+    return fixed('must not contain spaces', accepts, ...wordMeant(text.trim().split(/\s+/)));
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1];
   const rest = scheme === undefined ? text : text.slice(scheme.length + '://'.length).replace(/^\/+/, '');
   const isAddress = /^https?$/i.test(scheme ?? '') || isWebPage(rest.split('/', 1)[0] ?? '');
@@ -63,10 +64,41 @@ function foreignForm(text: string, accepts: Accepts): string | undefined {
   if (scheme !== undefined) return fixed(`must be written without ${scheme}://`, accepts, rest);
   if (isImageId(text))
     return 'is the id of an image on one machine; name the image by its repository with a tag or a digest';
+  const transport = /^(docker-daemon|docker-archive|oci-archive|oci|containers-storage|dir):(.+)$/.exec(text);
+  if (transport !== null && /[:/]/.test(transport[2] ?? ''))
+    return fixed(`must be written without ${transport[1]}:`, accepts, ...registryName(transport[2]));
+  if (/^(?:~|\.{1,2})?\/.*\.(?:tar|tgz|gz|sif|simg|img)$/.test(text) || /^(?:~|\.{1,2})\//.test(text))
+    return 'is a path of this machine; push the image to a registry and write its name there';
+  if (/^[^/@]*(?::[^/@]*)?@[^/@:]+(?::[0-9]+)?\//.test(text))
+    return 'must not hold the name of a user; images are pulled without credentials';
   const odd = /[^\w./:@[\]-]/u.exec(text)?.[0];
-  if (odd !== undefined)
-    return `contains ${JSON.stringify(odd)}; a name has letters, digits and . _ - / : @ only`;
-  return undefined;
+  if (odd === undefined) return undefined;
+  const message = `contains ${shownCharacter(odd)}; a name has letters, digits and . _ - / : @ only`;
+  return fixed(message, accepts, text.replace(oddEnds, ''));
+}
+
+/** Quotes, commas and what cannot be seen, as they come along when text is copied. */
+const oddEnds = /^["'`“”‘’,;\p{Cf}\p{Z}]+|["'`“”‘’,;\p{Cf}\p{Z}]+$/gu;
+
+/** What nobody can see is shown by its number. */
+function shownCharacter(character: string): string {
+  const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+  return /[\p{C}\p{Z}\p{M}]/u.test(character) ? `the character U+${code}` : JSON.stringify(character);
+}
+
+/** The one that names an image, where words are a command, and what is left without the spaces elsewhere. */
+function wordMeant(words: readonly string[]): readonly string[] {
+  const [first = '', second = ''] = words;
+  if (/^(?:image:|from)$/i.test(first)) return [second];
+  if (!/^(?:docker|podman|nerdctl|apptainer|singularity)$/i.test(first)) return [words.join('')];
+  const given = words.slice(2).filter((word) => !word.startsWith('-'));
+  // More of them are values of options, or a command for the container.
+  return given.length === 1 ? given : [];
+}
+
+/** Archives are files, and the name of one is not that of an image. */
+function registryName(text: string | undefined): readonly string[] {
+  return text === undefined || text.startsWith('/') || text.startsWith('.') ? [] : [text];
 }
 
 function wrongDigest(text: string, accepts: Accepts): string | undefined {
@@ -78,6 +110,8 @@ function wrongDigest(text: string, accepts: Accepts): string | undefined {
   const digits = Object.hasOwn(digestDigits, algorithm) ? digestDigits[algorithm] : undefined;
   if (digits === undefined || more.length > 0) {
     const example = 'after @ comes a digest such as sha256: with 64 hex digits';
+    const respelt = /^(?:sha-?256[:-]?)?([0-9a-f]{64})$/i.exec(written)?.[1]?.toLowerCase();
+    if (respelt !== undefined) return fixed(example, accepts, `${name}@sha256:${respelt}`);
     return /^[\w.-]+$/.test(written) ? fixed(example, accepts, `${name}:${written}`) : example;
   }
   if (/[^0-9a-f]/i.test(hex)) return `has a digest with something other than hex digits after ${algorithm}:`;
@@ -102,6 +136,11 @@ function wrongName(text: string, accepts: Accepts): string {
   if (tag.length > 129) return `has a tag of ${tag.length - 1} characters; 128 are allowed`;
   if (hasTag && !/^:\w[\w.-]*$/.test(tag))
     return `has the tag ${JSON.stringify(tag.slice(1, 65))}; tags have letters, digits and . _ - and begin with a letter, a digit or _`;
+  const digest = /:(sha256|sha384|sha512)$/.exec(name);
+  if (digest !== null && /^:[0-9a-f]+$/i.test(tag)) {
+    const meant = `${name.slice(0, digest.index)}@${digest[1]}${tag.toLowerCase()}`;
+    return fixed('must have an @ before its digest', accepts, meant);
+  }
   const parts = name.split('/');
   const kept = parts.filter((part) => part !== '' && part !== '.');
   if (parts.includes('..')) return 'must not contain the path part ..; name the image by its repository';
@@ -109,8 +148,21 @@ function wrongName(text: string, accepts: Accepts): string {
     return fixed('has an empty path part or one that is a dot', accepts, written(kept.join('/')));
   if (/[A-Z]/.test(name) && accepts(written(name.toLowerCase())))
     return fixed('must have its repository in lower case', accepts, written(lowerPath(parts)));
-  if (name.length > 200 && kept.every((part) => part.length > 0) && accepts(written(name.slice(0, 60))))
+  if (
+    name.length > maxName &&
+    accepts(
+      kept
+        .map((part) => part.slice(0, 2))
+        .join('/')
+        .slice(0, 99),
+    )
+  )
     return 'has a name that is longer than 255 characters with its registry';
+  if (kept.slice(1).some((part) => part.includes(':')) || (kept.length === 1 && name.includes(':')))
+    return 'has more than one colon; one stands before the tag, and one before the port of a registry';
+  const port = /^[^:]+:([^:]*)$/.exec(kept[0] ?? '')?.[1];
+  if (port !== undefined)
+    return `has ${JSON.stringify(port)} where the port of a registry would stand, which is a number up to 65535; a tag stands at the end`;
   return `has the name ${JSON.stringify(name.slice(0, 100))}; its parts are lower-case letters and digits with . _ __ or - between them, and a registry's port follows a colon`;
 }
 

@@ -77,19 +77,50 @@ const advice: Readonly<Record<string, string>> = {
   devices: 'cannot be asked for by path: ask for GPUs with resources.gpu',
   runtime: "is the agent's business: ask for GPUs with resources.gpu",
   image_pull_secrets: 'is not supported yet: images are pulled without credentials',
+  jobs: 'belongs to a pipeline: a job file describes one container, with image and command at the top',
+  steps: 'belongs to a pipeline: write what the container runs under command',
+  stages: 'belongs to a pipeline: a job file describes one container, with image and command at the top',
+  tasks: 'belongs to a pipeline: write replicas for tasks that are alike, and a file for each other job',
+  on: 'belongs to a pipeline: a job starts when it is submitted',
+  networks: 'has nothing like it: containers have no network',
   hostname: 'cannot be set: remove it',
   container_name: 'cannot be set: use name for the job',
   tmpfs: 'is not needed: /tmp can be written to, and resources.shm_size is the size of /dev/shm',
 };
 
+/** Fields of a GPU. */
+const ofGpu: Readonly<Record<string, string>> = {
+  type: 'model',
+  name: 'model',
+  kind: 'model',
+  class: 'model',
+  product: 'model',
+  models: 'model',
+  memory: 'vram',
+  mem: 'vram',
+  gpu_memory: 'vram',
+  vram_gb: 'vram',
+  min_vram: 'vram',
+  quantity: 'count',
+  number: 'count',
+  num: 'count',
+  amount: 'count',
+  gpus: 'count',
+  fraction: 'share',
+  cuda_version: 'cuda',
+  driver: 'vendor',
+};
+
 /** To be read after the pointer of a field that is not known; undefined for one that no other language has either. */
 export function foreignField(pointer: string, key: string): string | undefined {
-  // Not the keys of others: env, labels and what begins with x-.
-  if (pointer.split('/').length > 3) return undefined;
   const name = key
     .replace(/([a-z])([A-Z])/g, '$1_$2')
     .toLowerCase()
     .replaceAll('-', '_');
+  const gpuField = pointer.startsWith('/resources/gpu/') ? property(ofGpu, name) : undefined;
+  if (gpuField !== undefined) return `is not a known field; did you mean ${gpuField}?`;
+  // Not the keys of others: env, labels and what begins with x-.
+  if (pointer.split('/').length > 3) return undefined;
   const own = property(foreign, name) ?? property(foreign, key.toLowerCase());
   const here = pointer.startsWith('/resources/') ? 'resources.' : '';
   if (own !== undefined && (here === '' || own.startsWith(here)))

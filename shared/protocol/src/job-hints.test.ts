@@ -19,6 +19,24 @@ describe('a job file that is refused says what would be right', () => {
     [{ timeout: '2 hours' }, 'write 2h'],
     [{ timeout: '01:30:00' }, 'write 90m'],
     [{ timeout: '1h 30m 5s' }, 'write 5405s'],
+    [{ timeout: 'PT1H30M' }, 'write 90m'],
+    [{ timeout: '1-12:00:00' }, 'write 36h'],
+    [{ timeout: 'forever' }, 'the longest is 30d'],
+    [{ timeout: '60 days' }, 'the longest is 30d'],
+    [{ timeout: '500ms' }, 'the shortest is 1s'],
+    [{ timeout: 0 }, 'the shortest is 1s'],
+    [{ timeout: 1.5 }, '7d; a duration has a unit'],
+    [{ resources: { memory: '16' } }, 'has no unit, so 16 is 16 bytes; write 16Mi or 16Gi'],
+    [{ resources: { disk: '10' } }, '/resources/disk has no unit'],
+    [{ resources: { gpu: { vram: '80' } } }, '/resources/gpu/vram has no unit'],
+    [{ outputs: [{ path: '/out', max_size: '10' }] }, '/outputs/0/max_size has no unit'],
+    [
+      { resources: { gpu: { type: 'h100' } } },
+      '/resources/gpu/type is not a known field; did you mean model?',
+    ],
+    [{ resources: { gpu: { memory: '24Gi' } } }, 'did you mean vram?'],
+    [{ resources: { type: 'x' } }, 'did you mean type at the top of the file?'],
+    [{ inputs: [{ source: 'x' }] }, '/inputs/0 lacks target; target must be an absolute path, such as /out'],
     [{ timeout: 90 }, 'a duration has a unit: write 90s or 90m'],
     [{ resources: { memory: '16g' } }, 'write 16Gi (or 16G, which is a little less)'],
     [{ resources: { memory: '512 megabytes' } }, 'write 512Mi (or 512M, which is a little less)'],
@@ -74,6 +92,7 @@ describe('a job file that is refused says what would be right', () => {
     [{ workingDir: '/x' }, 'did you mean working_dir?'],
     [{ apiVersion: 'v1' }, 'belongs to Kubernetes'],
     [{ services: {} }, 'belongs to Compose'],
+    [{ jobs: {} }, 'belongs to a pipeline'],
     [{ comand: 'x' }, 'is not a known field; did you mean command?'],
   ])('%j', (part, words) => {
     expect(told(part).join('\n')).toContain(words);
@@ -94,6 +113,17 @@ describe('names of GPUs', () => {
     ['all', 'write 1, or for example rtx-4090:2'],
     ['any', 'write 1 for one of any model'],
     ['nvidia', 'must name a model, for example rtx-4090'],
+    ['h100x8', 'write h100:8'],
+    ['8x h100', 'write h100:8'],
+    ['2 * a100', 'write a100:2'],
+    [{ model: 'h100:2' }, 'write h100:2, or count beside model'],
+    ['h100 or a100', 'write a list, [h100, a100]'],
+    ['h100,a100', 'write a list, [h100, a100]'],
+    ['>=24GB', 'write { vram: 24Gi }'],
+    ['50%', 'write { share: 0.5 }'],
+    [0.5, 'write { share: 0.5 } for a part of one GPU'],
+    [-1, 'write the number that each task needs'],
+    ['1080 ti', 'did you mean gtx-1080-ti?'],
     [4090, 'write rtx-4090 if that is the model'],
     [true, 'write 1 for one GPU of any model'],
   ])('%j is refused', (gpu, words) => {
@@ -146,6 +176,10 @@ describe('everything that is wrong with a file', () => {
 
   it('is not told of what follows from something else that is wrong', () => {
     expect(told({ resources: { memory: '4x', shm_size: '2Gi' } })).toHaveLength(1);
+    expect(told({ resources: { memory: '0.5', shm_size: '2Gi' } })).toHaveLength(1);
+    // Quotes would not make these right.
+    expect(told({ timeout: true })[0]).not.toContain('quotes');
+    expect(told({ resources: { memory: 1e30 } })[0]).not.toContain('quotes');
     expect(told({ gang: true, replicas: '4' })).toHaveLength(1);
   });
 });

@@ -283,14 +283,16 @@ function readResources(resources: NonNullable<JobFile['resources']>, read: UnitR
   const cpuMilli = parseCpu(resources.cpu ?? 1);
   if (cpuMilli === undefined)
     read.problem('/resources/cpu', 'must be between 1m and 4096 cores in steps of 1m');
-  const memoryBytes = read.size('/resources/memory', resources.memory ?? '1Gi');
   // Docker refuses less than 6 MiB; saying so here is kinder than an engine error on a stranger's machine.
-  if (memoryBytes < 6 * 2 ** 20) read.problem('/resources/memory', 'must be at least 6Mi');
+  const leastMemoryBytes = 6 * 2 ** 20;
+  const memoryBytes = read.sizeIfRight('/resources/memory', resources.memory ?? '1Gi');
+  if (memoryBytes !== undefined && memoryBytes < leastMemoryBytes)
+    read.problem('/resources/memory', 'must be at least 6Mi');
   return {
     cpuMilli: cpuMilli ?? 1,
-    memoryBytes,
+    memoryBytes: memoryBytes ?? leastMemoryBytes,
     diskBytes: read.size('/resources/disk', resources.disk ?? '1Gi'),
-    shmBytes: readShm(resources.shm_size, memoryBytes, read),
+    shmBytes: readShm(resources.shm_size, memoryBytes ?? Infinity, read),
     ...readGpu(resources.gpu, read),
   };
 }

@@ -14,7 +14,7 @@ const durationUnits: readonly (readonly [spelling: RegExp, ms: number])[] = [
   [/^(d|days?)$/i, 86_400_000],
 ];
 /** Fewer bytes than this are no memory and no disk that anybody offers: the unit was forgotten. */
-const leastLikelyBytes = 2 ** 20;
+export const leastLikelyBytes = 2 ** 20;
 
 /** Whether it is a number and nothing else, which is no size and no duration. */
 export function isBareNumber(text: string): boolean {

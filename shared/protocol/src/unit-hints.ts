@@ -1,3 +1,4 @@
+import { maxDurationMs } from './resources.ts';
 import { parseCpu, parseDecimalNano, parseDuration, parseSize } from './units.ts';
 
 /** What a person meant by a value that is not of the form of its unit; undefined where that is not clear. */
@@ -33,19 +34,32 @@ const durationUnits: readonly (readonly [RegExp, number])[] = [
   [/^(w|wks?|weeks?)$/, 604_800],
 ];
 
-/** `1.5h`, `90`, `2 hours`, `1h 30m`, `01:30:00`, `1w`. */
+const endless = /^(forever|infinit[ey]|inf|\.inf|none|never|no|unlimited|max|-1|∞)$/;
+
+/** `1.5h`, `90`, `2 hours`, `1h 30m`, `01:30:00`, `1w`, `PT1H30M`, `forever`. */
 export function durationHint(value: unknown): string | undefined {
   const text = typeof value === 'number' ? String(value) : value;
   if (typeof text !== 'string' || text.length > 64) return undefined;
   const plain = text.trim().toLowerCase();
-  if (/^[0-9]{1,9}$/.test(plain)) return `a duration has a unit: write ${plain}s or ${plain}m`;
-  const clock = /^([0-9]{1,3}):([0-9]{2})(?::([0-9]{2}))?$/.exec(plain);
-  const seconds =
-    clock === null
-      ? secondsOf(plain)
-      : Number(clock[1]) * 3600 + Number(clock[2]) * 60 + Number(clock[3] ?? 0);
+  if (endless.test(plain)) return 'the longest is 30d';
+  if (/^0*[0-9]{1,9}$/.test(plain))
+    return Number(plain) === 0
+      ? 'the shortest is 1s'
+      : `a duration has a unit: write ${Number(plain)}s or ${Number(plain)}m`;
+  if (/^[0-9]{1,9}\.[0-9]{1,9}$/.test(plain)) return 'a duration has a unit';
+  if (/^[0-9.]{1,9}\s*(?:ms|millis|milliseconds?)$/.test(plain)) return 'the shortest is 1s';
+  const seconds = clockSeconds(plain) ?? secondsOf(plain.replace(/^p([0-9.]+d)?t?(?=[0-9]|$)/, '$1'));
+  if (seconds !== undefined && seconds * 1000 > maxDurationMs) return 'the longest is 30d';
   const written = seconds === undefined ? undefined : wholeUnits(seconds);
   return written === undefined || parseDuration(written) === undefined ? undefined : `write ${written}`;
+}
+
+/** `01:30:00`, and `1-12:00:00` as batch systems write a day and a half. */
+function clockSeconds(text: string): number | undefined {
+  const clock = /^(?:([0-9]{1,3})-)?([0-9]{1,4}):([0-9]{2})(?::([0-9]{2}))?$/.exec(text);
+  if (clock === null) return undefined;
+  const [, days = 0, hours, minutes, seconds = 0] = clock;
+  return Number(days) * 86_400 + Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
 }
 
 function secondsOf(text: string): number | undefined {

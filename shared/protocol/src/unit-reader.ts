@@ -1,5 +1,6 @@
 import { maxDurationMs, maxSizeBytes } from './resources.ts';
 import type { Problem } from './result.ts';
+import { isBareNumber, leastLikelyBytes } from './unit-advice.ts';
 import { parseDecimalNano, parseDuration, parseSize } from './units.ts';
 
 /** Reads units out of a file and gathers every problem, so that a person mends them all at once. */
@@ -9,11 +10,19 @@ export class UnitReader {
   problem(pointer: string, message: string): void {
     this.problems.push({ pointer, message });
   }
-  size(pointer: string, text: string): number {
+  /** A size that is refused is undefined, so that nothing more is said of it. */
+  sizeIfRight(pointer: string, text: string): number | undefined {
     const bytes = parseSize(text);
-    if (bytes === undefined || bytes > maxSizeBytes)
+    const isUnitMissing = isBareNumber(text) && Number(text) > 0 && Number(text) < leastLikelyBytes;
+    if (isUnitMissing)
+      this.problem(pointer, `has no unit, so ${text} is ${text} bytes; write ${text}Mi or ${text}Gi`);
+    else if (bytes === undefined || bytes > maxSizeBytes)
       this.problem(pointer, 'must be a whole number of bytes up to 1024Ti, for example 512Mi or 16Gi');
-    return bytes ?? 1;
+    else return bytes;
+    return undefined;
+  }
+  size(pointer: string, text: string): number {
+    return this.sizeIfRight(pointer, text) ?? 1;
   }
   duration(pointer: string, text: string): number {
     const durationMs = parseDuration(text);

@@ -11,9 +11,13 @@ export function unknownField(root: WordedSchema, at: WordedSchema, key: string, 
   if (respelt !== undefined) return `is not a known field; did you mean ${respelt}?`;
   const elsewhere = placesOf(root, bare(key));
   if (elsewhere.length > 0 && elsewhere.length <= 2 && pointer.length < 256)
-    return `is not a field here; did you mean ${elsewhere.join(' or ')}?`;
+    return `is not a field here; did you mean ${elsewhere.map(fromTop).join(' or ')}?`;
   const guess = nearest(key, here);
   return guess === undefined ? 'is not a known field' : `is not a known field; did you mean ${guess}?`;
+}
+
+function fromTop(place: string): string {
+  return place.includes('.') ? place : `${place} at the top of the file`;
 }
 
 /** As spellings differ between languages: maxAttempts, max-attempts, max_attempts. */
