@@ -68,6 +68,19 @@ test.each<[string, Partial<Ending>, StopCause | undefined, CollectionEvidence | 
   expect(judgeEnding({ ...ended, ...ending }, stop, collection).reason).toBe(reason);
 });
 
+test.each<[string, Partial<Ending>, Parameters<typeof judgeEnding>[2], RegExp]>([
+  [
+    'memory',
+    { oomKilled: true },
+    collected,
+    /^The memory of the task was full.* The container exited with 0\.$/,
+  ],
+  ['disk', { exitCode: 1 }, full, /^The disk of the task was full\. /],
+  ['processes', { exitCode: 1, pidsExhausted: true }, collected, /^The task had as many processes/],
+])('the message says what ran out: %s', (_, ending, collection, message) => {
+  expect(judgeEnding({ ...ended, ...ending }, undefined, collection).message).toMatch(message);
+});
+
 test('the message names the exit code and the signal', () => {
   expect(judgeEnding({ ...ended, exitCode: 139 }, undefined, collected).message).toBe(
     'The container exited with 139 (signal 11).',

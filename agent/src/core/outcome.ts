@@ -42,12 +42,20 @@ export function judgeEnding(
       reason: 'engine_lost',
       message: ending.engineError ?? 'The container engine lost the container.',
     };
-  if (ending.oomKilled) return { reason: 'oom_killed', message: exitSentence(ending) };
+  if (ending.oomKilled)
+    return {
+      reason: 'oom_killed',
+      message: `The memory of the task was full, so a process was killed. ${exitSentence(ending)}`,
+    };
   const failed = ending.exitCode !== 0;
   if (isScratchFull(collection) && (failed || collection?.ok === false)) {
-    return { reason: 'disk_full', message: exitSentence(ending) };
+    return { reason: 'disk_full', message: `The disk of the task was full. ${exitSentence(ending)}` };
   }
-  if (failed && ending.pidsExhausted) return { reason: 'pids_exhausted', message: exitSentence(ending) };
+  if (failed && ending.pidsExhausted)
+    return {
+      reason: 'pids_exhausted',
+      message: `The task had as many processes as it may have. ${exitSentence(ending)}`,
+    };
   if (failed) return { reason: 'exit_nonzero', message: exitSentence(ending) };
   if (collection?.ok === false)
     return { reason: collection.failure.reason, message: collection.failure.message };
