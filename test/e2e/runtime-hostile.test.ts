@@ -103,7 +103,7 @@ describe('a program that misbehaves', () => {
     const { Id: id } = await rig.docker.getContainer(`cc-${key.task}-1`).inspect();
     const { DockerRootDir: root } = (await rig.docker.info()) as { DockerRootDir: string };
     const logs = join(root, 'containers', id, 'local-logs');
-    if (existsSync(logs)) expect((await readdir(logs)).length).toBeLessThanOrEqual(6);
+    if (existsSync(logs)) expect((await readdir(logs)).length).toBeLessThanOrEqual(13);
   });
 
   it('ignores TERM: it is killed when its grace is over', async () => {

@@ -79,7 +79,7 @@ export const serviceGuards: readonly Guard[] = [
   {
     name: 'outputs must be there',
     why: 'A task would succeed whose outputs nobody has.',
-    file: `${service}/gateway/receipt-judge.ts`,
+    file: `${service}/ports/artifact-index.ts`,
     find: 'if (row === undefined || !row.complete || row.sizeBytes !== sizeBytes) return false;',
     replace: 'if (row === undefined) continue;',
     faults: ['lies'],
