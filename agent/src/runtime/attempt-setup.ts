@@ -135,6 +135,7 @@ async function makeTask(
     policy: parts.policy,
     user,
     userName: fit.user.name,
+    home: fit.user.home,
     image,
     plan: { ...plan, inputs: plan.inputs.filter((mount) => !fit.singly.includes(mount)) },
     files: await fileMounts(parts, furnishing, signal),

@@ -1,7 +1,6 @@
 import type { MountSettings } from 'dockerode';
 import type { ContainerUser } from './container-profile.ts';
 import type { MountPlan } from './mount-plan.ts';
-import { taskHome } from './task-home.ts';
 
 /**
  * One file of a volume. `source` is the volume's folder on the engine's host, as the engine tells it, with a name that the
@@ -52,8 +51,9 @@ export function imageVolumes(
   folders: readonly string[],
   mounts: readonly MountSettings[],
   { uid, gid }: ContainerUser,
+  home: string,
 ): Record<string, string> {
-  const taken = new Set([...mounts.map((mount) => mount.Target), '/tmp', '/dev/shm', taskHome]);
+  const taken = new Set([...mounts.map((mount) => mount.Target), '/tmp', '/dev/shm', home]);
   const options = `rw,noexec,nosuid,nodev,mode=1777,uid=${uid},gid=${gid},size=${imageVolumeBytes}`;
   const free = folders.filter((folder) => !taken.has(folder.replace(/\/+$/, '')));
   return Object.fromEntries(free.map((folder) => [folder, options]));

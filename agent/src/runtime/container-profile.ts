@@ -57,14 +57,19 @@ function isReserved(name: string): boolean {
  * variable (the hook runs with it on the host side, CVE-2025-23266). `void` hides every device from a hook that
  * is the engine's default runtime.
  */
-export function containerEnv(assignment: Assignment, image: ImageConfig, userName = 'task'): string[] {
+export function containerEnv(
+  assignment: Assignment,
+  image: ImageConfig,
+  userName = 'task',
+  home: string = taskHome,
+): string[] {
   const env = new Map<string, string | undefined>();
   for (const entry of image.env) {
     const name = entry.split('=', 1)[0] ?? '';
     if (/^(NVIDIA|LD)_/.test(name)) env.set(name, undefined);
   }
   for (const [name, value] of Object.entries({
-    ...homeVariables(assignment.env, userName),
+    ...homeVariables(assignment.env, userName, home),
     ...assignment.env,
   })) {
     if (isReserved(name) || (assignment.devices.length > 0 && name.startsWith('LD_'))) continue;
@@ -109,6 +114,8 @@ interface ProfileInput {
   readonly scratchInMemory: boolean;
   readonly hostCpuMilli: number;
   readonly userName?: string;
+  /** Of the container's user; absent: the usual one. */
+  readonly home?: string;
   /** A memory file system for /tmp; absent where the engine can make a /tmp that everybody may write into. */
   readonly tmpVolume?: string;
   readonly files?: readonly FileMount[];
@@ -155,7 +162,8 @@ function hostConfig(input: ProfileInput): HostConfig {
     imageVolumeBytes;
   const mounts = containerMounts(input.plan, input);
   // A folder of the job's own may be the home.
-  const isHomeMounted = mounts.some((mount) => mount.Target === taskHome);
+  const { home = taskHome } = input;
+  const isHomeMounted = mounts.some((mount) => mount.Target === home);
   const config: HostConfig = {
     ...lockedDown,
     PidsLimit: input.policy.pidsLimit,
@@ -165,9 +173,9 @@ function hostConfig(input: ProfileInput): HostConfig {
     NanoCpus: Math.max(10, Math.min(resources.cpuMilli, input.hostCpuMilli)) * 1_000_000,
     ShmSize: shmBytes,
     Tmpfs: {
-      ...imageVolumes(input.image.volumes, mounts, input.user),
+      ...imageVolumes(input.image.volumes, mounts, input.user, home),
       ...(input.tmpVolume === undefined ? { '/tmp': `rw,${tmpOptions(resources.memoryBytes)}` } : {}),
-      ...(isHomeMounted ? {} : { [taskHome]: homeOptions(resources.memoryBytes, input.user) }),
+      ...(isHomeMounted ? {} : { [home]: homeOptions(resources.memoryBytes, input.user) }),
     },
     Ulimits: [
       { Name: 'nofile', Soft: openFiles, Hard: openFiles },
@@ -196,7 +204,7 @@ export function containerOptions(input: ProfileInput): ContainerCreateOptions & 
     Image: input.image.id,
     Hostname: 'task',
     User: `${user.uid}:${user.gid}`,
-    Env: containerEnv(assignment, input.image, input.userName),
+    Env: containerEnv(assignment, input.image, input.userName, input.home),
     Labels: {
       ...attemptLabels(owner, key, 'task'),
       ...(input.isFilled === true ? { [filledLabel]: 'image' } : {}),

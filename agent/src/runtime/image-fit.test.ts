@@ -8,6 +8,7 @@ const user = { uid: 1, gid: 1 };
 function fit(
   { inputs = [], outputs = [], checkpoint }: { inputs?: string[]; outputs?: string[]; checkpoint?: string },
   names: Readonly<Record<string, readonly string[]>>,
+  home = '/home/task',
 ) {
   const assignment = {
     task: 'job_aaaaaaaaaaaaaaaaaaaa.0',
@@ -18,7 +19,7 @@ function fit(
     ...(checkpoint === undefined ? {} : { checkpoint: { path: checkpoint, maxBytes: 1 } }),
   } as unknown as Assignment;
   const plan = planMounts(assignment);
-  const layout = { passwd: undefined, tmpIsOpen: true, names: new Map(Object.entries(names)) };
+  const layout = { passwd: undefined, tmpIsOpen: true, home, names: new Map(Object.entries(names)) };
   const found = fitToImage(assignment, plan, user, layout);
   const folders = (mounts: readonly { readonly folder: string }[]) => mounts.map(({ folder }) => folder);
   return {
@@ -48,6 +49,7 @@ it('mounts inputs one by one, and outputs with a copy, where it holds something'
 
 it('keeps the home writable beside an input in it', () => {
   expect(fit({ inputs: ['/home/task/.netrc'] }, {}).singly).toEqual(['/home/task']);
+  expect(fit({ inputs: ['/home/capacloud/.netrc'] }, {}, '/home/capacloud').singly).toHaveLength(1);
 });
 
 it.each([

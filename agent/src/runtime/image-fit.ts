@@ -4,7 +4,7 @@ import { accept, type Result } from '@capacloud/protocol/result';
 import type { ContainerUser } from './container-profile.ts';
 import type { ImageLayout } from './image-layout.ts';
 import type { MountPlan, PlannedMount, ScratchMount } from './mount-plan.ts';
-import { taskHome, type UserEntry, userEntry } from './task-home.ts';
+import { type UserEntry, userEntry } from './task-home.ts';
 
 /** How an attempt's mounts are made so that they hide nothing of its image. */
 export interface ImageFit {
@@ -34,7 +34,7 @@ export function fitToImage(
   { outputs }: Assignment,
   plan: MountPlan,
   user: ContainerUser,
-  { names, passwd, tmpIsOpen }: ImageLayout,
+  { home, names, passwd, tmpIsOpen }: ImageLayout,
 ): Result<ImageFit, string> {
   const holds = (folder: string) => names.get(folder) ?? [];
   const saved = plan.checkpoint?.folder;
@@ -47,9 +47,9 @@ export function fitToImage(
     if (found.length > 0) return { ok: false, refusal: hidden(folder, what, found) };
   }
   return accept({
-    singly: plan.inputs.filter(({ folder }) => folder === taskHome || holds(folder).length > 0),
+    singly: plan.inputs.filter(({ folder }) => folder === home || holds(folder).length > 0),
     copied: plan.scratch.filter(({ folder }) => holds(folder).length > 0),
-    user: userEntry(passwd, user),
+    user: userEntry(passwd, user, home),
     needsTmp: !tmpIsOpen,
   });
 }
@@ -58,7 +58,7 @@ function hidden(folder: string, what: string, found: readonly string[]): string 
   const some = found.map((name) => `${folder}/${name}`.slice(0, 100)).join(', ');
   const advice =
     what === 'output'
-      ? 'Write the outputs into a folder of their own, such as /out, or list them as single files.'
+      ? `Write the outputs into a folder of their own, such as ${folder === '/out' ? '/results' : '/out'}, or list them as single files.`
       : 'Give the checkpoint a folder of its own, such as /state.';
   return `The ${what} folder ${folder.slice(0, 100)} would hide files of the image: ${some}. ${advice}`;
 }

@@ -1,4 +1,5 @@
 import type { ImageProbe } from './image-probe.ts';
+import { taskHome, taskHomes } from './task-home.ts';
 
 /** What an image holds in places that the agent mounts something over. */
 export interface ImageLayout {
@@ -6,6 +7,8 @@ export interface ImageLayout {
   readonly passwd: string | undefined;
   /** Everybody may write into /tmp. Also where the image has none, because the mount makes it. */
   readonly tmpIsOpen: boolean;
+  /** A folder for the home of the task's user: absent or empty in the image. */
+  readonly home: string;
   /** By folder, some names of what it holds; none where it is absent or empty. */
   readonly names: ReadonlyMap<string, readonly string[]>;
 }
@@ -18,6 +21,7 @@ const maxKnownFolders = 256;
 interface KnownImage {
   readonly passwd: string | undefined;
   readonly tmpIsOpen: boolean;
+  readonly home: string;
   readonly names: Map<string, readonly string[]>;
 }
 
@@ -43,7 +47,7 @@ export class ImageLayouts {
     this.#known.delete(image);
     this.#known.set(image, known);
     forgetOldest(this.#known, maxKnownImages);
-    return { passwd: known.passwd, tmpIsOpen: known.tmpIsOpen, names };
+    return { passwd: known.passwd, tmpIsOpen: known.tmpIsOpen, home: known.home, names };
   }
 }
 
@@ -52,8 +56,18 @@ async function look(probe: ImageProbe, signal: AbortSignal): Promise<KnownImage>
   return {
     passwd: await probe.readText('/etc/passwd', maxPasswdBytes, signal),
     tmpIsOpen: tmp === undefined || (tmp.isFolder && tmp.mode === openMode),
+    home: await freeHome(probe, signal),
     names: new Map(),
   };
+}
+
+async function freeHome(probe: ImageProbe, signal: AbortSignal): Promise<string> {
+  for (const home of taskHomes) {
+    const found = await probe.stat(home, signal);
+    if (found === undefined) return home;
+    if (found.isFolder && (await probe.namesIn(home, signal)).length === 0) return home;
+  }
+  return taskHome;
 }
 
 function forgetOldest(entries: Map<string, unknown>, most: number): void {

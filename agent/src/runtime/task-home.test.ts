@@ -7,7 +7,11 @@ const root = 'root:x:0:0:root:/root:/bin/sh';
 describe('the entry of the user', () => {
   it('is added to the passwd file of the image', () => {
     const line = 'task:x:65532:65532:task:/home/task:/bin/sh\n';
-    expect(userEntry(`${root}\n`, user)).toEqual({ name: 'task', passwd: `${root}\n${line}` });
+    expect(userEntry(`${root}\n`, user)).toEqual({
+      name: 'task',
+      passwd: `${root}\n${line}`,
+      home: '/home/task',
+    });
     expect(userEntry(root, user).passwd).toBe(`${root}\n${line}`);
     expect(userEntry('', user).passwd).toBe(line);
   });
@@ -24,6 +28,7 @@ describe('the entry of the user', () => {
     expect(userEntry(`${root}\nnonroot:x:65532:65532:::`, user)).toEqual({
       name: 'nonroot',
       passwd: undefined,
+      home: '/home/task',
     });
     expect(userEntry(root, { uid: 0, gid: 0 }).name).toBe('root');
     // It becomes a variable, and a name that is none would be worse than another.
@@ -31,7 +36,11 @@ describe('the entry of the user', () => {
   });
 
   it('is not made up for an image without the file', () => {
-    expect(userEntry(undefined, user)).toEqual({ name: 'task', passwd: undefined });
+    expect(userEntry(undefined, user)).toEqual({
+      name: 'task',
+      passwd: undefined,
+      home: '/home/task',
+    });
   });
 });
 

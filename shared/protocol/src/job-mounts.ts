@@ -78,7 +78,9 @@ export function checkMounts(
     const path = kind === 'output' ? pathText.replace(/\/$/, '') : pathText;
     if (kind !== 'input' && holdsPattern(path)) {
       problems.push({ pointer, message: patternFault(path) });
-    } else if (!isPlain(path) || path === '') {
+    } else if (path === '') {
+      problems.push({ pointer, message: 'must name a folder below /, such as /out' });
+    } else if (!isPlain(path)) {
       problems.push({
         pointer,
         message: 'must be a plain absolute path without . or .. parts, colons, commas or backslashes',
@@ -91,7 +93,7 @@ export function checkMounts(
     } else if (reserved.has(folder.split('/')[1] ?? '')) {
       problems.push({
         pointer,
-        message: `may not be below /${folder.split('/')[1]}, which belongs to the image`,
+        message: reservedWords(folder.split('/')[1] ?? ''),
       });
     } else if (targets.has(path)) {
       problems.push({ pointer, message: 'is named twice' });
@@ -126,6 +128,13 @@ export function checkMounts(
       message: `overlaps ${other.pointer}: a checkpoint needs a folder of its own`,
     });
   return problems;
+}
+
+function reservedWords(name: string): string {
+  const owner = /^(?:dev|proc|run|sys|tmp)$/.test(name)
+    ? 'every container has of its own'
+    : 'belongs to the image';
+  return `may not be below /${name}, which ${owner}; choose a folder such as /in or /out`;
 }
 
 function overlaps(a: string, b: string): boolean {
