@@ -20,6 +20,7 @@ const hints: Readonly<Record<string, Hint>> = {
 /** By the schema's own hint, or by what its type and the value's have in common. */
 export function hintFor(schema: WordedSchema, value: unknown, pointer: string): string | undefined {
   const { type } = schema;
+  if (typeof value === 'string' && /^[“”„«»‘’‚]/.test(value)) return 'put straight quotes (") around it';
   const own = schema['x-hint'] === undefined ? undefined : hints[schema['x-hint']]?.(value);
   if (own !== undefined) return own;
   const branches = [schema, ...(schema.anyOf ?? [])];

@@ -6,6 +6,9 @@ export type UnknownField = (pointer: string, key: string) => string | undefined;
 
 /** The field that was probably meant: spelt otherwise, standing elsewhere in the schema, or mistyped. */
 export function unknownField(root: WordedSchema, at: WordedSchema, key: string, pointer: string): string {
+  const odd = /[\p{Cf}\p{Z}]/u.exec(key.replaceAll(' ', ''))?.[0];
+  if (odd !== undefined)
+    return `is not a known field: it holds the character U+${odd.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')}, which is not seen; write plain spaces, or nothing`;
   const here = Object.keys(at.properties ?? {});
   const respelt = here.find((field) => bare(field) === bare(key));
   if (respelt !== undefined) return `is not a known field; did you mean ${respelt}?`;

@@ -112,6 +112,13 @@ describe('text fields', () => {
   });
 });
 
+test('lines may end with a carriage return alone, and what spans lines is placed at its name', async () => {
+  const document = await read(`${head}services:\n  a: {}\nname: x\n`.replaceAll('\n', '\r'));
+  expect(document.value).toMatchObject({ name: 'x' });
+  const [placed] = document.place([{ pointer: '/services', message: 'm' }]);
+  expect(placed?.place).toMatch(/:3:1$/);
+});
+
 test('problems are told in the order of the file, whatever found them', async () => {
   const document = await read(
     `${head}timeout: 1.5h\ngpus: all\noutputs: [{ path: "/out/*.png" }]\nenv: { A: }\nmemory: 16g\n`,
@@ -124,6 +131,8 @@ test('problems are told in the order of the file, whatever found them', async ()
 
 describe('what is not one YAML document in UTF-8 is refused in words', () => {
   const utf16 = (text: string): Uint8Array => Buffer.from(text, 'utf16le');
+  const wide = (text: string): Uint8Array =>
+    new Uint8Array(Uint32Array.from(text, (letter) => letter.codePointAt(0) ?? 0).buffer);
   test.each<[string, string | Uint8Array, string]>([
     ['UTF-16', utf16(`\ufeff${head}`), 'is in UTF-16.'],
     ['UTF-16, the big end first', utf16(`\ufeff${head}`).slice().reverse(), 'is in UTF-16.'],
@@ -131,6 +140,32 @@ describe('what is not one YAML document in UTF-8 is refused in words', () => {
     ['a program', Buffer.from('\x7fELF\x02\x01\x01\0\0'), 'is not text in UTF-8.'],
     ['Latin-1', Buffer.from(`${head}name: caf\xe9\n`, 'latin1'), 'is not text in UTF-8.'],
     ['two documents', `${head}---\n${head}`, ':3:1: A second document begins here (---)'],
+    ['UTF-16 with letters of other alphabets', utf16(`# Привет\n${head}`), 'is in UTF-16.'],
+    ['UTF-32', wide(`\ufeff${head}`), 'is in UTF-32.'],
+    ['UTF-32 without a mark', wide(head), 'is in UTF-32.'],
+    [
+      'Latin-1, with its place',
+      Buffer.from(`${head}name: caf\xe9\n`, 'latin1'),
+      'Line 3, column 10 has the byte E9',
+    ],
+    [
+      'a quote that stays open',
+      `${head}name: "a\nuser: b\n`,
+      ':5:1: The quote that is opened in line 3, column 7 is never closed.',
+    ],
+    [
+      'indentation',
+      `${head}resources:\n  cpu: 1\n disk: 1Mi\n`,
+      ':5:1: The indentation of this line fits no line above it',
+    ],
+    ['lines of JSON', '{"version":"1"}\n{"version":"1"}\n', ':2:1: A second value begins here'],
+    ['depth', '['.repeat(5000) + ']'.repeat(5000), 'What begins here is nested more than 64 levels deep.'],
+    ['a shell script', '#!/bin/bash\n#SBATCH --time=1\nsrun x\n', 'it looks like a shell script.'],
+    ['a web page', '<!DOCTYPE html>\n<html></html>\n', 'it looks like a web page.'],
+    ['a Dockerfile', 'FROM ubuntu\nRUN x\n', 'it looks like a Dockerfile.'],
+    ['TOML', 'image = "x"\n[resources]\ncpu = 1\n', 'such as TOML.'],
+    ['Markdown', `# Job\n\n\`\`\`yaml\n${head}\`\`\`\n`, 'it looks like a text in Markdown.'],
+    ['a comment before what is wrong', `# Job\n${head}name: a: b\n`, ':4:7: This line is read as a key'],
     ['tabs', `${head}resources:\n\tcpu: 1\n`, ':4:1: A tab is used for indentation'],
     ['a tag', `${head}name: !!js x\n`, ':3:7: Tags such as !!js are not taken'],
     ['an unknown anchor', `${head}name: *gone\n`, ':3:7: *gone needs an anchor &gone before it'],

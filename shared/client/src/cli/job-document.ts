@@ -2,11 +2,12 @@ import { dirname, resolve } from 'node:path';
 import { parseJobFile } from '@capacloud/protocol/job-spec';
 import type { Problem } from '@capacloud/protocol/result';
 import { settleJobFile } from '@capacloud/protocol/spelling';
-import { type Document, LineCounter, parseDocument, visit } from 'yaml';
+import { type Document, isMap, LineCounter, parseDocument, visit } from 'yaml';
 import { CommandError, type PlacedProblem, usageError } from './command-error.ts';
 import { readJobText } from './job-text.ts';
 import { type JobTree, TreeFault, treeOf } from './job-tree.ts';
-import { isRecoverable, yamlFault } from './yaml-fault.ts';
+import { lookalike } from './lookalike.ts';
+import { isRecoverable, openQuote, withoutEchoes, yamlFault } from './yaml-fault.ts';
 
 /** A job file as it was read, with the places of its parts. */
 export interface JobDocument {
@@ -32,12 +33,20 @@ export async function readJobDocument(file: string, assignments: readonly string
     const { line, col } = lines.linePos(offset);
     return `${shownFile}:${line}:${col}`;
   };
-  const faults = [...document.errors, ...document.warnings].slice(0, maxFaults);
-  const told = faults.map((fault) => ({
-    pointer: '',
-    place: placeOf(fault.pos[0]),
-    message: yamlFault(fault, text),
-  }));
+  const faults = withoutEchoes([...document.errors, ...document.warnings]).slice(0, maxFaults);
+  const told = faults.map((fault) => {
+    const opened = openQuote(fault, document);
+    const { line, col } = lines.linePos(opened ?? 0);
+    const message =
+      opened === undefined
+        ? yamlFault(fault, text)
+        : `The quote that is opened in line ${line}, column ${col} is never closed.`;
+    return { pointer: '', place: placeOf(fault.pos[0]), message };
+  });
+  if (!isMap(document.contents) || !faults.every(isRecoverable)) {
+    const other = lookalike(text);
+    if (other !== undefined) throw notJobFile(shownFile, other);
+  }
   if (!faults.every(isRecoverable)) throw notYaml(told);
   if (told.length === 0) for (const assignment of assignments) assign(document, assignment);
   const tree = readTree(document, shownFile, placeOf);
@@ -67,6 +76,14 @@ function notYaml([first, ...more]: readonly PlacedProblem[]): CommandError {
     message: `${place}${first?.message ?? 'The file cannot be read.'}`,
     hint: 'A job file is YAML or JSON.',
     problems: more,
+  });
+}
+
+function notJobFile(shownFile: string, other: string): CommandError {
+  return new CommandError(2, {
+    code: 'job.invalid',
+    message: `${shownFile} is no job file: it looks like ${other}.`,
+    hint: 'A job file is a map of fields in YAML or JSON, such as version, image and command.',
   });
 }
 

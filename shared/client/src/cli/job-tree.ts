@@ -34,7 +34,7 @@ export class TreeFault extends Error {
 const maxAliased = 10_000;
 /** Deeper than anything that a job file has. */
 const maxDepth = 64;
-const tooDeep = `is nested more than ${maxDepth} levels deep`;
+export const tooDeep = `is nested more than ${maxDepth} levels deep`;
 const withinItself = `${tooDeep}: an alias may not stand inside what it stands for`;
 
 export function treeOf({ contents }: Document): JobTree {
@@ -83,7 +83,10 @@ class TreeReader {
   #behind<T>(alias: Alias, use: (target: unknown) => T): T {
     const target = this.#targets.get(alias);
     if (target === undefined)
-      throw new TreeFault(`*${alias.source} needs an anchor &${alias.source} before it`, offsetOf(alias));
+      throw new TreeFault(
+        `*${alias.source} needs an anchor &${alias.source} before it; text that begins with * needs quotes around it`,
+        offsetOf(alias),
+      );
     this.#aliases += 1;
     const result = use(target);
     this.#aliases -= 1;
@@ -104,6 +107,9 @@ class TreeReader {
       if (keyOffset !== undefined) this.places.set(inner, keyOffset);
       // Defined, not assigned: `__proto__` is a name like any other.
       define(value, name, this.read(item, inner, depth + 1));
+      // What begins on the next line is looked for where its name stands.
+      if (isCollection(item) && item.flow !== true && keyOffset !== undefined)
+        this.places.set(inner, keyOffset);
     }
     // The map's own keys count, then those of what is named first.
     for (const source of merged) this.#merge(source, value, pointer, depth);
