@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connections } from '@capacloud/transfer/connections';
@@ -23,6 +23,7 @@ import type { AgentConfig } from './host/config.ts';
 import { everyMinute } from './host/every-minute.ts';
 import { OwnerMustAct } from './host/failure.ts';
 import { readKeyFile } from './host/key-file.ts';
+import { makeFolder } from './host/make-folder.ts';
 import type { SelfCheck } from './host/self-check.ts';
 import { ServiceNotifier } from './host/service-notifier.ts';
 import { serveStatus } from './host/status-socket.ts';
@@ -83,7 +84,7 @@ async function flush(journal: Journal, session: SessionClient): Promise<void> {
 
 async function runAgent(config: AgentConfig): Promise<void> {
   const log = pino({ level: config.logLevel });
-  mkdirSync(config.stateDir, { recursive: true, mode: 0o700 });
+  makeFolder(config.stateDir);
   const lock = lockStateDir(config.stateDir);
   try {
     await runLocked(config, log);

@@ -1,10 +1,11 @@
-import { access, constants, mkdir } from 'node:fs/promises';
+import { access, constants } from 'node:fs/promises';
 import { coordinatorCheck } from './checks/coordinator-checks.ts';
 import { engineCheck } from './checks/engine-checks.ts';
 import { type Check, type DoctorParts, type Finding, finding, messageOf } from './checks/finding.ts';
 import { gpuCheck } from './checks/gpu-checks.ts';
 import { roomFindings } from './checks/room.ts';
 import { readKeyFile } from './key-file.ts';
+import { makeFolder } from './make-folder.ts';
 import { diskSettingText, scratchText } from './scratch-text.ts';
 
 /** A container with GPUs takes an engine some seconds to start. */
@@ -66,7 +67,7 @@ async function stateDir({ config }: DoctorParts): Promise<readonly Finding[]> {
   const { stateDir: dir } = config;
   const should = `${dir} can be written`;
   try {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    makeFolder(dir);
     await access(dir, constants.W_OK | constants.X_OK);
   } catch (error) {
     const mend = `Give ${dir} to the user of the agent, or set state_dir.`;

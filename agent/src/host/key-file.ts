@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Result, refuse } from '@capacloud/protocol/result';
+import { makeFolder } from './make-folder.ts';
 
 const keyPattern = /^0x[0-9a-f]{64}$/;
 
@@ -40,7 +41,7 @@ function isCredential(file: string): boolean {
 
 /** Makes a key unless the file is there already; a key is never written over. True when it was made. */
 export async function createKeyFile(file: string): Promise<boolean> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(file));
   try {
     await writeFile(file, `0x${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
     return true;

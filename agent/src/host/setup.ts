@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import type { Readable, Writable } from 'node:stream';
@@ -7,6 +7,7 @@ import { stringify } from 'yaml';
 import { keyFileBeside, resolveConfig } from './config.ts';
 import { OwnerMustAct } from './failure.ts';
 import { createKeyFile } from './key-file.ts';
+import { makeFolder } from './make-folder.ts';
 import type { RawValue } from './setting.ts';
 
 export interface SetupOptions {
@@ -32,7 +33,7 @@ export async function setUp(options: SetupOptions): Promise<Result<SetupDone>> {
   flags.key_file ??= keyFileBeside(options.configFile);
   const checked = resolveConfig({ file: undefined, env: {}, flags });
   if (!checked.ok) return checked;
-  await mkdir(dirname(options.configFile), { recursive: true, mode: 0o755 });
+  makeFolder(dirname(options.configFile), 0o755);
   try {
     await writeFile(options.configFile, stringify(tree(flags)), {
       mode: 0o644,

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readdir, rename, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import Type from 'typebox';
+import { makeDataFolder } from '../store/data-folder.ts';
 import { CommandRefused } from './failure.ts';
 
 export const manifestName = 'manifest.json';
@@ -38,7 +39,7 @@ export async function makeFolder<T>(path: string, fill: (folder: string) => Prom
       message: `${target} is there already.`,
       hint: 'Name a folder that does not exist yet.',
     });
-  mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+  makeDataFolder(dirname(target));
   const partial = mkdtempSync(`${target}.partial-`);
   try {
     const result = await fill(partial);

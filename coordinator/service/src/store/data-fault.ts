@@ -38,6 +38,11 @@ const kinds: readonly Kind[] = [
   { begin: 'EACCES', code: 'log.unavailable', hint: unwritable },
   { begin: 'EPERM', code: 'log.unavailable', hint: unwritable },
   { begin: 'EROFS', code: 'log.unavailable', hint: unwritable },
+  {
+    begin: 'ENOENT',
+    code: 'log.unavailable',
+    hint: 'Check the path: nothing can be made there.',
+  },
   { begin: 'ENOTDIR', code: 'log.unavailable', hint: misplaced },
   { begin: 'EEXIST', code: 'log.unavailable', hint: misplaced },
   { begin: 'EISDIR', code: 'log.unavailable', hint: misplaced },

@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import type { State } from '@capacloud/core/state';
 import type { SubtreeReader } from '@capacloud/protocol/merkle-proofs';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
@@ -7,6 +6,7 @@ import type { LogPort } from '../ports/log.ts';
 import type { Projection } from '../ports/projection.ts';
 import type { ReadStore } from '../ports/read-store.ts';
 import { withData } from './data-fault.ts';
+import { makeDataFolder } from './data-folder.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { LogReader } from './log-reader.ts';
 import { MerkleReader } from './merkle-reader.ts';
@@ -42,7 +42,7 @@ export interface Store {
  * coordinator has it, log.foreign, log.damaged, log.unavailable.
  */
 export async function openStore(dataDir: string): Promise<Store> {
-  withData(dataDir, () => mkdirSync(dataDir, { recursive: true, mode: 0o700 }));
+  withData(dataDir, () => makeDataFolder(dataDir));
   const lock = lockDirectory(dataDir);
   try {
     const path = databasePath(dataDir);
