@@ -6,7 +6,7 @@ import type Docker from 'dockerode';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EngineUnavailable } from '../core/ports.ts';
 import { callEngine, engineStatus, openEngineStream } from './engine-call.ts';
-import { connectEngine, isPlainPath } from './engine-client.ts';
+import { askOfImage, connectEngine, isPlainPath } from './engine-client.ts';
 import { ImageStore } from './image-store.ts';
 import { PulledImages } from './pulled-images.ts';
 
@@ -130,6 +130,11 @@ test.each<[string, RequestListener]>([
   if (_name !== 'nothing' && _name !== 'a list' && _name !== 'null') expect(ends[0]).toBeInstanceOf(Error);
 });
 
+test('an upgrade that nobody asked for settles each call', async () => {
+  answer = ({ socket }) => socket.write('HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n');
+  for (const end of await callAll()) expect(String(end)).toContain('another protocol');
+});
+
 test('whatever goes into a path is escaped, and no path is left', async () => {
   answer = (_request, response) => response.writeHead(404).end('{"message":"no such image"}');
   for (const name of ['a?x=1', 'a#b', 'a b', 'é', 'a%2Fb', 'a/b:1', '\u0000', '\r\nHost: x']) {
@@ -181,6 +186,17 @@ test('a pull of what is no reference asks nobody, and one that is redirected fai
   });
   expect(strayed).toEqual([]);
 });
+
+test.each(['images', 'distribution'] as const)(
+  'a question about %s that is given up drops its connection',
+  async (question) => {
+    const closed = Promise.withResolvers<void>();
+    answer = (request) => request.socket.once('close', () => closed.resolve());
+    const asking = callEngine(signal, 100, (abortSignal) => askOfImage(docker, question, 'a', abortSignal));
+    await expect(asking).rejects.toThrow(EngineUnavailable);
+    await closed.promise;
+  },
+);
 
 test('an abort drops the connection, also in the middle of an answer', async () => {
   const closed = Promise.withResolvers<void>();

@@ -45,6 +45,28 @@ export function connectEngine(socketPath: string): Docker {
   return new EngineClient(options);
 }
 
+/** What an engine is asked about an image: what it has of it, or what its registry has. */
+export type ImageQuestion = 'images' | 'distribution';
+
+/** As dockerode's own, which take no signal: at an engine that hangs each of them would keep its connection. */
+export function askOfImage<T>(
+  docker: Docker,
+  question: ImageQuestion,
+  name: string,
+  abortSignal: AbortSignal,
+): Promise<T> {
+  const { modem } = docker as unknown as { readonly modem: { dial(call: object, done: Callback): void } };
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const statusCodes = { 200: true, 401: 'no such image', 404: 'no such image', 500: 'server error' };
+  const path = `/${question}/${encodeURIComponent(name)}/json`;
+  modem.dial({ path, method: 'GET', abortSignal, statusCodes }, (error, value) => {
+    // What the engine refused, or the client itself, is an error already.
+    if (error === null || error === undefined) resolve(value as T);
+    else reject(error as Error);
+  });
+  return promise;
+}
+
 /** What dockerode says of a call beside the request itself. */
 interface CallContext {
   readonly isStream?: boolean;
@@ -76,6 +98,10 @@ function send(options: RequestOptions, context: CallContext, body: Body, callbac
     return;
   }
   sent.on('error', (error) => settle(error, null));
+  sent.on('upgrade', (_response, socket) => {
+    socket.destroy();
+    settle(new Error('the engine wants to go on in another protocol, which is not followed'), null);
+  });
   sent.on('response', (response) => {
     // An error that comes when nobody reads any longer must not end the process.
     response.on('error', () => undefined);

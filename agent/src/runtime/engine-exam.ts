@@ -1,10 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import type Docker from 'dockerode';
 import type { EngineExam } from '../core/engine-facts.ts';
+import { removeContainer } from './attempt-cleanup.ts';
 import { callEngine, deadlines, engineMessage, engineStatus } from './engine-call.ts';
 import { connectEngine } from './engine-client.ts';
 import { readEngineFacts } from './engine-facts.ts';
 import { ensureKeeperImage, keeperProgram } from './keeper-image.ts';
+
+const labelName = 'capacloud.doctor';
+/** Longer than a check may take: an older container is one whose check was killed. */
+const leftBehindMs = 600_000;
 
 /** The engine behind a socket, for the doctor. */
 export function examEngine(socketPath: string): EngineExam {
@@ -24,14 +29,15 @@ async function tryGpus(
   devices: readonly string[],
   signal: AbortSignal,
 ): Promise<string | undefined> {
+  await removeLeftBehind(docker, signal);
   const image = await ensureKeeperImage(docker, signal);
-  const container = await callEngine(signal, deadlines.changeMs, () =>
+  const container = await callEngine(signal, deadlines.changeMs, (abortSignal) =>
     docker.createContainer({
       name: `capacloud-doctor-${randomBytes(6).toString('hex')}`,
       Image: image,
       Cmd: [keeperProgram, '/'],
       Env: ['NVIDIA_DRIVER_CAPABILITIES=compute,utility'],
-      Labels: { 'capacloud.doctor': 'gpu' },
+      Labels: { [labelName]: 'gpu' },
       HostConfig: {
         NetworkMode: 'none',
         ReadonlyRootfs: true,
@@ -39,18 +45,28 @@ async function tryGpus(
         SecurityOpt: ['no-new-privileges'],
         DeviceRequests: [{ Driver: '', DeviceIDs: [...devices], Capabilities: [['gpu']] }],
       },
+      abortSignal,
     }),
   );
   try {
-    await callEngine(signal, deadlines.changeMs, () => container.start());
+    await callEngine(signal, deadlines.changeMs, (abortSignal) => container.start({ abortSignal }));
     return undefined;
   } catch (error) {
     if (engineStatus(error) === undefined) throw error;
     return engineMessage(error);
   } finally {
     // Whatever became of the check, the container may not stay.
-    await callEngine(AbortSignal.timeout(deadlines.queryMs), deadlines.queryMs, () =>
-      container.remove({ force: true, v: true }),
-    ).catch(() => undefined);
+    await removeContainer(docker, container.id, AbortSignal.timeout(deadlines.queryMs)).catch(
+      () => undefined,
+    );
   }
+}
+
+/** Of checks that were killed, or whose engine made the container after they had given up. */
+async function removeLeftBehind(docker: Docker, signal: AbortSignal): Promise<void> {
+  const found = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
+    docker.listContainers({ all: true, filters: { label: [`${labelName}=gpu`] }, abortSignal }),
+  );
+  for (const { Created: createdSeconds, Id: id } of found)
+    if (Date.now() - createdSeconds * 1000 > leftBehindMs) await removeContainer(docker, id, signal);
 }

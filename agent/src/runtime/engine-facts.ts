@@ -22,10 +22,9 @@ interface MoreInfo {
 export async function readEngineFacts(docker: Docker, signal: AbortSignal): Promise<EngineFacts> {
   const info = await engineInfo(docker, signal);
   const more = info as MoreInfo;
-  const { Version, Components = [] } = await callEngine(
-    signal,
-    deadlines.queryMs,
-    () => docker.version() as unknown as Promise<Version>,
+  const { Version, Components = [] } = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
+    // As with `info`, the client takes options that its typings leave out.
+    (docker as unknown as { version(options: object): Promise<Version> }).version({ abortSignal }),
   );
   const isPodman = Components.some(({ Name = '' }) => /podman/i.test(Name));
   // The engine leaves out false; one that does not know of a limit at all leaves out the same.

@@ -18,6 +18,7 @@ import {
   engineStatus,
   openEngineStream,
 } from './engine-call.ts';
+import { askOfImage } from './engine-client.ts';
 import { archOfEngine, isWrongPlatform, misfit, type Platform, wrongPlatform } from './image-platform.ts';
 import { PullMeter, readPullLines } from './pull-progress.ts';
 import type { PulledImages } from './pulled-images.ts';
@@ -90,7 +91,9 @@ export class ImageStore {
     signal: AbortSignal,
   ): Promise<ImageFacts | undefined> {
     try {
-      const info = await callEngine(signal, deadlines.queryMs, () => this.#docker.getImage(name).inspect());
+      const info = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
+        askOfImage<Docker.ImageInspectInfo>(this.#docker, 'images', name, abortSignal),
+      );
       const config = info.Config;
       const entrypoint = config?.Entrypoint ?? [];
       return {
@@ -196,8 +199,8 @@ export class ImageStore {
     reference: ImageReference,
     signal: AbortSignal,
   ): Promise<{ readonly digest: string; readonly platforms: readonly Platform[] }> {
-    const answer: unknown = await callEngine(signal, deadlines.idleMs, () =>
-      this.#docker.getImage(imageReferenceText(reference)).distribution(),
+    const answer: unknown = await callEngine(signal, deadlines.idleMs, (abortSignal) =>
+      askOfImage(this.#docker, 'distribution', imageReferenceText(reference), abortSignal),
     );
     if (!Value.Check(DistributionSchema, answer)) throw new EngineUnavailable('The engine named no digest.');
     return { digest: reference.digest ?? answer.Descriptor.digest, platforms: answer.Platforms ?? [] };

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
 import { callEngine, deadlines, engineInfo, engineStatus, openEngineStream } from './engine-call.ts';
+import { askOfImage } from './engine-client.ts';
 
 export const keeperImage = 'capacloud/keeper:1';
 export const keeperProgram = '/keeper';
@@ -98,7 +99,9 @@ async function inspectKeeper(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   try {
-    const image = await callEngine(signal, deadlines.queryMs, () => docker.getImage(keeperImage).inspect());
+    const image = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
+      askOfImage<Docker.ImageInspectInfo>(docker, 'images', keeperImage, abortSignal),
+    );
     const layers = image.RootFS.Layers ?? [];
     return layers.length === 1 && layers[0] === layer ? image.Id : undefined;
   } catch (error) {

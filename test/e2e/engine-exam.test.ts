@@ -1,0 +1,19 @@
+import { examEngine } from '@capacloud/agent/runtime/engine-exam';
+import Docker from 'dockerode';
+import { expect, it } from 'vitest';
+import { hasEngine } from '../real-parts.ts';
+import { dockerSocket } from './engine-images.ts';
+
+it.skipIf(!hasEngine())(
+  'the doctor reads a real engine, and leaves no container of its check for GPUs',
+  async () => {
+    const exam = examEngine(dockerSocket);
+    const signal = AbortSignal.timeout(60_000);
+    expect(await exam.facts(signal)).toMatchObject({ product: 'Docker', osType: 'linux', missingLimits: [] });
+    // There is no such GPU, whatever the machine has.
+    expect(await exam.tryGpus(['GPU-00000000-0000-0000-0000-000000000000'], signal)).toMatch(/\S/);
+    const docker = new Docker({ socketPath: dockerSocket });
+    const filters = { label: ['capacloud.doctor=gpu'] };
+    expect(await docker.listContainers({ all: true, filters })).toEqual([]);
+  },
+);
