@@ -15,6 +15,9 @@ interface ProbedImage {
 
 /** Names that are told of a folder. */
 const maxNames = 3;
+/** How much of a folder's content is read for one more name: it may hold a single folder with all of a data set. */
+const maxLookedBytes = 16 * 2 ** 20;
+const maxLookedEntries = 1000;
 
 /**
  * A container of the image that is never started, through which the engine shows the image's files. It is made when it is
@@ -72,12 +75,16 @@ export class ImageProbe {
     const archive = extract();
     void feed(stream.chunks, archive);
     const names = new Set<string>();
+    let leftBytes = maxLookedBytes;
+    let leftEntries = maxLookedEntries;
     try {
       for await (const entry of archive) {
         entry.resume();
         const [name = ''] = entry.header.name.replace(/^\.?\/+/, '').split('/');
         if (name !== '') names.add(name);
-        if (names.size === maxNames) break;
+        leftBytes -= entry.header.size ?? 0;
+        leftEntries -= 1;
+        if (names.size === maxNames || (names.size > 0 && (leftBytes < 0 || leftEntries < 0))) break;
       }
       return [...names];
     } finally {
