@@ -9,7 +9,7 @@ import { inspectContainer } from './attempt-inspection.ts';
 import { containerName, keeperName, keyOfLabels, type RuntimeOwner } from './attempt-names.ts';
 import { type Furnishing, fileMounts, furnish, tmpVolume } from './attempt-volumes.ts';
 import { examineSaved, unpackSaved } from './checkpoint-restore.ts';
-import { maxImageVolumes } from './container-mounts.ts';
+import { volumesFault } from './container-mounts.ts';
 import { type ContainerPolicy, containerOptions, containerUser } from './container-profile.ts';
 import { callEngine, deadlines, engineInfo, engineMessage, engineStatus } from './engine-call.ts';
 import { ImageFolderTooLarge } from './image-copy.ts';
@@ -61,8 +61,8 @@ export async function setUpAttempt(
   const reference = parseImageReference(assignment.image);
   const image = reference.ok ? await parts.images.find(reference.value, signal) : undefined;
   if (image === undefined) return failure('image_pull_failed', 'The image is no longer on the engine.');
-  if (image.volumes.length > maxImageVolumes)
-    return failure('start_failed', `The image declares more than ${maxImageVolumes} volumes.`);
+  const unusable = volumesFault(image.volumes);
+  if (unusable !== undefined) return failure('start_failed', unusable);
   const plan = planMounts(assignment);
   const probe = new ImageProbe(parts.docker, parts.owner, key, image);
   try {

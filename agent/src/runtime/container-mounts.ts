@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import type { MountSettings } from 'dockerode';
 import type { ContainerUser } from './container-profile.ts';
 import type { MountPlan } from './mount-plan.ts';
@@ -17,7 +18,7 @@ interface OwnMounts {
 }
 
 export const imageVolumeBytes = 16 * 2 ** 20;
-export const maxImageVolumes = 16;
+const maxImageVolumes = 16;
 
 // What the image holds at the mount point is not copied into the volume.
 const noCopy = { NoCopy: true, Labels: {}, DriverConfig: { Name: '', Options: {} } };
@@ -41,6 +42,18 @@ export function containerMounts(plan: MountPlan, { tmpVolume, files = [] }: OwnM
     ),
     ...(tmpVolume === undefined ? [] : [volumeMount(tmpVolume, '/tmp', false)]),
   ];
+}
+
+/** Why no container could have the folders that an image declares as volumes; undefined where one could. */
+export function volumesFault(folders: readonly string[]): string | undefined {
+  if (folders.length > maxImageVolumes) return `The image declares more than ${maxImageVolumes} volumes.`;
+  const odd = folders.find((folder) => {
+    const path = posix.normalize(folder);
+    return !path.startsWith('/') || path === '/' || /^\/(proc|sys)(\/|$)/.test(path);
+  });
+  return odd === undefined
+    ? undefined
+    : `The image declares ${odd.slice(0, 100)} as a volume, which no container can have.`;
 }
 
 /**
