@@ -26,7 +26,7 @@ export const gpuCheck: Check = async ({ engine, findDevices, hasDriver }, signal
   const nvidia = finding('nvidia', true, is, should, '');
   if (offered.length === 0) return [nvidia, ...notSold];
   const ids = offered.map(({ id }) => id);
-  // An engine that does not answer at all says nothing against the GPUs, and is red by itself.
+  // No answer is no proof that it works, as where the toolkit hangs.
   const said = await engine.tryGpus(ids, signal).catch(messageOf);
   return [
     nvidia,
