@@ -33,6 +33,16 @@ function command(...args: readonly string[]): ChildProcess {
   return child;
 }
 
+/** As `args | true`: nobody reads what it writes. */
+async function unread(...args: readonly string[]): Promise<{ status: number | null; err: string }> {
+  const child = command(...args);
+  let err = '';
+  child.stdout?.destroy();
+  child.stderr?.on('data', (part) => (err += part));
+  const [status] = (await once(child, 'close')) as [number | null];
+  return { status, err };
+}
+
 async function finished(
   ...args: readonly string[]
 ): Promise<{ status: number | null; out: string; err: string }> {
@@ -80,6 +90,7 @@ it('serves, gives keys out, drains on SIGTERM and comes back the same', async ()
     err: expect.stringContaining('request.not_found'),
   });
   expect(JSON.parse((await finished('state-hash')).out)).toMatchObject(before as object);
+  expect(await unread('state-hash')).toEqual({ status: 0, err: '' });
 
   child.kill('SIGTERM');
   expect(await once(child, 'exit')).toEqual([0, null]);
