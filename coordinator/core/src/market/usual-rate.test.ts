@@ -60,3 +60,24 @@ it('looks at a bounded number of nodes, the cheapest first', () => {
   for (let n = 0; n < 1500; n++) machine.connect(n, { offer: cpuAsk(`${10_000 - n}`) });
   expect(usualRate(machine.state, terms())).toBeLessThan(8900n);
 });
+
+it('finds the model that is wanted behind more than a thousand cheaper ones', () => {
+  const machine = Machine.ready(0);
+  const gpu = (n: number, model: string, deviceHourNano: string) =>
+    machine.connect(n, {
+      offer: offer({
+        devices: [{ id: `${model}-${n}`, vendor: 'nvidia', model, memoryBytes: 80 * gib, health: 'healthy' }],
+        ask: { ...offer().ask, deviceHourNano },
+      }),
+    });
+  for (let n = 0; n < 1500; n++) gpu(n, 'rtx-3090', '100');
+  gpu(2000, 'h100-pcie', '2000000000');
+  const wish = (tasks: number) =>
+    terms({ tasks, resources: { ...terms().resources, devices: { count: 1, models: ['h100'] } } });
+  expect(usualRate(machine.state, wish(1))).toBe(2_001_000_000n);
+  // There is room for one of them, so the median of what suitable nodes ask counts as well.
+  expect(usualRate(machine.state, wish(9))).toBe(2_001_000_000n);
+  machine.submit(1, { ...wish(1), maxRateNano: 10n ** 10n, holdNano: 10n ** 10n });
+  machine.place();
+  expect(usualRate(machine.state, wish(1))).toBe(2_001_000_000n);
+});

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { JobTerms } from '@capacloud/core/command';
 import { encodeHex } from '@capacloud/protocol/bytes';
 import { type AccountId, type JobId, jobIdFrom } from '@capacloud/protocol/ids';
@@ -46,13 +47,8 @@ export async function submitOne(
   return outcome;
 }
 
-const jobsPerTurn = 32;
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
-}
+/** Reading a batch lets others have their turn after this long. What a file costs is up to its author. */
+const turnMs = 10;
 
 type BatchResult = ResponseOf<'submitJobs'>['results'][number];
 
@@ -66,9 +62,12 @@ export async function submitMany(
 ): Promise<Result<string>> {
   const { deps } = parts;
   const all: Result<PreparedJob>[] = [];
+  let turnBegan = performance.now();
   for (const file of files) {
-    // Reading a full batch takes tens of milliseconds, in which others have their turn.
-    if (all.length % jobsPerTurn === jobsPerTurn - 1) await nextTurn();
+    if (performance.now() - turnBegan >= turnMs) {
+      await nextTurn();
+      turnBegan = performance.now();
+    }
     all.push(await prepare(parts, account, file));
   }
   const ready = all.flatMap((each) => (each.ok ? [each.value] : []));
@@ -121,7 +120,8 @@ export async function readJob(
   const salt = encodeHex(deps.randomBytes(32));
   const { terms: unpriced, specText } = termsOf(spec, salt);
   const { usdPerCapa } = deps.settings;
-  const defaultMaxRateNano = ceilings.ceilingOf(unpriced);
+  // A ceiling of the file's own needs no look at what nodes ask.
+  const defaultMaxRateNano = spec.price.maxPerHourNano === undefined ? ceilings.ceilingOf(unpriced) : 0n;
   const price = priceOf(spec, { usdPerCapa, defaultMaxRateNano });
   if (!price.ok) return price;
   const image = imageFingerprint(deps.imageSecret, account, spec.image);
