@@ -70,19 +70,33 @@ export function gpuFault(name: string): string | undefined {
   const wish = wishFault(word) ?? otherNotation(word);
   if (wish !== undefined) return wish;
   if (normaliseModel(name) === '') return example;
-  if (isKnown(name) || (withMaker.test(name) && /[0-9]/.test(name))) return undefined;
-  const guess = nearestModel(normaliseModel(name));
+  if (isKnown(name)) return undefined;
+  const model = normaliseModel(name);
+  // With its maker before it, a name is mistyped only where it has the letters of another: makers sell no two such models.
+  const isLikely = withMaker.test(name) && /[0-9]/.test(name) && !byLetters.has(lettersOf(model));
+  if (isLikely) return undefined;
+  const guess = nearestModel(model);
   const meant = guess === undefined ? '' : `did you mean ${guess}? `;
   return `is the name of no GPU that is known: ${meant}${lists}; a model that is not among them is named with its maker, as nvidia-smi prints it, for example NVIDIA RTX 5000 Ada Generation`;
 }
 
+const allNames = [...classNames, ...otherCards];
+
+function lettersOf(name: string): string {
+  return name.replaceAll('-', '').split('').sort().join('');
+}
+
+/** The first name that has these letters. */
+const byLetters: ReadonlyMap<string, string> = new Map(
+  allNames.map((name) => [lettersOf(name), name] as const).reverse(),
+);
+
 /** Classes first: those are what people ask for. Letters and digits that changed places count as one slip. */
 function nearestModel(model: string): string | undefined {
-  const known = [...classNames, ...otherCards];
-  const sorted = (text: string): string => text.replaceAll('-', '').split('').sort().join('');
   const guess =
-    known.find((name) => sorted(name) === sorted(model) || name.endsWith(`-${model}`)) ??
-    nearest(model, known);
+    byLetters.get(lettersOf(model)) ??
+    allNames.find((name) => name.endsWith(`-${model}`)) ??
+    nearest(model, allNames);
   return guess === undefined ? undefined : (deviceClassOf(guess)?.id ?? guess);
 }
 

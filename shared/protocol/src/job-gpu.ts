@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { deviceClassOf, requestedModels } from './device-classes.ts';
+import { maxProblems } from './explain.ts';
 import { gpuFault } from './gpu-names.ts';
 import type { DeviceRequest, Resources } from './resources.ts';
 import { maxAlternatives, maxModels, normaliseModel } from './resources.ts';
@@ -150,6 +151,7 @@ function readObject(gpu: Static<typeof GpuRequest>, at: string, read: UnitReader
 /** Names as nodes report them, all those of a class. */
 function readModels(names: readonly string[], at: string, read: UnitReader): string[] {
   for (const name of names) {
+    if (read.problems.length >= maxProblems) break;
     const fault = gpuFault(name);
     if (fault !== undefined) read.problem(at, fault);
   }

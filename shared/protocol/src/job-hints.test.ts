@@ -114,6 +114,7 @@ describe('names of GPUs', () => {
     [['a100', { model: 'b201' }], 'did you mean b200?'],
     ['unicorn', '`capacloud gpus` lists the names'],
     ['unicorn', 'NVIDIA RTX 5000 Ada Generation'],
+    ['NVIDIA GeForce RTX 4900', 'did you mean rtx-4090?'],
     ['all', 'write 1, or for example rtx-4090:2'],
     ['any', 'write 1 for one of any model'],
     ['nvidia', 'must name a model, for example rtx-4090'],
@@ -176,6 +177,11 @@ describe('everything that is wrong with a file', () => {
   it('is found in little time in paths that are nothing but the beginnings of patterns', () => {
     const path = `/${'{,'.repeat(500)}`;
     expect(told({ outputs: Array.from({ length: 60 }, () => ({ path })) }).length).toBeGreaterThan(0);
+  });
+
+  it('is at most twenty things, however many names are wrong', () => {
+    const model = Array.from({ length: 16 }, (_, index) => `zz-${index}-qqqq`);
+    expect(told({ resources: { gpu: Array.from({ length: 8 }, () => ({ model })) } })).toHaveLength(20);
   });
 
   it('is not told of what follows from something else that is wrong', () => {

@@ -189,7 +189,7 @@ function specFromFile(file: JobFile): Result<JobSpec> {
       `is larger than the ${maxSpecBytes} bytes that fit into an assignment; use an input file`,
     );
   return read.problems.length > 0
-    ? refuse('job.invalid', summary(read.problems), { problems: read.problems })
+    ? refuse('job.invalid', summary(read.problems), { problems: read.problems.slice(0, maxProblems) })
     : accept(spec);
 }
 

@@ -6,7 +6,9 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   let best: string | undefined;
   let bestEdits = Math.min(maxEdits, Math.floor(word.length / 2)) + 1;
   for (const candidate of known) {
-    const edits = distance(word.slice(0, 80), candidate);
+    // Words of other lengths need as many edits at least, and comparing them is what costs.
+    if (Math.abs(word.length - candidate.length) >= bestEdits) continue;
+    const edits = distance(word, candidate);
     if (edits < bestEdits) {
       best = candidate;
       bestEdits = edits;
