@@ -4,7 +4,7 @@ import { type Device, normaliseModel } from './resources.ts';
 export interface DeviceClass {
   readonly id: string;
   readonly vendor: Device['vendor'];
-  /** The least of one device: what has the name and less memory is another device, such as a laptop's or a slice. */
+  /** Of one device, as it is sold. What has the name and clearly less memory is another device, such as a laptop's or a slice. */
   readonly memoryGib: number;
   /** As nodes report them, normalised. Each stands for those that it begins, too: h100 for h100-pcie. */
   readonly models: readonly string[];

@@ -7,13 +7,13 @@ function versionAtLeast(have: string | undefined, wanted: string): boolean {
   return major === wantedMajor ? minor >= wantedMinor : major > wantedMajor;
 }
 
-/** `name` or `name@GiB`. What follows the name may not make another device of it. */
+/** `name` or `name@GiB`, of which an eighth may be lacking. What follows the name may not make another device of it. */
 function isNamed({ memoryBytes, model }: Device, wanted: string): boolean {
   const [name = '', leastGib = '0'] = wanted.split('@');
   if (!`${model}-`.startsWith(`${name}-`)) return false;
   const rest = `${model.slice(name.length)}-`;
   const isOther = ['mig', 'laptop', 'mobile', 'notebook', 'max-q'].some((word) => rest.includes(`-${word}-`));
-  return !isOther && memoryBytes * 64 >= Number(leastGib) * 2 ** 30 * 63;
+  return !isOther && memoryBytes * 8 >= Number(leastGib) * 2 ** 30 * 7;
 }
 
 /** Whether a device is what was asked for: healthy, and no less than each wish. */

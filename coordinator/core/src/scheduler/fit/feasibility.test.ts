@@ -76,6 +76,19 @@ describe('a class', () => {
     ['a800', 'NVIDIA A800-SXM4-80GB', 81_920],
     ['a800-40gb', 'NVIDIA A800 40GB Active', 40_960],
     ['rtx-3060', 'NVIDIA GeForce RTX 3060', 12_288],
+    // With error correction, and as older drivers show them.
+    ['t4', 'Tesla T4', 15_360],
+    ['t4', 'Tesla T4', 15_109],
+    ['l4', 'NVIDIA L4', 23_034],
+    ['a10', 'NVIDIA A10', 23_028],
+    ['a10g', 'NVIDIA A10G', 22_731],
+    ['a40', 'NVIDIA A40', 45_634],
+    ['l40s', 'NVIDIA L40S', 46_068],
+    ['p40', 'Tesla P40', 22_919],
+    ['rtx-6000-ada', 'NVIDIA RTX 6000 Ada Generation', 46_068],
+    ['a100-40gb', 'NVIDIA A100-PCIE-40GB', 39_538],
+    ['rtx-2080-ti', 'NVIDIA GeForce RTX 2080 Ti', 11_019],
+    ['rtx-3080', 'NVIDIA GeForce RTX 3080', 10_018],
   ])('%s takes %s with %i MiB', (name, product, memoryMib) => {
     expect(takes(name, shown(product, memoryMib))).toBe(true);
   });
@@ -89,6 +102,8 @@ describe('a class', () => {
     ['h100', 'NVIDIA H100 80GB HBM3 MIG 7g.80gb', 81_050],
     ['a100-80gb', 'NVIDIA A100-SXM4-80GB MIG 3g.40gb', 40_192],
     ['p100', 'Tesla P100-PCIE-12GB', 12_198],
+    ['a100-80gb', 'NVIDIA A100-SXM4-80GB', 65_536],
+    ['rtx-5090', 'NVIDIA GeForce RTX 5090 D v2', 24_564],
     ['h20-3e', 'NVIDIA H20', 97_871],
     ['a800', 'NVIDIA A800 40GB Active', 40_960],
   ])('%s does not take %s with %i MiB', (name, product, memoryMib) => {

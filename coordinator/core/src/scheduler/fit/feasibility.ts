@@ -16,14 +16,15 @@ export function isVersionAtLeast(have: string, want: string): boolean {
 
 /**
  * A request for `a100` takes any `a100-sxm4-80gb`; names are normalised on both sides. A slice or a laptop's chip is another device
- * than the name before it says, and one for a class takes none with less memory than the class has.
+ * than the name before it says. A request for a class takes no device with less memory than the class has, give or take an eighth:
+ * error correction takes a sixteenth of GDDR memory (an L4 of 24 GiB shows 22.49), drivers keep more, and variants differ by a quarter.
  */
 function isModel({ memoryBytes, model }: Device, wanted: string): boolean {
   const { model: name, memoryGib } = readRequestedModel(wanted);
   if (!model.startsWith(name)) return false;
   const variant = model.slice(name.length);
   if (variant !== '' && (!variant.startsWith('-') || otherDevice.test(variant))) return false;
-  return memoryGib === undefined || memoryBytes >= leastMemory(memoryGib * gib);
+  return memoryGib === undefined || 8 * memoryBytes >= 7 * memoryGib * gib;
 }
 
 const gib = 2 ** 30;

@@ -16,7 +16,7 @@ export function addGpus(program: Command, runner: Runner): void {
             [
               { title: 'NAME' },
               { title: 'VENDOR' },
-              { title: 'MEMORY', align: 'right' },
+              { title: 'LEAST MEMORY', align: 'right' },
               { title: 'ALSO', shrinks: true },
               { title: 'TAKES', shrinks: true },
             ],
