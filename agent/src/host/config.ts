@@ -200,7 +200,7 @@ function flatten(file: string | undefined, problems: Problem[]): FileSettings {
   if (file === undefined) return none;
   let tree: unknown;
   try {
-    tree = parseYaml(file, { maxAliasCount: 0 }) as unknown;
+    tree = parseYaml(file, { maxAliasCount: 0, logLevel: 'error' }) as unknown;
   } catch (error) {
     problems.push({ pointer: '', message: `is not YAML: ${error instanceof Error ? error.message : ''}` });
     return none;

@@ -79,7 +79,10 @@ const defaults: ConfigFile = {
 export function readConfig(sources: ConfigSources): Result<Config> {
   let file: unknown;
   try {
-    file = sources.file === undefined ? {} : (parseYaml(sources.file, { maxAliasCount: 0 }) ?? {});
+    file =
+      sources.file === undefined
+        ? {}
+        : (parseYaml(sources.file, { maxAliasCount: 0, logLevel: 'error' }) ?? {});
   } catch (error) {
     return invalid([{ pointer: '', message: `The file is not YAML: ${(error as Error).message}` }]);
   }

@@ -27,7 +27,7 @@ const example =
 export function readScenario(text: string, readText: ReadText): Result<Scenario> {
   let input: unknown;
   try {
-    input = parseYaml(text, { maxAliasCount: 100 });
+    input = parseYaml(text, { maxAliasCount: 100, logLevel: 'error' });
   } catch (error) {
     return invalid([{ pointer: '', message: `is not YAML: ${(error as Error).message}` }]);
   }
