@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type NvidiaSmiGpu, parseNvidiaSmi, parseNvidiaSmiList } from 'nvidia-smi-parser';
 import { describe, expect, it } from 'vitest';
 import { readDevices } from './device-report.ts';
-import { judgeGpu } from './gpu-verdict.ts';
+import { fabricFault, judgeGpu } from './gpu-verdict.ts';
 import type { NvidiaFacts } from './nvidia.ts';
 
 const machineMemoryBytes = 120 * 2 ** 30;
@@ -147,4 +147,46 @@ it('says of a GPU whose NVLink is degraded that it is, and offers it all the sam
   ]);
   const peers = spoiled('nv-qx-gb200-fabric-degraded', 'gpu_recovery_action', 'Drain P2P');
   expect(judgeGpu(peers)).toEqual({ severity: 'good' });
+});
+
+it.each([
+  'power_smoothing',
+  'edpp_multiplier',
+  'gsp_firmware_version',
+  'minor_number',
+  'row_remapper_histogram_max',
+  'product_brand',
+])('takes a GPU whose %s does not read, as no work needs it', (tag) => {
+  expect(judgeGpu(spoiled('rtx-4000-sff-ada-v13', tag, 'Unknown Error'))).toEqual({ severity: 'good' });
+});
+
+it.each(['total', 'compute_mode', 'remapped_row_failure', 'sram_uncorrectable_parity'])(
+  'takes no GPU whose %s does not read',
+  (tag) => {
+    expect(judgeGpu(spoiled('rtx-4000-sff-ada-v13', tag, '[Unknown Error]')).severity).not.toBe('good');
+  },
+);
+
+it.each([
+  ['<state>Completed</state><status>Unknown Error</status>', 'fabric.status reads Unknown Error'],
+  ['<state>Completed</state><status>Success</status><health>Degraded</health>', 'its fabric is Degraded'],
+  ['<state>In Progress</state><status>N/A</status>', 'its fabric is In Progress'],
+  [
+    '<state>Completed</state><health><incorrect_configuration>Incorrect SysGUID</incorrect_configuration></health>',
+    'not set up right: Incorrect SysGUID',
+  ],
+  [
+    '<state>Completed</state><health><incorrect_configuration>None</incorrect_configuration></health>',
+    undefined,
+  ],
+  ['<state>N/A</state><status>N/A</status><cliqueId>N/A</cliqueId>', undefined],
+])('reads a fabric of %s', (fabric, fault) => {
+  const xml = capture('nv-qx-gb200-fabric-degraded').replace(
+    /<fabric>[\s\S]*?<\/fabric>/,
+    `<fabric>${fabric}</fabric>`,
+  );
+  const [gpu] = factsOf(xml).report.gpus;
+  if (gpu === undefined) throw new Error('no GPU');
+  if (fault === undefined) expect(fabricFault(gpu)).toBeUndefined();
+  else expect(fabricFault(gpu)).toContain(fault);
 });

@@ -6,11 +6,12 @@ export interface Verdict {
 }
 
 /**
- * Readings that work does not need, by the first tags of their paths. A driver that cannot read a fan or the power of a laptop's
- * GPU prints an error there for years while the GPU computes.
+ * Readings that work needs, by the first tags of their paths: memory, its errors, resets, and whether programs may compute at all.
+ * A driver that cannot read a fan, the power of a laptop's GPU or what its next release adds prints an error there for years
+ * while the GPU computes.
  */
-const sensors =
-  /^(fan_speed|(gpu_|module_)?power_readings|voltage|(max_|applications_|default_applications_|deferred_|max_customer_boost_)?clocks|clock_policy|clocks_(throttle|event)_reasons(_counters)?|temperature|supported_gpu_target_temp|utilization|(gpu_)?utilization_samples|encoder_stats|fbc_stats|performance_state|serial|vbios_version|inforom_(version|bbx_flush)|board_.*|gpu_part_number|gpu_fru_part_number|multigpu_board|display_.*|accounting_mode.*|persistence_mode|platformInfo|ibmnpu|bar1_memory_usage|cc_protected_memory_usage|capabilities|fabric|pci\.(tx_util|rx_util|replay_.*|atomic_caps_.*|pci_gpu_link_info.*|pci_bridge_chip.*))(\.|$)/;
+const needed =
+  /^(uuid|product_name|compute_mode|mig_mode|mig_devices(?!\.mig_device\.(bar1_memory_usage|device_attributes))|fb_memory_usage|ecc_errors|retired_pages|remapped_rows(?!\.row_remapper_histogram)|gpu_reset_status|gpu_recovery_action)(\.|$)/;
 
 /** What a GPU prints in any reading when it is the GPU that is gone, and not the reading. */
 const isGone = /lost|fallen off the bus|inaccessible|requires (a )?reset|device handle|mismatch/i;
@@ -20,7 +21,7 @@ const isAboutPeers = /^drain p2p$/i;
 
 function concernsWork({ path, text }: Fault): boolean {
   if (path === 'gpu_recovery_action' && isAboutPeers.test(text)) return false;
-  return isGone.test(text) || !sensors.test(path);
+  return path === '' || isGone.test(text) || needed.test(path);
 }
 
 /** Judges one GPU by one report. fatal: it cannot be used, and time alone does not mend it. */
@@ -59,8 +60,10 @@ export function sharesMachineMemory({ memory, productName = '' }: NvidiaSmiGpu):
  * Why work that needs several GPUs should not use this one; undefined where nothing is wrong with NVLink, or there is none. CUDA
  * itself fails with "system not yet initialized" while the fabric is being set up.
  */
-export function fabricFault({ fabric, recoveryAction }: NvidiaSmiGpu): string | undefined {
-  const { state, status, health, bandwidth } = fabric;
+export function fabricFault({ fabric, faults, recoveryAction }: NvidiaSmiGpu): string | undefined {
+  const { state, status, health, bandwidth, incorrectConfiguration: wrong } = fabric;
+  const unread = faults.find(({ path }) => path.startsWith('fabric.'));
+  if (unread !== undefined) return `its ${unread.path} reads ${unread.text}`;
   if (recoveryAction !== undefined && isAboutPeers.test(recoveryAction))
     return 'the driver asks to drain its traffic with other GPUs';
   if (state !== undefined && !/^(completed|not started)$/i.test(state)) return `its fabric is ${state}`;
@@ -69,6 +72,7 @@ export function fabricFault({ fabric, recoveryAction }: NvidiaSmiGpu): string | 
   if (health !== undefined && !/^healthy$/i.test(health)) return `its fabric is ${health}`;
   if (bandwidth !== undefined && !/^full$/i.test(bandwidth))
     return `the bandwidth of its fabric is ${bandwidth}`;
+  if (wrong !== undefined && !/^none$/i.test(wrong)) return `its fabric is not set up right: ${wrong}`;
   if (fabric.routeUnhealthy === true) return 'a route of its fabric is unhealthy';
   if (fabric.routeRecoveryInProgress === true) return 'a route of its fabric is being recovered';
   return fabric.accessTimeoutRecovery === true ? 'its fabric recovers from timeouts' : undefined;

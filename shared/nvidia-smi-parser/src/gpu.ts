@@ -179,8 +179,10 @@ function readFabric(gpu: Element): Fabric {
   return {
     state: readText(fabric, 'state'),
     status: readText(fabric, 'status'),
-    health: readText(health, 'summary'),
+    // Before it had parts the driver printed one word.
+    health: readText(health, 'summary') ?? readText(fabric, 'health'),
     bandwidth: readText(health, 'bandwidth'),
+    incorrectConfiguration: readText(health, 'incorrect_configuration'),
     routeUnhealthy: readFlag(health, 'route_unhealthy'),
     routeRecoveryInProgress: readFlag(health, 'route_recovery_in_progress'),
     accessTimeoutRecovery: readFlag(health, 'access_timeout_recovery'),

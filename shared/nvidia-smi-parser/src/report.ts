@@ -185,6 +185,8 @@ export interface Fabric {
   readonly health: string | undefined;
   /** 'Full', 'Degraded'. */
   readonly bandwidth: string | undefined;
+  /** 'None', or what is wrong: 'Incorrect SysGUID', 'Insufficient Nvlinks'. */
+  readonly incorrectConfiguration: string | undefined;
   readonly routeUnhealthy: boolean | undefined;
   readonly routeRecoveryInProgress: boolean | undefined;
   readonly accessTimeoutRecovery: boolean | undefined;

@@ -116,6 +116,9 @@ describe('a class', () => {
     expect(matchesDevice(laptop, { count: 1, models: ['rtx-4090-laptop-gpu'] })).toBe(true);
     expect(matchesDevice(slice, { count: 1, models: ['h100-80gb-hbm3-mig-1g-10gb'] })).toBe(true);
     expect(matchesDevice(slice, { count: 1, models: ['h100-80gb-hbm3'] })).toBe(false);
+    const part = shown('NVIDIA A100-10C', 10_240);
+    expect(matchesDevice(part, { count: 1, models: ['a100'] })).toBe(false);
+    expect(matchesDevice(part, { count: 1, models: ['a100-10c'] })).toBe(true);
   });
 });
 

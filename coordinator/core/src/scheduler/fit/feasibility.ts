@@ -28,7 +28,8 @@ function isModel({ memoryBytes, model }: Device, wanted: string): boolean {
 }
 
 const gib = 2 ** 30;
-const otherDevice = /-(mig|laptop|mobile|max-q|notebook)(-|$)/;
+// A part for a virtual machine is named by its memory and kind: A100-10C, L40S-12Q.
+const otherDevice = /-(mig|laptop|mobile|max-q|notebook|[0-9]{1,3}[abcq])(-|$)/;
 
 /** Drivers keep some for themselves: what is sold as 24 GiB shows 23.99, and as 80 GiB 79.65. */
 function leastMemory(wantedBytes: number): number {
