@@ -34,13 +34,19 @@ export class ApiError extends Error {
 /** What a failed connection looks like to a caller. */
 export function networkError(baseUrl: string, cause: unknown): ApiError {
   const reason = rootMessage(cause);
+  // OpenSSL says of an answer in plain text that its version number is wrong, with a place in its own sources.
+  const speaksNoTls = /SSL routines.*(wrong version number|packet length too long)/i.test(reason);
   return new ApiError(
     {
       code: 'network',
       title: 'No answer',
       status: 0,
-      detail: `${baseUrl} did not answer: ${reason}`,
-      hint: proxyHint(cause) ?? 'Check the address and that the coordinator runs.',
+      detail: speaksNoTls
+        ? `${baseUrl} did not answer: what listens there does not speak TLS`
+        : `${baseUrl} did not answer: ${reason}`,
+      hint: speaksNoTls
+        ? `Write ${baseUrl.replace(/^https:/, 'http:')} where the coordinator is reached without TLS.`
+        : (proxyHint(cause) ?? 'Check the address and that the coordinator runs.'),
       retryable: true,
     },
     { cause },

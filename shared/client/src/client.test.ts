@@ -102,6 +102,13 @@ describe.each(Object.entries(exchanges))('call over %s', (_, chosen) => {
     server = await ScriptedServer.start();
   });
 
+  test('says what to write where nobody speaks TLS', async () => {
+    const baseUrl = server.url.replace('http:', 'https:');
+    const error = await refusalOf(createClient({ baseUrl, maxTries: 1 }).call('getOwnAccount', {}));
+    expect(error.message).toBe(`${baseUrl} did not answer: what listens there does not speak TLS`);
+    expect(error.hint).toContain(`Write ${server.url} `);
+  });
+
   test.each([
     ['a page of a proxy', text('<html>bad gateway</html>', 502), 'service.internal'],
     ['a problem of another kind', json({ code: 'other.thing' }, 404), 'request.invalid'],

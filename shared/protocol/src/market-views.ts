@@ -73,7 +73,7 @@ export const PlanViewSchema = Type.Object(
         run_ms: Type.Integer({ minimum: 0, description: 'How long the estimate lets a task run.' }),
         basis: Type.Union([Type.Literal('earlier_tasks'), Type.Literal('timeout')], {
           description:
-            'earlier_tasks: the median of late tasks of this account with this image; timeout: there are none, so each task runs into its timeout.',
+            'earlier_tasks: the median of recent tasks of this account with this image; timeout: there are none, so each task runs into its timeout.',
         }),
         samples: Type.Integer({ minimum: 0, description: 'Tasks that the estimate rests on.' }),
         maximum_nano: Type.String({

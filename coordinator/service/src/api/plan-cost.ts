@@ -62,8 +62,8 @@ function messageOf(basis: Cost['basis'], samples: number, hasOffers: boolean): s
     : 'the price ceiling, as no node would do';
   switch (basis) {
     case 'earlier_tasks':
-      return `The median run time of ${samples} late ${samples === 1 ? 'task' : 'tasks'} of this account with this image, at ${prices}.`;
+      return `The median run time of ${samples} recent ${samples === 1 ? 'task' : 'tasks'} of this account with this image, at ${prices}.`;
     case 'timeout':
-      return `No task of this account with this image has succeeded lately, so each is taken to run into its timeout, at ${prices}.`;
+      return `No task of this account with this image has succeeded recently, so each is taken to run into its timeout, at ${prices}.`;
   }
 }
