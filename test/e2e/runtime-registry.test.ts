@@ -4,19 +4,19 @@ import { readLocalImages } from '@capacloud/agent/core/local-images';
 import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { busyboxArchive, importImage } from './engine-images.ts';
+import { hostPlatform, type Platform, Registry } from './registry.ts';
 import { openRuntimeRig, type RuntimeRig, readLog } from './runtime-rig.ts';
-import { hostPlatform, openSmallRegistry, type Platform, type SmallRegistry } from './small-registry.ts';
 
 let rig: RuntimeRig;
-let registry: SmallRegistry;
+let registry: Registry;
 let layer: Buffer;
 /** Names that tests gave to images on the engine. */
 const made: string[] = [];
 
 beforeAll(async () => {
   rig = await openRuntimeRig();
-  registry = await openSmallRegistry();
   layer = await busyboxArchive();
+  registry = await Registry.open(layer);
 });
 afterEach(async () => {
   for (const { key } of await rig.runtime.observe(rig.signal)) await rig.runtime.remove(key, rig.signal);
@@ -33,10 +33,13 @@ function ignoreMissing(error: Error & { readonly statusCode?: number }): void {
 }
 
 /** An image in the registry; gives its name with the registry, and its digest. */
-function push(repository: string, tag = 'v1'): { readonly name: string; readonly digest: string } {
-  const digest = registry.push(repository, tag, layer);
-  made.push(`${registry.host}/${repository}@${digest}`);
-  return { name: `${registry.host}/${repository}`, digest };
+async function push(
+  repository: string,
+  tag = 'v1',
+): Promise<{ readonly name: string; readonly digest: string }> {
+  const digest = await registry.push(repository, tag);
+  made.push(`${registry.base}/${repository}@${digest}`);
+  return { name: `${registry.base}/${repository}`, digest };
 }
 
 /** An image that only the owner has, under a name in the registry; gives its id. */
@@ -54,7 +57,7 @@ const notFound = { ok: false, refusal: { reason: 'image_not_found' } };
 
 describe('pulling', () => {
   it('fetches by tag, once for all who wait, and tells how far it is', async () => {
-    const { name, digest } = push('team/tool');
+    const { name, digest } = await push('team/tool');
     const image = `${name}:v1`;
     const progress: { doneBytes: number; totalBytes: number }[] = [];
     const start = () => rig.runtime.pull(rig.assign({ image }), (step) => progress.push(step), rig.signal);
@@ -62,7 +65,7 @@ describe('pulling', () => {
     for (const step of progress) expect(step.doneBytes).toBeLessThanOrEqual(step.totalBytes);
     const asked = registry.requests.length;
     // What the tag names now is asked once; a tag that moves is another image on the next node only.
-    push('team/tool');
+    await push('team/tool');
     expect(await pull(image)).toEqual(pulled(digest));
     expect(registry.requests).toHaveLength(asked);
     const seen = await rig.run(rig.assign({ image }));
@@ -70,7 +73,7 @@ describe('pulling', () => {
   });
 
   it('fetches by digest', async () => {
-    const { name, digest } = push('team/exact');
+    const { name, digest } = await push('team/exact');
     expect(await pull(`${name}@${digest}`)).toEqual(pulled(digest));
     const image = `${name}:v9@${digest}`;
     expect(await pull(image)).toEqual(pulled(digest));
@@ -79,7 +82,7 @@ describe('pulling', () => {
   });
 
   it('says when there is no such tag, repository or digest', async () => {
-    const { name } = push('team/tool');
+    const { name } = await push('team/tool');
     for (const image of [`${name}:v2`, `${name}-other:v1`, `${name}@sha256:${'0'.repeat(64)}`])
       expect(await pull(image)).toMatchObject({
         ...notFound,
@@ -92,7 +95,7 @@ describe('pulling', () => {
   });
 
   it('ends when nobody waits any more', async () => {
-    const { name } = push('team/slow');
+    const { name } = await push('team/slow');
     const stop = new AbortController();
     const waiting = rig.runtime.pull(rig.assign({ image: `${name}:v1` }), () => undefined, stop.signal);
     stop.abort(new Error('enough'));
@@ -111,21 +114,21 @@ describe('an image for other processors', () => {
   };
 
   it('is told from the registry, before anything is pulled', async () => {
-    registry.push('team/other', 'v1', layer, other);
-    registry.pushList('team/others', 'v1', layer, [other]);
-    registry.push('team/windows', 'v1', layer, { architecture: hostPlatform.architecture, os: 'windows' });
-    expect(await pull(`${registry.host}/team/other:v1`)).toMatchObject(wrong);
-    expect(await pull(`${registry.host}/team/others:v1`)).toMatchObject(wrong);
-    const windows = await pull(`${registry.host}/team/windows:v1`);
+    await registry.push('team/other', 'v1', other);
+    await registry.pushList('team/others', 'v1', [other]);
+    await registry.push('team/windows', 'v1', { architecture: hostPlatform.architecture, os: 'windows' });
+    expect(await pull(`${registry.base}/team/other:v1`)).toMatchObject(wrong);
+    expect(await pull(`${registry.base}/team/others:v1`)).toMatchObject(wrong);
+    const windows = await pull(`${registry.base}/team/windows:v1`);
     expect(windows).toMatchObject({ refusal: { reason: 'image_wrong_platform' } });
     expect(windows).not.toHaveProperty('refusal.imageRunsOn');
-    const found = await rig.docker.listImages({ filters: { reference: [`${registry.host}/team/*`] } });
+    const found = await rig.docker.listImages({ filters: { reference: [`${registry.base}/team/*`] } });
     expect(found).toEqual([]);
   });
 
   it('is told from the image where the owner lists it', async () => {
-    const name = `${registry.host}/owner/other`;
-    registry.push('owner/other', 'v1', layer, other);
+    const name = `${registry.base}/owner/other`;
+    await registry.push('owner/other', 'v1', other);
     // The engine takes it without a word where it is no list.
     for await (const _line of await rig.docker.createImage({ fromImage: name, tag: 'v1' }));
     made.push(`${name}:v1`);
@@ -134,15 +137,15 @@ describe('an image for other processors', () => {
   });
 
   it('is no obstacle where a list has one for this engine as well', async () => {
-    const digest = registry.pushList('team/both', 'v1', layer, [other, hostPlatform]);
-    made.push(`${registry.host}/team/both@${digest}`);
-    expect(await pull(`${registry.host}/team/both:v1`)).toEqual(pulled(digest));
+    const digest = await registry.pushList('team/both', 'v1', [other, hostPlatform]);
+    made.push(`${registry.base}/team/both@${digest}`);
+    expect(await pull(`${registry.base}/team/both:v1`)).toEqual(pulled(digest));
   });
 });
 
 describe('what the owner has on the engine', () => {
   it("is nobody else's, by whatever name", async () => {
-    const name = `${registry.host}/owner/private`;
+    const name = `${registry.base}/owner/private`;
     const id = await own(name);
     const hex = id.slice('sha256:'.length);
     expect(await pull(`${name}:v1`)).toMatchObject(notFound);
@@ -158,7 +161,7 @@ describe('what the owner has on the engine', () => {
   });
 
   it('keeps its tag when an image of that name is pulled', async () => {
-    const { name, digest } = push('team/taken');
+    const { name, digest } = await push('team/taken');
     const id = await own(name);
     const image = `${name}:v1`;
     expect(await pull(image)).toEqual(pulled(digest));
@@ -168,7 +171,7 @@ describe('what the owner has on the engine', () => {
   });
 
   it('may be used where it is listed, and the container is made from its id', async () => {
-    const name = `${registry.host}/owner/listed`;
+    const name = `${registry.base}/owner/listed`;
     const id = await own(name);
     const image = `${name}:v1`;
     const localImages = readLocalImages([`${name}:*`]);
@@ -184,7 +187,7 @@ describe('what the owner has on the engine', () => {
 
 describe('what the agent pulled', () => {
   it('is remembered after a restart, and pulled again when the owner has deleted it', async () => {
-    const { name, digest } = push('team/kept');
+    const { name, digest } = await push('team/kept');
     const image = `${name}:v1`;
     await pull(image);
     const restarted = createDockerRuntime(rig.options);
@@ -193,16 +196,16 @@ describe('what the agent pulled', () => {
     expect(registry.requests).toHaveLength(asked);
     await rig.docker.getImage(`${name}@${digest}`).remove({ force: true });
     expect(await rig.runtime.prepare(rig.assign({ image }), [], rig.signal)).toMatchObject({ ok: false });
-    const next = push('team/kept');
+    const next = await push('team/kept');
     expect(await pull(image, restarted)).toEqual(pulled(next.digest));
   });
 
   it('is used under the reference that it was pulled by, and no other', async () => {
-    const { name, digest } = push('team/first');
+    const { name, digest } = await push('team/first');
     await pull(`${name}:v1`);
-    await rig.docker.getImage(`${name}@${digest}`).tag({ repo: `${registry.host}/team/second`, tag: 'v1' });
-    made.push(`${registry.host}/team/second:v1`);
-    expect(await pull(`${registry.host}/team/second:v1`)).toMatchObject(notFound);
+    await rig.docker.getImage(`${name}@${digest}`).tag({ repo: `${registry.base}/team/second`, tag: 'v1' });
+    made.push(`${registry.base}/team/second:v1`);
+    expect(await pull(`${registry.base}/team/second:v1`)).toMatchObject(notFound);
     expect(await pull(`${name}:v2`)).toMatchObject(notFound);
     const notes = await readdir(join(rig.options.stateDir, 'pulled-images'));
     expect(notes.filter((note) => !/^[0-9a-f]{64}$/.test(note))).toEqual([]);
