@@ -10,7 +10,10 @@ interface EngineObject {
 const rounds = 5;
 const pauseMs = 300;
 
-/** Removes containers, networks and volumes with the run's id in a name or label, or with a label of its coordinators. */
+/**
+ * Removes containers, networks, volumes and names of images with the run's id in a name or label, or with a label of its
+ * coordinators. An image goes with its last name.
+ */
 export async function removeFromEngine(
   socketPath: string,
   id: string,
@@ -19,7 +22,7 @@ export async function removeFromEngine(
   const docker = new Docker({ socketPath });
   for (let round = 0; round < rounds; round++) {
     let removed = 0;
-    for (const list of [containersOf, networksOf, volumesOf]) {
+    for (const list of [containersOf, networksOf, volumesOf, imageNamesOf]) {
       const objects = await list(docker);
       const ours = objects.filter((object) => isMarked(object, id, coordinators));
       for (const object of ours) await object.remove().catch(ignoreGone);
@@ -56,6 +59,17 @@ async function volumesOf(docker: Docker): Promise<readonly EngineObject[]> {
     names: [Name],
     labels: Labels ?? {},
     remove: () => docker.getVolume(Name).remove({ force: true }),
+  }));
+}
+
+/** Labels of an image are left out: they are of whoever built it. */
+async function imageNamesOf(docker: Docker): Promise<readonly EngineObject[]> {
+  const images = await docker.listImages();
+  const names = images.flatMap(({ RepoTags, RepoDigests }) => [...(RepoTags ?? []), ...(RepoDigests ?? [])]);
+  return names.map((name) => ({
+    names: [name],
+    labels: {},
+    remove: () => docker.getImage(name).remove({ force: true }),
   }));
 }
 

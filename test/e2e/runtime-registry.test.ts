@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { readLocalImages } from '@capacloud/agent/core/local-images';
 import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { busyboxArchive, importImage } from './engine-images.ts';
+import { removeFromEngine } from '../../scripts/leftovers/engine-objects.ts';
+import { newRunId } from '../../scripts/leftovers/run-record.ts';
+import { busyboxArchive, dockerSocket, importImage } from './engine-images.ts';
 import { hostPlatform, type Platform, Registry } from './registry.ts';
 import { openRuntimeRig, type RuntimeRig, readLog } from './runtime-rig.ts';
 
@@ -210,4 +212,17 @@ describe('what the agent pulled', () => {
     const notes = await readdir(join(rig.options.stateDir, 'pulled-images'));
     expect(notes.filter((note) => !/^[0-9a-f]{64}$/.test(note))).toEqual([]);
   });
+});
+
+it('an interrupted run leaves no names of images with its mark, and the rest stays', async () => {
+  const id = newRunId();
+  const { name, digest } = await push(`${id}/tool`);
+  const { name: other, digest: otherDigest } = await push('team/stays');
+  await Promise.all([pull(`${name}:v1`), pull(`${other}:v1`), own(`${registry.base}/${id}/own`)]);
+  await removeFromEngine(dockerSocket, id, []);
+  const images = await rig.docker.listImages();
+  const names = images.flatMap(({ RepoTags, RepoDigests }) => [...(RepoTags ?? []), ...(RepoDigests ?? [])]);
+  expect(names.filter((each) => each.includes(id))).toEqual([]);
+  expect(names).toContain(`${other}@${otherDigest}`);
+  await expect(rig.docker.getImage(`${name}@${digest}`).inspect()).rejects.toThrow('no such image');
 });
