@@ -1,7 +1,7 @@
 import { addressPattern } from '@capacloud/protocol/ids';
 import { regionPattern } from '@capacloud/protocol/labels';
 import { maxDurationMs } from '@capacloud/protocol/resources';
-import { adviseDuration, advisePercent, adviseSize, isBareNumber } from '@capacloud/protocol/unit-advice';
+import { adviseDuration, advisePercent, adviseSize, isBareNumber } from '@capacloud/protocol/unit-hints';
 import { parseCpu, parseDecimalNano, parseDuration, parseSize } from '@capacloud/protocol/units';
 import { maxLocalImages, parseLocalImage } from '../core/local-images.ts';
 import { labels } from './labels-setting.ts';

@@ -1,5 +1,5 @@
 import { maxDurationMs } from './resources.ts';
-import { parseCpu, parseDecimalNano, parseDuration, parseSize } from './units.ts';
+import { formatSize, parseCpu, parseDecimalNano, parseDuration, parseSize } from './units.ts';
 
 /** What a person meant by a value that is not of the form of its unit; undefined where that is not clear. */
 
@@ -7,26 +7,28 @@ const sizeUnits: Readonly<Record<string, string>> = { k: 'K', m: 'M', g: 'G', t:
 
 const sizeWord = /^(?:[kmgt](?:i|b|ib|igs?)?|(?:kilo|mega|giga|tera|kibi|mebi|gibi|tebi)(?:bytes?)?)$/i;
 
-/** `16g`, `16 GB`, `1,5Gi`, `2 gigabytes`. */
+/** The amount and the decimal unit of `16g`, `16 GB`, `1,5Gi`, `2 gigabytes`; undefined for what is no size. */
+function meantSize(text: string): string | undefined {
+  const match = /^\s*([0-9]{1,15}(?:[.,][0-9]{1,6})?)\s*([a-zA-Z]{0,10})\s*$/.exec(text);
+  const [, number = '', word = ''] = match ?? [];
+  const unit = sizeWord.test(word) ? sizeUnits[word.slice(0, 1).toLowerCase()] : undefined;
+  if (unit === undefined) return undefined;
+  const size = `${number.replace(',', '.')}${unit}`;
+  return parseSize(`${size}i`) === undefined ? undefined : size;
+}
+
+/** `16g`, `16 GB`, `1,5Gi`, `2 gigabytes`, 16. */
 export function sizeHint(value: unknown): string | undefined {
   if (typeof value === 'number')
     return value > 0 && value < 2 ** 50
       ? `a size has a unit: write ${value}Mi or ${value}Gi if that is meant`
       : undefined;
-  const match =
-    typeof value === 'string'
-      ? /^\s*([0-9]{1,15}(?:[.,][0-9]{1,6})?)\s*([a-zA-Z]{0,10})\s*$/.exec(value)
-      : null;
-  const [, number = '', word = ''] = match ?? [];
-  const unit = sizeWord.test(word) ? sizeUnits[word.slice(0, 1).toLowerCase()] : undefined;
-  if (unit === undefined) return undefined;
-  const amount = number.replace(',', '.');
-  const binary = `${amount}${unit}i`;
-  if (parseSize(binary) === undefined) return undefined;
-  return `write ${binary} (or ${amount}${unit}, which is a little less)`;
+  const size = typeof value === 'string' ? meantSize(value) : undefined;
+  return size === undefined ? undefined : `write ${size}i (or ${size}, which is a little less)`;
 }
 
 const durationUnits: readonly (readonly [RegExp, number])[] = [
+  [/^(ms|millis|msecs?)$/, 0.001],
   [/^(s|secs?|seconds?)$/, 1],
   [/^(m|mins?|minutes?)$/, 60],
   [/^(h|hrs?|hours?)$/, 3600],
@@ -48,8 +50,16 @@ export function durationHint(value: unknown): string | undefined {
       : `a duration has a unit: write ${Number(plain)}s or ${Number(plain)}m`;
   if (/^[0-9]{1,9}\.[0-9]{1,9}$/.test(plain)) return 'a duration has a unit';
   if (/^[0-9.]{1,9}\s*(?:ms|millis|milliseconds?)$/.test(plain)) return 'the shortest is 1s';
-  const seconds = clockSeconds(plain) ?? secondsOf(plain.replace(/^p([0-9.]+d)?t?(?=[0-9]|$)/, '$1'));
+  const seconds = meantSeconds(plain);
   if (seconds !== undefined && seconds * 1000 > maxDurationMs) return 'the longest is 30d';
+  return writeDuration(seconds);
+}
+
+function meantSeconds(plain: string): number | undefined {
+  return clockSeconds(plain) ?? secondsOf(plain.replace(/^p([0-9.]+d)?t?(?=[0-9]|$)/, '$1'));
+}
+
+function writeDuration(seconds: number | undefined): string | undefined {
   const written = seconds === undefined ? undefined : wholeUnits(seconds);
   return written === undefined || parseDuration(written) === undefined ? undefined : `write ${written}`;
 }
@@ -137,4 +147,44 @@ export function variableHint(value: unknown): string | undefined {
   if (typeof value !== 'string' || !/^[A-Za-z_][A-Za-z0-9_. -]{0,254}$/.test(value)) return undefined;
   const name = value.replace(/[. -]/g, '_');
   return `write ${value.includes('.') ? name.toUpperCase() : name}, if the program takes that`;
+}
+
+// Settings are text, and a number in one of them may be what an older release took: `--memory 16` would be 16 bytes, and
+// the owner would see only that no job comes. So their advice says what the number is, too.
+
+const bareNumber = /^[0-9]{1,20}(?:\.[0-9]{1,9})?$/;
+/** Fewer bytes than this are no memory and no disk that anybody offers: the unit was forgotten. */
+export const leastLikelyBytes = 2 ** 20;
+
+/** Whether it is a number and nothing else, which is no size and no duration. */
+export function isBareNumber(text: string): boolean {
+  return bareNumber.test(text);
+}
+
+/** `has no unit: 16 is 16 bytes; write 16Gi`; undefined where nothing is known of what was meant. */
+export function adviseSize(text: string): string | undefined {
+  if (bareNumber.test(text)) {
+    const bytes = parseSize(text);
+    if (bytes === undefined || bytes < leastLikelyBytes)
+      return `has no unit: ${text} is ${text} bytes; write ${text}Gi`;
+    return `has no unit; write ${formatSize(bytes)}`;
+  }
+  const size = parseSize(text) === undefined ? meantSize(text) : undefined;
+  return size === undefined ? undefined : `write ${size}i`;
+}
+
+/** `has no unit; write 10s or 10m`, `write 90m`; undefined where nothing is known of what was meant. */
+export function adviseDuration(text: string): string | undefined {
+  if (/^[0-9]{1,9}$/.test(text)) return `has no unit; write ${text}s or ${text}m`;
+  if (bareNumber.test(text)) return 'has no unit';
+  if (text.length > 64 || parseDuration(text) !== undefined) return undefined;
+  return writeDuration(meantSeconds(text.trim().toLowerCase()));
+}
+
+/** `has no unit; write 40%`; undefined where nothing is known of what was meant. */
+export function advisePercent(text: string): string | undefined {
+  if (!bareNumber.test(text)) return undefined;
+  const value = Number(text);
+  const percent = value > 0 && value < 1 ? value * 100 : value;
+  return percent > 100 ? undefined : `has no unit; write ${Math.max(1, Math.round(percent))}%`;
 }

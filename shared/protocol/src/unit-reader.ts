@@ -1,6 +1,6 @@
 import { maxDurationMs, maxSizeBytes } from './resources.ts';
 import type { Problem } from './result.ts';
-import { isBareNumber, leastLikelyBytes } from './unit-advice.ts';
+import { isBareNumber, leastLikelyBytes } from './unit-hints.ts';
 import { parseDecimalNano, parseDuration, parseSize } from './units.ts';
 
 /** Reads units out of a file and gathers every problem, so that a person mends them all at once. */

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { isErrorCode } from '@capacloud/protocol/errors';
-import { adviseDuration } from '@capacloud/protocol/unit-advice';
+import { adviseDuration } from '@capacloud/protocol/unit-hints';
 import { parseDuration } from '@capacloud/protocol/units';
 import { Command } from 'commander';
 import type { Config } from '../config/config.ts';

@@ -5,7 +5,7 @@ import type { Problem, Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { schemaProblems } from '@capacloud/protocol/schema';
 import { isKeyName } from '@capacloud/protocol/signed-note';
-import { adviseSize, isBareNumber } from '@capacloud/protocol/unit-advice';
+import { adviseSize, isBareNumber } from '@capacloud/protocol/unit-hints';
 import { parseDecimalNano, parseSize } from '@capacloud/protocol/units';
 import { Compile } from 'typebox/compile';
 import { parse as parseYaml } from 'yaml';
