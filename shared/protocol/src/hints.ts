@@ -68,7 +68,7 @@ function shortHint(schema: WordedSchema, value: unknown, pointer: string): strin
   const [, source = value, target] =
     /^([^:]+):(\/[^:]*)(?::r[ow])?$/.exec(typeof value === 'string' ? value : '') ?? [];
   const shown = typeof only === 'string' ? only : shownValue(source, type);
-  if (shown === undefined) return undefined;
+  if (shown === undefined || (short === 'source' && typeof value !== 'string')) return undefined;
   const rest =
     short === 'source' ? `, target: ${shownValue(target) ?? `/in/${shown.split('/').at(-1)}`}` : '';
   const field = /\/([a-z_]+)$/.exec(pointer)?.[1];

@@ -179,6 +179,22 @@ describe('everything that is wrong with a file', () => {
     expect(told({ outputs: Array.from({ length: 60 }, () => ({ path })) }).length).toBeGreaterThan(0);
   });
 
+  it('is told of items of a list beside one that is of the wrong shape', () => {
+    const part = {
+      inputs: [7, { source: 'x', target: '/in/x' }],
+      outputs: [{ path: 'out' }, { path: '/out', max_size: '1.0001K' }],
+      resources: { gpu: [7, { model: 'rtx4900' }] },
+    };
+    expect(told(part).map((text) => text.split(' ', 1)[0])).toEqual([
+      '/inputs/0',
+      '/outputs/0/path',
+      '/resources/gpu/0',
+      '/resources/gpu/1/model',
+      '/inputs/1/source',
+      '/outputs/1/max_size',
+    ]);
+  });
+
   it('is at most twenty things, however many names are wrong', () => {
     const model = Array.from({ length: 16 }, (_, index) => `zz-${index}-qqqq`);
     expect(told({ resources: { gpu: Array.from({ length: 8 }, () => ({ model })) } })).toHaveLength(20);

@@ -6,13 +6,23 @@ import type { WordedSchema } from './wording.ts';
 /** Stands in for what is missing or wrong and has no default. */
 const standIns: Readonly<Record<string, unknown>> = { version: '1', image: 'image' };
 
+/** In lists whose items are judged one by one, each clear of all others. */
+const itemStandIns: Readonly<Record<string, (index: number) => unknown>> = {
+  '/inputs': (index) => ({
+    source: `artifact:${'0'.repeat(64)}`,
+    target: `/stands-in-for-input-${index}/file`,
+  }),
+  '/outputs': (index) => ({ path: `/stands-in-for-output-${index}` }),
+  '/resources/gpu': () => ({ count: 1 }),
+};
+
 /** Bounds the copies: no job file that is meant goes beyond. */
 const mostValues = 10_000;
 
 /**
  * What is left of a job file without the values at whose pointers something is wrong, so that the rest can be judged.
- * What lacks a field that it needs goes with it, and a list goes with any of its items, because the others keep their
- * places. Undefined where no part of the input is a file.
+ * What lacks a field that it needs goes with it. An item of a list has something in its place, because the others keep
+ * theirs, or else the list goes with it. Undefined where no part of the input is a file.
  */
 export function soundPart(schema: object, input: unknown, problems: readonly Problem[]): JobFile | undefined {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) return undefined;
@@ -38,7 +48,9 @@ class Pruner {
       const items = value.map((item: unknown, index) =>
         this.prune(shape?.items, item, `${pointer}/${index}`),
       );
-      return items.includes(undefined) ? undefined : items;
+      if (!items.includes(undefined)) return items;
+      const standIn = itemStandIns[pointer];
+      return standIn === undefined ? undefined : items.map((item, index) => item ?? standIn(index));
     }
     const pruned: Record<string, unknown> = {};
     for (const [key, item] of Object.entries(value)) {
