@@ -36,7 +36,7 @@ export class JobScreen {
     };
     const writeErr = (text: string): void => {
       this.#makeWay();
-      err.write(this.#isMidLine ? `\n${text}` : text);
+      err.write(this.#isMidLine && !text.startsWith('\n') ? `\n${text}` : text);
       this.#isMidLine = false;
       this.#throttle.request();
     };

@@ -5,7 +5,7 @@ import type { Context } from './context.ts';
 /** Where the output of one attempt goes. */
 export interface LogSink {
   write(text: string): void;
-  /** Says on a line of its own which bytes are missing here. */
+  /** Says on standard error which bytes are missing here: standard output is the program's alone. */
   gap(gap: SeenGap): void;
   end(): void;
 }
@@ -44,10 +44,11 @@ export function openSink(context: Context, task: TaskId, attempt: number, isShar
       }
     },
     gap: (gap) => {
-      if (isHeld(gap)) return context.say(`task ${index}: ${heldText}`);
-      if (rest !== '') out.write(`${prefix}${rest}\n`);
-      rest = '';
-      out.write(`${prefix}${gapText(gap)}\n`);
+      if (rest !== '' && gap.to !== undefined) {
+        out.write(`${prefix}${rest}\n`);
+        rest = '';
+      }
+      context.say(`task ${index}: ${gapText(gap)}`);
     },
     end: () => {
       if (rest !== '') out.write(`${prefix}${rest}\n`);
@@ -57,7 +58,7 @@ export function openSink(context: Context, task: TaskId, attempt: number, isShar
 }
 
 function plainSink(context: Context): LogSink {
-  const { out } = context.terminal;
+  const { out, err } = context.terminal;
   let isLineBegun = false;
   return {
     write: (text) => {
@@ -66,9 +67,9 @@ function plainSink(context: Context): LogSink {
       out.write(text);
     },
     gap: (gap) => {
-      if (isHeld(gap)) return context.say(heldText);
-      out.write(`${isLineBegun ? '\n' : ''}${gapText(gap)}\n`);
+      if (isLineBegun && out.isTty && err.isTty) err.write('\n');
       isLineBegun = false;
+      context.say(gapText(gap));
     },
     end: () => undefined,
   };
@@ -76,12 +77,8 @@ function plainSink(context: Context): LogSink {
 
 const heldText = 'So much output is shown while the task runs; its end follows when the attempt has ended.';
 
-function isHeld(gap: SeenGap): gap is { readonly from: number } {
-  return gap.to === undefined;
-}
-
 /** What to say where a part of an output is missing, or is not shown yet. */
-export function gapText({ from, to }: SeenGap): string {
+function gapText({ from, to }: SeenGap): string {
   if (to === undefined) return heldText;
   const missing = (to - from).toLocaleString('en-US');
   return `[capacloud: ${missing} bytes of the output are missing here (offsets ${from} to ${to}); its beginning and its end are kept]`;

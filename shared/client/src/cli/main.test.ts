@@ -256,13 +256,14 @@ describe('logs', () => {
     expect(await capacloud(['logs', taskIdAt(0)])).toMatchObject({ code: 0, out: 'Grüße\nund', err: '' });
   });
 
-  test('says on one line what of a long output is missing, and where', async () => {
+  test('says on standard error what of a long output is missing, and where', async () => {
     const line = (from: number) =>
       `[capacloud: 85 bytes of the output are missing here (offsets ${from} to 90); its beginning and its end are kept]`;
     server
       .on(`GET /v1/tasks/${taskIdAt(0)}`, json(running[0]))
       .on(logOf(0), text('beginend', 200, { 'log-gap': '5-90' }));
-    expect((await capacloud(['logs', taskIdAt(0)])).out).toBe(`begin\n${line(5)}\nend`);
+    const printed = await capacloud(['logs', taskIdAt(0)]);
+    expect(printed).toMatchObject({ out: 'beginend', err: `${line(5)}\n` });
     server.on(
       logOf(0),
       events([
@@ -274,7 +275,8 @@ describe('logs', () => {
       ]),
     );
     const ended = await capacloud(['logs', '-f', '--attempt', '1', taskIdAt(0)]);
-    expect(ended.out).toBe(`begin\n${line(5)}\nend`);
+    expect(ended.out).toBe('begin\nend');
+    expect(ended.err).toContain(line(5));
     expect(ended.err).toContain('its end follows when the attempt has ended');
   });
 
@@ -414,7 +416,7 @@ test('why of a node tells its owner what keeps tasks from it', async () => {
   const { out, code } = await capacloud(['why', nodeId]);
   expect(code).toBe(0);
   expect(out).toContain(
-    '2 of 24 late attempts failed by its fault, 1 silence: placement counts its price 1.10 times',
+    '2 of 24 recent attempts failed by its fault, 1 silence: placement counts its price 1.10 times',
   );
   expect(out).toMatch(/50 +40 +ask for more than the ceiling \(price\)/);
   expect(out).toContain(message);

@@ -9,7 +9,7 @@ import { failedTasks, jobExitStatus } from './exit-status.ts';
 import { exitText, JobBoard } from './job-board.ts';
 import { JobScreen, type LogStyle } from './job-screen.ts';
 import { LogFollower } from './log-follower.ts';
-import { gapText, openSink } from './log-sink.ts';
+import { openSink } from './log-sink.ts';
 import { capaText, durationText, plain, plural, stateSign } from './phrases.ts';
 import { WaitingNotice } from './waiting-notice.ts';
 
@@ -52,11 +52,9 @@ async function follow(
   const screen = new JobScreen(plainContext, board, logs);
   const { context } = screen;
   const { terminal, json } = context;
-  const follower = new LogFollower(context, client, (task, attempt) => {
-    const sink = openSink(context, task, attempt, logs === 'lines');
-    // Standard output is the program's alone.
-    return logs === 'whole' && !json ? { ...sink, gap: (gap) => context.say(gapText(gap)) } : sink;
-  });
+  const follower = new LogFollower(context, client, (task, attempt) =>
+    openSink(context, task, attempt, logs === 'lines'),
+  );
   const ended = new AbortController();
   void askWhyItWaits(screen, client, board, AbortSignal.any([context.signal, ended.signal]));
   let isLost = false;
