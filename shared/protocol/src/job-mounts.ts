@@ -43,7 +43,7 @@ function isPlain(path: string): boolean {
 }
 
 /** `*`, `?`, `[ab]` and `{a,b}`, as shells expand them. Nothing expands them here. No part takes what begins another, so a long path costs little. */
-function holdsPattern(path: string): boolean {
+export function holdsPattern(path: string): boolean {
   return /[*?]|\[[^[\]/]+\]|\{[^{}/,]*,[^{}/]*\}/.test(path);
 }
 

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
+import { holdsPattern } from '@capacloud/protocol/job-mounts';
 import { type JobSpec, parseJobFile } from '@capacloud/protocol/job-spec';
 import type { Problem } from '@capacloud/protocol/result';
 import { hashFile, uploadArtifact } from '../artifact-files.ts';
@@ -127,6 +128,9 @@ async function readInput(path: string, source: string, signal: AbortSignal): Pro
   } catch (error) {
     signal.throwIfAborted();
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    return code === 'ENOENT' ? `${source} does not exist` : `${source} cannot be read (${code})`;
+    if (code !== 'ENOENT') return `${source} cannot be read (${code})`;
+    return holdsPattern(source)
+      ? `${source} does not exist, and wildcards are not expanded: name each file, or pack them into one (tar)`
+      : `${source} does not exist`;
   }
 }
