@@ -102,7 +102,7 @@ export const PlanViewSchema = Type.Object(
           ],
           {
             description:
-              'free_now: there is room; late_pace: how fast such tasks left the queue lately; running_ends: when what runs has to end or to make way at the latest; nowhere: no node would do.',
+              'free_now: there is room; late_pace: how fast such tasks left the queue recently; running_ends: when what runs has to end or to make way at the latest; nowhere: no node would do.',
           },
         ),
         queued_before: Type.Integer({ minimum: 0, description: 'Tasks of the same kind that wait already.' }),

@@ -3,18 +3,18 @@ import { accept } from '@capacloud/protocol/result';
 import type { PriceRow, TradeRow } from '../ports/read-store.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import type { Handlers } from './handler.ts';
-import { LateStarts } from './late-starts.ts';
 import { MarketBook } from './market-book.ts';
 import { pageOfRows } from './pages.ts';
 import { planView } from './plan-view.ts';
 import { PriceCeilings } from './price-ceilings.ts';
+import { RecentStarts } from './recent-starts.ts';
 import { timeText } from './views.ts';
 
 export function marketHandlers(
   deps: ApiDependencies,
 ): Handlers<'planJob' | 'getBook' | 'listTrades' | 'listPrices'> {
   const { store } = deps;
-  const starts = new LateStarts(deps.sequencer);
+  const starts = new RecentStarts(deps.sequencer);
   const book = new MarketBook(deps);
   const parts = { deps, ceilings: new PriceCeilings(deps) };
   return {

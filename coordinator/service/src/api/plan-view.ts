@@ -13,10 +13,10 @@ import { formatNano } from '@capacloud/protocol/units';
 import type { ApiDependencies } from './dependencies.ts';
 import { type ReadingParts, type ReadJob, readJob } from './job-submission.ts';
 import { amountIn } from './job-terms.ts';
-import type { LateStarts } from './late-starts.ts';
 import { planCost } from './plan-cost.ts';
 import { surveyNodes } from './plan-survey.ts';
 import { planWait } from './plan-wait.ts';
+import type { RecentStarts } from './recent-starts.ts';
 import { explanationView } from './why-view.ts';
 
 const maxExamples = 10;
@@ -24,7 +24,7 @@ const maxExamples = 10;
 /** What the job file would meet now. The same refusals as a submission, but for want of money; nothing is held. */
 export async function planView(
   parts: ReadingParts,
-  starts: LateStarts,
+  starts: RecentStarts,
   account: AccountId,
   body: unknown,
   signal: AbortSignal,

@@ -1,8 +1,8 @@
 import { createState } from '@capacloud/core/state';
 import { expect, it } from 'vitest';
 import type { CommittedEvent } from '../ports/sequencer.ts';
-import { LateStarts } from './late-starts.ts';
 import { planWait } from './plan-wait.ts';
+import { RecentStarts } from './recent-starts.ts';
 
 const minute = 60_000;
 const times = { waitMs: (before: number) => before * 10 * minute };
@@ -37,7 +37,7 @@ it('goes by the late pace of the queue, but never beyond when what runs has to e
 it('knows the pace of a shape from tasks that had to wait alone', () => {
   const state = createState();
   let tell: (events: readonly CommittedEvent[]) => void = () => {};
-  const starts = new LateStarts({
+  const starts = new RecentStarts({
     state,
     onCommitted: (listener) => {
       tell = listener;

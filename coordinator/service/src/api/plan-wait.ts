@@ -46,7 +46,7 @@ export function planWait(
       all_ms: Math.min(atLatest.all_ms, byPace(all)),
       basis: 'late_pace',
       ...queue,
-      message: `${now}Estimated from how fast such tasks left the queue lately (${pace.starts} starts).${before}`,
+      message: `${now}Estimated from how fast such tasks left the queue recently (${pace.starts} starts).${before}`,
     };
   }
   return {

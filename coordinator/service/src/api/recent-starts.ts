@@ -2,16 +2,16 @@ import type { CommittedEvent, Sequencer } from '../ports/sequencer.ts';
 
 const maxShapes = 1000;
 const keptStarts = 64;
-const lateMs = 30 * 60_000;
+const recentMs = 30 * 60_000;
 /** Fewer say nothing about a pace. */
 const fewStarts = 4;
 /** A task that waited less found room: that it started tells how often somebody submits, not how often room comes. */
 const waitedMs = 2000;
 
 /** How fast tasks leave the queue, by their shape: noted as it happens, and only of those that had to wait. */
-export class LateStarts {
+export class RecentStarts {
   readonly #state: Sequencer['state'];
-  /** By shape, the least lately started first; times of starts, oldest first. */
+  /** By shape, the least recently started first; times of starts, oldest first. */
   readonly #starts = new Map<string, number[]>();
 
   constructor(sequencer: Pick<Sequencer, 'state' | 'onCommitted'>) {
@@ -21,10 +21,10 @@ export class LateStarts {
 
   /** Milliseconds from one start to the next, and how many starts say so; undefined while too few do. */
   paceOf(shape: string, at: number): { readonly eachMs: number; readonly starts: number } | undefined {
-    const late = (this.#starts.get(shape) ?? []).filter((start) => start > at - lateMs);
-    const [oldest] = late;
-    if (oldest === undefined || late.length < fewStarts) return undefined;
-    return { eachMs: Math.ceil((at - oldest) / late.length), starts: late.length };
+    const recent = (this.#starts.get(shape) ?? []).filter((start) => start > at - recentMs);
+    const [oldest] = recent;
+    if (oldest === undefined || recent.length < fewStarts) return undefined;
+    return { eachMs: Math.ceil((at - oldest) / recent.length), starts: recent.length };
   }
 
   #note(events: readonly CommittedEvent[]): void {

@@ -180,7 +180,7 @@ export interface ReadStore {
   /** Newest first. A page by name looks through a bounded number of jobs, so it may hold few or none and still have a next. */
   listJobs(account: AccountId, filter: JobFilter, page: PageRequest): Paged<JobRow>;
   getJob(job: JobId): Promise<JobRow | undefined>;
-  /** How long late tasks of the account with this image ran that succeeded, in milliseconds; at most 256 of late jobs. */
+  /** How long recent tasks of the account with this image ran that succeeded, in milliseconds; at most 256, of recent jobs. */
   listRunTimes(account: AccountId, image: string): Promise<readonly number[]>;
   /** The private spec (JSON) and its salt. */
   getJobSpec(job: JobId): Promise<{ readonly spec: string; readonly salt: string } | undefined>;

@@ -23,7 +23,7 @@ function writeNodeWhy({ terminal: { out } }: Context, why: NodeWhy): void {
     ['pause', why.backing_off_until === undefined ? undefined : `until ${why.backing_off_until}`],
     [
       'name',
-      `${failed} of ${plural(attempts, 'late attempt')} failed by its fault, ${plural(silences, 'silence')}: placement counts its price ${tries.toFixed(2)} times`,
+      `${failed} of ${plural(attempts, 'recent attempt')} failed by its fault, ${plural(silences, 'silence')}: placement counts its price ${tries.toFixed(2)} times`,
     ],
     [
       'queue',
