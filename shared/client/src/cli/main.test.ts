@@ -166,6 +166,12 @@ describe('validate', () => {
       2,
       'a does not exist',
     ],
+    [
+      'a pattern of inputs',
+      'version: "1"\nimage: x\ninputs: [{source: "data/*.csv", target: /in/a}]',
+      2,
+      'wildcards are not expanded: name each file',
+    ],
     ['an unsupported field', 'version: "1"\nimage: x\nports: [80]', 2, '(job.unsupported)'],
     ['broken YAML', 'version: "1\n', 2, 'standard input:2:1: '],
     [
