@@ -97,7 +97,8 @@ export const packageRules: readonly PackageRule[] = [
   {
     folder: 'coordinator/service',
     name: '@capacloud/coordinator',
-    internal: [protocol, proofs, '@capacloud/core', '@capacloud/contracts'],
+    // The operator's own calls alone go through transfer: the service calls nobody.
+    internal: [protocol, proofs, transfer, '@capacloud/core', '@capacloud/contracts'],
     external: [
       'better-sqlite3',
       'commander',

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { dataFault } from '../store/data-fault.ts';
 import { databasePath } from '../store/open-database.ts';
 import { temporaryFolder, Workload } from '../testing/workload.ts';
@@ -111,7 +111,19 @@ it.each([
 it('tells that no coordinator answers', async () => {
   writeFileSync(join(folder.path, 'operator.key'), 'cck_x');
   const args = ['keys', 'list', '--data-dir', folder.path, '--url', 'http://127.0.0.1:1'];
-  expect(await run(...args)).toMatchObject({ status: 1, code: 'network' });
+  const ended = await run(...args);
+  expect(ended).toMatchObject({ status: 1, code: 'ECONNREFUSED' });
+  expect(ended.text).toContain('Check that the coordinator runs');
+});
+
+it('reaches a coordinator elsewhere by the proxy of the environment', async () => {
+  vi.stubEnv('http_proxy', 'http://127.0.0.1:1');
+  writeFileSync(join(folder.path, 'operator.key'), 'cck_x');
+  const args = ['keys', 'list', '--data-dir', folder.path, '--url', 'http://coordinator.invalid'];
+  const ended = await run(...args);
+  vi.unstubAllEnvs();
+  expect(ended).toMatchObject({ status: 1, code: 'proxy_failed' });
+  expect(ended.text).toContain('the proxy http://127.0.0.1:1 cannot be reached');
 });
 
 it('an error of the program is told as such, with no stack', () => {

@@ -1,6 +1,7 @@
 import { debuglog } from 'node:util';
 import { type ErrorCode, errorCatalogue } from '@capacloud/protocol/errors';
 import type { Refusal } from '@capacloud/protocol/result';
+import { TransferError } from '@capacloud/transfer/transfer-error';
 import { CommanderError } from 'commander';
 import { DataError } from '../store/data-error.ts';
 import { dataFault } from '../store/data-fault.ts';
@@ -35,15 +36,14 @@ interface Failure {
 }
 
 function failureOf(error: unknown): Failure {
-  if (error instanceof CommandRefused || error instanceof DataError) return error;
+  if (error instanceof CommandRefused || error instanceof DataError || error instanceof TransferError)
+    return error;
   const message = error instanceof Error ? error.message : String(error);
-  // fetch says only that it failed; why stands below.
+  // Some errors only say that something failed; why stands below.
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
   if (code.startsWith('SQLITE_')) return dataFault(cause, 'The database') ?? unreadable(message, code);
   const told = cause === error ? message : `${message}: ${(cause as Error).message}`;
-  // Node's fetch says this where no answer came, whatever the reason.
-  if (message === 'fetch failed') return { code: code || 'network', message: told, hint: unreached };
   const hint = hints.find(([begin]) => code.startsWith(begin))?.[1];
   return hint === undefined ? fault(message) : { code, message: told, hint };
 }

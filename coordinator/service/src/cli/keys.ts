@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { isErrorCode } from '@capacloud/protocol/errors';
 import { adviseDuration } from '@capacloud/protocol/unit-hints';
 import { parseDuration } from '@capacloud/protocol/units';
+import { createConnections } from '@capacloud/transfer/connections';
 import { Command } from 'commander';
 import type { Config } from '../config/config.ts';
 import { operatorKeyPath } from '../operator-key.ts';
@@ -25,7 +26,10 @@ export function keysCommand(): Command {
       .option('--config <file>', 'settings (YAML); also CAPACLOUD_CONFIG')
       .option('--data-dir <folder>', 'where the operator key is; also CAPACLOUD_DATA_DIR')
       .option('--listen <host:port>', 'where the coordinator listens; also CAPACLOUD_LISTEN')
-      .option('--url <url>', 'where the coordinator is reached, if not at that address');
+      .option(
+        '--url <url>',
+        'where the coordinator is reached, if not at that address; by the proxies of the environment',
+      );
   withFlags(keys.command('create <name>').description('make a key; its secret is shown once'))
     .option('--account <account>', 'whose key; the operator itself without it')
     .option('--scope <scope...>', 'consumer, operator')
@@ -63,7 +67,8 @@ async function call(flags: KeyFlags, method: string, path: string, body?: object
   const keyPath = operatorKeyPath(config.dataDir);
   if (!existsSync(keyPath))
     throw new CommandRefused({ code: 'auth.missing', message: `There is no operator key at ${keyPath}.` });
-  const response = await fetch(new URL(path, flags.url ?? localUrl(config)), {
+  // As agent and command line reach it: by the proxies of the environment, and this machine directly.
+  const response = await createConnections({ env: process.env }).fetch(urlOf(path, flags, config), {
     method,
     signal: AbortSignal.timeout(timeoutMs),
     headers: {
@@ -75,6 +80,10 @@ async function call(flags: KeyFlags, method: string, path: string, body?: object
   const text = await response.text();
   if (!response.ok) throw new CommandRefused(refusalOf(text, response.status));
   if (text !== '') process.stdout.write(`${text}\n`);
+}
+
+function urlOf(path: string, { url }: KeyFlags, config: Config): URL {
+  return new URL(path, url ?? localUrl(config));
 }
 
 function localUrl({ host, port }: Config): string {

@@ -7,7 +7,7 @@ import { CommandError, Interrupted, OutputLost } from './command-error.ts';
 export const exitStatus = {
   ok: 0,
   usage: 2,
-  /** Of plan: no node of the network would run the job. */
+  /** Of plan: no node of the network would run the job. A balance that is too small is no matter of nodes, and is 0. */
   unplaceable: 3,
   auth: 4,
   platform: 125,
