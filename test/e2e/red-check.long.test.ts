@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { chmod } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream';
@@ -58,18 +59,24 @@ afterAll(async () => {
   await door?.close();
 });
 
+type Status = Awaited<ReturnType<typeof statusOf>>;
+
+function red({ checks = [] }: Status): readonly string[] {
+  return checks === 'pending' ? ['pending'] : checks.filter(({ ok }) => !ok).map(({ id }) => id);
+}
+
 it.skipIf(!isThere)(
-  'a node whose engine goes away takes no work, and takes it again when that is back',
+  'a node takes no work while a check is red, and takes it again when all are green',
   async () => {
     const agent = await rig.addAgent('a', { docker_socket: join(rig.dir, 'door.sock') });
-    const until = (what: string, isSo: (status: Awaited<ReturnType<typeof statusOf>>) => boolean) =>
+    const key = join(rig.dir, 'a', 'node.key');
+    const until = (what: string, isSo: (status: Status) => boolean) =>
       waitUntil(what, async () => isSo(await statusOf(agent)), { timeoutMs: patienceMs, intervalMs: 250 });
-    await until('the node to take work', ({ accepting, checks }) => accepting && checks !== 'pending');
+    await until('the node to take work', ({ accepting }) => accepting);
 
+    await chmod(key, 0o644);
     await door.close();
-    const isRed = ({ checks }: Awaited<ReturnType<typeof statusOf>>) =>
-      checks !== undefined && checks !== 'pending' && checks.some(({ id, ok }) => id === 'engine' && !ok);
-    await until('the check of the engine to be red', (status) => isRed(status) && !status.accepting);
+    await until('both checks to be red', (status) => red(status).join() === 'engine,key');
     const { id } = await rig.submit('echo back');
     const node = await rig.nodeOf(agent);
     await waitUntil(
@@ -80,7 +87,15 @@ it.skipIf(!isThere)(
     expect(await rig.tasks(id)).toMatchObject([{ state: 'queued' }]);
 
     await door.open();
-    await until('the node to take work again', (status) => status.accepting && !isRed(status));
+    await until(
+      'the engine to be well again',
+      (status) => red(status).join() === 'key' && status.engineReachable,
+    );
+    expect(await statusOf(agent)).toMatchObject({ accepting: false });
+    expect(await rig.tasks(id)).toMatchObject([{ state: 'queued' }]);
+
+    await chmod(key, 0o600);
+    await until('the node to take work again', (status) => status.accepting && red(status).length === 0);
     expect(await rig.ended(id)).toMatchObject([{ state: 'succeeded' }]);
   },
 );

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,25 +43,3 @@ test('setup takes paths from here, and doctor says its piece to a reader that ha
   expect(unread).toEqual({ status: 1, out: '', err: '' });
   expect(read.out).toContain('FAIL engine');
 }, 60_000);
-
-test('what cannot go on is told in one sentence and a hint, by its code', async () => {
-  mkdirSync(join(dir, 'text'));
-  writeFileSync(join(dir, 'text', 'journal.db'), 'hello\n'.repeat(1000));
-  writeFileSync(join(dir, 'key'), `0x${'1'.repeat(64)}\n`, { mode: 0o600 });
-  const runs = await Promise.all([
-    agent(run('--state-dir', 'text')),
-    agent(run('--memory', '16')),
-    agent(['doctor', '--config', '.']),
-  ]);
-  expect(runs.map(({ status }) => status)).toEqual([1, 2, 2]);
-  for (const { err } of runs) expect(err).toMatch(/^capacloud-agent: .*\n {2}hint: \S.*\n$/);
-  expect(runs.map(({ err }) => /\[(\S+)\]\n$/.exec(err)?.[1])).toEqual([
-    'journal_damaged',
-    'config.invalid',
-    'config.invalid',
-  ]);
-}, 60_000);
-
-function run(...args: readonly string[]): string[] {
-  return ['run', '--coordinator', 'ws://127.0.0.1:9', '--key-file', 'key', ...args];
-}
