@@ -4,6 +4,9 @@ import { waitUntil } from '../../../scripts/network/managed-process.ts';
 import { agentOf, type CasePlace, type ChaosCase, engineOf } from '../chaos-case.ts';
 import { SmallDisk } from '../small-disk.ts';
 
+/** In MiB. An agent takes no work while 64 MiB or less are free for it, so its disk and that of its engine are larger. */
+const sizes = { coordinator: 64, agent: 128, engine: 192 } as const;
+
 async function mountDisk(place: CasePlace, mountPoint: string, sizeMiB: number): Promise<SmallDisk> {
   await mkdir(mountPoint, { recursive: true });
   const disk = await SmallDisk.mount(mountPoint, sizeMiB);
@@ -15,7 +18,7 @@ export const fullCoordinator: ChaosCase = {
   name: 'full-coordinator',
   summary: 'the disk of the coordinator fills up: it ends without a promise, and goes on when there is room',
   async plan(place) {
-    const disk = await mountDisk(place, join(place.dir, 'coordinator'), 64);
+    const disk = await mountDisk(place, join(place.dir, 'coordinator'), sizes.coordinator);
     return {
       cheapJobs: true,
       mountPoints: [disk.mountPoint],
@@ -45,7 +48,7 @@ export const fullAgent: ChaosCase = {
   name: 'full-agent',
   summary: "the disk with an agent's state fills up",
   async plan(place) {
-    const disk = await mountDisk(place, join(place.dir, 'agent-0', 'state'), 16);
+    const disk = await mountDisk(place, join(place.dir, 'agent-0', 'state'), sizes.agent);
     return {
       shortLease: true,
       mountPoints: [disk.mountPoint],
@@ -75,7 +78,7 @@ export const fullEngine: ChaosCase = {
   summary: "the disk with the engine's images and containers fills up",
   hurtsEngine: true,
   async plan(place) {
-    const disk = await mountDisk(place, engineOf(place).dataDir, 64);
+    const disk = await mountDisk(place, engineOf(place).dataDir, sizes.engine);
     return {
       lossyLogs: true,
       shortLease: true,
