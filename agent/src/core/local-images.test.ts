@@ -16,7 +16,11 @@ test.each([
     ['company/app', 'company/app:1'],
     ['company/app2', 'company/app/b', `company/app@sha256:${hex}`],
   ],
-  ['company/*', ['company/app', 'company/a/b:1'], ['company', 'company2/app', 'x.example/company/app']],
+  [
+    'company/*',
+    ['company/app', 'company/a/b:1'],
+    ['company', 'company2/app', 'x.example/company/app', 'x.example/docker.io/company/app'],
+  ],
   ['x.example/team/*', ['x.example/team/app:1'], ['x.example/app', 'x.example.org/team/app', 'team/app']],
   [`app@sha256:${hex}`, [`app@sha256:${hex}`, `app:1@sha256:${hex}`], ['app', 'app:1']],
 ])('%s', (listed, allowed, others) => {

@@ -86,7 +86,7 @@ test('a machine without GPUs is well, and all checks but the key are green', asy
 });
 
 test.each<[string, Partial<EngineFacts>, string]>([
-  ['Podman', { product: 'Podman', version: '5.4.0' }, 'engine'],
+  ['Podman', { product: 'Podman', version: '28.0.0' }, 'engine'],
   ['an engine that is too old', { version: '19.03.1' }, 'engine'],
   ['an engine of Windows containers', { osType: 'windows' }, 'engine'],
   ['limits that are not enforced', { missingLimits: ['memory'] }, 'limits'],

@@ -17,6 +17,7 @@ import {
 import type { TaskId } from '@capacloud/protocol/ids';
 import { hashReceipt, type Receipt, receiptBatchMessage } from '@capacloud/protocol/receipt';
 import { receiptBatchRoot } from '@capacloud/protocol/receipt-batch';
+import type { Offer } from '@capacloud/protocol/resources';
 import { verifyTypedData } from 'ethers';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -150,7 +151,7 @@ describe('a session', () => {
   const calls: string[] = [];
   let onPeer: (peer: Peer, index: number) => void;
   const clock: Clock = { nowMs: () => Date.now(), bootMs: () => bootMs, bootId: 'boot' };
-  const offer = {
+  const plainOffer: Offer = {
     cpuMilli: 1000,
     memoryBytes: 1,
     diskBytes: 1,
@@ -160,6 +161,7 @@ describe('a session', () => {
     allowRoot: false,
     ask: { cpuHourNano: '1', memoryGibHourNano: '1', diskGibHourNano: '1', deviceHourNano: '1' },
   };
+  let offer = plainOffer;
   let accepting: boolean;
   const host: SessionHost = {
     node: () => ({ offer, accepting }),
@@ -360,6 +362,33 @@ describe('a session', () => {
     await until(() => first.frames.some((frame) => frame.type === 'offer'), 'offer');
     expect(first.hello?.accepting).toBe(false);
     expect(first.frames.find((frame) => frame.type === 'offer')).toMatchObject({ accepting: true });
+  });
+
+  test('sends an older coordinator nothing that it would refuse', async () => {
+    const device = {
+      id: 'GPU-1',
+      vendor: 'nvidia',
+      model: 'h100',
+      memoryBytes: 1,
+      health: 'healthy',
+    } as const;
+    offer = { ...plainOffer, devices: [{ ...device, fabric: 'degraded' }] };
+    const skipped = { total: 1, first: [{ path: '/out/pipe', why: 'special' as const }] };
+    journal.append([{ kind: 'finished', receipt: { ...receipt(1), skipped } }]);
+    connect();
+    const first = await peer(0);
+    await first.welcome();
+    accepting = !accepting;
+    client.notify();
+    await until(() => first.frames.some(({ type }) => type === 'offer') && first.reports.length > 0, 'both');
+    offer = plainOffer;
+    expect(first.hello?.offer.devices).toEqual([device]);
+    expect(first.frames.find((frame) => frame.type === 'offer')).toMatchObject({
+      offer: { devices: [device] },
+    });
+    const text = JSON.stringify(first.frames);
+    expect(text).not.toContain('fabric');
+    expect(text).not.toContain('skipped');
   });
 
   test('hands over what the coordinator wants, and tells when the offer changes', async () => {
