@@ -30,6 +30,8 @@ export type Act =
       readonly reason: OutcomeReason;
       readonly exitCode?: number;
       readonly outputs?: Receipt['outputs'];
+      /** What else its receipt says. */
+      readonly receipt?: Pick<Partial<Receipt>, 'imageRunsOn' | 'links' | 'log' | 'skipped'>;
       /** By the agent's clock. */
       readonly ranMs?: number;
     };
@@ -41,6 +43,10 @@ export interface ScriptedAgentOptions {
   readonly offer?: Offer;
   /** Default: completed at once. */
   readonly act?: (assignment: Assignment) => Act;
+  /** What it speaks; default: the first version alone. */
+  readonly protocols?: readonly number[];
+  /** What it was told to stop goes on until `finish` is called. */
+  readonly stopsLate?: boolean;
   /** After the coordinator has acknowledged so many finished attempts more. */
   readonly onAcked?: (finished: number) => void;
 }
@@ -167,6 +173,7 @@ export class ScriptedAgent {
         const hello = await createHello(frame, this.identity, this.#key, {
           offer: this.#options.offer ?? plainOffer,
           attempts: [...this.held.values()].map(({ task, attempt }) => ({ task, attempt })),
+          protocols: [...(this.#options.protocols ?? [1])],
         });
         socket.send(JSON.stringify(hello));
         return;
@@ -219,7 +226,7 @@ export class ScriptedAgent {
     const isReported = this.#outbox.some(
       (item) => item.kind === 'finished' && keyOf(item.receipt) === keyOf(attempt),
     );
-    if (!isReported) this.#finish(assignment, { reason: 'stopped' });
+    if (!isReported && this.#options.stopsLate !== true) this.#finish(assignment, { reason: 'stopped' });
   }
 
   #finish({ task, attempt, nonce }: Assignment, act: Exclude<Act, 'hold'>): void {
@@ -239,6 +246,7 @@ export class ScriptedAgent {
       startedAt: finishedAt - (act.ranMs ?? 0),
       task,
       version: 1,
+      ...act.receipt,
     };
     this.#push({ kind: 'finished', id: ++this.#reportId, receipt });
   }
