@@ -13,8 +13,10 @@ import type { AccountId } from '@capacloud/protocol/ids';
 import Database from 'better-sqlite3';
 import { repositoryRoot } from '../../scripts/network/local-network.ts';
 import { runCommand } from '../e2e/network-rig.ts';
-import { liveEventfully } from './eventful-life.ts';
-import { readFacts } from './stored-facts.ts';
+import { readEntries } from '../e2e/public-log.ts';
+import { missingCourses } from './courses.ts';
+import { liveEventfully, parseEntries } from './eventful-life.ts';
+import { readFacts, readKept } from './stored-facts.ts';
 
 const main = join(repositoryRoot, 'coordinator', 'service', 'dist', 'main.js');
 const folder = process.argv[2];
@@ -30,7 +32,7 @@ try {
   const spare = await operator.call('createKey', { body: { ...body, name: 'revoked' } });
   const consumer = createClient({ baseUrl: url, apiKey: secret });
   await consumer.call('revokeKey', { params: { id: spare.id } });
-  await writeFile(join(dir, 'input.txt'), 'an artifact of the first release\n');
+  await writeFile(join(dir, 'input.txt'), 'an artifact that a job waits with\n');
   const artifact = await uploadArtifact(consumer, join(dir, 'input.txt'));
   // Waits for ever: nobody has so many processors, and it uses the artifact.
   const waiting = {
@@ -42,6 +44,8 @@ try {
   };
   const idempotencyKey = 'kept-by-the-fixture';
   const { id } = await consumer.call('submitJob', { body: waiting, query: {}, idempotencyKey });
+  const missing = missingCourses(parseEntries(await readEntries(operator)));
+  if (missing.length > 0) throw new Error(`the log does not hold: ${missing.join('; ')}`);
   await life.close();
   if (running.running) throw new Error('it runs still');
   const data = join(folder, 'data');
@@ -55,9 +59,10 @@ try {
   // Opening writes: so of the folder that is left behind, not of the fixture.
   const store = await openStore(dataDir);
   const facts = await readFacts(store.reads);
+  const kept = await readKept(store.artifacts, store.reads);
   await store.close();
   const known = { consumerKey: secret, artifact: artifact.sha256, waiting, idempotencyKey, job: id };
-  const expected = { state: JSON.parse(audit.stdout) as unknown, known, facts };
+  const expected = { state: JSON.parse(audit.stdout) as unknown, known, facts, kept };
   await writeFile(join(folder, 'expected.json'), `${JSON.stringify(expected, null, 1)}\n`);
 } finally {
   await life.close();

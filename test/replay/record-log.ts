@@ -7,7 +7,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readEntries } from '../e2e/public-log.ts';
-import { liveEventfully } from './eventful-life.ts';
+import { missingCourses } from './courses.ts';
+import { liveEventfully, parseEntries } from './eventful-life.ts';
 import { replayEntries } from './replay-entries.ts';
 
 const folder = process.argv[2];
@@ -17,6 +18,8 @@ const dir = await mkdtemp(join(tmpdir(), 'cc-life-'));
 const life = await liveEventfully(dir);
 try {
   const entries = await readEntries(life.coordinator.operator);
+  const missing = missingCourses(parseEntries(entries));
+  if (missing.length > 0) throw new Error(`the log does not hold: ${missing.join('; ')}`);
   const { size, root, hash } = replayEntries(entries);
   await writeFile(join(folder, 'entries.ndjson'), entries.map((entry) => `${entry}\n`).join(''));
   await writeFile(join(folder, 'expected.json'), `${JSON.stringify({ size, root, hash }, null, 2)}\n`);

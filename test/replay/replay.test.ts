@@ -2,14 +2,17 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Event } from '@capacloud/core/event';
+import { checkInvariants } from '@capacloud/core/invariants';
 import { apply } from '@capacloud/core/machine';
 import { decodeState, encodeState, stateHash } from '@capacloud/core/snapshot';
+import { createState } from '@capacloud/core/state';
 import { canonicalJson } from '@capacloud/protocol/canonical';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { repositoryRoot } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
 import { runCommand } from '../e2e/network-rig.ts';
 import { readEntries } from '../e2e/public-log.ts';
+import { missingCourses } from './courses.ts';
 import { type EventfulLife, eventTypes, liveEventfully, parseEntries } from './eventful-life.ts';
 import { replayEntries } from './replay-entries.ts';
 
@@ -45,10 +48,15 @@ describe.each(folders)('the log of a release: %s', (name) => {
   it('gives the same state from a snapshot at any place', async () => {
     const { entries, expected } = await readFixture(name);
     const events = parseEntries(entries);
-    for (let cut = 1; cut < events.length; cut += 7) {
-      const restored = decodeState(encodeState(replayEntries(entries.slice(0, cut)).state));
-      for (const event of events.slice(cut)) apply(restored, event);
-      expect(stateHash(restored)).toBe(expected.hash);
+    const state = createState();
+    for (const [index, event] of events.entries()) {
+      if (index % 7 === 1) {
+        checkInvariants(state);
+        const restored = decodeState(encodeState(state));
+        for (const later of events.slice(index)) apply(restored, later);
+        expect(stateHash(restored)).toBe(expected.hash);
+      }
+      apply(state, event);
     }
   });
 });
@@ -56,6 +64,11 @@ describe.each(folders)('the log of a release: %s', (name) => {
 it('is recorded with every type of event that there is', async () => {
   const fixed = await Promise.all(folders.map(readFixture));
   expect(typesOf(fixed.flatMap(({ entries }) => parseEntries(entries)))).toEqual([...eventTypes].sort());
+});
+
+it('is recorded with every course that a log has to hold', async () => {
+  const { entries } = await readFixture('log-0.3');
+  expect(missingCourses(parseEntries(entries))).toEqual([]);
 });
 
 describe('a log that is being written', () => {
@@ -76,6 +89,7 @@ describe('a log that is being written', () => {
     const entries = await readEntries(operator, live.size);
     expect(replayEntries(entries)).toMatchObject(live);
     expect(typesOf(parseEntries(entries))).toEqual([...eventTypes].sort());
+    expect(missingCourses(parseEntries(entries))).toEqual([]);
     const causes = parseEntries(entries).flatMap((event) =>
       event.type === 'node.status_changed' ? [event.to] : [],
     );

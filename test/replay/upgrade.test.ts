@@ -4,21 +4,40 @@ import { join } from 'node:path';
 import { createClient } from '@capacloud/client/client';
 import { waitForJob } from '@capacloud/client/follow';
 import { openStore } from '@capacloud/coordinator/store/store';
-import type { JobId, Sha256Hex } from '@capacloud/protocol/ids';
+import type { Assignment } from '@capacloud/protocol/frames';
+import { protocolVersions } from '@capacloud/protocol/frames';
+import type { AccountId, JobId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { Receipt, SignedReceipt } from '@capacloud/protocol/receipt';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCoordinator, repositoryRoot } from '../../scripts/network/local-network.ts';
+import { waitUntil } from '../../scripts/network/managed-process.ts';
+import { plainOffer } from '../e2e/agent-keys.ts';
 import { runCommand } from '../e2e/network-rig.ts';
 import { ScriptedAgent } from '../e2e/scripted-agent.ts';
-import { readFacts } from './stored-facts.ts';
+import { missingCourses } from './courses.ts';
+import { parseEntries } from './eventful-life.ts';
+import { completed, device, hashOf, patience } from './life/stage.ts';
+import { type Kept, readFacts, readKept } from './stored-facts.ts';
 
 const fixtures = join(repositoryRoot, 'test', 'fixtures');
+// Without a price it would be held to twice what the cheapest node of then asked.
+const price = { max_per_hour: '10', currency: 'CAPA' };
 const retry = { backoff: { initial: '1s', max: '1s' } };
 const main = join(repositoryRoot, 'coordinator', 'service', 'dist', 'main.js');
 const folders = (await readdir(fixtures)).filter((name) => name.startsWith('database-'));
 
 interface Expected {
   readonly state: { readonly size: number; readonly root: string; readonly hash: string };
-  readonly facts: object;
+  readonly facts: {
+    readonly jobs: readonly {
+      readonly job: { readonly account: AccountId };
+      readonly tasks: readonly {
+        readonly attempts: readonly { readonly receipt?: { readonly signed: string } }[];
+      }[];
+    }[];
+  };
+  /** Absent in the first one. */
+  readonly kept?: Kept;
   readonly known: {
     readonly consumerKey: string;
     readonly artifact: Sha256Hex;
@@ -27,6 +46,31 @@ interface Expected {
     readonly idempotencyKey: string;
     readonly job: JobId;
   };
+}
+
+function receiptsOf({ facts }: Expected): readonly Stored[] {
+  return facts.jobs.flatMap(({ job, tasks }) =>
+    tasks.flatMap(({ attempts }) =>
+      attempts.flatMap(({ receipt }) =>
+        receipt === undefined ? [] : [{ account: job.account, receipt: readSigned(receipt.signed) }],
+      ),
+    ),
+  );
+}
+interface Stored {
+  readonly account: AccountId;
+  readonly receipt: Receipt;
+}
+
+function readSigned(signed: string): Receipt {
+  return (JSON.parse(signed) as Pick<SignedReceipt, 'receipt'>).receipt;
+}
+
+/** Attempts of whose logs only the beginning and the end were kept. */
+function longLogs(expected: Expected) {
+  return receiptsOf(expected).flatMap(({ account, receipt: { attempt, log, task } }) =>
+    log.gap === undefined ? [] : [{ ref: { task: task as TaskId, attempt }, account, gap: log.gap }],
+  );
 }
 
 describe.each(folders)('the data folder of a release: %s', (name) => {
@@ -49,8 +93,9 @@ describe.each(folders)('the data folder of a release: %s', (name) => {
     for (const _ of ['upgrades', 'finds it upgraded']) {
       const store = await openStore(dataDir);
       const facts = await readFacts(store.reads);
-      expect(await store.artifacts.totalBytes()).toBe(33);
+      const kept = await readKept(store.artifacts, store.reads);
       await store.close();
+      expect(kept).toMatchObject(expected.kept ?? { totalBytes: 33 });
       expect(facts).toMatchObject(expected.facts);
       expect(await stateHash()).toEqual(expected.state);
     }
@@ -72,14 +117,36 @@ describe.each(folders)('the data folder of a release: %s', (name) => {
         known.job,
       );
       const artifact = await client.open('getArtifact', { params: { sha256: known.artifact } });
-      expect(await artifact.text()).toBe('an artifact of the first release\n');
-      const agent = new ScriptedAgent({ url: coordinator.url });
+      expect(hashOf(await artifact.text())).toBe(known.artifact);
+      const goneOn: Assignment[] = [];
+      const agent = new ScriptedAgent({
+        url: coordinator.url,
+        offer: { ...plainOffer, devices: [device('new', 't4')] },
+        protocols: protocolVersions,
+        act: (assignment) => {
+          if (assignment.checkpoint?.saved !== undefined) goneOn.push(assignment);
+          return completed;
+        },
+      });
       await agent.connect();
       const job = await client.call('submitJob', {
-        body: { version: '1', image: 'busybox', command: 'true', replicas: 3, retry },
+        body: { version: '1', image: 'busybox', command: 'true', replicas: 3, retry, price },
         query: {},
       });
       expect(await waitForJob(client, job.id)).toMatchObject({ state: 'succeeded' });
+      // Of the tasks that have one, the last is running: its node is lost, and it goes on here.
+      const saved = expected.kept?.checkpoints.slice(-1) ?? [];
+      await waitUntil('tasks with a checkpoint to go on', () => goneOn.length === saved.length, patience);
+      expect(goneOn.map(({ task, checkpoint }) => ({ task, ...checkpoint?.saved }))).toMatchObject(
+        saved.map((each) => ({ task: each?.task, sha256: each?.sha256 })),
+      );
+      for (const { ref, account, gap } of longLogs(expected)) {
+        const body = { name: 'reader', account, scopes: ['consumer' as const] };
+        const { secret = '' } = await coordinator.operator.call('createKey', { body });
+        const reader = createClient({ baseUrl: coordinator.url, apiKey: secret });
+        const end = await reader.open('followLog', { params: ref, query: { offset: gap.to } });
+        expect(await end.text()).toBe('end\n');
+      }
       agent.cut();
       const { items } = await coordinator.operator.call('listAccounts', { query: { limit: 500 } });
       expect(items.reduce((sum, account) => sum + BigInt(account.available_nano), 0n)).toBe(0n);
@@ -90,5 +157,42 @@ describe.each(folders)('the data folder of a release: %s', (name) => {
     }
     const again = await stateHash();
     expect(again.size).toBeGreaterThan(state.size);
+  });
+});
+
+describe('the data folder of a release with kept outputs: database-0.3', () => {
+  const read = async (): Promise<Expected> =>
+    JSON.parse(await readFile(join(fixtures, 'database-0.3', 'expected.json'), 'utf8')) as Expected;
+
+  it('holds every course in its log', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'cc-courses-'));
+    try {
+      await cp(join(fixtures, 'database-0.3', 'data'), dir, { recursive: true });
+      const store = await openStore(dir);
+      const entries = await store.log.read(0, store.log.size());
+      await store.close();
+      expect(missingCourses(parseEntries(entries.map(({ entry }) => entry)))).toEqual([]);
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  });
+
+  it('holds receipts with everything that a receipt can tell', async () => {
+    const receipts = receiptsOf(await read()).map(({ receipt }) => receipt);
+    const fields = {
+      imageRunsOn: receipts.some(({ imageRunsOn }) => imageRunsOn !== undefined),
+      links: receipts.some(({ links }) => links !== undefined),
+      skipped: receipts.some(({ skipped }) => skipped !== undefined),
+      packed: receipts.some(({ outputs }) => outputs.some(({ packed }) => packed !== undefined)),
+      gap: receipts.some(({ log }) => log.gap !== undefined),
+      left: receipts.some(({ outputs, reason }) => reason === 'exit_nonzero' && outputs.length > 0),
+    };
+    expect(Object.entries(fields).filter(([, isThere]) => !isThere)).toEqual([]);
+  });
+
+  it('keeps checkpoints and outputs that failed attempts left', async () => {
+    const { kept } = await read();
+    expect(kept?.checkpoints).not.toHaveLength(0);
+    expect(kept?.left).not.toHaveLength(0);
   });
 });
