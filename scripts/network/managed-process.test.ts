@@ -34,8 +34,8 @@ test('a program of the table that is missing is refused by the name of its packa
   const { PATH } = process.env;
   process.env.PATH = folder;
   try {
-    expect(() => programPath('docker-registry')).toThrow(
-      'the program docker-registry is not installed: the Debian package docker-registry has it',
+    expect(() => programPath('faketime')).toThrow(
+      'the program faketime is not installed: the Debian package faketime has it',
     );
   } finally {
     process.env.PATH = PATH;
