@@ -55,10 +55,10 @@ it('keeps the home writable beside an input in it', () => {
 it.each([
   [{ outputs: ['/app/'] }, 'output folder /app'],
   // Inside a folder that has a copy as well.
-  [{ outputs: ['/work/r.json', '/work/old'] }, '/work/old/x.txt'],
+  [{ outputs: ['/srv/r.json', '/srv/old'] }, '/srv/old/x.txt'],
   [{ checkpoint: '/app' }, 'checkpoint folder /app'],
 ])('refuses %j, which would take the files of the image for results', (job, words) => {
-  const names = { '/app': ['main.sh'], '/work': ['old'], '/work/old': ['x.txt'] };
+  const names = { '/app': ['main.sh'], '/srv': ['old'], '/srv/old': ['x.txt'] };
   expect(fit(job, names).refused).toContain(words);
 });
 
