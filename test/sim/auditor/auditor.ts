@@ -94,6 +94,11 @@ export class Auditor {
     this.#books.ran.set(key, succeeded || this.#books.ran.get(key) === true);
   }
 
+  /** By what is committed. */
+  get hasOpenJobs(): boolean {
+    return this.#books.tasks.jobs.size > 0;
+  }
+
   /** After all has healed and had its time: nothing may be left open. */
   finish(): void {
     for (const [id, { state }] of this.#books.tasks.live)

@@ -197,7 +197,8 @@ class World {
     const { engine } = this.#coordinator;
     if (engine === undefined || !this.#consumers.isDone) return false;
     if (engine.sequencer.state.jobs.size > 0) return false;
-    return this.#machines.every((machine) => machine.isIdle);
+    // A disk that stalls keeps back from the auditor what the state holds already.
+    return this.#machines.every((machine) => machine.isIdle) && !this.#auditor.hasOpenJobs;
   }
 
   #describe(): string {

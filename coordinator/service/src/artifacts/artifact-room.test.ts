@@ -196,7 +196,7 @@ it('lets one request write an upload at a time, and a newer one take over from o
   clock += 10_000;
   const late = await room.artifacts.append(party, sha256, 4, Readable.from([bytes.subarray(4)]));
   expect(late).toMatchObject({ ok: true, value: { complete: true } });
-  await expect(first).rejects.toThrow();
+  expect(await first).toMatchObject({ ok: false, refusal: { code: 'artifact.offset_mismatch' } });
 });
 
 it('collects uploads without a byte for a day and content without a reference, and nothing else', async () => {

@@ -284,7 +284,7 @@ export class DiskArtifactStore implements ArtifactStore {
   }
 }
 
-/** Throws what is not the disk's fault. */
+/** Throws what is neither the disk's fault nor the sender's. */
 function refusedByDisk(error: unknown): Result<never> {
   const refusal = storeFailure(error);
   if (refusal === undefined) throw error;

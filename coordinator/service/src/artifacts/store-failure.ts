@@ -19,7 +19,7 @@ const failureCodes: readonly unknown[] = [
   'ESTALE',
 ];
 
-/** The refusal where the store's own disk is at fault, and not the sender; undefined for any other error. */
+/** The refusal where the store's own disk is at fault, or a chunk ended early; undefined for any other error. */
 export function storeFailure(error: unknown): Refusal | undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (fullCodes.includes(code))
@@ -29,5 +29,8 @@ export function storeFailure(error: unknown): Refusal | undefined {
       code: 'artifact.store_failed',
       message: `The artifact store of the coordinator cannot be written (${String(code)}).`,
     };
+  // Its connection is gone, or a later request for the same upload has taken over from it.
+  if (code === 'ERR_STREAM_PREMATURE_CLOSE')
+    return { code: 'artifact.offset_mismatch', message: 'The rest of the chunk did not come.' };
   return undefined;
 }
