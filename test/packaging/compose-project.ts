@@ -28,7 +28,7 @@ export async function findCompose(): Promise<Argv | undefined> {
 
 /** Whether there is a program to build images with, and the npm registry, whose packages they are made of, answers. */
 export async function canBuildImages(): Promise<boolean> {
-  return hasProgram('docker') && (await succeeds(['npm', 'ping']));
+  return hasProgram('docker') && (await succeeds(['npm', 'view', 'npm', 'version']));
 }
 
 async function succeeds([program, ...args]: Argv): Promise<boolean> {
