@@ -55,7 +55,8 @@ export interface ConfigSources {
 }
 
 const checkFile = Compile(ConfigFileSchema);
-const defaults: ConfigFile = {
+/** What holds where neither a file, the environment nor a flag says otherwise. */
+export const defaultConfig: ConfigFile = {
   name: 'capacloud.local',
   chain_id: 31337,
   data_dir: './capacloud-data',
@@ -75,7 +76,7 @@ const defaults: ConfigFile = {
   snapshot_events: 100_000,
 };
 
-/** Flags over environment over file over defaults. Refuses with every problem that it finds. */
+/** Flags over environment over file over defaultConfig. Refuses with every problem that it finds. */
 export function readConfig(sources: ConfigSources): Result<Config> {
   let file: unknown;
   try {
@@ -102,15 +103,15 @@ export function readConfig(sources: ConfigSources): Result<Config> {
 
 function merge(file: Record<string, unknown>, { env, flags }: ConfigSources): Record<string, unknown> {
   const merged: Record<string, unknown> = {
-    ...defaults,
+    ...defaultConfig,
     ...file,
-    artifacts: { ...defaults.artifacts, ...(file.artifacts as object | undefined) },
-    rates: { ...defaults.rates, ...(file.rates as object | undefined) },
+    artifacts: { ...defaultConfig.artifacts, ...(file.artifacts as object | undefined) },
+    rates: { ...defaultConfig.rates, ...(file.rates as object | undefined) },
   };
   for (const [key, variable] of Object.entries(environmentSettings)) {
     const text = flags[key] ?? env[variable];
     if (text !== undefined)
-      merged[key] = typeof defaults[key as keyof ConfigFile] === 'number' ? Number(text) : text;
+      merged[key] = typeof defaultConfig[key as keyof ConfigFile] === 'number' ? Number(text) : text;
   }
   return merged;
 }
