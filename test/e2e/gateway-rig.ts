@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { ClientAddresses } from '@capacloud/coordinator/client-addresses';
 import { createGateway, type Gateway } from '@capacloud/coordinator/gateway/gateway';
 import type { GatewayLimits } from '@capacloud/coordinator/gateway/gateway-limits';
 import { JobSpecs } from '@capacloud/coordinator/job-specs';
@@ -38,6 +39,7 @@ export interface GatewayRigOptions {
   readonly limits?: Partial<GatewayLimits>;
   readonly ruleset?: Partial<Ruleset>;
   readonly now?: () => number;
+  readonly trustedProxies?: readonly string[];
   /** Keep what was committed: off where a test makes millions. */
   readonly keeps?: boolean;
 }
@@ -135,6 +137,7 @@ export async function startGatewayRig(options: GatewayRigOptions = {}): Promise<
       },
       checkpointOf: (task) => Promise.resolve(checkpoints.get(task)),
     },
+    clients: new ClientAddresses(options.trustedProxies ?? []),
     logger: pino({ level: 'silent' }),
     coordinator: rigCoordinator,
     chainId: rigChainId,

@@ -18,10 +18,12 @@ export class RawPeer {
   readonly key: SessionKey = createSessionKey();
   #waiting: { readonly type: string; readonly resolve: (frame: CoordinatorFrame) => void } | undefined;
 
-  constructor(url: string) {
+  /** `forwardedFor`: as a reverse proxy in front of the coordinator tells of its client. */
+  constructor(url: string, forwardedFor?: string) {
     this.socket = new WebSocket(`${url.replace(/^http/, 'ws')}${sessionPath}`, {
       perMessageDeflate: false,
       closeTimeout: 1000,
+      headers: forwardedFor === undefined ? {} : { 'x-forwarded-for': forwardedFor },
     } as WebSocket.ClientOptions);
     let refusal: string | undefined;
     this.ended = new Promise((resolve) => {

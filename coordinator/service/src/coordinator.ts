@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { createApi } from './api/api.ts';
 import type { ApiSettings } from './api/dependencies.ts';
 import { openArtifactRoom } from './artifacts/artifact-room.ts';
+import { ClientAddresses } from './client-addresses.ts';
 import type { Config } from './config/config.ts';
 import { type Engine, openEngine } from './engine.ts';
 import { createGateway, type Gateway } from './gateway/gateway.ts';
@@ -62,7 +63,8 @@ async function compose(
   const keyPath = await ensureOperatorKey(config.dataDir, sequencer, store.reads, now());
   if (keyPath !== undefined) logger.info({ path: keyPath }, 'the operator key was written');
   const specs = new JobSpecs(store.reads);
-  const gateway = openGateway(config, engine, specs, logger, now);
+  const clients = clientAddresses(config, logger);
+  const gateway = openGateway(config, engine, specs, clients, logger, now);
   const room = await openArtifactRoom({
     dataDir: config.dataDir,
     sequencer,
@@ -82,6 +84,7 @@ async function compose(
   const api = createApi(
     {
       settings: apiSettings(config, version),
+      clients,
       sequencer,
       store: store.reads,
       specs,
@@ -122,12 +125,14 @@ function openGateway(
   config: Config,
   { store, sequencer }: Engine,
   specs: JobSpecs,
+  clients: ClientAddresses,
   logger: Logger,
   now: () => number,
 ): Gateway {
   return createGateway({
     sequencer,
     specs,
+    clients,
     store: store.reads,
     artifacts: store.artifacts,
     logger,
@@ -137,6 +142,15 @@ function openGateway(
     maxFileBytes: config.maxArtifactBytes,
     now,
   });
+}
+
+function clientAddresses({ trustedProxies }: Config, logger: Logger): ClientAddresses {
+  return new ClientAddresses(trustedProxies, (peer) =>
+    logger.warn(
+      { peer },
+      'a proxy header was ignored, because its sender is not in trusted_proxies; if it is your reverse proxy, add it, or all its clients share the limits of one address',
+    ),
+  );
 }
 
 function secretIn({ dataDir }: Config, name: string): string {
@@ -153,7 +167,6 @@ function apiSettings(config: Config, version: string): ApiSettings {
     maxArtifactBytes: config.maxArtifactBytes,
     accountBytes: config.accountArtifactBytes,
     corsOrigins: config.corsOrigins,
-    trustedProxies: config.trustedProxies,
     rates: config.rates,
   };
 }

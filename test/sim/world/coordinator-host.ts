@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Server } from 'node:http';
 import { openArtifactRoom } from '@capacloud/coordinator/artifacts/artifact-room';
+import { ClientAddresses } from '@capacloud/coordinator/client-addresses';
 import { type Engine, openEngine } from '@capacloud/coordinator/engine';
 import { createGateway } from '@capacloud/coordinator/gateway/gateway';
 import { JobSpecs } from '@capacloud/coordinator/job-specs';
@@ -136,9 +137,11 @@ export class CoordinatorHost {
     const specs = new JobSpecs(store.reads);
     const secretIn = (file: string) =>
       readOrCreateSecret(`${dataDir}/${file}`, () => actor.random.bytes(32).toString('hex'));
+    const clients = new ClientAddresses([]);
     const gateway = createGateway({
       sequencer,
       specs,
+      clients,
       store: store.reads,
       artifacts: store.artifacts,
       logger,
@@ -165,6 +168,7 @@ export class CoordinatorHost {
     const answer = createRoutes({
       deps: {
         sequencer,
+        clients,
         store: store.reads,
         specs,
         artifactIndex: store.artifacts,

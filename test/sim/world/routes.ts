@@ -44,7 +44,6 @@ const settings: ApiDependencies['settings'] = {
   maxArtifactBytes: 2 ** 26,
   accountBytes: 2 ** 30,
   corsOrigins: [],
-  trustedProxies: [],
   rates: {
     account: { perSecond: 1e6, burst: 1e6 },
     address: { perSecond: 1e6, burst: 1e6 },

@@ -1,6 +1,7 @@
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
 import type { Route } from '@capacloud/protocol/routes';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { ClientAddresses } from '../client-addresses.ts';
 import { type Authentication, authorise } from './authentication.ts';
 import type { Caller } from './caller.ts';
 import type { ApiDependencies } from './dependencies.ts';
@@ -12,6 +13,7 @@ const maxAddresses = 50_000;
 /** Lets a request in: rate by address, credentials, rate by account, scope, in the order of what each costs. */
 export class Admission {
   readonly #authentication: Authentication;
+  readonly #clients: ClientAddresses;
   readonly #accounts: TokenBuckets;
   readonly #addresses: TokenBuckets;
   readonly #anonymous: TokenBuckets;
@@ -19,6 +21,7 @@ export class Admission {
   constructor(authentication: Authentication, deps: ApiDependencies) {
     const { rates } = deps.settings;
     this.#authentication = authentication;
+    this.#clients = deps.clients;
     this.#accounts = new TokenBuckets(rates.account, maxAccounts, deps.now);
     this.#addresses = new TokenBuckets(rates.address, maxAddresses, deps.now);
     this.#anonymous = new TokenBuckets(rates.anonymous, maxAddresses, deps.now);
@@ -29,7 +32,7 @@ export class Admission {
     request: FastifyRequest,
     reply: FastifyReply,
   ): Promise<Result<Caller | undefined>> {
-    const address = request.ip;
+    const address = this.#clients.of(request.raw);
     const byAddress = this.#addresses.take(address);
     if (!byAddress.allowed) return limited(reply, 'address', byAddress, this.#addresses);
     const identified = await this.#authentication.identify(request.headers.authorization);

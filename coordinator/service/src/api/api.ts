@@ -47,7 +47,8 @@ export function createApi(deps: ApiDependencies, logger: FastifyBaseLogger): Api
     return503OnClosing: true,
     requestIdHeader: false,
     genReqId: () => randomUUID(),
-    trustProxy: deps.settings.trustedProxies.length === 0 ? false : [...deps.settings.trustedProxies],
+    // Whose word counts about a client's address is for `deps.clients` to say, here as at the gateway.
+    trustProxy: false,
     clientErrorHandler: handleSocketError,
     frameworkErrors: (error, _request, reply) => {
       const refusal = refusalOf(error) ?? {

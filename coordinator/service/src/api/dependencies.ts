@@ -1,3 +1,4 @@
+import type { ClientAddresses } from '../client-addresses.ts';
 import type { JobSpecs } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { ArtifactStore } from '../ports/artifact-store.ts';
@@ -24,8 +25,6 @@ export interface ApiSettings {
   readonly accountBytes: number;
   /** Origins that browsers may call from; none by default. */
   readonly corsOrigins: readonly string[];
-  /** Addresses whose X-Forwarded-For is believed; none by default. */
-  readonly trustedProxies: readonly string[];
   readonly rates: {
     readonly account: RatePolicy;
     /** By address, with credentials or without. */
@@ -38,6 +37,8 @@ export interface ApiSettings {
 /** Everything that the API stands on. */
 export interface ApiDependencies {
   readonly settings: ApiSettings;
+  /** What requests without an account are counted by. */
+  readonly clients: ClientAddresses;
   readonly sequencer: Sequencer;
   readonly store: ReadStore;
   readonly specs: JobSpecs;

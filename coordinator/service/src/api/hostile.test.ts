@@ -182,3 +182,37 @@ it('limits the rate of accounts, and that of strangers more', async () => {
     await limited.close();
   }
 });
+
+it('counts the clients of a trusted proxy one by one, and believes no header of anybody else', async () => {
+  const rates = {
+    account: { perSecond: 1000, burst: 1000 },
+    address: { perSecond: 1000, burst: 1000 },
+    anonymous: { perSecond: 0.001, burst: 1 },
+  };
+  const statuses = async (trustedProxies: readonly string[], names: readonly string[]) => {
+    const limited = await startCoordinator({ settings: { rates }, trustedProxies });
+    try {
+      const all: number[] = [];
+      for (const name of names) {
+        const headers = { 'x-forwarded-for': name, forwarded: `for="${name}"` };
+        all.push((await fetch(`${limited.url}/v1/nodes`, { headers })).status);
+      }
+      return all;
+    } finally {
+      await limited.close();
+    }
+  };
+  const names = ['198.51.100.1', '198.51.100.1', '203.0.113.5, 198.51.100.1', '198.51.100.2'];
+  expect(await statuses(['127.0.0.1'], names)).toEqual([200, 429, 429, 200]);
+  // One customer has a whole /64.
+  const sixes = [
+    '2001:db8:1:2::1',
+    '2001:db8:1:2:9::1',
+    '2001:db8:1:3::1',
+    '::ffff:198.51.100.9',
+    '198.51.100.9',
+  ];
+  expect(await statuses(['127.0.0.1'], sixes)).toEqual([200, 429, 200, 200, 429]);
+  expect(await statuses([], names)).toEqual([200, 429, 429, 429]);
+  expect(await statuses(['198.51.100.0/24'], names)).toEqual([200, 429, 429, 429]);
+});

@@ -73,6 +73,14 @@ describe('readConfig', () => {
       'rules: { fee_basis_points: 10001 }',
       '/rules/fee_basis_points must be a whole number from 0 to 10000; it is in hundredths of a percent: write 500 for 5 %',
     ],
+    [
+      'trusted_proxies: [loopback, proxy.test]',
+      '/trusted_proxies/1 must be an address, a range such as 10.0.0.0/8, or one of loopback, linklocal, uniquelocal',
+    ],
+    [
+      'trusted_proxies: ["0.0.0.0/0"]',
+      '/trusted_proxies/0 would trust every address, so that any client could name another',
+    ],
     ['listen: 8080', '/listen must be text; put quotes around it'],
     ['listen: "8080"', '/listen must be HOST:PORT, for example 127.0.0.1:8080'],
     ['listen: localhost:99999', '/listen must be HOST:PORT, for example 127.0.0.1:8080'],

@@ -9,6 +9,7 @@ import { adviseSize, isBareNumber } from '@capacloud/protocol/unit-hints';
 import { parseDecimalNano, parseSize } from '@capacloud/protocol/units';
 import { Compile } from 'typebox/compile';
 import { parse as parseYaml } from 'yaml';
+import { proxyFault } from '../client-addresses.ts';
 import {
   type ConfigFile,
   ConfigFileSchema,
@@ -163,6 +164,10 @@ function convert(file: ConfigFile, cwd: string): Result<Config> {
     1n,
   );
   if (usd === 0n) problems.push({ pointer: '/usd_per_capa', message: 'must be more than 0' });
+  for (const [index, text] of file.trusted_proxies.entries()) {
+    const message = proxyFault(text);
+    if (message !== undefined) problems.push({ pointer: `/trusted_proxies/${index}`, message });
+  }
   if (!isKeyName(file.name)) problems.push({ pointer: '/name', message: 'must have no spaces and no plus' });
   const { host, port } = need(
     parseListen(file.listen),

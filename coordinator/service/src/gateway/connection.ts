@@ -14,6 +14,8 @@ const pingsBurst = 50;
  * the peer does wrong below our frames is counted and ends the connection too.
  */
 export class Connection {
+  /** What the peer is counted by; see client-addresses.ts. */
+  readonly address: string;
   readonly #ws: WebSocket;
   readonly #socket: Duplex;
   readonly #counts: RefusalCounts;
@@ -26,7 +28,8 @@ export class Connection {
   /** Once, when the socket itself is gone. */
   onClosed: () => void = () => {};
 
-  constructor(ws: WebSocket, socket: Duplex, counts: RefusalCounts, now: () => number) {
+  constructor(ws: WebSocket, socket: Duplex, address: string, counts: RefusalCounts, now: () => number) {
+    this.address = address;
     this.#ws = ws;
     this.#socket = socket;
     this.#counts = counts;

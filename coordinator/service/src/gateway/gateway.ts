@@ -8,6 +8,7 @@ import type { NodeId } from '@capacloud/protocol/ids';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { Logger } from 'pino';
 import { type ServerOptions, WebSocketServer } from 'ws';
+import type { ClientAddresses } from '../client-addresses.ts';
 import type { JobSpecs } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { LiveActivity } from '../ports/live-activity.ts';
@@ -35,6 +36,8 @@ export interface GatewayDeps {
   readonly sequencer: Sequencer;
   readonly specs: Pick<JobSpecs, 'known' | 'get'>;
   readonly store: Pick<ReadStore, 'getNodeSession'>;
+  /** What peers are counted by. */
+  readonly clients: ClientAddresses;
   readonly artifacts: Pick<ArtifactIndex, 'checkpointOf' | 'get' | 'keepCheckpoint' | 'listRefs'>;
   readonly logger: Logger;
   readonly coordinator: string;
@@ -182,7 +185,7 @@ export class Gateway {
     // Node leaves the errors of an upgraded socket to us; the WebSocket's own handler comes later.
     const ignore = () => {};
     socket.on('error', ignore);
-    const address = request.socket.remoteAddress ?? '';
+    const address = this.#deps.clients.of(request);
     const refusal = this.#turnAway(request);
     const leave = refusal === undefined ? this.#admission.enter(address) : undefined;
     if (leave === undefined) {
@@ -195,7 +198,7 @@ export class Gateway {
     // The answer to the upgrade and the challenge after it go out in one write: each costs as much as reading a frame.
     socket.cork();
     this.#sockets.handleUpgrade(request, socket, head, (ws) => {
-      const connection = new Connection(ws, socket, this.#counts, () => this.#deps.now());
+      const connection = new Connection(ws, socket, address, this.#counts, () => this.#deps.now());
       this.#connections.add(connection);
       connection.onClosed = () => {
         this.#connections.delete(connection);

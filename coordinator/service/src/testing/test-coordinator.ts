@@ -15,6 +15,7 @@ import { pino } from 'pino';
 import { type Api, createApi } from '../api/api.ts';
 import type { ApiDependencies, ApiSettings } from '../api/dependencies.ts';
 import { type ArtifactRoom, type ArtifactRoomParts, openArtifactRoom } from '../artifacts/artifact-room.ts';
+import { ClientAddresses } from '../client-addresses.ts';
 import { JobSpecs } from '../job-specs.ts';
 import { CommandSequencer, sequencerLimits } from '../log/command-sequencer.ts';
 import type { PullProgress } from '../ports/live-activity.ts';
@@ -44,6 +45,7 @@ export const testOffer: Offer = {
 
 interface TestOptions {
   readonly settings?: Partial<ApiSettings>;
+  readonly trustedProxies?: readonly string[];
   readonly accountBytes?: number;
   readonly totalBytes?: number;
   readonly diskSpace?: ArtifactRoomParts['diskSpace'];
@@ -267,10 +269,10 @@ function apiDependencies(
       maxArtifactBytes: 2 ** 26,
       accountBytes: 2 ** 28,
       corsOrigins: [],
-      trustedProxies: [],
       rates: { account: generous, address: generous, anonymous: generous },
       ...options.settings,
     },
+    clients: new ClientAddresses(options.trustedProxies ?? []),
     sequencer,
     store: store.reads,
     specs,
