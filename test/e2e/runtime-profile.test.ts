@@ -1,3 +1,4 @@
+import { seccompOption } from '@capacloud/agent/runtime/seccomp/seccomp-profile';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { busyboxArchive, importImage } from './engine-images.ts';
 import { openRuntimeRig, type RuntimeRig, readLog, script } from './runtime-rig.ts';
@@ -34,7 +35,7 @@ describe('the container profile', () => {
       ReadonlyRootfs: true,
       CapDrop: ['ALL'],
       CapAdd: null,
-      SecurityOpt: ['no-new-privileges:true'],
+      SecurityOpt: ['no-new-privileges:true', seccompOption],
       Privileged: false,
       AutoRemove: false,
       RestartPolicy: { Name: 'no' },

@@ -3,6 +3,7 @@ import type { ContainerCreateOptions, HostConfig } from 'dockerode';
 import { attemptLabels, containerName, filledLabel, type RuntimeOwner } from './attempt-names.ts';
 import { containerMounts, type FileMount, imageVolumeBytes, imageVolumes } from './container-mounts.ts';
 import { type MountPlan, scratchBytes } from './mount-plan.ts';
+import { seccompOption } from './seccomp/seccomp-profile.ts';
 import { homeVariables, taskHome } from './task-home.ts';
 
 /** What the owner of the machine decides about containers. */
@@ -96,7 +97,7 @@ export const lockedDown = {
   IpcMode: 'private',
   ReadonlyRootfs: true,
   CapDrop: ['ALL'],
-  SecurityOpt: ['no-new-privileges:true'],
+  SecurityOpt: ['no-new-privileges:true', seccompOption],
   Privileged: false,
   // With AutoRemove an exit code is lost when the client dies.
   AutoRemove: false,

@@ -6,6 +6,7 @@ import { callEngine, deadlines, engineMessage, engineStatus } from './engine-cal
 import { connectEngine } from './engine-client.ts';
 import { readEngineFacts } from './engine-facts.ts';
 import { ensureKeeperImage, keeperProgram } from './keeper-image.ts';
+import { seccompOption } from './seccomp/seccomp-profile.ts';
 
 const labelName = 'capacloud.doctor';
 /** Longer than a check may take: an older container is one whose check was killed. */
@@ -42,7 +43,7 @@ async function tryGpus(
         NetworkMode: 'none',
         ReadonlyRootfs: true,
         CapDrop: ['ALL'],
-        SecurityOpt: ['no-new-privileges'],
+        SecurityOpt: ['no-new-privileges:true', seccompOption],
         DeviceRequests: [{ Driver: '', DeviceIDs: [...devices], Capabilities: [['gpu']] }],
       },
       abortSignal,

@@ -17,9 +17,6 @@ const names: Readonly<Record<string, string>> = {
   i686: '386',
   loongarch64: 'loong64',
 };
-/** Processors that run the programs of an older kind as well. */
-const alsoRuns: Readonly<Record<string, readonly string[]>> = { amd64: ['386'], arm64: ['arm'] };
-
 export function archOfEngine(architecture: string): string {
   return Object.hasOwn(names, architecture) ? (names[architecture] ?? architecture) : architecture;
 }
@@ -35,8 +32,8 @@ export function wrongPlatform(
 ): RuntimeFailure | undefined {
   // Attestations in a list of images have the platform unknown/unknown.
   const known = platforms.filter(({ architecture, os }) => isSaid(architecture) && isSaid(os));
-  const isRight = ({ architecture, os }: Platform) =>
-    os === 'linux' && (architecture === engineArch || alsoRuns[engineArch]?.includes(architecture) === true);
+  // Not an older kind, such as 386 on amd64: the seccomp profile closes the calls of its programs.
+  const isRight = ({ architecture, os }: Platform) => os === 'linux' && architecture === engineArch;
   if (known.length === 0 || known.some(isRight)) return undefined;
   const archs = [...new Set(known.flatMap(({ architecture, os }) => (os === 'linux' ? [architecture] : [])))];
   const made = [...new Set(known.map(({ architecture, os }) => `${os}/${architecture}`))];

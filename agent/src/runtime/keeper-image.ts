@@ -17,7 +17,7 @@ export const statfsWords = 7;
  *   if (argc > 1) { for each path: statfs(path, buffer) || exit(1); write(1, buffer, 56); exit(0); }
  *   for (;;) pause();   // ppoll(NULL, 0, NULL, NULL) on arm64, which has no pause(2)
  */
-const programs: Readonly<Record<string, { readonly machine: number; readonly code: string }>> = {
+const programs: Readonly<Record<string, MachineProgram>> = {
   x86_64: {
     machine: 62,
     code:
@@ -36,15 +36,25 @@ const programs: Readonly<Record<string, { readonly machine: number; readonly cod
 const loadAddress = 0x40_0000n;
 const headerBytes = 64 + 56;
 
-/** A static ELF executable of one read-only, executable segment (System V ABI, figures 4-3 and 5-1). */
 export function keeperExecutable(architecture: string): Buffer | undefined {
   const program = programs[architecture];
-  if (program === undefined) return undefined;
-  const code = Buffer.from(program.code, 'hex');
+  return program === undefined ? undefined : elfExecutable(program);
+}
+
+export interface MachineProgram {
+  /** The number of the processor in ELF. */
+  readonly machine: number;
+  /** Instructions in hexadecimal digits; they run from the first on. */
+  readonly code: string;
+}
+
+/** A static ELF executable of one read-only, executable segment (System V ABI, figures 4-3 and 5-1). */
+export function elfExecutable({ machine, code: digits }: MachineProgram): Buffer {
+  const code = Buffer.from(digits, 'hex');
   const header = Buffer.alloc(headerBytes);
   header.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
   header.writeUInt16LE(2, 16); // executable
-  header.writeUInt16LE(program.machine, 18);
+  header.writeUInt16LE(machine, 18);
   header.writeUInt32LE(1, 20);
   header.writeBigUInt64LE(loadAddress + BigInt(headerBytes), 24); // entry
   header.writeBigUInt64LE(64n, 32); // program headers
