@@ -1,3 +1,4 @@
+import { doubledItem, type ItemKey } from '@capacloud/protocol/distinct';
 import { isPlainText } from '@capacloud/protocol/plain-text';
 import fc from 'fast-check';
 
@@ -18,6 +19,7 @@ interface Schema {
   readonly minItems?: number;
   readonly maxItems?: number;
   readonly uniqueItems?: boolean;
+  readonly 'x-distinct'?: readonly ItemKey[];
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
   readonly patternProperties?: Readonly<Record<string, Schema>>;
@@ -103,11 +105,24 @@ function listsOf({
   minItems = 0,
   maxItems = mostItems,
   uniqueItems,
+  'x-distinct': keys,
 }: Schema): fc.Arbitrary<unknown[]> {
   const bounds = { minLength: minItems, maxLength: Math.min(maxItems, Math.max(minItems, mostItems)) };
   if (uniqueItems === true)
     return fc.uniqueArray(valuesOf(items), { ...bounds, selector: (item) => JSON.stringify(item) });
+  if (keys !== undefined)
+    return fc
+      .array(valuesOf(items), bounds)
+      .map((list) => withoutDoubles(list, keys))
+      .filter((list) => list.length >= minItems);
   return fc.array(valuesOf(items), bounds);
+}
+
+/** The first of those that name the same. */
+function withoutDoubles(list: readonly unknown[], keys: readonly ItemKey[]): unknown[] {
+  const kept: unknown[] = [];
+  for (const item of list) if (doubledItem([...kept, item], keys) === undefined) kept.push(item);
+  return kept;
 }
 
 function objectsOf(schema: Schema): fc.Arbitrary<Record<string, unknown>> {

@@ -190,3 +190,13 @@ it.each([
   if (fault === undefined) expect(fabricFault(gpu)).toBeUndefined();
   else expect(fabricFault(gpu)).toContain(fault);
 });
+
+it('offers a GPU once that the driver lists twice, and says so', () => {
+  const facts = factsOf(capture('tesla-t4'));
+  const [gpu] = facts.report.gpus;
+  if (gpu === undefined) expect.fail('no GPU');
+  const twice = { ...facts, report: { ...facts.report, gpus: [gpu, gpu] } };
+  const { devices, leftOut } = readDevices(twice);
+  expect(devices.map(({ device }) => device.id)).toEqual([gpu.uuid]);
+  expect(leftOut).toMatchObject([{ why: expect.stringContaining(`lists ${gpu.uuid} twice`) as string }]);
+});

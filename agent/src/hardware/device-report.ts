@@ -21,6 +21,7 @@ export function readDevices(facts: NvidiaFacts): {
 } {
   const devices: ReportedDevice[] = [];
   const leftOut: LeftOut[] = [];
+  const seen = new Set<string>();
   for (const [index, gpu] of facts.report.gpus.entries()) {
     const what = `GPU ${gpu.minorNumber ?? index}${gpu.productName === undefined ? '' : ` (${gpu.productName})`}`;
     const parts = partsOf(gpu, facts);
@@ -37,9 +38,17 @@ export function readDevices(facts: NvidiaFacts): {
           what: name,
           why: 'The driver gives no UUID for it, so no container could be given it.',
         });
+      else if (seen.has(uuid))
+        leftOut.push({
+          what: name,
+          why: `The driver lists ${uuid} twice, and it is offered once. Reboot, or reinstall the driver.`,
+        });
       else if (devices.length === maxOfferedDevices)
         leftOut.push({ what: name, why: `An offer holds at most ${maxOfferedDevices} devices.` });
-      else devices.push({ device: deviceOf(gpu, { ...part, uuid }, facts), verdict: judgeGpu(gpu) });
+      else {
+        seen.add(uuid);
+        devices.push({ device: deviceOf(gpu, { ...part, uuid }, facts), verdict: judgeGpu(gpu) });
+      }
     }
   }
   return { devices, leftOut };

@@ -2,6 +2,7 @@ import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { invariant, unreachable } from './assert.ts';
 import type { Command } from './command.ts';
+import { doubledIn } from './doubled.ts';
 import type { AccountCredited, Event } from './event.ts';
 import {
   decideFinish,
@@ -43,6 +44,8 @@ export function decide(state: State, command: Command): Result<readonly Event[]>
     return accept([{ at: command.at, origin: command.origin, ruleset: command.ruleset, type: 'log.opened' }]);
   }
   if (state.origin === '') return refuse('request.conflict', 'The log is not open yet.');
+  const doubled = doubledIn(command);
+  if (doubled !== undefined) return { ok: false, refusal: doubled };
   switch (command.type) {
     case 'ruleset.change':
       return accept([{ at: command.at, ruleset: command.ruleset, type: 'ruleset.changed' }]);

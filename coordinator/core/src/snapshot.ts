@@ -1,6 +1,7 @@
 import { sha256Hex } from '@capacloud/protocol/hash';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { invariant, mustGet } from './assert.ts';
+import { withoutDoubles } from './doubled.ts';
 import { firstDeadline, newJob } from './job/job-events.ts';
 import { stopJobs } from './job/poison.ts';
 import { addReady, hasQueueClock, isReady } from './job/queue.ts';
@@ -167,6 +168,7 @@ function countTask(job: Job, task: Task): void {
 function decodeNode(state: State, text: NodeText): void {
   const { occupied, id, standing, ...fields } = text;
   const node = Object.assign(newNode(id, fields.provider, fields.statusSince), fields);
+  node.offer = withoutDoubles(node.offer);
   Object.assign(node.standing, standing);
   state.nodes.set(id, node);
   for (const [task, job, attempt, devices, alternative = 0, isHeld] of occupied) {

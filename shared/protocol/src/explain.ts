@@ -1,4 +1,5 @@
 import Format from 'typebox/format';
+import { doubledItem, doubledWords } from './distinct.ts';
 import { hintFor } from './hints.ts';
 import { escapePointer } from './plain-text.ts';
 import type { Problem } from './result.ts';
@@ -76,12 +77,18 @@ class Explainer {
   }
 
   #visitList(schema: WordedSchema, list: readonly unknown[], pointer: string): void {
-    const { items, maxItems = Infinity, minItems = 0, uniqueItems } = schema;
+    const { items, maxItems = Infinity, minItems = 0, uniqueItems, 'x-distinct': keys } = schema;
     if (list.length < minItems)
       this.#tell(pointer, minItems === 1 ? 'must not be empty' : `must have at least ${minItems} items`);
     if (list.length > maxItems) this.#tell(pointer, `has more than ${maxItems} items`);
-    if (uniqueItems === true && new Set(list.map((item) => JSON.stringify(item))).size < list.length)
+    if (
+      uniqueItems === true &&
+      keys === undefined &&
+      new Set(list.map((item) => JSON.stringify(item))).size < list.length
+    )
       this.#tell(pointer, 'names the same twice');
+    const doubled = keys === undefined || list.length > maxItems ? undefined : doubledItem(list, keys);
+    if (doubled !== undefined) this.#tell(pointer, doubledWords(doubled));
     if (items === undefined) return;
     for (const [index, item] of list.entries()) {
       if (this.problems.length >= maxProblems) return;

@@ -1,6 +1,18 @@
 import Type, { type Static } from 'typebox';
 import { DelegationSchema } from './delegation.ts';
+import { distinct, wholeItem } from './distinct.ts';
 import type { ErrorCode } from './errors.ts';
+import {
+  AssignedInputsSchema,
+  attemptKey,
+  attemptRefs,
+  ProtocolsSchema,
+  PullsSchema,
+  WordsSchema,
+} from './frame-lists.ts';
+
+export type { AttemptRef } from './frame-lists.ts';
+
 import { Sha256Schema, TaskIdSchema } from './ids.ts';
 import { variableNamePattern } from './job-env.ts';
 import { AssignedOutputSchema } from './outputs.ts';
@@ -47,9 +59,6 @@ const hex32 = Type.String({ pattern: '^0x[0-9a-f]{64}$', maxLength: 66 });
 /** After the handshake every frame carries its own number (1, 2, 3 … each way) and the last one received. */
 const sequenced = { seq, ack: count };
 
-export const AttemptRefSchema = Type.Object({ task: TaskIdSchema, attempt: AttemptNumberSchema }, closed);
-export type AttemptRef = Static<typeof AttemptRefSchema>;
-
 /** Everything an agent needs to run one attempt. Nothing in it names a field of the container engine. */
 export const AssignmentSchema = Type.Object(
   {
@@ -57,8 +66,8 @@ export const AssignmentSchema = Type.Object(
     attempt: AttemptNumberSchema,
     nonce: NonceSchema,
     image: Type.String({ minLength: 1, maxLength: 512 }),
-    entrypoint: Type.Optional(Type.Array(Type.String({ maxLength: 32_768 }), { maxItems: 256 })),
-    command: Type.Optional(Type.Array(Type.String({ maxLength: 32_768 }), { maxItems: 256 })),
+    entrypoint: Type.Optional(WordsSchema),
+    command: Type.Optional(WordsSchema),
     workingDir: Type.Optional(Type.String({ maxLength: 1024 })),
     user: Type.Optional(Type.String({ pattern: '^[0-9]{1,10}(:[0-9]{1,10})?$', maxLength: 21 })),
     env: Type.Record(
@@ -68,15 +77,9 @@ export const AssignmentSchema = Type.Object(
     ),
     resources: ResourcesSchema,
     /** Ids of the devices that this attempt may use. */
-    devices: Type.Array(Type.String({ maxLength: 96 }), { maxItems: 64 }),
-    inputs: Type.Array(
-      Type.Object(
-        { sha256: Sha256Schema, sizeBytes: count, target: Type.String({ maxLength: 1024 }) },
-        closed,
-      ),
-      { maxItems: 64 },
-    ),
-    outputs: Type.Array(AssignedOutputSchema, { maxItems: 64 }),
+    devices: distinct(Type.Array(Type.String({ maxLength: 96 }), { maxItems: 64 }), wholeItem),
+    inputs: AssignedInputsSchema,
+    outputs: distinct(Type.Array(AssignedOutputSchema, { maxItems: 64 }), ['path']),
     /** The coordinator stores no larger file. Absent: it does not say. */
     maxFileBytes: Type.Optional(count),
     /**
@@ -112,7 +115,7 @@ export type Assignment = Static<typeof AssignmentSchema>;
 export const ChallengeFrameSchema = Type.Object(
   {
     type: Type.Literal('challenge'),
-    protocols: Type.Array(count, { minItems: 1, maxItems: 16 }),
+    protocols: ProtocolsSchema,
     nonce: hex32,
     coordinator: Type.String({ minLength: 1, maxLength: 253 }),
     chainId: count,
@@ -135,7 +138,7 @@ export const WelcomeFrameSchema = Type.Object(
     leaseMs: seq,
     /** Bearer token for the artifact and log routes, good while this session lasts. */
     token: Type.String({ maxLength: 128 }),
-    desired: Type.Array(AttemptRefSchema, { maxItems: 1024 }),
+    desired: attemptRefs(0),
   },
   closed,
 );
@@ -145,7 +148,10 @@ export const AssignFrameSchema = Type.Object(
   {
     type: Type.Literal('assign'),
     ...sequenced,
-    assignments: Type.Array(AssignmentSchema, { minItems: 1, maxItems: wireLimits.assignmentsPerFrame }),
+    assignments: distinct(
+      Type.Array(AssignmentSchema, { minItems: 1, maxItems: wireLimits.assignmentsPerFrame }),
+      attemptKey,
+    ),
   },
   closed,
 );
@@ -153,7 +159,7 @@ export const StopFrameSchema = Type.Object(
   {
     type: Type.Literal('stop'),
     ...sequenced,
-    attempts: Type.Array(AttemptRefSchema, { minItems: 1, maxItems: 1024 }),
+    attempts: attemptRefs(1),
   },
   closed,
 );
@@ -195,7 +201,7 @@ export type CoordinatorFrame =
 export const HelloFrameSchema = Type.Object(
   {
     type: Type.Literal('hello'),
-    protocols: Type.Array(count, { minItems: 1, maxItems: 16 }),
+    protocols: ProtocolsSchema,
     agentVersion: Type.String({ minLength: 1, maxLength: 64 }),
     delegation: DelegationSchema,
     signature: Type.String({ pattern: '^0x[0-9a-f]{130}$', maxLength: 132 }),
@@ -208,7 +214,7 @@ export const HelloFrameSchema = Type.Object(
     /** False while the owner pauses or drains: running attempts go on, none is added. */
     accepting: Type.Boolean(),
     /** Attempts that the agent holds (running or not yet reported to the end). */
-    attempts: Type.Array(AttemptRefSchema, { maxItems: 1024 }),
+    attempts: attemptRefs(0),
   },
   closed,
 );
@@ -250,7 +256,11 @@ export const ReportFrameSchema = Type.Object(
   {
     type: Type.Literal('report'),
     ...sequenced,
-    items: Type.Array(ReportItemSchema, { minItems: 1, maxItems: wireLimits.itemsPerReport }),
+    items: distinct(
+      Type.Array(ReportItemSchema, { minItems: 1, maxItems: wireLimits.itemsPerReport }),
+      ['id'],
+      ['receipt.task', 'receipt.attempt'],
+    ),
     signature: Type.Optional(Type.String({ maxLength: 128 })),
   },
   closed,
@@ -264,13 +274,7 @@ export const HeartbeatFrameSchema = Type.Object(
     ...sequenced,
     n: seq,
     load: Type.Object({ cpuMilli: count, memoryFreeBytes: count, diskFreeBytes: count }, closed),
-    pulls: Type.Array(
-      Type.Object(
-        { task: TaskIdSchema, attempt: AttemptNumberSchema, doneBytes: count, totalBytes: count },
-        closed,
-      ),
-      { maxItems: 64 },
-    ),
+    pulls: PullsSchema,
   },
   closed,
 );

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { asWritten } from './as-written.ts';
+import { distinct, wholeItem } from './distinct.ts';
 import { Sha256Schema } from './ids.ts';
 import { variableNamePattern } from './job-env.ts';
 import { GpuSchema, SizeSchema as Size } from './job-gpu.ts';
@@ -105,8 +106,8 @@ export const JobFileSchema = Type.Object(
     placement: Type.Optional(
       Type.Object(
         {
-          providers: Type.Optional(Type.Array(Account, { minItems: 1, maxItems: 64 })),
-          exclude_providers: Type.Optional(Type.Array(Account, { maxItems: 64 })),
+          providers: Type.Optional(distinct(Type.Array(Account, { minItems: 1, maxItems: 64 }), wholeItem)),
+          exclude_providers: Type.Optional(distinct(Type.Array(Account, { maxItems: 64 }), wholeItem)),
           regions: Type.Optional(RegionsSchema),
           constraints: Type.Optional(ConstraintsSchema),
         },
@@ -138,50 +139,57 @@ export const JobFileSchema = Type.Object(
       }),
     ),
     inputs: Type.Optional(
-      Type.Array(
-        Type.Object(
-          {
-            name: Type.Optional(Ident),
-            source: Type.String({
-              minLength: 1,
-              maxLength: 4096,
-              description:
-                'artifact:SHA256 of an uploaded artifact. The command line also takes a path and uploads it.',
-            }),
-            target: AbsolutePath,
-            sha256: Type.Optional(Sha256Schema),
-            read_only: Type.Optional(Type.Literal(true, { default: true })),
-          },
-          { ...closed, 'x-short': 'source' },
+      distinct(
+        Type.Array(
+          Type.Object(
+            {
+              name: Type.Optional(Ident),
+              source: Type.String({
+                minLength: 1,
+                maxLength: 4096,
+                description:
+                  'artifact:SHA256 of an uploaded artifact. The command line also takes a path and uploads it.',
+              }),
+              target: AbsolutePath,
+              sha256: Type.Optional(Sha256Schema),
+              read_only: Type.Optional(Type.Literal(true, { default: true })),
+            },
+            { ...closed, 'x-short': 'source' },
+          ),
+          { maxItems: 64 },
         ),
-        { maxItems: 64 },
+        ['name'],
       ),
     ),
     outputs: Type.Optional(
-      Type.Array(
-        Type.Object(
-          {
-            name: Type.Optional(Ident),
-            path: Type.String({
-              ...path,
-              description:
-                'A folder (/out), or a file in one (/out/result.json): a last part with a dot names a file.',
-            }),
-            max_size: Type.Optional({
-              ...Size,
-              description:
-                'Of all its files together; default: resources.disk. Files beyond it are skipped, with a note on the task.',
-            } as typeof Size),
-            optional: Type.Optional(
-              Type.Boolean({
-                default: false,
-                description: 'The task succeeds without it; any other output that is missing fails the task.',
+      distinct(
+        Type.Array(
+          Type.Object(
+            {
+              name: Type.Optional(Ident),
+              path: Type.String({
+                ...path,
+                description:
+                  'A folder (/out), or a file in one (/out/result.json): a last part with a dot names a file.',
               }),
-            ),
-          },
-          { ...closed, 'x-short': 'path' },
+              max_size: Type.Optional({
+                ...Size,
+                description:
+                  'Of all its files together; default: resources.disk. Files beyond it are skipped, with a note on the task.',
+              } as typeof Size),
+              optional: Type.Optional(
+                Type.Boolean({
+                  default: false,
+                  description:
+                    'The task succeeds without it; any other output that is missing fails the task.',
+                }),
+              ),
+            },
+            { ...closed, 'x-short': 'path' },
+          ),
+          { maxItems: 64 },
         ),
-        { maxItems: 64 },
+        ['name'],
       ),
     ),
     checkpoint: Type.Optional(
@@ -223,13 +231,16 @@ export const JobFileSchema = Type.Object(
             }),
           ),
           on: Type.Optional(
-            Type.Array(Type.Union([Type.Literal('error'), Type.Literal('timeout'), Type.Literal('oom')]), {
-              uniqueItems: true,
-              maxItems: 3,
-            }),
+            distinct(
+              Type.Array(Type.Union([Type.Literal('error'), Type.Literal('timeout'), Type.Literal('oom')]), {
+                uniqueItems: true,
+                maxItems: 3,
+              }),
+              wholeItem,
+            ),
           ),
           exit_codes: Type.Optional(
-            Type.Array(Type.Integer({ minimum: 1, maximum: 255 }), { maxItems: 255 }),
+            distinct(Type.Array(Type.Integer({ minimum: 1, maximum: 255 }), { maxItems: 255 }), wholeItem),
           ),
           backoff: Type.Optional(
             Type.Object({ initial: Type.Optional(Duration), max: Type.Optional(Duration) }, closed),

@@ -1,5 +1,7 @@
 import Type, { type Static } from 'typebox';
+import { canonicalJson } from './canonical.ts';
 import { deviceClassOf, requestedModels } from './device-classes.ts';
+import { distinct, wholeItem } from './distinct.ts';
 import { maxProblems } from './explain.ts';
 import { gpuFault } from './gpu-names.ts';
 import type { DeviceRequest, Resources } from './resources.ts';
@@ -23,7 +25,10 @@ const GpuRequest = Type.Object(
       Type.Union(
         [
           Type.String({ minLength: 1, maxLength: 96 }),
-          Type.Array(Type.String({ minLength: 1, maxLength: 96 }), { minItems: 1, maxItems: maxModels }),
+          distinct(
+            Type.Array(Type.String({ minLength: 1, maxLength: 96 }), { minItems: 1, maxItems: maxModels }),
+            wholeItem,
+          ),
         ],
         {
           ...expects('the name of a GPU such as rtx-4090, or a list of such names'),
@@ -76,11 +81,14 @@ export const GpuSchema = Type.Union(
     Type.Integer({ minimum: 0, maximum: maxDevices }),
     Name,
     GpuRequest,
-    Type.Array(Type.Union([Name, GpuRequest], expects(oneGpu)), {
-      minItems: 1,
-      maxItems: maxAlternatives,
-      description: 'Ordered alternatives: each task takes the first for which there is room.',
-    }),
+    distinct(
+      Type.Array(Type.Union([Name, GpuRequest], expects(oneGpu)), {
+        minItems: 1,
+        maxItems: maxAlternatives,
+        description: 'Ordered alternatives: each task takes the first for which there is room.',
+      }),
+      wholeItem,
+    ),
   ],
   expects(`a count from 0 to ${maxDevices}, ${oneGpu}, or a list of these`, 'gpu'),
 );
@@ -94,9 +102,13 @@ export function readGpu(gpu: GpuField, read: UnitReader): Pick<Resources, 'devic
     const devices = readRequest(gpu, pointer, read);
     return devices === undefined ? {} : { devices };
   }
+  const seen = new Set<string>();
   const [devices, ...alternatives] = gpu.flatMap((each, index) => {
     const request = readRequest(each, `${pointer}/${index}`, read);
     if (request === undefined) read.problem(`${pointer}/${index}`, 'must ask for at least one device');
+    const text = canonicalJson(request ?? index);
+    if (seen.has(text)) read.problem(`${pointer}/${index}`, 'asks for the same as one before it');
+    seen.add(text);
     return request ?? [];
   });
   return {

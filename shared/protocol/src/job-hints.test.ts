@@ -197,7 +197,9 @@ describe('everything that is wrong with a file', () => {
 
   it('is at most twenty things, however many names are wrong', () => {
     const model = Array.from({ length: 16 }, (_, index) => `zz-${index}-qqqq`);
-    expect(told({ resources: { gpu: Array.from({ length: 8 }, () => ({ model })) } })).toHaveLength(20);
+    expect(
+      told({ resources: { gpu: Array.from({ length: 8 }, (_, index) => ({ count: index + 1, model })) } }),
+    ).toHaveLength(20);
   });
 
   it('is not told of what follows from something else that is wrong', () => {

@@ -1,5 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { asWritten } from './as-written.ts';
+import { canonicalJson } from './canonical.ts';
+import { distinct, doubledItem, doubledWords, wholeItem } from './distinct.ts';
 import {
   isReservedLabel,
   type LabelConstraint,
@@ -21,11 +23,14 @@ const Region = Type.String({
   ...expects('a region as nodes name theirs, such as eu-central'),
 });
 /** `placement.regions` of the job file. */
-export const RegionsSchema = Type.Array(Region, {
-  minItems: 1,
-  maxItems: labelLimits.regions,
-  description: 'Any of these, as nodes name theirs: eu-central.',
-});
+export const RegionsSchema = distinct(
+  Type.Array(Region, {
+    minItems: 1,
+    maxItems: labelLimits.regions,
+    description: 'Any of these, as nodes name theirs: eu-central.',
+  }),
+  wholeItem,
+);
 const Constraint = Type.Object(
   {
     key: {
@@ -35,12 +40,15 @@ const Constraint = Type.Object(
     } as typeof LabelKeySchema,
     operator: Type.Unsafe<LabelOperator>(Type.String({ enum: [...labelOperators] })),
     values: Type.Optional(
-      Type.Array(
-        Type.Union([LabelValueSchema, Type.Integer({ minimum: 0, maximum: 10 ** 15 - 1 })], {
-          ...asWritten,
-          ...expects(`${labelValueWords}, or a whole number`),
-        }),
-        { maxItems: labelLimits.values },
+      distinct(
+        Type.Array(
+          Type.Union([LabelValueSchema, Type.Integer({ minimum: 0, maximum: 10 ** 15 - 1 })], {
+            ...asWritten,
+            ...expects(`${labelValueWords}, or a whole number`),
+          }),
+          { maxItems: labelLimits.values },
+        ),
+        wholeItem,
       ),
     ),
   },
@@ -51,10 +59,10 @@ const Constraint = Type.Object(
   },
 );
 /** `placement.constraints` of the job file. */
-export const ConstraintsSchema = Type.Array(Constraint, {
-  maxItems: labelLimits.constraints,
-  description: 'All of these hold.',
-});
+export const ConstraintsSchema = distinct(
+  Type.Array(Constraint, { maxItems: labelLimits.constraints, description: 'All of these hold.' }),
+  wholeItem,
+);
 
 interface PlacementWishes {
   readonly regions?: readonly string[];
@@ -71,10 +79,19 @@ export function readPlacement(
 ): PlacementWishes {
   const regions = [...new Set(file.regions?.map((region) => region.toLowerCase()))];
   const constraints = (file.constraints ?? []).map((each, index) => readConstraint(each, index, read));
+  const texts = constraints.map((each) => canonicalJson(each));
+  const doubled = constraints.findIndex((_, index) => texts.indexOf(texts[index] ?? '') < index);
+  if (doubled >= 0) read.problem(`/placement/constraints/${doubled}`, 'says the same as one before it');
   return {
     ...(regions.length === 0 ? {} : { regions }),
     ...(constraints.length === 0 ? {} : { constraints }),
   };
+}
+
+/** Spelt in one way, two may be the same that differ as they are written. */
+function checkDistinct(texts: readonly string[], pointer: string, read: UnitReader): void {
+  const doubled = doubledItem(texts, [wholeItem]);
+  if (doubled !== undefined) read.problem(pointer, doubledWords(doubled));
 }
 
 function readConstraint(
@@ -85,6 +102,7 @@ function readConstraint(
   const pointer = `/placement/constraints/${index}/values`;
   // What offers say of themselves is in lower case.
   const texts = values.map((value) => (isReservedLabel(key) ? `${value}`.toLowerCase() : `${value}`));
+  checkDistinct(texts, pointer, read);
   switch (operator) {
     case 'in':
     case 'not_in':

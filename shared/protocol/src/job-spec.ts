@@ -116,6 +116,7 @@ function isNews({ pointer }: Problem, known: readonly Problem[]): boolean {
     (each) =>
       each.pointer !== '' &&
       (isWithin(pointer, each.pointer) ||
+        (pointer !== '' && isWithin(each.pointer, pointer)) ||
         dependencies[pointer]?.some((field) => isWithin(each.pointer, field))),
   );
 }

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { repeatable } from './distinct.ts';
 import { accountIdPattern } from './ids.ts';
 import { expects } from './wording.ts';
 
@@ -32,7 +33,11 @@ export const cores = expects('a number of cores such as 2 or 0.5, or thousandths
 export const command = expects('text for a shell, or a list of words such as [python, main.py]');
 export const Strings = Type.Union([
   Type.String({ maxLength: 32_768 }),
-  Type.Array(Type.String({ maxLength: 32_768 }), { minItems: 1, maxItems: 256 }),
+  Type.Array(Type.String({ maxLength: 32_768 }), {
+    minItems: 1,
+    maxItems: 256,
+    ...repeatable('Words of a command line.'),
+  }),
 ]);
 export const Account = Type.String({
   pattern: accountIdPattern,

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { repeatable } from './distinct.ts';
 
 /** A path whose files are collected when the container has ended. */
 export const AssignedOutputSchema = Type.Object(
@@ -61,7 +62,7 @@ export const SkippedOutputsSchema = Type.Object(
         },
         { additionalProperties: false },
       ),
-      { maxItems: maxSkippedNames },
+      { maxItems: maxSkippedNames, ...repeatable('Names are cut, so two may look alike.') },
     ),
   },
   { additionalProperties: false, description: 'What was among the outputs and could not be kept.' },

@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox';
 import { concatBytes, encodeUtf8 } from './bytes.ts';
 import { canonicalJson } from './canonical.ts';
 import { DelegationSchema } from './delegation.ts';
+import { distinct, wholeItem } from './distinct.ts';
 import { sha256 } from './hash.ts';
 import { NodeIdSchema, Sha256Schema, TaskIdSchema } from './ids.ts';
 import { maxOutputLinks, OutputLinkSchema, SkippedOutputsSchema } from './outputs.ts';
@@ -33,10 +34,10 @@ export const OutputFileSchema = Type.Object(
 export type OutputFile = Static<typeof OutputFileSchema>;
 
 /** Architectures of an image, spelt as in offers. */
-export const ImageArchitecturesSchema = Type.Array(Type.String({ pattern: archPattern, maxLength: 16 }), {
-  minItems: 1,
-  maxItems: 16,
-});
+export const ImageArchitecturesSchema = distinct(
+  Type.Array(Type.String({ pattern: archPattern, maxLength: 16 }), { minItems: 1, maxItems: 16 }),
+  wholeItem,
+);
 
 /** At most this many outputs are named in one receipt; further files are packed into the last one. */
 export const maxOutputFiles = 1000;
@@ -74,8 +75,8 @@ export const ReceiptSchema = Type.Object(
     imageRunsOn: Type.Optional(ImageArchitecturesSchema),
     startedAt: Type.Optional(millis),
     finishedAt: Type.Optional(millis),
-    outputs: Type.Array(OutputFileSchema, { maxItems: maxOutputFiles }),
-    links: Type.Optional(Type.Array(OutputLinkSchema, { maxItems: maxOutputLinks })),
+    outputs: distinct(Type.Array(OutputFileSchema, { maxItems: maxOutputFiles }), ['path']),
+    links: Type.Optional(distinct(Type.Array(OutputLinkSchema, { maxItems: maxOutputLinks }), ['path'])),
     skipped: Type.Optional(SkippedOutputsSchema),
     /** `sizeBytes` counts what lies in the gap as well. */
     log: Type.Object(

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { distinct, wholeItem } from './distinct.ts';
 import { LabelsSchema, RegionSchema } from './labels.ts';
 import { expects } from './wording.ts';
 
@@ -76,7 +77,7 @@ export const OfferSchema = Type.Object(
     memoryBytes: count(maxSizeBytes),
     diskBytes: count(maxSizeBytes),
     slots: Type.Integer({ minimum: 1, maximum: 1024, description: 'Containers at once.' }),
-    devices: Type.Array(DeviceSchema, { maxItems: maxOfferedDevices }),
+    devices: distinct(Type.Array(DeviceSchema, { maxItems: maxOfferedDevices }), ['id']),
     arch: Type.String({ pattern: archPattern, description: 'amd64, arm64.' }),
     allowRoot: Type.Boolean({ description: 'The owner allows containers that run as root.' }),
     minRunMs: Type.Optional(
@@ -111,12 +112,15 @@ export const DeviceRequestSchema = Type.Object(
     count: Type.Integer({ minimum: 1, maximum: 64 }),
     vendor: Type.Optional(Type.Union([Type.Literal('nvidia'), Type.Literal('amd'), Type.Literal('intel')])),
     models: Type.Optional(
-      Type.Array(Type.String({ minLength: 1, maxLength: 96 }), {
-        minItems: 1,
-        maxItems: maxModels,
-        description:
-          'Any of these. Where a class was asked for, each with the least memory in GiB: rtx-4090@24.',
-      }),
+      distinct(
+        Type.Array(Type.String({ minLength: 1, maxLength: 96 }), {
+          minItems: 1,
+          maxItems: maxModels,
+          description:
+            'Any of these. Where a class was asked for, each with the least memory in GiB: rtx-4090@24.',
+        }),
+        wholeItem,
+      ),
     ),
     memoryBytes: Type.Optional(count(maxSizeBytes)),
     computeCapability: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$' })),
@@ -150,11 +154,14 @@ export const ResourcesSchema = Type.Object(
     shmBytes: count(maxSizeBytes),
     devices: Type.Optional(DeviceRequestSchema),
     alternatives: Type.Optional(
-      Type.Array(DeviceRequestSchema, {
-        minItems: 1,
-        maxItems: maxAlternatives - 1,
-        description: 'What will do where there is no room for `devices`, the better first.',
-      }),
+      distinct(
+        Type.Array(DeviceRequestSchema, {
+          minItems: 1,
+          maxItems: maxAlternatives - 1,
+          description: 'What will do where there is no room for `devices`, the better first.',
+        }),
+        wholeItem,
+      ),
     ),
   },
   { additionalProperties: false },

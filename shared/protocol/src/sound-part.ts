@@ -13,7 +13,7 @@ const itemStandIns: Readonly<Record<string, (index: number) => unknown>> = {
     target: `/stands-in-for-input-${index}/file`,
   }),
   '/outputs': (index) => ({ path: `/stands-in-for-output-${index}` }),
-  '/resources/gpu': () => ({ count: 1 }),
+  '/resources/gpu': (index) => ({ count: 1, vram: `${1000 + index}Mi` }),
 };
 
 /** Bounds the copies: no job file that is meant goes beyond. */

@@ -15,6 +15,8 @@ export interface WordedSchema {
   readonly minItems?: number;
   readonly maxItems?: number;
   readonly uniqueItems?: boolean;
+  /** Keys by which a list names no item twice, in distinct.ts. */
+  readonly 'x-distinct'?: readonly (readonly string[])[];
   readonly properties?: Readonly<Record<string, WordedSchema>>;
   readonly required?: readonly string[];
   readonly patternProperties?: Readonly<Record<string, WordedSchema>>;

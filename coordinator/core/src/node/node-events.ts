@@ -1,6 +1,7 @@
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { Offer } from '@capacloud/protocol/resources';
 import { invariant, mustGet } from '../assert.ts';
+import { withoutDoubles } from '../doubled.ts';
 import type { NodeJoined, NodeOffered, NodeStatusChanged } from '../event.ts';
 import { noteFaults } from '../job/poison.ts';
 import { noDeviceRoom } from '../scheduler/fit/device-room.ts';
@@ -67,7 +68,7 @@ export function applyOffered(state: State, event: NodeOffered): void {
   invariant(state.accounts.has(event.provider), `${event.node}: no account ${event.provider}`);
   noteFaults(state, node, event);
   changeOwner(state, node, event.provider);
-  node.offer = event.offer;
+  node.offer = withoutDoubles(event.offer);
   node.accepting = event.accepting;
   node.heardAt = event.at;
   recount(state, node);

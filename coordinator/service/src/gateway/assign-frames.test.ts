@@ -1,5 +1,6 @@
 import type { HelloFrame } from '@capacloud/protocol/frames';
 import { wireLimits } from '@capacloud/protocol/frames';
+import type { TaskId } from '@capacloud/protocol/ids';
 import { expect, test } from 'vitest';
 import type { Connection } from './connection.ts';
 import { defaultGatewayLimits } from './gateway-limits.ts';
@@ -21,7 +22,11 @@ test('assignments share a frame by their bytes, not by their characters', () => 
   } as unknown as HelloFrame;
   const session = new Session(1, 'token', hello, 3, connection, defaultGatewayLimits, 0);
   session.isOpen = true;
-  for (let i = 0; i < 3; i++) session.queueAssignment(`{"env":"${'é'.repeat(60_000)}"}`);
+  for (let i = 0; i < 3; i++)
+    session.queueAssignment(
+      { task: `job_${'a'.repeat(20)}.${i}` as TaskId, attempt: 1 },
+      `{"env":"${'é'.repeat(60_000)}"}`,
+    );
   session.flush();
   expect(frames).toHaveLength(2);
   for (const frame of frames) expect(Buffer.byteLength(frame)).toBeLessThanOrEqual(wireLimits.frameBytes);

@@ -60,7 +60,7 @@ export class Dispatcher implements PlacementListener {
       return;
     }
     placement.sentAtMs = this.#now();
-    session.queueAssignment(json);
+    session.queueAssignment(placement, json);
     this.#flushes.add(session);
   }
 
@@ -92,7 +92,7 @@ export class Dispatcher implements PlacementListener {
     const isCurrent = session.connection.isOpen && this.#placements.get(placement.task) === placement;
     if (json === undefined || !isCurrent) return;
     placement.sentAtMs = this.#now();
-    session.queueAssignment(json);
+    session.queueAssignment(placement, json);
     this.#flushes.add(session);
   }
 }

@@ -55,6 +55,21 @@ test('a stranger says hello first, in 64 KiB of bytes', () => {
   expect(code(`"${'é'.repeat(40_000)}"`)).toBe('frame.too_large');
 });
 
+test('what is there twice is told by its name, however large the frame is', () => {
+  const device = { vendor: 'nvidia', model: 'h100', memoryBytes: 1, health: 'healthy' };
+  const ids = [...Array.from({ length: 60 }, (_, n) => `GPU-${'0'.repeat(36)}-${n}`), 'GPU-D', 'GPU-D'];
+  const ask = { cpuHourNano: '0', memoryGibHourNano: '0', diskGibHourNano: '0', deviceHourNano: '0' };
+  const rest = { cpuMilli: 1, memoryBytes: 1, diskBytes: 1, slots: 1, arch: 'amd64', allowRoot: false, ask };
+  const offer = { ...rest, devices: ids.map((id) => ({ ...device, id })) };
+  const text = JSON.stringify({ type: 'offer', seq: 1, ack: 0, accepting: true, offer });
+  expect(text.length).toBeGreaterThan(4096);
+  const read = readSessionFrame(text);
+  expect(read).toMatchObject({ ok: false, refusal: { code: 'frame.malformed' } });
+  if (read.ok) return;
+  expect(read.refusal.message).toBe('offer/offer/devices names GPU-D twice.');
+  expect(read.refusal.hint).toContain('GPU-D');
+});
+
 test('text that nothing can keep, U+0000 and what is not Unicode, is refused', () => {
   const receipt = {
     version: 1,

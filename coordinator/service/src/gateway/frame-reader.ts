@@ -1,3 +1,4 @@
+import { doubledProblem } from '@capacloud/protocol/distinct';
 import type { AgentFrame, HelloFrame } from '@capacloud/protocol/frames';
 import {
   HeartbeatFrameSchema,
@@ -11,6 +12,7 @@ import { holdsPlainText } from '@capacloud/protocol/plain-text';
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { schemaProblems } from '@capacloud/protocol/schema';
+import type { WordedSchema } from '@capacloud/protocol/wording';
 import { Compile } from 'typebox/compile';
 
 const checks = {
@@ -51,6 +53,15 @@ function isPlain(text: string, value: unknown): boolean {
 }
 
 function malformed(type: FrameType, value: unknown, text: string): Result<never> {
+  // Found at any length: an owner has to learn which of many devices is there twice.
+  const doubled = doubledProblem(checks[type].Type() as WordedSchema, value);
+  if (doubled !== undefined) {
+    const hint = `Each item has an id of its own. It ${doubled.message}: remove one of the two.`;
+    return refuse('frame.malformed', `${type}${doubled.pointer} ${doubled.message}.`, {
+      hint,
+      problems: [doubled],
+    });
+  }
   if (text.length > explainedTextLength)
     return refuse('frame.malformed', `The ${type} frame does not have its shape.`);
   const problems = schemaProblems(checks[type], value);

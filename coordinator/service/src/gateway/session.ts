@@ -44,8 +44,9 @@ export class Session {
   #received = 0;
   #sent = 0;
   #acknowledged = 0;
-  #assignments: string[] = [];
-  #stops: AttemptRef[] = [];
+  /** By attempt. */
+  #assignments = new Map<string, string>();
+  #stops = new Map<string, AttemptRef>();
   #delegationDigest: string | undefined;
 
   constructor(
@@ -104,11 +105,12 @@ export class Session {
     return this.#delegationDigest;
   }
 
-  queueAssignment(json: string): void {
-    this.#assignments.push(json);
+  /** A frame names nothing twice: what waits already is sent once. */
+  queueAssignment({ attempt, task }: AttemptRef, json: string): void {
+    this.#assignments.set(`${task}-${attempt}`, json);
   }
-  queueStop(attempt: AttemptRef): void {
-    this.#stops.push(attempt);
+  queueStop({ attempt, task }: AttemptRef): void {
+    this.#stops.set(`${task}-${attempt}`, { task, attempt });
   }
 
   /** Sends all that waits in as few frames as can be. */
@@ -130,17 +132,17 @@ export class Session {
   }
 
   #flushStops(): void {
-    if (this.#stops.length === 0) return;
-    const stops = this.#stops;
-    this.#stops = [];
+    if (this.#stops.size === 0) return;
+    const stops = [...this.#stops.values()];
+    this.#stops = new Map();
     for (let from = 0; from < stops.length; from += stopsPerFrame)
       this.#send('stop', `"attempts":${JSON.stringify(stops.slice(from, from + stopsPerFrame))}`);
   }
 
   #flushAssignments(): void {
-    if (this.#assignments.length === 0) return;
-    const assignments = this.#assignments;
-    this.#assignments = [];
+    if (this.#assignments.size === 0) return;
+    const assignments = this.#assignments.values();
+    this.#assignments = new Map();
     let text = '';
     let bytes = 0;
     let count = 0;

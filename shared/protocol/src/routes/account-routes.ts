@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { distinct, wholeItem } from '../distinct.ts';
 import { AccountIdSchema } from '../ids.ts';
 import { NanoSchema } from '../resources.ts';
 import { AccountViewSchema, ApiKeyViewSchema, LedgerEntryViewSchema, pageOf } from '../views.ts';
@@ -98,11 +99,14 @@ export const accountRoutes = {
         name: Type.String({ minLength: 1, maxLength: 64 }),
         account: Type.Optional(AccountIdSchema),
         scopes: Type.Optional(
-          Type.Array(Type.Union([Type.Literal('consumer'), Type.Literal('operator')]), {
-            minItems: 1,
-            maxItems: 2,
-            uniqueItems: true,
-          }),
+          distinct(
+            Type.Array(Type.Union([Type.Literal('consumer'), Type.Literal('operator')]), {
+              minItems: 1,
+              maxItems: 2,
+              uniqueItems: true,
+            }),
+            wholeItem,
+          ),
         ),
         expires_in_s: Type.Optional(Type.Integer({ minimum: 60, maximum: 10 * 365 * 24 * 3600 })),
       },

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { repeatable } from '../distinct.ts';
 import { JobIdSchema, jobIdPrefixPattern, TaskIdSchema } from '../ids.ts';
 import { AttemptNumberSchema, SignedReceiptSchema } from '../receipt.ts';
 import {
@@ -76,6 +77,7 @@ export const jobRoutes = {
         jobs: Type.Array(Type.Unknown({ description: 'A job file (see /v1/schemas/job-1.json).' }), {
           minItems: 1,
           maxItems: maxJobsPerBatch,
+          ...repeatable('Equal files make jobs of their own.'),
         }),
       },
       closed,

@@ -116,7 +116,11 @@ it('tries alternatives in order, on any network', () => {
     maxLength: 3,
   });
   const job = fc.record({
-    requests: fc.array(request, { minLength: 1, maxLength: 4 }),
+    requests: fc.uniqueArray(request, {
+      minLength: 1,
+      maxLength: 4,
+      selector: (each) => JSON.stringify(each),
+    }),
     tasks: fc.integer({ min: 1, max: 4 }),
     maxRateNano: fc.constantFrom(2_000_000n, 4_000_000n, 10_000_000n),
     finished: fc.array(fc.nat({ max: 30 }), { maxLength: 3 }),
