@@ -15,12 +15,22 @@ import { nativeSha256 } from './native-sha256.ts';
 import type { LogPort } from './ports/log.ts';
 import type { Transparency } from './ports/transparency.ts';
 import { DataError } from './store/data-error.ts';
+import { databasePath, readLogSize } from './store/open-database.ts';
 import { openStore, type Store } from './store/store.ts';
+import { HighWaterFile, readHighWater } from './transparency/high-water.ts';
 import { openLogKey } from './transparency/log-key.ts';
-import { createTransparency, faultOfLatestCheckpoint } from './transparency/log-transparency.ts';
+import {
+  createTransparency,
+  faultOfHighWater,
+  faultOfLatestCheckpoint,
+  tooShort,
+  trustedHighWater,
+} from './transparency/log-transparency.ts';
 
 const tickMs = 1000;
 const checkpointMs = 10_000;
+/** What a damaged write-ahead log may lose unnoticed, if no checkpoint of it was given out. */
+export const highWaterMs = 2000;
 const pruneMs = 10 * 60_000;
 /** An Idempotency-Key is remembered for a day. */
 const idempotencyMs = 24 * 3600_000;
@@ -50,6 +60,7 @@ export interface Engine {
 
 /** Opens the data folder, checks it, and brings the state back. Throws DataError. */
 export async function openEngine(parts: EngineParts): Promise<Engine> {
+  assertNotShorter(parts.config);
   const store = await openStore(parts.config.dataDir);
   try {
     return await startEngine(parts, store);
@@ -59,18 +70,24 @@ export async function openEngine(parts: EngineParts): Promise<Engine> {
   }
 }
 
+/** Before anything is written: a log that lost its end stays as it is, for whoever wants to save what is left. */
+function assertNotShorter({ dataDir, name }: Pick<Config, 'dataDir' | 'name'>): void {
+  const notes = readHighWater(dataDir);
+  if (notes.length === 0) return;
+  const was = trustedHighWater({ origin: name, signer: openLogKey(dataDir, name) }, notes);
+  const size = readLogSize(databasePath(dataDir));
+  if (size < was) throw new DataError('log.damaged', tooShort(size, was));
+}
+
 async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
   const { config, logger, now, onFatal } = parts;
   const { log, readSubtree, checkpoints } = store;
   await assertName(store, config);
   const signer = openLogKey(config.dataDir, config.name);
-  const fault = faultOfLatestCheckpoint({
-    origin: config.name,
-    signer,
-    checkpoints,
-    readSubtree,
-    size: log.size(),
-  });
+  const heads = { origin: config.name, signer, readSubtree, size: log.size() };
+  const fault =
+    faultOfLatestCheckpoint({ ...heads, checkpoints }) ??
+    faultOfHighWater(heads, readHighWater(config.dataDir));
   if (fault !== undefined) throw new DataError('log.damaged', fault);
   const rootHexAt = (size: number) => encodeHex(rootAt(size, readSubtree, nativeSha256));
   const files = new SnapshotFiles(config.dataDir);
@@ -100,10 +117,13 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
     log,
     readSubtree,
     checkpoints,
+    highWater: new HighWaterFile(config.dataDir),
     now,
   });
+  await transparency.raiseHighWater();
   const timers = [
     every(checkpointMs, () => transparency.checkpoint(), onFatal),
+    every(highWaterMs, () => transparency.raiseHighWater(), onFatal),
     every(pruneMs, () => store.prune(now() - idempotencyMs, now() - checkpointKeepMs), onFatal),
   ];
   return {
@@ -118,6 +138,7 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
       await snapshotter.save();
       await snapshotter.stop();
       await sequencer.close();
+      await transparency.raiseHighWater();
       await store.close();
     },
   };

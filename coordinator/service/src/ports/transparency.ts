@@ -21,6 +21,8 @@ export interface Transparency {
   readonly vkey: string;
   /** Signed note over the current durable size. */
   checkpoint(): Promise<string>;
+  /** Notes beside the database how long the log is by now, so that a shorter one is noticed at the next start. */
+  raiseHighWater(): Promise<void>;
   /** request.invalid when the index or the size is not in the log. */
   inclusion(index: number, size: number): Promise<Result<InclusionProof>>;
   consistency(from: number, to: number): Promise<Result<ConsistencyProof>>;

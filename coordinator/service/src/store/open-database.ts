@@ -5,6 +5,7 @@ import Database from 'better-sqlite3';
 import { systemAccounts } from './codes.ts';
 import { DataError } from './data-error.ts';
 import { withData } from './data-fault.ts';
+import { MerkleReader } from './merkle-reader.ts';
 import { migrate, schemaVersion } from './migrations.ts';
 import { applicationId, firstSchema } from './schema.ts';
 
@@ -54,6 +55,23 @@ export function openForReading(path: string): Database.Database {
     database.prepare('SELECT 1 FROM log_groups');
   });
   return database;
+}
+
+/**
+ * Entries of the log, read without changing anything: whoever opens a database for writing moves its write-ahead log into the
+ * file when it closes it, and what could be saved of a damaged one is gone then.
+ */
+export function readLogSize(path: string): number {
+  if (!existsSync(path) || !statSync(path).isFile()) return 0;
+  const database = withData(path, () => new Database(path, { readonly: true, fileMustExist: true }));
+  try {
+    return withData(path, () => {
+      const isEmpty = database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
+      return isEmpty ? 0 : new MerkleReader(database).size();
+    });
+  } finally {
+    database.close();
+  }
 }
 
 /** Its format, which is one that this release knows. The log has been the same in all. */

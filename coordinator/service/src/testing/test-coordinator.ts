@@ -22,6 +22,7 @@ import type { PullProgress } from '../ports/live-activity.ts';
 import type { Outcome } from '../ports/sequencer.ts';
 import type { AgentIdentity } from '../ports/session-tokens.ts';
 import { openStore, type Store } from '../store/store.ts';
+import { HighWaterFile } from '../transparency/high-water.ts';
 import { openLogKey } from '../transparency/log-key.ts';
 import { createTransparency } from '../transparency/log-transparency.ts';
 import { unsignedReceipt } from './workload.ts';
@@ -257,6 +258,7 @@ function apiDependencies(
     log: store.log,
     readSubtree: store.readSubtree,
     checkpoints: store.checkpoints,
+    highWater: new HighWaterFile(dataDir),
     now: Date.now,
   });
   return {

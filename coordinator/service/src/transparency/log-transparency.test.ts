@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeHex, encodeUtf8 } from '@capacloud/protocol/bytes';
@@ -9,8 +9,14 @@ import { MerkleFrontier } from '@capacloud/protocol/merkle-frontier';
 import type { SubtreeReader } from '@capacloud/protocol/merkle-proofs';
 import { parseVerifierKey } from '@capacloud/protocol/signed-note';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { HighWaterFile, highWaterPath, readHighWater } from './high-water.ts';
 import { openLogKey, verifyEd25519 } from './log-key.ts';
-import { createTransparency, faultOfLatestCheckpoint } from './log-transparency.ts';
+import {
+  createTransparency,
+  faultOfHighWater,
+  faultOfLatestCheckpoint,
+  trustedHighWater,
+} from './log-transparency.ts';
 
 const origin = 'log.test';
 const sha256 = (bytes: Uint8Array): Uint8Array => hash('sha256', bytes, 'buffer');
@@ -72,6 +78,7 @@ describe('proofs', () => {
     origin,
     signer: openLogKey(dataDir, origin),
     checkpoints,
+    highWater: new HighWaterFile(dataDir),
     now: () => 1,
   });
 
@@ -138,6 +145,7 @@ describe('the newest checkpoint', () => {
       origin: name,
       signer,
       checkpoints,
+      highWater: new HighWaterFile(dataDir),
       now: () => 1,
     }).checkpoint();
     return checkpoints;
@@ -167,6 +175,66 @@ describe('the newest checkpoint', () => {
     const other = () => sha256(encodeUtf8('other'));
     expect(fault(await signed(9), 9, { readSubtree: other })).toContain('not those');
     expect(fault(await signed(9, 'other.test'), 9)).toContain('cannot be trusted');
+  });
+});
+
+describe('the high-water mark', () => {
+  const heads = (size: number) => ({ ...logOf(size), origin, signer: openLogKey(dataDir, origin), size });
+  const notes = () => readHighWater(dataDir);
+  const raise = async (...sizes: readonly number[]) => {
+    const highWater = new HighWaterFile(dataDir);
+    for (const size of sizes)
+      await createTransparency({
+        ...heads(size),
+        checkpoints: new Notes(),
+        highWater,
+        now: () => 1,
+      }).raiseHighWater();
+  };
+  /** Overwrites a part of one of the two slots. */
+  const harm = (slot: number) => {
+    const bytes = readFileSync(highWaterPath(dataDir));
+    bytes.fill(0x20, slot * 4096 + 20, slot * 4096 + 80);
+    writeFileSync(highWaterPath(dataDir), bytes);
+  };
+
+  it('is older than the log that it came from, and notices a shorter one and another one', async () => {
+    expect(faultOfHighWater(heads(3), notes())).toBeUndefined();
+    await raise(9);
+    expect(faultOfHighWater(heads(9), notes())).toBeUndefined();
+    expect(faultOfHighWater(heads(40), notes())).toBeUndefined();
+    expect(faultOfHighWater(heads(8), notes())).toContain('8 entries');
+    const other = { ...heads(9), readSubtree: () => sha256(encodeUtf8('other')) };
+    expect(faultOfHighWater(other, notes())).toContain('not those of the high-water mark');
+    expect(trustedHighWater(heads(0), notes())).toBe(9);
+  });
+
+  it('never falls, and goes on over a restart', async () => {
+    await raise(9, 5, 7);
+    expect(trustedHighWater(heads(0), notes())).toBe(9);
+    await raise(12);
+    expect(notes()).toHaveLength(2);
+    expect(trustedHighWater(heads(0), notes())).toBe(12);
+    await raise(13);
+    expect(notes().map((note) => note.split('\n')[1])).toEqual(['13', '12']);
+  });
+
+  it('outlives the loss of the note that was being written', async () => {
+    await raise(9, 12);
+    harm(1);
+    expect(faultOfHighWater(heads(10), notes())).toBeUndefined();
+    expect(faultOfHighWater(heads(8), notes())).toContain('mark of 9');
+    harm(0);
+    expect(faultOfHighWater(heads(10), notes())).toContain('cannot be trusted');
+    expect(trustedHighWater(heads(0), notes())).toBe(0);
+  });
+
+  it('is durable before a checkpoint is given out', async () => {
+    const highWater = { raise: () => Promise.reject(new Error('the disk fails')) };
+    const checkpoints = new Notes();
+    const transparency = createTransparency({ ...heads(5), checkpoints, highWater, now: () => 1 });
+    await expect(transparency.checkpoint()).rejects.toThrow('the disk fails');
+    expect(checkpoints.saved).toEqual([]);
   });
 });
 
