@@ -83,6 +83,8 @@ async function flush(journal: Journal, session: SessionClient): Promise<void> {
 }
 
 async function runAgent(config: AgentConfig): Promise<void> {
+  // The journal, logs and outputs are private: whatever the mode of the folder, its files are the owner's.
+  process.umask(0o077);
   const log = pino({ level: config.logLevel });
   makeFolder(config.stateDir);
   const lock = lockStateDir(config.stateDir);

@@ -79,6 +79,7 @@ it('restores what a running coordinator was, and every task that the backup know
   const stop = keepSubmitting();
   await waitUntil('work to flow', () => finished() >= 60, patience);
   const backup = join(dir, 'backups', 'one');
+  await writeFile(join(coordinator.dataDir, 'later-release.state'), 'kept\n', { mode: 0o600 });
   const [startedAt, startedWith] = [performance.now(), finished()];
   const taken = await command('backup', backup, '--data-dir', coordinator.dataDir);
   const seconds = (performance.now() - startedAt) / 1000;
@@ -91,6 +92,10 @@ it('restores what a running coordinator was, and every task that the backup know
     artifacts: number;
   };
   expect(artifacts).toBe(1);
+  const backedUp = await readdir(backup);
+  for (const name of ['image.secret', 'log.key', 'nonce.secret', 'operator.key', 'later-release.state'])
+    expect(backedUp).toContain(name);
+  for (const name of ['coordinator.high-water', 'coordinator.lock']) expect(backedUp).not.toContain(name);
   for (const name of await readdir(backup)) expect((await stat(join(backup, name))).mode & 0o077).toBe(0);
   expect(await readdir(join(dir, 'backups'))).toEqual(['one']);
 
@@ -110,6 +115,9 @@ it('restores what a running coordinator was, and every task that the backup know
   expect(restored).toMatchObject({ code: 0, stderr: expect.stringContaining('is gone') });
   const audit = await command('state-hash', '--data-dir', coordinator.dataDir);
   expect(JSON.parse(audit.stdout)).toMatchObject({ size: log.size, root: log.root });
+  expect(await readFile(join(coordinator.dataDir, 'image.secret'), 'utf8')).toBe(
+    await readFile(join(dir, 'lost', 'image.secret'), 'utf8'),
+  );
   await coordinator.start();
   for (const agent of agents) await agent.connect();
   // What they report of a task that this log has never heard of is acknowledged, and forgotten.

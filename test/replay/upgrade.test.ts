@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '@capacloud/client/client';
@@ -73,6 +73,13 @@ function longLogs(expected: Expected) {
   );
 }
 
+/** Git keeps no modes but that of programs, and a coordinator does not start on secrets that others can read. */
+async function copyData(name: string, dataDir: string): Promise<void> {
+  await cp(join(fixtures, name, 'data'), dataDir, { recursive: true });
+  for (const file of await readdir(dataDir))
+    if (/\.(key|secret)$/.test(file)) await chmod(join(dataDir, file), 0o600);
+}
+
 describe.each(folders)('the data folder of a release: %s', (name) => {
   let dir: string;
   let dataDir: string;
@@ -80,7 +87,7 @@ describe.each(folders)('the data folder of a release: %s', (name) => {
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'cc-upgrade-'));
     dataDir = join(dir, 'coordinator');
-    await cp(join(fixtures, name, 'data'), dataDir, { recursive: true });
+    await copyData(name, dataDir);
     expected = JSON.parse(await readFile(join(fixtures, name, 'expected.json'), 'utf8')) as Expected;
   });
   afterEach(() => rm(dir, { recursive: true, force: true }));
@@ -167,7 +174,7 @@ describe('the data folder of a release with kept outputs: database-0.3', () => {
   it('holds every course in its log', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'cc-courses-'));
     try {
-      await cp(join(fixtures, 'database-0.3', 'data'), dir, { recursive: true });
+      await copyData('database-0.3', dir);
       const store = await openStore(dir);
       const entries = await store.log.read(0, store.log.size());
       await store.close();

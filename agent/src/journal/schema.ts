@@ -1,3 +1,4 @@
+import { chmodSync, existsSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 
 /** Rises with each change of the tables; a release reads what it or an older one wrote. */
@@ -59,6 +60,7 @@ CREATE TABLE coordinator (
 /** Opens or creates the journal. Throws JournalRefused when it cannot be used, whatever the reason. */
 export function openDatabase(file: string): Database.Database {
   return usable(file, () => {
+    closeToOthers(file);
     const database = new Database(file, { timeout: busyMs });
     try {
       prepare(database, file);
@@ -68,6 +70,22 @@ export function openDatabase(file: string): Database.Database {
       throw cause;
     }
   });
+}
+
+/**
+ * Assignments hold private command lines. The file may come from an older release or a copy; SQLite gives the files beside it
+ * the same mode.
+ */
+function closeToOthers(file: string): void {
+  for (const each of [file, `${file}-wal`, `${file}-shm`]) {
+    if (!existsSync(each) || (statSync(each).mode & 0o077) === 0) continue;
+    try {
+      chmodSync(each, 0o600);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : '';
+      throw new JournalRefused('journal_unavailable', `${each} can be read by others: ${why}`, { cause });
+    }
+  }
 }
 
 /** How long a checkpoint or a backup of the file may hold it. */

@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -173,4 +182,15 @@ test('a kill at any point loses nothing that was done, and never half of it', as
     journal.close();
   }
   expect(told).toBeGreaterThan(20);
+});
+
+test('closes a journal that others could read, and the files beside it', () => {
+  const first = open();
+  first.save(newAttempt(assignment(3), 6), [progress(3)]);
+  for (const name of readdirSync(dir)) chmodSync(join(dir, name), 0o644);
+  const second = open();
+  for (const name of readdirSync(dir))
+    expect([name, statSync(join(dir, name)).mode & 0o777]).toEqual([name, 0o600]);
+  second.close();
+  first.close();
 });

@@ -13,8 +13,8 @@ export function existsSync(path: string): boolean {
   return disk().find(path) !== undefined;
 }
 /** What is looked at like this is a file that was seen to be there. */
-export function statSync(): { isFile(): boolean } {
-  return { isFile: () => true };
+export function statSync(): { readonly mode: number; isFile(): boolean } {
+  return { mode: 0o600, isFile: () => true };
 }
 export function mkdirSync(path: string): void {
   disk().makeFolder(path);

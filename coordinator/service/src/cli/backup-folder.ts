@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { type Dirent, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readdir, rename, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import Type from 'typebox';
@@ -8,7 +8,8 @@ import { CommandRefused } from './failure.ts';
 
 export const manifestName = 'manifest.json';
 /** Named by their SHA-256, so the manifest does not list them; the database says which there must be. */
-export const contentFolder = join('artifacts', 'content');
+export const contentName = 'content';
+export const contentFolder = join('artifacts', contentName);
 
 const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' });
 const BackupFileSchema = Type.Object({
@@ -61,13 +62,17 @@ async function isEmptyFolder(path: string): Promise<boolean> {
 /** Files below a folder, as paths relative to it; none where it is missing. */
 export async function listFiles(folder: string, below = ''): Promise<readonly string[]> {
   const found: string[] = [];
-  const entries = await readdir(join(folder, below), { withFileTypes: true }).catch(ignoreMissing);
-  for (const entry of entries ?? []) {
+  for (const entry of await entriesOf(join(folder, below))) {
     const path = below === '' ? entry.name : `${below}/${entry.name}`;
     if (entry.isDirectory()) found.push(...(await listFiles(folder, path)));
     else if (entry.isFile()) found.push(path);
   }
   return found;
+}
+
+/** None where the folder is missing. */
+export async function entriesOf(folder: string): Promise<readonly Dirent[]> {
+  return (await readdir(folder, { withFileTypes: true }).catch(ignoreMissing)) ?? [];
 }
 
 const chunkBytes = 1024 * 1024;

@@ -4,12 +4,16 @@ import { join } from 'node:path';
 import { encodeHex } from '@capacloud/protocol/bytes';
 import { signCheckpoint } from '@capacloud/protocol/checkpoint';
 import { completeArtifacts, copyDatabase } from '../store/database-copy.ts';
+import { lockName } from '../store/directory-lock.ts';
 import { databasePath } from '../store/open-database.ts';
+import { highWaterName } from '../transparency/high-water.ts';
 import { openLogKey } from '../transparency/log-key.ts';
 import {
   type BackupFile,
   contentFolder,
+  contentName,
   copyFile,
+  entriesOf,
   hashFile,
   linkFile,
   listFiles,
@@ -20,9 +24,21 @@ import {
 } from './backup-folder.ts';
 import { CommandRefused } from './failure.ts';
 
-const keys = ['log.key', 'nonce.secret', 'operator.key'];
-/** What the claims of outputs have seen; an older one only makes them look again. */
-const cursorFile = join('artifacts', 'claims-cursor');
+/** What is copied in a way or an order of its own. */
+const copiedApart = ['artifacts', 'coordinator.db', 'logs', 'snapshots'];
+/**
+ * What a restored folder must not have: files that belong to an open database, the lock of the process, and how long the log
+ * was, which may be longer than the copy.
+ */
+const leftOut = [
+  'coordinator.db-journal',
+  'coordinator.db-shm',
+  'coordinator.db-wal',
+  highWaterName,
+  lockName,
+];
+/** Below `artifacts`: uploads that are not complete. */
+const unfinished = 'staging';
 
 export interface BackupReport {
   readonly folder: string;
@@ -46,8 +62,8 @@ export async function backUp(dataDir: string, target: string, now: number): Prom
     });
   return makeFolder(target, async (folder) => {
     const backup = new Backup(dataDir, folder);
-    for (const file of keys) await backup.copy(file);
-    await backup.copy(cursorFile);
+    await backup.copyEach('', [...copiedApart, ...leftOut]);
+    await backup.copyEach('artifacts', [contentName, unfinished]);
     await backup.linkContent(await listFiles(join(dataDir, contentFolder)));
     await backup.copyAll(join('artifacts', 'brought'));
     const head = await copyDatabase(source, databasePath(folder));
@@ -91,6 +107,16 @@ class Backup {
 
   async copyAll(below: string): Promise<void> {
     for (const path of await listFiles(join(this.#from, below))) await this.copy(`${below}/${path}`);
+  }
+
+  /** Files and folders in a folder, but for those that are named: what a later release adds is backed up as well. */
+  async copyEach(folder: string, except: readonly string[]): Promise<void> {
+    for (const entry of await entriesOf(join(this.#from, folder))) {
+      if (except.includes(entry.name)) continue;
+      const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
+      if (entry.isDirectory()) await this.copyAll(path);
+      else if (entry.isFile()) await this.copy(path);
+    }
   }
 
   /** A file that was put there otherwise. */

@@ -105,7 +105,7 @@ describe('a coordinator does not start on', () => {
     [
       'entries that are gone',
       'log.damaged',
-      'a checkpoint of',
+      'a high-water mark of',
       () => tamper('DELETE FROM log_groups WHERE first > 200'),
     ],
     [

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, statSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -68,12 +68,47 @@ async function serving(): Promise<{ child: ChildProcess; url: string }> {
   throw new Error('it did not become ready');
 }
 
+it.each(['image.secret', 'log.key', 'nonce.secret', 'operator.key'])(
+  'does not start when others can read %s, or when it is empty',
+  async (name) => {
+    const { child } = await serving();
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    const path = join(folder.path, name);
+    chmodSync(path, 0o640);
+    const open = await finished('serve');
+    expect(open).toMatchObject({ status: 2, err: expect.stringContaining(`${name} can be read by others`) });
+    expect(open.err).toContain(
+      `(config.invalid)\nhint: If nobody else has used this machine: chmod 600 ${path}`,
+    );
+    chmodSync(path, 0o600);
+    truncateSync(path);
+    const empty = await finished('serve');
+    expect(empty).toMatchObject({
+      status: 1,
+      err: expect.stringContaining(`${name} is empty. (log.damaged)`),
+    });
+  },
+);
+
+it('closes a database that others could read', async () => {
+  const { child } = await serving();
+  child.kill('SIGKILL');
+  await once(child, 'close');
+  chmodSync(join(folder.path, 'coordinator.db'), 0o644);
+  chmodSync(join(folder.path, 'coordinator.db-wal'), 0o644);
+  const again = await serving();
+  for (const file of readdirSync(folder.path))
+    expect([file, statSync(join(folder.path, file)).mode & 0o077]).toEqual([file, 0]);
+  again.child.kill('SIGTERM');
+  await once(again.child, 'close');
+});
+
 it('serves, gives keys out, drains on SIGTERM and comes back the same', async () => {
   const { child, url } = await serving();
   expect((await fetch(`${url}/readyz`)).status).toBe(200);
   const keyPath = join(folder.path, 'operator.key');
-  for (const file of ['operator.key', 'nonce.secret', 'log.key', 'coordinator.db'])
-    expect(statSync(join(folder.path, file)).mode & 0o077).toBe(0);
+  for (const file of readdirSync(folder.path)) expect(statSync(join(folder.path, file)).mode & 0o077).toBe(0);
   const headers = { authorization: `Bearer ${readFileSync(keyPath, 'utf8').trim()}` };
   const before = await (await fetch(`${url}/v1/state-hash`, { headers })).json();
 

@@ -3,13 +3,15 @@ import Database from 'better-sqlite3';
 import { DataError } from './data-error.ts';
 import { withData } from './data-fault.ts';
 
+export const lockName = 'coordinator.lock';
+
 /**
  * Holds a data folder for one process. The lock is SQLite's on a file of its own, so the kernel drops it with the
  * process, however that ends. Throws DataError: log.in_use while another holds it,
  * or what the folder does not allow.
  */
 export function lockDirectory(dataDir: string): { release(): void } {
-  const path = join(dataDir, 'coordinator.lock');
+  const path = join(dataDir, lockName);
   return withData(path, () => lock(dataDir, path));
 }
 

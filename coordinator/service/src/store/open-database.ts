@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { reasonNames, type TaskReason, taskReasons } from '@capacloud/protocol/reasons';
 import Database from 'better-sqlite3';
@@ -22,7 +22,10 @@ const walBytes = 64 * 1024 * 1024;
  * another program or a newer release, log.damaged for one whose content is broken, log.unavailable, log.in_use.
  */
 export function openForWriting(path: string): Database.Database {
-  const database = withData(path, () => new Database(path));
+  const database = withData(path, () => {
+    closeToOthers(path);
+    return new Database(path);
+  });
   withData(path, () => {
     const isNew = database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
     const from = isNew ? 0 : formatOf(database, path);
@@ -39,6 +42,12 @@ export function openForWriting(path: string): Database.Database {
     })();
   });
   return database;
+}
+
+/** The file may come from an older release or a copy. SQLite gives the files beside it the same mode. */
+function closeToOthers(path: string): void {
+  for (const file of [path, `${path}-wal`, `${path}-shm`])
+    if (existsSync(file) && (statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600);
 }
 
 /** Opens an existing database for reading; it may be in use. */

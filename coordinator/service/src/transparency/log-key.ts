@@ -6,9 +6,9 @@ import {
   sign,
   verify,
 } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NoteSigner, VerifySignature } from '@capacloud/protocol/signed-note';
+import { readOrCreateSecret } from '../secret-files.ts';
 
 /** DER of an Ed25519 public key before its 32 bytes (RFC 8410 section 4). */
 const spkiPrefix = Buffer.from('302a300506032b6570032100', 'hex');
@@ -30,7 +30,7 @@ export const verifyEd25519: VerifySignature = (publicKey, message, signature) =>
 
 /** The key that signs checkpoints, under the name of the log; made on first use, readable by the owner only. */
 export function openLogKey(dataDir: string, name: string): NoteSigner {
-  const key = createPrivateKey(readOrCreate(join(dataDir, 'log.key')));
+  const key = createPrivateKey(readOrCreateSecret(join(dataDir, 'log.key'), newKey));
   if (key.asymmetricKeyType !== 'ed25519') throw new Error('log.key is not an Ed25519 key');
   return {
     name,
@@ -39,18 +39,6 @@ export function openLogKey(dataDir: string, name: string): NoteSigner {
   };
 }
 
-function readOrCreate(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-  const { privateKey } = generateKeyPairSync('ed25519');
-  const text = privateKey.export({ format: 'pem', type: 'pkcs8' }) as string;
-  // Exclusive and synced: a key that a crash loses would make every checkpoint signed with it worthless.
-  const file = openSync(path, 'wx', 0o600);
-  writeSync(file, text);
-  fsyncSync(file);
-  closeSync(file);
-  return text;
+function newKey(): string {
+  return generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }) as string;
 }
