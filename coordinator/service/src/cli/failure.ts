@@ -3,6 +3,7 @@ import { type ErrorCode, errorCatalogue } from '@capacloud/protocol/errors';
 import type { Refusal } from '@capacloud/protocol/result';
 import { TransferError } from '@capacloud/transfer/transfer-error';
 import { CommanderError } from 'commander';
+import { SecretRefused } from '../secret-files.ts';
 import { DataError } from '../store/data-error.ts';
 import { dataFault } from '../store/data-fault.ts';
 
@@ -35,9 +36,11 @@ interface Failure {
   readonly hint: string;
 }
 
+/** Errors that say by themselves what to do. */
+const refusals = [CommandRefused, DataError, SecretRefused, TransferError];
+
 function failureOf(error: unknown): Failure {
-  if (error instanceof CommandRefused || error instanceof DataError || error instanceof TransferError)
-    return error;
+  if (refusals.some((kind) => error instanceof kind)) return error as Failure & Error;
   const message = error instanceof Error ? error.message : String(error);
   // Some errors only say that something failed; why stands below.
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;

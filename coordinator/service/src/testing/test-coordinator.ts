@@ -22,9 +22,7 @@ import type { PullProgress } from '../ports/live-activity.ts';
 import type { Outcome } from '../ports/sequencer.ts';
 import type { AgentIdentity } from '../ports/session-tokens.ts';
 import { openStore, type Store } from '../store/store.ts';
-import { HighWaterFile } from '../transparency/high-water.ts';
-import { openLogKey } from '../transparency/log-key.ts';
-import { createTransparency } from '../transparency/log-transparency.ts';
+import { openTestTransparency } from './test-transparency.ts';
 import { unsignedReceipt } from './workload.ts';
 
 export const operatorAccount = 'acc_operator' as AccountId;
@@ -252,15 +250,6 @@ function apiDependencies(
   options: TestOptions,
 ): ApiDependencies {
   const { dataDir, store, sequencer, specs, room, tokens, pulls } = parts;
-  const transparency = createTransparency({
-    origin: 'capacloud.test',
-    signer: openLogKey(dataDir, 'capacloud.test'),
-    log: store.log,
-    readSubtree: store.readSubtree,
-    checkpoints: store.checkpoints,
-    highWater: new HighWaterFile(dataDir),
-    now: Date.now,
-  });
   return {
     settings: {
       name: 'capacloud.test',
@@ -282,7 +271,7 @@ function apiDependencies(
     ...room,
     sessions: { resolve: (token) => tokens.get(token) },
     live: { get: (task) => pulls.get(task) },
-    transparency,
+    transparency: openTestTransparency(dataDir, store),
     imageSecret: 'secret',
     now: Date.now,
     randomBytes,
