@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connections } from '@capacloud/transfer/connections';
-import { type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import { AttemptLogs } from './attempts/attempt-logs.ts';
 import { CoordinatorHttp } from './attempts/coordinator-http.ts';
 import { Executor } from './attempts/executor.ts';
@@ -18,8 +18,10 @@ import { restoreLease } from './core/lease.ts';
 import { readLocalImages } from './core/local-images.ts';
 import { Machine } from './hardware/machine.ts';
 import { makeOffer } from './hardware/offer.ts';
+import { openAgentLog, surviveStorageFaults } from './host/agent-log.ts';
 import { runCommandLine } from './host/command-line.ts';
 import type { AgentConfig } from './host/config.ts';
+import { untilDiskTakesIt } from './host/disk-wait.ts';
 import { everyMinute } from './host/every-minute.ts';
 import { OwnerMustAct } from './host/failure.ts';
 import { readKeyFile } from './host/key-file.ts';
@@ -40,6 +42,9 @@ const pidsLimit = 4096;
 const inputCacheBytes = 10 * 1024 ** 3;
 /** Longest wait at a shutdown for reports that are on their way; the rest is sent by the next life. */
 const flushMs = 3000;
+
+/** Longest wait for the socket of `status` before the session opens. */
+const statusWaitMs = 1000;
 
 /** Longest wait for the first checks before the session opens; without them it opens and takes no work. */
 const firstChecksMs = 1000;
@@ -82,16 +87,46 @@ async function flush(journal: Journal, session: SessionClient): Promise<void> {
     await sleep(20);
 }
 
-async function runAgent(config: AgentConfig): Promise<void> {
-  // The journal, logs and outputs are private: whatever the mode of the folder, its files are the owner's.
-  process.umask(0o077);
-  const log = pino({ level: config.logLevel });
+/** Lock and journal, which outlive nothing but this process. */
+function openState(config: AgentConfig, clock: Clock) {
   makeFolder(config.stateDir);
   const lock = lockStateDir(config.stateDir);
   try {
-    await runLocked(config, log);
-  } finally {
+    const journal = openJournal(config, clock);
+    return {
+      journal,
+      close() {
+        journal.close();
+        lock.release();
+      },
+    };
+  } catch (error) {
     lock.release();
+    throw error;
+  }
+}
+
+async function runAgent(config: AgentConfig): Promise<void> {
+  // The journal, logs and outputs are private: whatever the mode of the folder, its files are the owner's.
+  process.umask(0o077);
+  const log = openAgentLog(config.logLevel);
+  surviveStorageFaults(log);
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
+  const { signal } = stop;
+  const clock = systemClock();
+  const service = new ServiceNotifier(process.env, log);
+  const onWait = () => service.ready();
+  const state = await untilDiskTakesIt(config.stateDir, () => openState(config, clock), {
+    log,
+    signal,
+    onWait,
+  });
+  if (state === undefined) return;
+  try {
+    await runLocked({ config, log, clock, journal: state.journal, service }, signal);
+  } finally {
+    state.close();
   }
 }
 
@@ -108,21 +143,28 @@ function abortOf(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
-async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
+interface OpenParts {
+  readonly config: AgentConfig;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly journal: SqliteJournal;
+  readonly service: ServiceNotifier;
+}
+
+async function runLocked(
+  { config, log, clock, journal, service }: OpenParts,
+  signal: AbortSignal,
+): Promise<void> {
   const identity = await openIdentity(config);
-  const clock = systemClock();
-  const journal = openJournal(config, clock);
   const lease = restoreLease(journal, clock);
-  const stop = new AbortController();
   const machine = new Machine(config.stateDir, log, () => session.notify());
   const parts = { identity, journal, lease, clock, log };
   const connections = connectionsOf(config);
   const session: SessionClient = new SessionClient({ ...coordinatorOf(config, connections), ...parts });
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
-  const probing = machine.run(stop.signal);
-  const aborted = abortOf(stop.signal);
+  const probing = machine.run(signal);
+  const aborted = abortOf(signal);
   await Promise.race([machine.measured(), aborted]);
-  if (stop.signal.aborted) return;
+  if (signal.aborted) return;
   const { resources, schedule } = config;
   const ask = new ScheduledAsk(config.ask, schedule);
   const scratch = await chooseScratch(config);
@@ -154,7 +196,7 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
   const pauses = new NodePauseWatch(identity.node, (path, signal) =>
     connections.fetch(`${session.baseUrl}${path}`, { method: 'GET', headers: {}, signal }),
   );
-  const socket = await serveStatus(config.statusSocket, () =>
+  const status = () =>
     statusOf({
       ...parts,
       version,
@@ -167,12 +209,32 @@ async function runLocked(config: AgentConfig, log: Logger): Promise<void> {
       scratch,
       offer,
       pauses,
-    }),
-  );
-  await work({ ...parts, config, session, executor, selfCheck, minutes: schedule !== undefined }, aborted);
+    });
+  const socket = await openStatus(config, status, { log, signal });
+  const minutes = schedule !== undefined;
+  await work({ ...parts, config, session, executor, selfCheck, service, minutes }, aborted);
   await socket.close();
   await probing;
-  journal.close();
+}
+
+/** A disk without room for the socket keeps nobody from working: it is made as soon as there is some. */
+async function openStatus(
+  { statusSocket }: AgentConfig,
+  status: () => Promise<object>,
+  parts: { readonly log: Logger; readonly signal: AbortSignal },
+): Promise<{ close(): Promise<void> }> {
+  const serve = () => serveStatus(statusSocket, status);
+  const serving = untilDiskTakesIt(dirname(statusSocket), serve, parts);
+  await Promise.race([serving, sleep(statusWaitMs)]);
+  const served = serving.catch((error: unknown) => {
+    parts.log.error({ err: error }, 'the socket of status could not be made');
+    return undefined;
+  });
+  return {
+    async close() {
+      await (await served)?.close();
+    },
+  };
 }
 
 interface WorkingParts {
@@ -184,14 +246,14 @@ interface WorkingParts {
   readonly session: SessionClient;
   readonly executor: Executor;
   readonly selfCheck: SelfCheck;
+  readonly service: ServiceNotifier;
   /** Prices change by the clock, or hours are closed. */
   readonly minutes: boolean;
 }
 
 /** Works until it is aborted, then ends in order. */
 async function work(parts: WorkingParts, aborted: Promise<void>): Promise<void> {
-  const { config, identity, journal, clock, log, session, executor, selfCheck } = parts;
-  const service = new ServiceNotifier(process.env, log);
+  const { config, identity, journal, clock, log, session, executor, selfCheck, service } = parts;
   const closing = new AbortController();
   const { signal } = closing;
   const minutes = parts.minutes ? everyMinute(clock, () => session.notify(), signal) : undefined;

@@ -10,7 +10,7 @@ import { itemsPerAttempt, refusalReason } from '../core/policy.ts';
 import { attemptKeyText } from '../core/ports.ts';
 import { makeReceipt } from './receipt-maker.ts';
 
-interface AdmissionParts {
+export interface AdmissionParts {
   readonly node: NodeId;
   readonly journal: Journal;
   readonly lease: Lease;

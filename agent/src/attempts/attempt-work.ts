@@ -172,7 +172,7 @@ export class AttemptWork {
     const onTimeout = () => {
       const current = journal.attempt(key);
       if (current === undefined) return;
-      journal.save(requestStop(current, 'run_timeout'));
+      journal.note(requestStop(current, 'run_timeout'));
       onChange();
     };
     const ending = await runContainer(this.#parts, record, onTimeout, signal);

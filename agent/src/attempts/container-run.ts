@@ -1,13 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AttemptRecord, Ending } from '../core/attempt-record.ts';
-import { attemptKeyText, type ObservedAttempt } from '../core/ports.ts';
+import { attemptKeyText, type LogChunk, type ObservedAttempt } from '../core/ports.ts';
 import { remainingRunMs } from '../core/run-clock.ts';
+import { isStorageFault } from '../core/storage-fault.ts';
 import { untilEngineAnswers } from './deadline.ts';
 import type { LogSpool } from './log-spool.ts';
 import type { WorkParts } from './work-parts.ts';
 
 /** After a container has ended, its output is not waited for any more once nothing has come for so long. */
 const lastOutputMs = 10_000;
+/** Between two tries to write output, while the disk takes none. */
+const writeAgainMs = 1000;
 /** Longest timer that Node takes. */
 const maxTimerMs = 2 ** 31 - 1;
 
@@ -27,7 +30,8 @@ export async function runContainer(
   const { key, assignment } = record;
   const spool = await logs.open(key);
   const following = new AbortController();
-  const followed = follow(parts, record, AbortSignal.any([signal, following.signal]));
+  const output = { isBlocked: false };
+  const followed = follow(parts, record, output, AbortSignal.any([signal, following.signal]));
   const disarm = arm(remainingRunMs(assignment.runTimeoutMs, record.runStart, clock), onTimeout);
   let seen: ObservedAttempt;
   try {
@@ -39,7 +43,7 @@ export async function runContainer(
   } finally {
     disarm();
   }
-  await untilQuiet(spool, followed);
+  await untilQuiet(spool, output, followed);
   following.abort();
   await followed;
   signal.throwIfAborted();
@@ -47,24 +51,49 @@ export async function runContainer(
   return endingOf(seen, runtime.pidsExhausted(key));
 }
 
-/** The output is worth having, but no reason to fail: its loss is noted in the agent's log. */
-async function follow(parts: RunParts, record: AttemptRecord, signal: AbortSignal): Promise<void> {
+/** Output that waits for a disk which takes no writes. */
+interface OutputState {
+  isBlocked: boolean;
+}
+
+/**
+ * The output is worth having, but no reason to fail: its loss is noted in the agent's log. While the disk takes no writes it
+ * stays with the engine, which is asked again from where the spool ends.
+ */
+async function follow(
+  parts: RunParts,
+  record: AttemptRecord,
+  output: OutputState,
+  signal: AbortSignal,
+): Promise<void> {
   const { runtime, logs, log } = parts;
-  try {
-    const spool = await logs.open(record.key);
-    await untilEngineAnswers(signal, () =>
-      runtime.followLogs(record.key, spool.sizeBytes, (chunk) => spool.append(chunk.bytes), signal),
-    );
-  } catch (error) {
-    if (!signal.aborted)
-      log.warn({ err: error, attempt: attemptKeyText(record.key) }, 'the output of a container was lost');
+  const attempt = attemptKeyText(record.key);
+  for (;;) {
+    try {
+      const spool = await logs.open(record.key);
+      const sink = async (chunk: LogChunk) => {
+        await spool.append(chunk.bytes);
+        output.isBlocked = false;
+      };
+      return await untilEngineAnswers(signal, () =>
+        runtime.followLogs(record.key, spool.sizeBytes, sink, signal),
+      );
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!isStorageFault(error))
+        return log.warn({ err: error, attempt }, 'the output of a container was lost');
+      if (!output.isBlocked)
+        log.warn({ err: error, attempt }, 'the output of a container waits for the disk');
+      output.isBlocked = true;
+    }
+    await sleep(writeAgainMs, undefined, { signal }).catch(() => {});
   }
 }
 
 /** The end of a long output comes well after the container's; while it comes, it is waited for. */
-async function untilQuiet(spool: LogSpool, followed: Promise<void>): Promise<void> {
+async function untilQuiet(spool: LogSpool, output: OutputState, followed: Promise<void>): Promise<void> {
   const over = followed.then(() => true);
-  for (let sizeBytes = -1; spool.sizeBytes !== sizeBytes; ) {
+  for (let sizeBytes = -1; spool.sizeBytes !== sizeBytes || output.isBlocked; ) {
     ({ sizeBytes } = spool);
     const waiting = new AbortController();
     const quiet = sleep(lastOutputMs, false, { signal: waiting.signal }).catch(() => false);

@@ -298,6 +298,7 @@ describe('the executor', () => {
   let store: Store;
   let isClosed = false;
   let life: {
+    database: ReturnType<typeof openDatabase>;
     journal: SqliteJournal;
     executor: Executor;
     lease: Lease;
@@ -339,7 +340,8 @@ describe('the executor', () => {
     };
   }
   function begin(): void {
-    const journal = new SqliteJournal(openDatabase(join(dir, 'journal.db')), 'test', 0);
+    const database = openDatabase(join(dir, 'journal.db'));
+    const journal = new SqliteJournal(database, 'test', 0);
     const { port } = store.server.address() as AddressInfo;
     const access = {
       baseUrl: `http://127.0.0.1:${port}`,
@@ -374,7 +376,7 @@ describe('the executor', () => {
       notifySession: () => {},
     });
     const stop = new AbortController();
-    life = { journal, executor, lease, stop, running: executor.run(stop.signal), cache };
+    life = { database, journal, executor, lease, stop, running: executor.run(stop.signal), cache };
   }
   async function end(): Promise<void> {
     life.stop.abort();
@@ -433,6 +435,29 @@ describe('the executor', () => {
     expect(engine.calls.filter((call) => call === 'pull')).toHaveLength(1);
     save.mockRestore();
     await running(1);
+  });
+
+  test('a disk that takes no writes pauses the node, and nothing is lost', async () => {
+    await ready();
+    life.executor.onAssign([assignment(1), assignment(2)]);
+    await running(1);
+    await running(2);
+    life.database.pragma('query_only = 1');
+    // Each comes from a handler of a socket.
+    life.executor.onAssign([assignment(3), assignment(4)]);
+    life.executor.onStop([{ task, attempt: 4 }]);
+    engine.box({ task, attempt: 1 }).log += 'while the disk was full\n';
+    engine.end({ task, attempt: 1 });
+    life.executor.onDesired([1, 3].map((attempt) => ({ task, attempt })));
+    await until(() => engine.box({ task, attempt: 2 }).state.container !== 'running', 'the stop');
+    await until(() => !life.executor.node().accepting, 'the pause');
+    expect(receipts()).toEqual([]);
+    life.database.pragma('query_only = 0');
+    expect(await finished(1)).toMatchObject({ reason: 'completed', log: { sizeBytes: 24 } });
+    expect(await finished(2)).toMatchObject({ reason: 'stopped' });
+    await running(3);
+    expect(phase(4)).toBeUndefined();
+    await until(() => life.executor.node().accepting, 'new work');
   });
 
   test('takes an attempt from assignment to acknowledgement and leaves nothing behind', async () => {

@@ -6,19 +6,14 @@ import { backoffMs } from '../core/backoff.ts';
 import { outboxLimit } from '../core/journal-port.ts';
 import type { Lease } from '../core/lease.ts';
 import { closedReason } from '../core/policy.ts';
-import {
-  type AttemptKey,
-  attemptKeyText,
-  EngineUnavailable,
-  type ObservedAttempt,
-  type PullProgress,
-} from '../core/ports.ts';
+import { type AttemptKey, attemptKeyText, type PullProgress } from '../core/ports.ts';
 import { reconcile } from '../core/reconcile.ts';
 import type { NodeReport, SessionHost } from '../core/session-port.ts';
 import { isWork, type Step, unreachable, type WorkKind } from '../core/step.ts';
-import { admit } from './admission.ts';
 import { AttemptWork } from './attempt-work.ts';
+import { EngineWatch } from './engine-watch.ts';
 import { endFailedStep } from './failed-step.ts';
+import { Intake } from './intake.ts';
 import type { WorkParts } from './work-parts.ts';
 
 export interface ExecutorParts extends Omit<WorkParts, 'onPull' | 'onChange'> {
@@ -44,6 +39,8 @@ const leaseCheckMs = 500;
 export class Executor implements SessionHost {
   readonly #parts: ExecutorParts;
   readonly #work: AttemptWork;
+  readonly #intake: Intake;
+  readonly #engine: EngineWatch;
   readonly #active = new Map<string, Activity>();
   readonly #stopping = new Set<string>();
   /** Steps of an attempt that failed in a row. */
@@ -53,10 +50,7 @@ export class Executor implements SessionHost {
   readonly #shutdown = new AbortController();
   #desired: Set<string> | undefined;
   #paused = false;
-  /** Undefined until it was asked: an agent that has just started again must not refuse what it is sent meanwhile. */
-  #engineReachable: boolean | undefined;
   #wakePending = false;
-  #observed: readonly ObservedAttempt[] | undefined;
 
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
@@ -64,11 +58,14 @@ export class Executor implements SessionHost {
       const pull = { ...key, doneBytes: Math.floor(doneBytes), totalBytes: Math.floor(totalBytes) };
       this.#pulls.set(attemptKeyText(key), pull);
     };
-    this.#work = new AttemptWork({ ...parts, onPull, onChange: () => this.onChange() });
+    const onChange = () => this.onChange();
+    this.#work = new AttemptWork({ ...parts, onPull, onChange });
+    this.#intake = new Intake({ ...parts, closedReason: () => this.#closedReason(), onChange });
+    this.#engine = new EngineWatch(parts);
   }
 
   get engineReachable(): boolean {
-    return this.#engineReachable === true;
+    return this.#engine.isReachable === true;
   }
 
   attempts(): readonly AttemptRecord[] {
@@ -77,24 +74,36 @@ export class Executor implements SessionHost {
 
   /** Works until the signal is aborted; containers are left running and are adopted by the next life. */
   async run(signal: AbortSignal): Promise<void> {
-    const leaseTimer = setInterval(() => {
-      if (this.#leaseLapsed() && this.attempts().some(isStoppable)) this.#wake();
-    }, leaseCheckMs);
+    const timer = setInterval(() => this.#guard(() => this.#look()), leaseCheckMs);
     let failures = 0;
     try {
       while (!signal.aborted) {
         this.#finishLogs();
-        failures = (await this.#observe(signal)) ? 0 : failures + 1;
+        failures = (await this.#engine.look(signal)) ? 0 : failures + 1;
         this.#wake();
         const pauseMs = failures === 0 ? relistMs : 200 + backoffMs(failures, 500, relistMs, Math.random);
         await sleep(pauseMs, undefined, { signal }).catch(() => {});
       }
     } finally {
-      clearInterval(leaseTimer);
+      clearInterval(timer);
       this.#shutdown.abort();
       for (const activity of this.#active.values()) activity.abort.abort();
       await Promise.all(this.#running);
       await this.#parts.logs.close();
+    }
+  }
+
+  #look(): void {
+    if (this.#leaseLapsed() && this.attempts().some(isStoppable)) this.#wake();
+    this.#intake.look(performance.now());
+  }
+
+  /** What timers call: an error there would end the process, and all is looked at again anyway. */
+  #guard(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'the agent could not look at its attempts and tries again');
     }
   }
 
@@ -129,13 +138,14 @@ export class Executor implements SessionHost {
 
   onDesired(attempts: readonly AttemptRef[]): void {
     this.#desired = new Set(attempts.map(attemptKeyText));
+    this.#intake.keepOnly(this.#desired);
     this.#wake();
   }
 
   onAssign(assignments: readonly Assignment[]): void {
     for (const assignment of assignments) {
       this.#desired?.add(attemptKeyText(assignment));
-      admit(this.#parts, assignment, this.#closedReason());
+      this.#intake.take(assignment);
     }
     this.onChange();
   }
@@ -144,8 +154,9 @@ export class Executor implements SessionHost {
     const { journal } = this.#parts;
     for (const key of attempts) {
       this.#desired?.delete(attemptKeyText(key));
+      this.#intake.drop(key);
       const record = journal.attempt(key);
-      if (record !== undefined && isStoppable(record)) journal.save(requestStop(record, 'stopped'));
+      if (record !== undefined && isStoppable(record)) journal.note(requestStop(record, 'stopped'));
     }
     this.#wake();
   }
@@ -159,32 +170,16 @@ export class Executor implements SessionHost {
     const { journal } = this.#parts;
     return closedReason({
       paused: this.#paused,
-      engineReachable: this.#engineReachable !== false,
+      engineReachable: this.#engine.isReachable !== false,
       heldAttempts: journal.attempts().length,
       outboxItems: journal.outboxSize(),
       outboxLimit,
+      storageFault: journal.fault,
     });
   }
 
   #leaseLapsed(): boolean {
     return this.#parts.lease.hasLapsed(this.#parts.clock.bootMs());
-  }
-
-  async #observe(signal: AbortSignal): Promise<boolean> {
-    const { runtime, log } = this.#parts;
-    const wasReachable = this.#engineReachable;
-    try {
-      this.#observed = await runtime.observe(signal);
-      this.#engineReachable = true;
-      if (!wasReachable) log.info('the container engine answers');
-    } catch (error) {
-      this.#engineReachable = false;
-      if (!signal.aborted && !(error instanceof EngineUnavailable && wasReachable === false)) {
-        log.error({ err: error }, 'the container engine cannot be reached');
-      }
-    }
-    if (wasReachable !== this.#engineReachable) this.#parts.notifySession();
-    return this.#engineReachable;
   }
 
   /** Wake-ups that come together are one. */
@@ -193,15 +188,14 @@ export class Executor implements SessionHost {
     this.#wakePending = true;
     setImmediate(() => {
       this.#wakePending = false;
-      this.#reconcile();
+      this.#guard(() => this.#reconcile());
     });
   }
 
   #reconcile(): void {
     if (this.#shutdown.signal.aborted) return;
     const { journal, offer } = this.#parts;
-    const observed = this.#observed;
-    this.#observed = undefined;
+    const observed = this.#engine.takeObserved();
     const views = journal.attempts().map((record) => {
       const key = attemptKeyText(record.key);
       const active = this.#active.get(key)?.kind;
@@ -220,7 +214,7 @@ export class Executor implements SessionHost {
     switch (step.kind) {
       case 'cancel': {
         const record = journal.attempt(step.key);
-        if (record !== undefined) journal.save(requestStop(record, step.cause));
+        if (record !== undefined) journal.note(requestStop(record, step.cause));
         break;
       }
       case 'interrupt':

@@ -3,15 +3,22 @@ import type { AttemptRecord } from '../core/attempt-record.ts';
 import { backoffMs } from '../core/backoff.ts';
 import { attemptKeyText } from '../core/ports.ts';
 import type { WorkKind } from '../core/step.ts';
+import { isStorageFault } from '../core/storage-fault.ts';
 import type { AttemptWork } from './attempt-work.ts';
 import type { WorkParts } from './work-parts.ts';
 
 /** An engine that never gets over it is asked once a minute or so. */
 const longestPauseMs = 60_000;
+/** A disk is asked more often: nothing of its attempts can be noted until it takes writes. */
+const longestStoragePauseMs = 5000;
+/** Before anything ran, an attempt is better off on another node than behind a disk that stays full. */
+const earlySteps: ReadonlySet<WorkKind> = new Set(['pull', 'fetch-inputs', 'prepare', 'start']);
+const earlyTries = 5;
 
 /**
  * A step threw, and its attempt fails with it. Where only its report or its end is left, or where the failure cannot be
- * noted, the step comes again, but not at once.
+ * noted, the step comes again, but not at once. A disk that takes no writes is no fault of the attempt: what runs, and what
+ * it brought, waits for it.
  */
 export async function endFailedStep(
   { journal, log }: Pick<WorkParts, 'journal' | 'log'>,
@@ -36,6 +43,8 @@ export async function endFailedStep(
   if (current === undefined || current.phase === 'settled') return;
   if (current.phase === 'reporting' || current.phase === 'cleaning' || kind === 'abandon')
     return pause(failures, signal);
+  if (isStorageFault(error) && (!earlySteps.has(kind) || failures < earlyTries))
+    return pause(failures, signal, longestStoragePauseMs);
   const message = error instanceof Error ? error.message : 'unknown';
   try {
     work.fail(record.key, 'agent_failed', `The agent failed at ${kind}: ${message}`);
@@ -46,7 +55,7 @@ export async function endFailedStep(
   }
 }
 
-async function pause(failures: number, signal: AbortSignal): Promise<void> {
-  const pauseMs = 1000 + backoffMs(failures + 2, 500, longestPauseMs, Math.random);
+async function pause(failures: number, signal: AbortSignal, limitMs = longestPauseMs): Promise<void> {
+  const pauseMs = 1000 + backoffMs(failures + 2, 500, limitMs, Math.random);
   await sleep(pauseMs, undefined, { signal }).catch(() => {});
 }

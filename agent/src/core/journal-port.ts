@@ -16,6 +16,10 @@ export interface LeaseNote {
 /**
  * What survives a restart and a kill at any point. Each call is one durable transaction: when it returns, the
  * change is on disk. Everything is kept apart by coordinator; a journal speaks for one.
+ *
+ * A disk may take no writes for a while. `save`, `append` and `forget` throw then, and nothing has changed. `note`,
+ * `acknowledge`, `saveLease` and `saveCoordinatorName` never throw for that: they come from sockets and timers, and their
+ * loss in a crash is harmless. They count at once, and are written as soon as the disk takes them.
  */
 export interface Journal {
   /** In order of acceptance. */
@@ -23,6 +27,8 @@ export interface Journal {
   attempt(key: AttemptKey): AttemptRecord | undefined;
   /** Writes the record and, in the same transaction, appends reports. */
   save(record: AttemptRecord, reports?: readonly ReportDraft[]): void;
+  /** Keeps a change of a record that is known, such as the cause of its end: a later life would find it again by itself. */
+  note(record: AttemptRecord): void;
   /** Reports of an attempt that was never taken up. */
   append(reports: readonly ReportDraft[]): void;
   forget(key: AttemptKey): void;
@@ -40,6 +46,11 @@ export interface Journal {
   /** Name that the coordinator gave itself when it was first met. */
   coordinatorName(): string | undefined;
   saveCoordinatorName(name: string): void;
+
+  /** Why the disk takes no writes, as far as the last write told; undefined while it does. */
+  readonly fault: string | undefined;
+  /** Writes what is owed, and so finds out whether the disk takes writes again. Never throws for a disk that does not. */
+  recover(): void;
 }
 
 /** The outbox takes this many reports; new work stops well before. */

@@ -55,10 +55,12 @@ test('room is counted in thousandths of each device', () => {
 });
 
 test('work is taken only while there is room for all its reports', () => {
-  const open = { paused: false, engineReachable: true, heldAttempts: 0, outboxItems: 0, outboxLimit };
+  const room = { heldAttempts: 0, outboxItems: 0, outboxLimit, storageFault: undefined };
+  const open = { paused: false, engineReachable: true, ...room };
   expect(closedReason(open)).toBeUndefined();
   expect(closedReason({ ...open, paused: true })).toBeDefined();
   expect(closedReason({ ...open, engineReachable: false })).toBeDefined();
+  expect(closedReason({ ...open, storageFault: 'disk full' })).toContain('disk full');
   expect(closedReason({ ...open, heldAttempts: maxHeldAttempts })).toBeDefined();
   expect(closedReason({ ...open, outboxItems: outboxLimit - itemsPerAttempt })).toBeUndefined();
   expect(closedReason({ ...open, outboxItems: outboxLimit - itemsPerAttempt + 1 })).toBeDefined();

@@ -100,11 +100,15 @@ export interface Acceptance {
   readonly heldAttempts: number;
   readonly outboxItems: number;
   readonly outboxLimit: number;
+  /** Why the disk of the state folder takes no writes; undefined while it does. */
+  readonly storageFault: string | undefined;
 }
 
 /** Why no new work is taken, or undefined. A full outbox stops new work, because nothing in it may be dropped. */
 export function closedReason(state: Acceptance): string | undefined {
   if (state.paused) return 'The node takes no new work.';
+  if (state.storageFault !== undefined)
+    return `The disk of the node takes no writes (${state.storageFault}).`;
   if (!state.engineReachable) return 'The container engine cannot be reached.';
   if (state.heldAttempts >= maxHeldAttempts) return 'The node holds too many attempts.';
   if (state.outboxItems + (state.heldAttempts + 1) * itemsPerAttempt > state.outboxLimit)

@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 export class ServiceNotifier {
   readonly #env: Readonly<Record<string, string | undefined>>;
   readonly #log: Logger;
+  #isReady = false;
   #watchdog: NodeJS.Timeout | undefined;
 
   constructor(env: Readonly<Record<string, string | undefined>>, log: Logger) {
@@ -15,7 +16,10 @@ export class ServiceNotifier {
     this.#log = log;
   }
 
+  /** More than once is as good as once. */
   ready(): void {
+    if (this.#isReady) return;
+    this.#isReady = true;
     this.#tell('READY=1');
     const watchdogUs = Number(this.#env.WATCHDOG_USEC ?? 0);
     if (!(watchdogUs > 0)) return;

@@ -23,8 +23,10 @@ export async function serveStatus(
   const server: Server = createServer((socket) => {
     socket.on('error', () => socket.destroy());
     socket.setTimeout(answerTimeoutMs, () => socket.destroy());
-    Promise.resolve(status()).then(
-      (answer) => socket.end(`${JSON.stringify(answer)}\n`),
+    // What throws, at once or later, ends this answer alone.
+    const answer = async () => JSON.stringify(await status());
+    answer().then(
+      (text) => socket.end(`${text}\n`),
       () => socket.destroy(),
     );
   });
@@ -33,6 +35,8 @@ export async function serveStatus(
     server.once('error', reject);
     server.listen(path, resolve);
   });
+  // A connection that cannot be taken, as for want of descriptors, is that caller's loss.
+  server.on('error', () => undefined);
   await chmod(path, 0o660);
   return {
     async close() {

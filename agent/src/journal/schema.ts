@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
+import { isStorageFault } from '../core/storage-fault.ts';
 
 /** Rises with each change of the tables; a release reads what it or an older one wrote. */
 const schemaVersion = 1;
@@ -61,13 +62,13 @@ CREATE TABLE coordinator (
 export function openDatabase(file: string): Database.Database {
   return usable(file, () => {
     closeToOthers(file);
-    const database = new Database(file, { timeout: busyMs });
     try {
-      prepare(database, file);
-      return database;
+      return open(file);
     } catch (cause) {
-      database.close();
-      throw cause;
+      if (!isStorageFault(cause)) throw cause;
+      // Beside a write-ahead log SQLite makes a file of shared memory, for which a full disk has no room. One process alone
+      // needs none, so what is in the journal can be read, and a lease be kept, on a disk that takes no writes.
+      return open(file, 'alone');
     }
   });
 }
@@ -85,6 +86,18 @@ function closeToOthers(file: string): void {
       const why = cause instanceof Error ? cause.message : '';
       throw new JournalRefused('journal_unavailable', `${each} can be read by others: ${why}`, { cause });
     }
+  }
+}
+
+function open(file: string, mode?: 'alone'): Database.Database {
+  const database = new Database(file, { timeout: busyMs });
+  try {
+    if (mode === 'alone') database.pragma('locking_mode = EXCLUSIVE');
+    prepare(database, file);
+    return database;
+  } catch (cause) {
+    database.close();
+    throw cause;
   }
 }
 

@@ -194,3 +194,40 @@ test('closes a journal that others could read, and the files beside it', () => {
   second.close();
   first.close();
 });
+
+test('a disk that takes no writes costs nothing that came from a socket or a timer', () => {
+  const db = openDatabase(file);
+  const journal = new SqliteJournal(db, 'one', 0);
+  journal.save(newAttempt(assignment(1), 1), [progress(1), progress(1)]);
+  db.pragma('query_only = 1');
+  const stopped = requestStop(newAttempt(assignment(1), 1), 'lease_lapsed');
+  journal.note(stopped);
+  journal.acknowledge(1);
+  journal.saveLease({ bootId: 'b', untilBootMs: 5 });
+  journal.saveCoordinatorName('name');
+  journal.recover();
+  expect(journal.fault).toContain('readonly');
+  expect(journal.attempt(stopped.key)?.stop).toBe('lease_lapsed');
+  expect([journal.coordinatorName(), journal.lease()]).toEqual(['name', { bootId: 'b', untilBootMs: 5 }]);
+  // What the coordinator has is not sent to it again.
+  expect(journal.outbox(0, 10).map(({ id }) => id)).toEqual([2]);
+  expect(() => journal.save(newAttempt(assignment(2), 2), [progress(2)])).toThrow('readonly');
+  expect(() => journal.append([progress(2)])).toThrow('readonly');
+  expect(() => journal.forget(stopped.key)).toThrow('readonly');
+  expect([journal.attempts().length, journal.outboxSize()]).toEqual([1, 2]);
+  db.pragma('query_only = 0');
+  // Nothing to delete is nothing to write.
+  journal.acknowledge(1);
+  journal.recover();
+  expect([journal.fault, journal.outboxSize()]).toEqual([undefined, 1]);
+  journal.save(newAttempt(assignment(2), 2), [progress(2)]);
+  journal.close();
+  const after = open('one', 9999);
+  expect(after.attempts().map(({ key, stop }) => [key.attempt, stop])).toEqual([
+    [1, 'lease_lapsed'],
+    [2, undefined],
+  ]);
+  expect(after.outbox(0, 10).map(({ id }) => id)).toEqual([2, 3]);
+  expect([after.coordinatorName(), after.lease()]).toEqual(['name', { bootId: 'b', untilBootMs: 5 }]);
+  after.close();
+});

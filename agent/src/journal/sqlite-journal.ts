@@ -3,6 +3,7 @@ import type Database from 'better-sqlite3';
 import type { AttemptRecord } from '../core/attempt-record.ts';
 import { type Journal, type LeaseNote, outboxLimit, type ReportDraft } from '../core/journal-port.ts';
 import { type AttemptKey, attemptKeyText } from '../core/ports.ts';
+import { isStorageFault, storageFaultText } from '../core/storage-fault.ts';
 
 type State = Omit<AttemptRecord, 'key' | 'assignment' | 'phase'>;
 
@@ -38,9 +39,14 @@ function prepare(db: Database.Database) {
       { name: string | null; last_report: number; boot_id: string | null; lease_until: number | null }
     >('SELECT name, last_report, boot_id, lease_until FROM coordinator WHERE key = ?'),
     numbered: db.prepare('UPDATE coordinator SET last_report = ? WHERE key = ?'),
-    named: db.prepare('UPDATE coordinator SET name = ? WHERE key = ?'),
-    leased: db.prepare('UPDATE coordinator SET boot_id = ?, lease_until = ? WHERE key = ?'),
+    know: db.prepare('UPDATE coordinator SET name = ?, boot_id = ?, lease_until = ? WHERE key = ?'),
   };
+}
+
+/** What the journal knows of its coordinator. Kept in memory: a disk that fails must not keep the agent from reading it. */
+interface About {
+  name: string | undefined;
+  lease: LeaseNote | undefined;
 }
 
 /** The journal of one coordinator. Records are kept in memory too (at most a thousand), so reading costs nothing. */
@@ -49,9 +55,16 @@ export class SqliteJournal implements Journal {
   readonly #coordinator: string;
   readonly #sql: ReturnType<typeof prepare>;
   readonly #records = new Map<string, AttemptRecord>();
+  readonly #about: About;
   #lastReport: number;
   #lastOrdinal = 0;
   #outboxSize: number;
+  #fault: string | undefined;
+  /** Records whose last change is in memory alone. */
+  readonly #unwritten = new Set<string>();
+  /** The coordinator has the reports up to this one, which are still in the file. */
+  #acknowledged = 0;
+  #owesAbout = false;
 
   /**
    * `firstReport` numbers the first report when this coordinator is new here. Given the wall clock, ids rise
@@ -61,14 +74,26 @@ export class SqliteJournal implements Journal {
     this.#db = db;
     this.#coordinator = coordinator;
     this.#sql = prepare(db);
-    this.#sql.meet.run(coordinator, firstReport);
-    this.#lastReport = this.#about().last_report;
+    // Only a coordinator that is new is written down: a journal on a full disk can be read.
+    if (this.#sql.about.get(coordinator) === undefined) this.#sql.meet.run(coordinator, firstReport);
+    const about = this.#sql.about.get(coordinator);
+    if (about === undefined) throw new Error('the journal forgot its coordinator');
+    const { name, last_report, boot_id: bootId, lease_until: untilBootMs } = about;
+    this.#about = {
+      name: name ?? undefined,
+      lease: bootId === null || untilBootMs === null ? undefined : { bootId, untilBootMs },
+    };
+    this.#lastReport = last_report;
     this.#outboxSize = this.#sql.count.get(coordinator)?.n ?? 0;
     for (const row of this.#sql.attempts.all(coordinator)) {
       const record = readRecord(row);
       this.#records.set(attemptKeyText(record.key), record);
       this.#lastOrdinal = row.ordinal;
     }
+  }
+
+  get fault(): string | undefined {
+    return this.#fault;
   }
 
   attempts(): readonly AttemptRecord[] {
@@ -80,20 +105,21 @@ export class SqliteJournal implements Journal {
   }
 
   save(record: AttemptRecord, reports: readonly ReportDraft[] = []): void {
-    const { key, assignment, phase, ...state } = record;
-    const isNew = !this.#records.has(attemptKeyText(key));
-    this.#commit(reports, () => {
-      const json = JSON.stringify(state satisfies State);
-      if (isNew) {
-        const ordinal = this.#lastOrdinal + 1;
-        const text = JSON.stringify(assignment);
-        this.#sql.insert.run(this.#coordinator, key.task, key.attempt, ordinal, phase, text, json);
-        this.#lastOrdinal = ordinal;
-      } else {
-        this.#sql.update.run(phase, json, this.#coordinator, key.task, key.attempt);
-      }
-    });
-    this.#records.set(attemptKeyText(key), record);
+    const text = attemptKeyText(record.key);
+    const ordinal = this.#lastOrdinal + 1;
+    const isNew = !this.#records.has(text);
+    this.#commit(reports, () => (isNew ? this.#insert(record, ordinal) : this.#update(record)));
+    if (isNew) this.#lastOrdinal = ordinal;
+    this.#records.set(text, record);
+    this.#unwritten.delete(text);
+  }
+
+  note(record: AttemptRecord): void {
+    const text = attemptKeyText(record.key);
+    if (!this.#records.has(text)) throw new Error('only a record that is known is noted');
+    this.#records.set(text, record);
+    this.#unwritten.add(text);
+    this.#payDebts();
   }
 
   append(reports: readonly ReportDraft[]): void {
@@ -101,15 +127,16 @@ export class SqliteJournal implements Journal {
   }
 
   forget(key: AttemptKey): void {
-    this.#sql.forget.run(this.#coordinator, key.task, key.attempt);
+    this.#write(() => this.#sql.forget.run(this.#coordinator, key.task, key.attempt));
     this.#records.delete(attemptKeyText(key));
+    this.#unwritten.delete(attemptKeyText(key));
   }
 
   outbox(afterId: number, limit: number): readonly ReportItem[] {
     // Asked at every acknowledgement, and mostly there is nothing new.
     if (this.#outboxSize === 0 || afterId >= this.#lastReport) return [];
     return this.#sql.outbox
-      .all(this.#coordinator, afterId, limit)
+      .all(this.#coordinator, Math.max(afterId, this.#acknowledged), limit)
       .map((row) => JSON.parse(row.item) as ReportItem);
   }
 
@@ -123,34 +150,78 @@ export class SqliteJournal implements Journal {
 
   acknowledge(id: number): void {
     if (this.#outboxSize === 0) return;
-    this.#outboxSize -= this.#sql.acknowledge.run(this.#coordinator, id).changes;
+    this.#acknowledged = Math.max(this.#acknowledged, id);
+    this.#payDebts();
   }
 
   saveLease(lease: LeaseNote): void {
-    this.#sql.leased.run(lease.bootId, Math.floor(lease.untilBootMs), this.#coordinator);
+    this.#about.lease = { bootId: lease.bootId, untilBootMs: Math.floor(lease.untilBootMs) };
+    this.#owesAbout = true;
+    this.#payDebts();
   }
 
   lease(): LeaseNote | undefined {
-    const { boot_id: bootId, lease_until: untilBootMs } = this.#about();
-    return bootId === null || untilBootMs === null ? undefined : { bootId, untilBootMs };
+    return this.#about.lease;
   }
 
   coordinatorName(): string | undefined {
-    return this.#about().name ?? undefined;
+    return this.#about.name;
   }
 
   saveCoordinatorName(name: string): void {
-    this.#sql.named.run(name, this.#coordinator);
+    this.#about.name = name;
+    this.#owesAbout = true;
+    this.#payDebts();
+  }
+
+  recover(): void {
+    // A write of something, or it would not be known whether the disk takes any.
+    this.#owesAbout = true;
+    this.#payDebts();
   }
 
   close(): void {
     this.#db.close();
   }
 
-  #about() {
-    const row = this.#sql.about.get(this.#coordinator);
-    if (row === undefined) throw new Error('the journal forgot its coordinator');
-    return row;
+  /** Writes what is in memory alone, in one transaction. A disk that takes no writes is asked again later. */
+  #payDebts(): void {
+    try {
+      const dropped = this.#db.transaction(() => this.#writeDebts())();
+      // A transaction that changes nothing writes nothing, and so tells nothing of the disk.
+      if (dropped > 0 || this.#owesAbout || this.#unwritten.size > 0) this.#fault = undefined;
+      this.#outboxSize -= dropped;
+      this.#acknowledged = 0;
+      this.#unwritten.clear();
+      this.#owesAbout = false;
+    } catch (error) {
+      if (!isStorageFault(error)) throw error;
+      this.#fault = storageFaultText(error);
+    }
+  }
+
+  #writeDebts(): number {
+    for (const text of this.#unwritten) {
+      const record = this.#records.get(text);
+      if (record !== undefined) this.#update(record);
+    }
+    if (this.#owesAbout) {
+      const { lease, name } = this.#about;
+      this.#sql.know.run(name ?? null, lease?.bootId ?? null, lease?.untilBootMs ?? null, this.#coordinator);
+    }
+    if (this.#acknowledged === 0) return 0;
+    return this.#sql.acknowledge.run(this.#coordinator, this.#acknowledged).changes;
+  }
+
+  #insert({ key, assignment, phase, ...state }: AttemptRecord, ordinal: number): void {
+    const text = JSON.stringify(assignment);
+    const json = JSON.stringify(state satisfies State);
+    this.#sql.insert.run(this.#coordinator, key.task, key.attempt, ordinal, phase, text, json);
+  }
+
+  #update({ key, assignment: _same, phase, ...state }: AttemptRecord): void {
+    const json = JSON.stringify(state satisfies State);
+    this.#sql.update.run(phase, json, this.#coordinator, key.task, key.attempt);
   }
 
   #commit(reports: readonly ReportDraft[], write: () => void): void {
@@ -158,7 +229,7 @@ export class SqliteJournal implements Journal {
       throw new Error('the outbox is full: work was taken that it had no room for');
     }
     let id = this.#lastReport;
-    this.#db.transaction(() => {
+    const act = this.#db.transaction(() => {
       write();
       for (const draft of reports) {
         id += 1;
@@ -166,9 +237,22 @@ export class SqliteJournal implements Journal {
         this.#sql.append.run(this.#coordinator, id, task, attempt, JSON.stringify({ ...draft, id }));
       }
       if (reports.length > 0) this.#sql.numbered.run(id, this.#coordinator);
-    })();
+    });
+    this.#write(act);
     this.#lastReport = id;
     this.#outboxSize += reports.length;
+  }
+
+  /** A write that may throw; what became of it tells whether the disk takes writes. */
+  #write<T>(act: () => T): T {
+    try {
+      const value = act();
+      this.#fault = undefined;
+      return value;
+    } catch (error) {
+      if (isStorageFault(error)) this.#fault = storageFaultText(error);
+      throw error;
+    }
   }
 }
 

@@ -21,7 +21,8 @@ export function lockStateDir(stateDir: string): { release(): void } {
 function lock(stateDir: string, file: string): { release(): void } {
   const database = new Database(file, { timeout: 0 });
   try {
-    database.pragma('journal_mode = DELETE');
+    // No file beside it: a full disk has no room for one, and what runs there needs its agent.
+    database.pragma('journal_mode = MEMORY');
     database.exec('BEGIN EXCLUSIVE');
   } catch (cause) {
     database.close();

@@ -84,7 +84,12 @@ class Connection {
     signal.addEventListener('abort', abort, { once: true });
     socket.on('message', (data, isBinary) => {
       if (isBinary || !Buffer.isBuffer(data)) return this.#lose('a binary frame came');
-      this.#receive(data);
+      // An error in a handler of a socket would end the process. The session ends instead, and the next one tells all anew.
+      try {
+        this.#receive(data);
+      } catch (error) {
+        this.#fail(error);
+      }
       if (this.#session !== undefined) clearTimeout(timer);
     });
     socket.on('error', (error) => this.#lose(error.message));
@@ -123,6 +128,11 @@ class Connection {
 
   #lose(message: string, code: ErrorCode = 'session.stale'): void {
     this.#finish({ kind: 'lost', message, good: this.#good }, errorCatalogue[code].ws);
+  }
+
+  #fail(error: unknown): void {
+    this.#options.log.error({ err: error }, 'the agent met an error of its own and ends the session');
+    this.#lose('the agent met an error of its own');
   }
 
   #receive(data: Buffer): void {
@@ -176,6 +186,7 @@ class Connection {
         send,
         bufferedBytes: () => this.#socket.bufferedAmount,
         lose: (message, code) => this.#lose(message, code),
+        fail: (error) => this.#fail(error),
       });
       this.#options.onOpen(this.#session, this.#challenge.coordinator);
       this.#session.start();

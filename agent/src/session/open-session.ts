@@ -35,6 +35,8 @@ interface SessionParts {
   readonly send: (text: string) => void;
   readonly bufferedBytes: () => number;
   readonly lose: (message: string, code: ErrorCode) => void;
+  /** Ends the session for an error of the agent's own. */
+  readonly fail: (error: unknown) => void;
 }
 
 type WithoutNumbers<T> = T extends unknown ? Omit<T, 'seq' | 'ack'> : never;
@@ -92,7 +94,7 @@ export class OpenSession {
     this.#saveLease();
     host.onDesired(welcome.desired);
     this.#beat();
-    this.#heartbeatTimer = setInterval(() => this.#beat(), welcome.heartbeatMs);
+    this.#heartbeatTimer = setInterval(() => this.#guard(() => this.#beat()), welcome.heartbeatMs);
     this.notify();
   }
 
@@ -180,8 +182,17 @@ export class OpenSession {
   #pumpSoon(): void {
     this.#pumpTimer ??= setTimeout(() => {
       this.#pumpTimer = undefined;
-      this.#pump();
+      this.#guard(() => this.#pump());
     }, reportPauseMs);
+  }
+
+  /** What timers call: an error there would end the process. */
+  #guard(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#parts.fail(error);
+    }
   }
 
   /** Sends one report frame if one may leave, and comes back for the next. */

@@ -20,7 +20,7 @@ import { receiptBatchRoot } from '@capacloud/protocol/receipt-batch';
 import type { Offer } from '@capacloud/protocol/resources';
 import { verifyTypedData } from 'ethers';
 import { pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { newAttempt } from '../core/attempt-record.ts';
 import type { Clock } from '../core/clock.ts';
@@ -242,6 +242,27 @@ describe('a session', () => {
     await until(() => client.token() === 'secret', 'open');
     expect(client.status()).toMatchObject({ state: 'open', coordinator: 'test' });
     expect(journal.coordinatorName()).toBe('test');
+  });
+
+  test('an error of the agent itself in a handler or a timer ends the session and nothing else', async () => {
+    connect();
+    const first = await peer(0);
+    await first.welcome();
+    await until(() => client.token() === 'secret', 'open');
+    const onStop = vi.spyOn(host, 'onStop').mockImplementation(() => {
+      throw new Error('a fault of the agent');
+    });
+    first.send({ type: 'stop', attempts: [{ task, attempt: 1 }] });
+    const second = await peer(1);
+    onStop.mockRestore();
+    const load = vi.spyOn(host, 'load').mockImplementation(() => {
+      throw new Error('a fault of the agent');
+    });
+    await second.welcome();
+    const third = await peer(2);
+    load.mockRestore();
+    await third.welcome();
+    await until(() => client.token() === 'secret', 'open again');
   });
 
   test('numbers its frames, beats, and sends reports signed until they are acknowledged, also in a new session', async () => {

@@ -104,6 +104,15 @@ export class LyingJournal implements Journal {
   save(record: AttemptRecord, reports?: readonly ReportDraft[]): void {
     this.#kept.save(record, reports);
   }
+  note(record: AttemptRecord): void {
+    this.#kept.note(record);
+  }
+  get fault(): string | undefined {
+    return this.#kept.fault;
+  }
+  recover(): void {
+    this.#kept.recover();
+  }
   append(reports: readonly ReportDraft[]): void {
     this.#kept.append(reports);
   }
