@@ -1,4 +1,9 @@
-import { imagePlatformProtocol, keptOutputsProtocol, type ReportItem } from '@capacloud/protocol/frames';
+import {
+  imagePlatformProtocol,
+  keptOutputsProtocol,
+  type ReportItem,
+  registryProtocol,
+} from '@capacloud/protocol/frames';
 import type { NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { expect, test } from 'vitest';
 import { reportFor } from './receipt-form.ts';
@@ -31,15 +36,30 @@ test('a receipt leaves out what an older coordinator would refuse', () => {
     receipt: { ...rest, outputs: [plain], log: { sizeBytes: 9, truncated: true } },
   });
   expect(reportFor(keptOutputsProtocol, item)).toEqual(item);
-  expect(reportFor(imagePlatformProtocol, item)).toBe(item);
+  expect(reportFor(registryProtocol, item)).toBe(item);
 });
 
 test('an older coordinator hears of a failed pull where the image is not made for the node', () => {
   const receipt = { ...item.receipt, reason: 'image_wrong_platform', imageRunsOn: ['arm64'] } as const;
   const misfit = { ...item, receipt: { ...receipt, imageRunsOn: [...receipt.imageRunsOn] } };
-  expect(reportFor(imagePlatformProtocol, misfit)).toBe(misfit);
+  expect(reportFor(imagePlatformProtocol, misfit)).toEqual(misfit);
   expect(reportFor(imagePlatformProtocol - 1, misfit)).toEqual({
     ...item,
     receipt: { ...item.receipt, reason: 'image_pull_failed' },
+  });
+});
+
+test.each([
+  ['registry_not_allowed', 'image_pull_failed'],
+  ['registry_failed', 'image_pull_failed'],
+  ['image_refused', 'image_pull_failed'],
+  ['image_invalid', 'start_failed'],
+  ['image_not_found', 'image_not_found'],
+] as const)('an older coordinator hears of %s as %s', (reason, older) => {
+  const report = { ...item, receipt: { ...item.receipt, reason } };
+  expect(reportFor(registryProtocol, report)).toBe(report);
+  expect(reportFor(registryProtocol - 1, report)).toEqual({
+    ...item,
+    receipt: { ...item.receipt, reason: older },
   });
 });

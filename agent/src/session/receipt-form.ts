@@ -1,4 +1,10 @@
-import { imagePlatformProtocol, keptOutputsProtocol, type ReportItem } from '@capacloud/protocol/frames';
+import {
+  imagePlatformProtocol,
+  keptOutputsProtocol,
+  type ReportItem,
+  registryProtocol,
+} from '@capacloud/protocol/frames';
+import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { Receipt } from '@capacloud/protocol/receipt';
 
 /**
@@ -6,9 +12,22 @@ import type { Receipt } from '@capacloud/protocol/receipt';
  * know. Done when it is sent, because a report outlives the session in which it was written.
  */
 export function reportFor(protocol: number, item: ReportItem): ReportItem {
-  if (protocol >= imagePlatformProtocol || item.kind !== 'finished') return item;
-  const receipt = withoutPlatforms(item.receipt);
+  if (protocol >= registryProtocol || item.kind !== 'finished') return item;
+  const known = withOldReason(item.receipt);
+  if (protocol >= imagePlatformProtocol) return { ...item, receipt: known };
+  const receipt = withoutPlatforms(known);
   return { ...item, receipt: protocol >= keptOutputsProtocol ? receipt : withPlainOutputs(receipt) };
+}
+
+const oldReasons: Partial<Record<OutcomeReason, OutcomeReason>> = {
+  image_invalid: 'start_failed',
+  image_refused: 'image_pull_failed',
+  registry_failed: 'image_pull_failed',
+  registry_not_allowed: 'image_pull_failed',
+};
+
+function withOldReason(receipt: Receipt): Receipt {
+  return { ...receipt, reason: oldReasons[receipt.reason] ?? receipt.reason };
 }
 
 /** As it was before there was a reason of its own: another node may have the right processors. */

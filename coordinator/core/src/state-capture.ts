@@ -2,6 +2,7 @@ import { canonicalJson } from '@capacloud/protocol/canonical';
 import type { AccountId, NodeId } from '@capacloud/protocol/ids';
 import { mustGet, unreachable } from './assert.ts';
 import type { Event } from './event.ts';
+import { tellsOfImage } from './job/misfits.ts';
 import { transfersOf } from './ledger/transfers.ts';
 import { imageOf, isBlamedFor } from './node/standing.ts';
 import {
@@ -106,7 +107,7 @@ export class StateCapture {
         const { losses, jobs } = this.#state;
         const job = mustGet(jobs, task.job, 'job');
         for (const id of losses.get(imageOf(job)) ?? []) this.#keepNode(id);
-        const isNews = event.reason === 'image_wrong_platform' || job.terms.misfits !== undefined;
+        const isNews = tellsOfImage(event.reason) || job.terms.misfits !== undefined;
         if (isNews && !this.#oldTerms.has(job)) this.#oldTerms.set(job, job.terms);
         return;
       }

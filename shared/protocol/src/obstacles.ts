@@ -26,6 +26,12 @@ export const obstacleCatalogue = {
     sentence: 'have processors that the image is not made for, as their owners say',
     remedy: 'Nothing can be done on the node: the consumer decides for which processors an image is made.',
   },
+  registry: {
+    sentence: 'belong to owners who do not allow the registry of the image',
+    pointer: '/image',
+    remedy:
+      'The owner can add the registry to the setting registries of the agent; it holds for jobs that come later.',
+  },
   root: obstacle('allow no containers that run as root', '/user'),
   min_duration: obstacle('take no tasks with so short a timeout', '/timeout'),
   cpu: obstacle('offer too few processors', '/resources/cpu'),

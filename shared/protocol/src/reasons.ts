@@ -3,7 +3,7 @@
  * `fault` decides which retry budget pays, and whether anybody's reputation is touched.
  */
 export interface ReasonEntry {
-  /** consumer: the job's own error. provider: the node's. platform: ours. none: nobody's. */
+  /** consumer: the job's own error. provider: the node's. platform: ours, or a third party's. none: nobody's. */
   readonly fault: 'none' | 'consumer' | 'provider' | 'platform';
   /** Which entry of `retry.on` covers it; undefined when the consumer's budget never pays for it. */
   readonly retryOn?: 'error' | 'timeout' | 'oom';
@@ -80,6 +80,27 @@ export const outcomeReasons = {
     'none',
     'The image is not made for the processors of the node.',
     'The task waits for a node with the right ones; build the image for more architectures to have more nodes.',
+  ),
+  image_invalid: reason(
+    'consumer',
+    'No container can be made of the image: its manifest or its configuration breaks a rule.',
+    'Read the message, mend the image and push it again.',
+    'error',
+  ),
+  registry_not_allowed: reason(
+    'none',
+    'The owner of the node does not allow the registry of the image.',
+    'The task goes to nodes of other owners. Use an image in a common registry, or name owners who allow yours in placement.',
+  ),
+  registry_failed: reason(
+    'platform',
+    'The registry of the image could not be reached, or did not serve the image.',
+    'The task is tried on another node; check the name of the registry and whether it can be reached from outside.',
+  ),
+  image_refused: reason(
+    'platform',
+    'The container engine of the node did not take the image.',
+    'The task is tried on another node; check that each layer of the image is a sound archive.',
   ),
   image_pull_failed: reason(
     'provider',

@@ -1,6 +1,6 @@
 import type { AttemptEnded, Ruleset } from './entry.ts';
 import { check } from './observation.ts';
-import { faultOf } from './retry-rules.ts';
+import { blameless, faultOf } from './retry-rules.ts';
 import type { TaskFacts } from './task-facts.ts';
 
 /** One failure of a node, and what ran. */
@@ -38,7 +38,7 @@ export class BlameBook {
       name.slips = [];
       return;
     }
-    if (faultOf(event.reason) !== 'provider' || event.reason === 'input_unavailable' || isStopped) return;
+    if (faultOf(event.reason) !== 'provider' || blameless.includes(event.reason) || isStopped) return;
     if (this.#isImage(image, nodeId)) return;
     const last = name.slips.at(-1) ?? name.older.at(-1);
     if (last === undefined || task.assignedAt > last.at) name.slips.push({ image, at: event.at });

@@ -3,20 +3,34 @@ import type { AttemptEnded } from './entry.ts';
 /** The word of so many owners closes an architecture for the job; that of one closes its own nodes. */
 const enough = 2;
 
-/** Which nodes the image of a job is not made for, by what their owners said. */
+/** So many owners who refuse the registry of the image end its tasks. */
+const many = 8;
+
+/** On which nodes the image of a job does not run, by what their owners said. */
 export class MisfitBook {
   /** By architecture, in which order it was said. */
   readonly #said = new Map<string, readonly string[]>();
   readonly #lastAt = new Map<string, number>();
+  /** Owners who refuse its registry, and owners who could not get it. */
+  readonly #words = { refused: new Set<string>(), failed: new Set<string>() };
+  readonly #wordAt = { refused: 0, failed: 0 };
 
   /** When something that still holds was last said; undefined where nothing was. */
   get saidAt(): number | undefined {
     const times = [...this.#said.keys()].map((arch) => this.#lastAt.get(arch) ?? 0);
+    for (const what of ['refused', 'failed'] as const)
+      if (this.#words[what].size > 0) times.push(this.#wordAt[what]);
     return times.length === 0 ? undefined : Math.max(...times);
   }
 
   ended({ at, reason, then }: AttemptEnded, owner: string, arch: string): void {
-    if (then.kind === 'succeeded') this.#said.delete(arch);
+    if (then.kind === 'succeeded') {
+      this.#said.delete(arch);
+      this.#words.failed.clear();
+      this.#words.refused.delete(owner);
+    }
+    if (reason === 'registry_not_allowed') this.#note('refused', owner, at);
+    if (reason === 'registry_failed' || reason === 'image_refused') this.#note('failed', owner, at);
     if (reason !== 'image_wrong_platform') return;
     const owners = this.#said.get(arch) ?? [];
     if (owners.includes(owner) || owners.length >= enough) return;
@@ -24,7 +38,20 @@ export class MisfitBook {
     this.#lastAt.set(arch, at);
   }
 
+  #note(what: 'refused' | 'failed', owner: string, at: number): void {
+    const owners = this.#words[what];
+    if (owners.has(owner) || owners.size >= many) return;
+    owners.add(owner);
+    this.#wordAt[what] = at;
+  }
+
+  /** Whether the registry is refused by enough owners when this one refuses it, too. */
+  isRefusedByMany(owner: string): boolean {
+    return new Set([...this.#words.refused, owner]).size >= many;
+  }
+
   isClosed(owner: string, arch: string): boolean {
+    if (this.#words.refused.has(owner)) return true;
     const owners = this.#said.get(arch) ?? [];
     return owners.length >= enough || owners.includes(owner);
   }

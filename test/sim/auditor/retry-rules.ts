@@ -7,6 +7,7 @@ const faults: Readonly<Record<string, 'nobody' | 'consumer' | 'provider'>> = {
   stopped: 'nobody',
   preempted: 'nobody',
   image_wrong_platform: 'nobody',
+  registry_not_allowed: 'nobody',
   exit_nonzero: 'consumer',
   oom_killed: 'consumer',
   pids_exhausted: 'consumer',
@@ -16,7 +17,10 @@ const faults: Readonly<Record<string, 'nobody' | 'consumer' | 'provider'>> = {
   output_too_large: 'consumer',
   output_invalid: 'consumer',
   image_not_found: 'consumer',
+  image_invalid: 'consumer',
   start_failed: 'consumer',
+  registry_failed: 'provider',
+  image_refused: 'provider',
   image_pull_failed: 'provider',
   pull_timeout: 'provider',
   input_unavailable: 'provider',
@@ -32,6 +36,8 @@ const faults: Readonly<Record<string, 'nobody' | 'consumer' | 'provider'>> = {
   assignment_timeout: 'provider',
   upload_timeout: 'provider',
 };
+/** These cost the budget for providers, and no node's name. */
+export const blameless: readonly string[] = ['input_unavailable', 'registry_failed', 'image_refused'];
 /** Whose fault the reason is; undefined where it ends no attempt. */
 export function faultOf(reason: string): 'nobody' | 'consumer' | 'provider' | undefined {
   return faults[reason];
@@ -50,8 +56,14 @@ export interface Tries {
 }
 
 /** What must follow an attempt that failed: `own`, `provider` or `free` when it is tried again, and `none` when that was all. */
-function dueRetry(terms: JobTerms, tries: Tries, event: AttemptEnded): 'own' | 'provider' | 'free' | 'none' {
+function dueRetry(
+  terms: JobTerms,
+  tries: Tries,
+  event: AttemptEnded,
+  isRefusedByMany: boolean,
+): 'own' | 'provider' | 'free' | 'none' {
   if (event.attempt >= mostAttempts || final.includes(event.reason)) return 'none';
+  if (event.reason === 'registry_not_allowed' && isRefusedByMany) return 'none';
   const fault = faults[event.reason];
   if (fault === 'provider') return tries.failures.provider < terms.providerLost ? 'provider' : 'none';
   if (fault !== 'consumer') return 'free';
@@ -64,12 +76,17 @@ function dueRetry(terms: JobTerms, tries: Tries, event: AttemptEnded): 'own' | '
 }
 
 /** The task was tried again when its budgets allow it and only then, after a pause between half and all of what is due. */
-export function checkRetry(terms: JobTerms, tries: Tries, event: AttemptEnded): void {
+export function checkRetry(
+  terms: JobTerms,
+  tries: Tries,
+  event: AttemptEnded,
+  isRefusedByMany: boolean,
+): void {
   const { then } = event;
   const what = `${event.task}/${event.attempt} ended as ${event.reason}`;
   check(Object.hasOwn(faults, event.reason), 'task.retry', () => `${what}, which ends no attempt`);
   if (then.kind === 'succeeded') return;
-  const due = dueRetry(terms, tries, event);
+  const due = dueRetry(terms, tries, event, isRefusedByMany);
   const done = then.kind === 'requeued' ? then.budget : 'none';
   check(done === due, 'task.retry', () => `${what} and costs ${done}; due is ${due}`);
   if (then.kind !== 'requeued' || due === 'none') return;

@@ -17,6 +17,7 @@ import type { Result } from '@capacloud/protocol/result';
 import type { Actor } from '../kernel/actor.ts';
 import { disk, writeAt } from '../kernel/disk.ts';
 import { kernel } from '../kernel/kernel.ts';
+import { hashText } from '../kernel/prng.ts';
 import type { SimulatedEngine } from './engine.ts';
 
 /** Every call of the real one has a deadline: a hanging engine counts as unreachable after it. */
@@ -57,6 +58,15 @@ export class SimulatedRuntime implements Runtime {
     if (madeFor !== undefined && madeFor !== this.#arch) {
       const refusal = { reason: 'image_wrong_platform', message: `It runs on ${madeFor}.` } as const;
       return { ok: false, refusal: { ...refusal, imageRunsOn: [madeFor] } };
+    }
+    const [, share] = /^refused-by-([0-9]+)$/.exec(image) ?? [];
+    if (share !== undefined && hashText(this.#actor.name, 0) % 100 < Number(share)) {
+      const message = 'The owner of the node does not allow the registry of the image.';
+      return { ok: false, refusal: { reason: 'registry_not_allowed', message } };
+    }
+    if (image === 'unreachable') {
+      const message = 'The registry of the image could not be reached.';
+      return { ok: false, refusal: { reason: 'registry_failed', message } };
     }
     const pulled = await this.#call('pull', meanMs, signal, () => image !== 'missing');
     if (pulled) return { ok: true, value: { image: `sha256:${image}` } };

@@ -1,5 +1,5 @@
 import type { NodeId } from '@capacloud/protocol/ids';
-import { taskReasons } from '@capacloud/protocol/reasons';
+import { type TaskReason, taskReasons } from '@capacloud/protocol/reasons';
 import { requestOf } from '@capacloud/protocol/resources';
 import { broken, mustGet } from '../assert.ts';
 import type {
@@ -142,7 +142,7 @@ function requeue(state: State, job: Job, task: Task, node: NodeId, event: Attemp
       task.freeRequeues += 1;
       break;
   }
-  if (taskReasons[event.reason].fault === 'provider' && !task.avoid.includes(node)) {
+  if (isBetterElsewhere(event.reason) && !task.avoid.includes(node)) {
     task.avoid = [...task.avoid, node].slice(-maxAvoided);
   }
   task.state = 'queued';
@@ -155,6 +155,13 @@ function requeue(state: State, job: Job, task: Task, node: NodeId, event: Attemp
   noteQueueClock(state, job, task);
   task.notBefore = Math.max(event.then.notBefore, event.at + savingMs(state.ruleset, job, event));
   rejoinQueue(state, job, task, event.at);
+}
+
+/** Whether another node may do better; the node is not to blame where only the image could not be had there. */
+function isBetterElsewhere(reason: TaskReason): boolean {
+  return (
+    taskReasons[reason].fault === 'provider' || reason === 'registry_failed' || reason === 'image_refused'
+  );
 }
 
 export function applyReleased(state: State, event: AttemptReleased): void {

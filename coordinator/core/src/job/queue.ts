@@ -47,7 +47,10 @@ export function shapeOf(terms: Job['terms']): string {
   const alternatives = r.alternatives === undefined ? '' : JSON.stringify(r.alternatives);
   const labels =
     regions === undefined && constraints === undefined ? '' : JSON.stringify({ regions, constraints });
-  const misfits = terms.misfits?.map(({ arch, providers }) => `${arch}:${providers.join()}`).join(';') ?? '';
+  const misfits =
+    terms.misfits
+      ?.map(({ arch, cause = '', providers }) => `${arch}${cause}:${providers.join()}`)
+      .join(';') ?? '';
   return `${r.cpuMilli} ${r.memoryBytes} ${r.diskBytes} ${terms.maxRateNano} ${terms.needsRoot ? 1 : 0}${terms.interruptible === true ? 'i' : ''} ${terms.runTimeoutMs} ${providers.join()} ${excludeProviders.join()} ${devices}${alternatives}${labels}${misfits}`;
 }
 

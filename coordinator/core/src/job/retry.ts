@@ -3,6 +3,7 @@ import { taskReasons } from '@capacloud/protocol/reasons';
 import type { AfterAttempt } from '../event.ts';
 import { hash32 } from '../hash32.ts';
 import type { Job, Task } from '../state.ts';
+import { isRefusedByMany } from './misfits.ts';
 
 /** Attempt numbers end here, as they do on the wire: whatever the budgets say, a task cannot loop for ever. */
 export const maxAttempts = 10_000;
@@ -21,6 +22,8 @@ export function afterFailure(
   if (task.attempt >= maxAttempts) return { kind: 'failed' };
   // What was computed had no room: another run would have none either.
   if (reason === 'store_full' || reason === 'quota_full') return { kind: 'failed' };
+  if (reason === 'registry_not_allowed' && isRefusedByMany(job.terms, task.provider))
+    return { kind: 'failed' };
   switch (taskReasons[reason].fault) {
     case 'consumer': {
       const failures = failuresOf(job, task, ({ ownErrors }) => ownErrors) + 1;

@@ -93,6 +93,7 @@ export class NearestChange {
       case 'gpu_fabric':
       case 'gpu_combination':
       case 'platform':
+      case 'registry':
       case 'node_silent':
       case 'node_closed':
       case 'node_backing_off':

@@ -112,6 +112,7 @@ export class NodeExplanation {
       case 'root':
       case 'gpu_share':
       case 'gpu_fabric':
+      case 'registry':
       case 'node_silent':
         return [{ obstacle, tasks: sumOf(alone) }];
       case 'node_closed':

@@ -1,4 +1,5 @@
 import type { JobId } from '@capacloud/protocol/ids';
+import type { Obstacle } from '@capacloud/protocol/obstacles';
 import type { TaskReason } from '@capacloud/protocol/reasons';
 import { formatNano } from '@capacloud/protocol/units';
 import { runsOnOf } from '../../job/misfits.ts';
@@ -19,6 +20,7 @@ export interface WaitingReason {
     | 'no_capacity'
     | 'backing_off'
     | 'image_wrong_platform'
+    | 'registry_not_allowed'
   >;
   /** One sentence with counts. */
   readonly message: string;
@@ -37,6 +39,7 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
   if (storage !== undefined) return { reason: storage, message: storageMessage(state, job, storage) };
   const options = optionsOf(job.terms);
   const misfits = new Map<string, number>();
+  let refusing = 0;
   let connected = 0;
   let feasible = 0;
   let affordable = 0;
@@ -45,15 +48,17 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
     if (!isConnected(node.status)) continue;
     connected += 1;
     let isMisfit = false;
+    let isRefused = false;
     const open = options.flatMap((option) => {
       const lasting = lastingOf(obstaclesOf(node, option));
-      isMisfit ||=
-        lasting.includes('platform') && lasting.every((each) => each === 'platform' || each === 'price');
+      isMisfit ||= isAllBut('platform', lasting);
+      isRefused ||= isAllBut('registry', lasting);
       if (lasting.some((obstacle) => obstacle !== 'price')) return [];
       const rate = rateOn(node, option);
       return [{ rate, isAffordable: lasting.length === 0 }];
     });
     if (isMisfit) misfits.set(node.offer.arch, (misfits.get(node.offer.arch) ?? 0) + 1);
+    if (isRefused) refusing += 1;
     if (open.length === 0) continue;
     feasible += 1;
     if (open.some(({ isAffordable }) => isAffordable)) affordable += 1;
@@ -61,6 +66,7 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
   }
   if (connected === 0) return { reason: 'no_nodes', message: 'No node is connected.' };
   if (feasible === 0 && misfits.size > 0) return wrongPlatform(job.terms, misfits);
+  if (feasible === 0 && refusing > 0) return refusedRegistry(refusing);
   if (feasible === 0 || cheapest === undefined) {
     return {
       reason: 'no_feasible_node',
@@ -99,6 +105,19 @@ export function storageMessage(
 
 function tasks(count: number): string {
   return count === 1 ? '1 task' : `${count} tasks`;
+}
+
+/** Nothing but this, and perhaps the price, keeps the task from a node. */
+function isAllBut(obstacle: Obstacle, lasting: readonly Obstacle[]): boolean {
+  return lasting.includes(obstacle) && lasting.every((each) => each === obstacle || each === 'price');
+}
+
+function refusedRegistry(nodes: number): WaitingReason {
+  const count = nodes === 1 ? '1 node belongs' : `${nodes} nodes belong`;
+  return {
+    reason: 'registry_not_allowed',
+    message: `${count} to owners who do not allow the registry of the image, and no other node could run a task of this job.`,
+  };
 }
 
 /** Only nodes would do that the image is not made for; they are counted by architecture. */
