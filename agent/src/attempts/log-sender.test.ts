@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { keptOutputsProtocol } from '@capacloud/protocol/frames';
 import type { TaskId } from '@capacloud/protocol/ids';
+import { keptOutputsProtocol } from '@capacloud/protocol/protocol-versions';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type CoordinatorHttp, TransferRefused } from './coordinator-http.ts';
 import { sendLog } from './log-sender.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { keptOutputsProtocol } from '@capacloud/protocol/frames';
+import { keptOutputsProtocol } from '@capacloud/protocol/protocol-versions';
 import { type AttemptKey } from '../core/ports.ts';
 import { type CoordinatorHttp, TransferRefused } from './coordinator-http.ts';
 import type { LogSpool } from './log-spool.ts';

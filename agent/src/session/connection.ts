@@ -4,9 +4,9 @@ import {
   type ChallengeFrame,
   type CoordinatorFrame,
   chooseProtocol,
-  protocolVersions,
   wireLimits,
 } from '@capacloud/protocol/frames';
+import { protocolVersions } from '@capacloud/protocol/protocol-versions';
 import type { Logger } from 'pino';
 import { WebSocket } from 'ws';
 import type { Clock } from '../core/clock.ts';

@@ -1,4 +1,5 @@
-import { type ChallengeFrame, resumptionProtocol } from '@capacloud/protocol/frames';
+import { type ChallengeFrame } from '@capacloud/protocol/frames';
+import { resumptionProtocol } from '@capacloud/protocol/protocol-versions';
 import type { Clock } from '../core/clock.ts';
 import type { Delegated, NodeIdentity } from './identity.ts';
 

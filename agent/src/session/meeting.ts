@@ -1,5 +1,6 @@
 import type { Agent } from 'node:http';
-import { chooseProtocol, protocolVersions, wireLimits } from '@capacloud/protocol/frames';
+import { chooseProtocol, wireLimits } from '@capacloud/protocol/frames';
+import { protocolVersions } from '@capacloud/protocol/protocol-versions';
 import { WebSocket } from 'ws';
 import { readFrame } from './frame-reader.ts';
 

@@ -1,4 +1,4 @@
-import { fabricProtocol } from '@capacloud/protocol/frames';
+import { fabricProtocol } from '@capacloud/protocol/protocol-versions';
 import type { Offer } from '@capacloud/protocol/resources';
 import { expect, it } from 'vitest';
 import { offerFor } from './offer-form.ts';

@@ -1,4 +1,4 @@
-import { fabricProtocol } from '@capacloud/protocol/frames';
+import { fabricProtocol } from '@capacloud/protocol/protocol-versions';
 import type { Offer } from '@capacloud/protocol/resources';
 
 /** An offer as a session of this protocol takes it: an older coordinator would refuse what it does not know. */

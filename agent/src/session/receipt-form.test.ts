@@ -1,10 +1,10 @@
+import { type ReportItem } from '@capacloud/protocol/frames';
+import type { NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import {
   imagePlatformProtocol,
   keptOutputsProtocol,
-  type ReportItem,
   registryProtocol,
-} from '@capacloud/protocol/frames';
-import type { NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+} from '@capacloud/protocol/protocol-versions';
 import { expect, test } from 'vitest';
 import { reportFor } from './receipt-form.ts';
 

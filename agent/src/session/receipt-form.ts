@@ -1,9 +1,9 @@
+import { type ReportItem } from '@capacloud/protocol/frames';
 import {
   imagePlatformProtocol,
   keptOutputsProtocol,
-  type ReportItem,
   registryProtocol,
-} from '@capacloud/protocol/frames';
+} from '@capacloud/protocol/protocol-versions';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { Receipt } from '@capacloud/protocol/receipt';
 

@@ -72,17 +72,10 @@ export function isRefusedByMany({ misfits }: Words, provider: AccountId | undefi
 
 /** What the reason says of the image on nodes like this one. */
 function causeOf(reason: TaskReason, arch: string): Pick<Misfit, 'arch' | 'cause'> | undefined {
-  switch (reason) {
-    case 'image_wrong_platform':
-      return { arch };
-    case 'registry_not_allowed':
-      return { arch: '', cause: 'registry_not_allowed' };
-    case 'registry_failed':
-    case 'image_refused':
-      return { arch: '', cause: 'registry_failed' };
-    default:
-      return undefined;
-  }
+  if (reason === 'image_wrong_platform') return { arch };
+  if (reason === 'registry_not_allowed') return { arch: '', cause: reason };
+  const isFailure = reason === 'registry_failed' || reason === 'image_refused';
+  return isFailure ? { arch: '', cause: 'registry_failed' } : undefined;
 }
 
 /** Whether an attempt that ended so may change what is known of the image. */

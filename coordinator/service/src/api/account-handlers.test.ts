@@ -1,5 +1,5 @@
-import { protocolVersions } from '@capacloud/protocol/frames';
 import type { AccountId } from '@capacloud/protocol/ids';
+import { protocolVersions } from '@capacloud/protocol/protocol-versions';
 import type { AccountView, ApiKeyView, LedgerEntryView } from '@capacloud/protocol/views';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {

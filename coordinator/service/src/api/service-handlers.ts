@@ -1,4 +1,4 @@
-import { protocolVersions } from '@capacloud/protocol/frames';
+import { protocolVersions } from '@capacloud/protocol/protocol-versions';
 import { accept } from '@capacloud/protocol/result';
 import type { ApiDependencies } from './dependencies.ts';
 import type { Handlers } from './handler.ts';

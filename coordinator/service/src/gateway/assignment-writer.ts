@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto';
 import type { Ruleset } from '@capacloud/core/ruleset';
 import type { Assignment } from '@capacloud/protocol/frames';
-import { checkpointProtocol, keptOutputsProtocol } from '@capacloud/protocol/frames';
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
 import { taskIndexOf } from '@capacloud/protocol/ids';
+import { checkpointProtocol, keptOutputsProtocol } from '@capacloud/protocol/protocol-versions';
 import { alternativesOf } from '@capacloud/protocol/resources';
 import type { JobSpecs, RunSpec } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';

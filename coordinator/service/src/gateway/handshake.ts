@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { ChallengeFrame, HelloFrame } from '@capacloud/protocol/frames';
-import { protocolVersions, sessionProofMessage } from '@capacloud/protocol/frames';
+import { sessionProofMessage } from '@capacloud/protocol/frames';
+import { protocolVersions } from '@capacloud/protocol/protocol-versions';
 import type { Refusal, Result } from '@capacloud/protocol/result';
 import { accept } from '@capacloud/protocol/result';
 import type { Logger } from 'pino';

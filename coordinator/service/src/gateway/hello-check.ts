@@ -1,7 +1,8 @@
 import type { KeyObject } from 'node:crypto';
 import { maxDelegationLifetimeS } from '@capacloud/protocol/delegation';
 import type { ChallengeFrame, HelloFrame } from '@capacloud/protocol/frames';
-import { chooseProtocol, resumptionProtocol } from '@capacloud/protocol/frames';
+import { chooseProtocol } from '@capacloud/protocol/frames';
+import { resumptionProtocol } from '@capacloud/protocol/protocol-versions';
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { importSessionKey } from './ed25519.ts';

@@ -1,6 +1,7 @@
-import { checkpointOverheadBytes, keptOutputsProtocol } from '@capacloud/protocol/frames';
+import { checkpointOverheadBytes } from '@capacloud/protocol/frames';
 import type { AccountId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';
 import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
+import { keptOutputsProtocol } from '@capacloud/protocol/protocol-versions';
 import type { OutputFile, Receipt } from '@capacloud/protocol/receipt';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';

@@ -1,5 +1,6 @@
-import { checkpointOverheadBytes, keptOutputsProtocol } from '@capacloud/protocol/frames';
+import { checkpointOverheadBytes } from '@capacloud/protocol/frames';
 import { jobIdOf, type TaskId } from '@capacloud/protocol/ids';
+import { keptOutputsProtocol } from '@capacloud/protocol/protocol-versions';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { Receipt } from '@capacloud/protocol/receipt';
 import type { Logger } from 'pino';
