@@ -22,7 +22,12 @@ export class BareCore {
 
   constructor(offers: readonly Offer[]) {
     const at = this.#at;
-    this.#run({ type: 'log.open', at, origin: 'bench', ruleset: defaultRuleset });
+    this.#run({
+      type: 'log.open',
+      at,
+      origin: 'bench',
+      ruleset: { ...defaultRuleset, maxUnprovenNodes: 1_000_000 },
+    });
     this.#run({ type: 'account.open', at, account: consumer });
     this.#run({ type: 'account.credit', at, account: consumer, amountNano: 10n ** 15n, ref: 'bench' });
     for (const [index, offer] of offers.entries()) {

@@ -115,7 +115,7 @@ async function measure(
 /** Everything assigned. */
 async function fill(sequencer: CommandSequencer, tasks: number): Promise<void> {
   const at = 1_000_000;
-  const ruleset = { ...defaultRuleset, maxLiveTasksPerAccount: tasks };
+  const ruleset = { ...defaultRuleset, maxLiveTasksPerAccount: tasks, maxUnprovenNodes: 1_000_000 };
   const grant = 10n ** 17n;
   await sequencer.submit({ type: 'log.open', at, origin: 'bench.test', ruleset });
   await sequencer.submit({ type: 'account.open', at, account: consumer });

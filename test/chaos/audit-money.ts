@@ -58,6 +58,7 @@ class Book {
       case 'log.opened':
       case 'node.offered':
       case 'node.status_changed':
+      case 'node.forgotten':
       case 'ruleset.changed':
         return undefined;
     }

@@ -31,6 +31,7 @@ const known: Readonly<Record<EventType, true>> = {
   'node.joined': true,
   'node.offered': true,
   'node.status_changed': true,
+  'node.forgotten': true,
   'job.submitted': true,
   'job.cancelled': true,
   'image.poisoned': true,
@@ -44,6 +45,9 @@ const known: Readonly<Record<EventType, true>> = {
   'upload.resumed': true,
 };
 export const eventTypes = Object.keys(known) as EventType[];
+/** The next release will have written them. */
+const unreleasedTypes: readonly EventType[] = ['node.forgotten'];
+export const releasedTypes = eventTypes.filter((type) => !unreleasedTypes.includes(type));
 
 export interface EventfulLife {
   readonly coordinator: LocalCoordinator;

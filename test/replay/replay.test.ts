@@ -13,7 +13,13 @@ import { waitUntil } from '../../scripts/network/managed-process.ts';
 import { runCommand } from '../e2e/network-rig.ts';
 import { readEntries } from '../e2e/public-log.ts';
 import { missingCourses } from './courses.ts';
-import { type EventfulLife, eventTypes, liveEventfully, parseEntries } from './eventful-life.ts';
+import {
+  type EventfulLife,
+  eventTypes,
+  liveEventfully,
+  parseEntries,
+  releasedTypes,
+} from './eventful-life.ts';
 import { replayEntries } from './replay-entries.ts';
 
 const fixtures = join(repositoryRoot, 'test', 'fixtures');
@@ -61,9 +67,9 @@ describe.each(folders)('the log of a release: %s', (name) => {
   });
 });
 
-it('is recorded with every type of event that there is', async () => {
+it('is recorded with every type of event that a release wrote', async () => {
   const fixed = await Promise.all(folders.map(readFixture));
-  expect(typesOf(fixed.flatMap(({ entries }) => parseEntries(entries)))).toEqual([...eventTypes].sort());
+  expect(typesOf(fixed.flatMap(({ entries }) => parseEntries(entries)))).toEqual([...releasedTypes].sort());
 });
 
 it('is recorded with every course that a log has to hold', async () => {

@@ -62,6 +62,17 @@ export interface NodeStatusChanged extends Stamped {
   readonly cause: string;
 }
 
+/**
+ * The node leaves the live state with everything that is known of it; its next hello is a join. Causes: `unproven` (it was
+ * lost before anything was paid for its work), `replaced` (so was it silent, and a newcomer took its room), `away` (of more
+ * nodes than are kept while they are lost, it was lost the longest).
+ */
+export interface NodeForgotten extends Stamped {
+  readonly type: 'node.forgotten';
+  readonly node: NodeId;
+  readonly cause: 'unproven' | 'replaced' | 'away';
+}
+
 // ——— jobs
 /** What the log shows of a job. */
 export interface PublicTerms {
@@ -226,6 +237,7 @@ export type Event =
   | NodeJoined
   | NodeOffered
   | NodeStatusChanged
+  | NodeForgotten
   | JobSubmitted
   | JobCancelled
   | ImagePoisoned

@@ -110,6 +110,8 @@ function checkNode(state: State, node: NodeRecord): void {
   for (const [device, milli] of deviceUse)
     invariant(milli <= 1000 && node.deviceUse.get(device) === milli, `${node.id}: use of ${device}`);
   invariant(state.openNodes.has(node) === isOpen(node), `${node.id}: index of open nodes`);
+  invariant(state.unproven.has(node) !== node.isProven, `${node.id}: index of unproven nodes`);
+  invariant(state.schedule.table.nodes[node.row] === node, `${node.id}: its row in the table`);
   const { endings, failures, held, lastGood, restUntil, silences } = node.standing;
   invariant(lastGood <= endings && failures.every(({ nth }) => nth <= endings), `${node.id}: endings`);
   invariant(failures.length <= 32 && silences.length <= maxSilences, `${node.id}: its standing grows`);

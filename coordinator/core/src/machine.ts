@@ -27,6 +27,7 @@ import { isActive } from './job/task-states.ts';
 import { decideCredit, decideOpenAccount, newAccount } from './ledger/account-commands.ts';
 import { applyTransfers, assertHolds } from './ledger/ledger.ts';
 import { transfersOf } from './ledger/transfers.ts';
+import { applyForgotten, proveByStanding } from './node/forgotten.ts';
 import { decideConnect, decideDirect, decideOffer } from './node/node-commands.ts';
 import { applyJoined, applyOffered, applyStatus } from './node/node-events.ts';
 import { endRests, review } from './node/standing.ts';
@@ -115,6 +116,8 @@ function change(state: State, event: Event): void {
       return applyOffered(state, event);
     case 'node.status_changed':
       return applyStatus(state, event);
+    case 'node.forgotten':
+      return applyForgotten(state, event);
     case 'job.submitted':
       return applySubmitted(state, event);
     case 'job.cancelled':
@@ -150,6 +153,8 @@ function noteCredit(state: State, event: AccountCredited): void {
 
 /** Clocks that run are set again by the new rules, so that every deadline follows from the state alone. */
 function changeRuleset(state: State, ruleset: Ruleset, at: number): void {
+  if (state.ruleset.maxUnprovenNodes === undefined && ruleset.maxUnprovenNodes !== undefined)
+    proveByStanding(state);
   state.ruleset = ruleset;
   for (const node of state.nodes.values()) review(state, node, at);
   for (const job of state.jobs.values()) {

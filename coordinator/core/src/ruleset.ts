@@ -49,6 +49,10 @@ export interface Ruleset {
   readonly checkpointTimeoutMs?: number;
   /** How long the clock of `uploading` stands still at most, because the coordinator has no room for the outputs. */
   readonly uploadHoldMs?: number;
+  /** Nodes in the state for whose work nothing was paid yet. Where it is set, those that are lost are forgotten. */
+  readonly maxUnprovenNodes?: number;
+  /** Nodes that are kept while they are lost or gone. */
+  readonly maxAwayNodes?: number;
 }
 
 export const defaultRuleset: Ruleset = {
@@ -78,4 +82,6 @@ export const defaultRuleset: Ruleset = {
   preemptAfterMs: 30_000,
   checkpointTimeoutMs: 60_000,
   uploadHoldMs: 24 * 60 * 60_000,
+  maxUnprovenNodes: 10_000,
+  maxAwayNodes: 20_000,
 };

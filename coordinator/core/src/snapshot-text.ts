@@ -33,7 +33,12 @@ type OccupancyText = readonly [
 export type NodeText = Pick<
   NodeRecord,
   'accepting' | 'cause' | 'directive' | 'heardAt' | 'id' | 'offer' | 'provider' | 'status' | 'statusSince'
-> & { readonly occupied: readonly OccupancyText[]; readonly standing?: Standing };
+> & {
+  readonly occupied: readonly OccupancyText[];
+  /** Absent where nothing was paid for its work, and in snapshots of older releases. */
+  readonly proven?: true;
+  readonly standing?: Standing;
+};
 export type TaskText = Pick<
   Task,
   | 'assignedAt'
@@ -103,8 +108,6 @@ export function nodeText(node: NodeRecord): NodeText {
     },
   );
   const standing = standingText(node);
-  if (standing === undefined)
-    return { accepting, cause, directive, heardAt, id, occupied, offer, provider, status, statusSince };
   return {
     accepting,
     cause,
@@ -113,8 +116,9 @@ export function nodeText(node: NodeRecord): NodeText {
     id,
     occupied,
     offer,
+    ...(node.isProven ? { proven: true } : {}),
     provider,
-    standing,
+    ...(standing === undefined ? {} : { standing }),
     status,
     statusSince,
   };

@@ -10,7 +10,7 @@ import { isActive } from './job/task-states.ts';
 import { countHold } from './job/upload-hold.ts';
 import { newAccount } from './ledger/account-commands.ts';
 import { recount, restore } from './node/capacity.ts';
-import { newNode } from './node/node-events.ts';
+import { changeOffer, newNode } from './node/node-record.ts';
 import { review } from './node/standing.ts';
 import { type JobText, type NodeText, type Snapshot } from './snapshot-text.ts';
 import type { Job, State, Task } from './state.ts';
@@ -166,10 +166,12 @@ function countTask(job: Job, task: Task): void {
 }
 
 function decodeNode(state: State, text: NodeText): void {
-  const { occupied, id, standing, ...fields } = text;
+  const { occupied, id, offer, proven, standing, ...fields } = text;
   const node = Object.assign(newNode(id, fields.provider, fields.statusSince), fields);
-  node.offer = withoutDoubles(node.offer);
   Object.assign(node.standing, standing);
+  node.isProven = proven === true;
+  if (!node.isProven) state.unproven.add(node);
+  changeOffer(state, node, withoutDoubles(offer));
   state.nodes.set(id, node);
   for (const [task, job, attempt, devices, alternative = 0, isHeld] of occupied) {
     const occupancy = { task, job, attempt, devices, alternative };

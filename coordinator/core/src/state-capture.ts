@@ -22,18 +22,18 @@ import type { Account, Job, NodeRecord, State, Task } from './state.ts';
 /**
  * The state as it is now, to be written piece by piece while the live one moves on. As long as it is open, `apply`
  * shows it each event first, and what the event is about to change and was not written yet is copied. That costs
- * what changes, not what there is; the list of live jobs is all that is taken at once.
+ * what changes, not what there is; the lists of live jobs and of nodes are all that is taken at once.
  */
 export class StateCapture {
   readonly #state: State;
   readonly #jobs: readonly Job[];
   readonly #jobSeq: number;
-  readonly #nodes: number;
+  readonly #nodes: readonly NodeRecord[];
   readonly #accounts: number;
   readonly #rest: readonly [middle: string, end: string];
   /** As they were. An untried task has no text. */
   readonly #oldAccounts = new Map<AccountId, AccountText>();
-  readonly #oldNodes = new Map<NodeId, NodeText>();
+  readonly #oldNodes = new Map<NodeRecord, NodeText>();
   readonly #oldTasks = new Map<Task, TaskText | undefined>();
   /** Of jobs whose terms were replaced since; the terms themselves never change. */
   readonly #oldTerms = new Map<Job, Job['terms']>();
@@ -47,7 +47,7 @@ export class StateCapture {
     this.#state = state;
     this.#jobs = [...state.jobs.values()];
     this.#jobSeq = state.jobSeq;
-    this.#nodes = state.nodes.size;
+    this.#nodes = [...state.nodes.values()];
     this.#accounts = state.accounts.size;
     const { house, jobSeq, origin, ruleset } = state;
     const middle = canonicalJson({ house: houseText(house), ...imagesText(state), jobSeq });
@@ -65,7 +65,6 @@ export class StateCapture {
     const lineBreak = recordPerLine ? '\n' : '';
     const comma = `,${lineBreak}`;
     const accounts = first(this.#state.accounts.values(), this.#accounts);
-    const nodes = first(this.#state.nodes.values(), this.#nodes);
     try {
       yield `{"accounts":[${lineBreak}`;
       yield* joined(accounts, { itemsPerPiece, comma }, this.#accountText);
@@ -75,7 +74,7 @@ export class StateCapture {
       for (let i = 0; i < this.#jobs.length; i++)
         yield* this.#job(this.#jobs[i] as Job, i === 0 ? '' : comma, itemsPerPiece);
       yield `${lineBreak}],"nodes":[${lineBreak}`;
-      yield* joined(nodes, { itemsPerPiece, comma }, this.#nodeText);
+      yield* joined(this.#nodes, { itemsPerPiece, comma }, this.#nodeText);
       yield `${lineBreak}],${this.#rest[1]}`;
     } finally {
       this.close();
@@ -92,6 +91,7 @@ export class StateCapture {
     switch (event.type) {
       case 'node.offered':
       case 'node.status_changed':
+      case 'node.forgotten':
         this.#keepNode(event.node);
         return;
       case 'attempt.released':
@@ -160,7 +160,8 @@ export class StateCapture {
   }
 
   #keepNode(id: NodeId): void {
-    if (!this.#oldNodes.has(id)) this.#oldNodes.set(id, nodeText(mustGet(this.#state.nodes, id, 'node')));
+    const node = this.#state.nodes.get(id);
+    if (node !== undefined && !this.#oldNodes.has(node)) this.#oldNodes.set(node, nodeText(node));
   }
 
   #keepTask(task: Task): void {
@@ -175,7 +176,7 @@ export class StateCapture {
     canonicalJson(this.#oldAccounts.get(account.id) ?? accountText(account));
 
   readonly #nodeText = (node: NodeRecord): string =>
-    canonicalJson(this.#oldNodes.get(node.id) ?? nodeText(node));
+    canonicalJson(this.#oldNodes.get(node) ?? nodeText(node));
 
   *#job(job: Job, before: string, itemsPerPiece: number): Generator<string, void, undefined> {
     const { consumer, id, seq, submittedAt, tasks } = job;

@@ -7,7 +7,9 @@ import type { JobTerms } from './command.ts';
 import type { DeviceFault, Event, HoldCause, NodeStatus } from './event.ts';
 import type { ConsumerQueue } from './job/queue.ts';
 import type { TaskState } from './job/task-states.ts';
+import type { AskClass } from './ledger/ask-class.ts';
 import type { HoldState } from './ledger/hold-states.ts';
+import { OfferPool } from './node/offer-pool.ts';
 import type { HeldUpload, Occupancy } from './occupancy.ts';
 import { defaultRuleset, type Ruleset } from './ruleset.ts';
 import type { DeviceRoom } from './scheduler/fit/device-room.ts';
@@ -44,25 +46,6 @@ export interface HouseBalances {
   emission: bigint;
   penalties: bigint;
   custody: bigint;
-}
-
-/** Nodes that ask the same prices: a shape of task costs the same on each, so it is priced once. Derived. */
-export interface AskClass {
-  readonly key: string;
-  readonly cpuHourNano: bigint;
-  readonly memoryGibHourNano: bigint;
-  readonly diskGibHourNano: bigint;
-  readonly deviceHourNano: bigint;
-  /** The same prices in floating point. */
-  readonly hourNano: {
-    readonly cpu: number;
-    readonly memoryGib: number;
-    readonly diskGib: number;
-    readonly device: number;
-  };
-  /** What interruptible tasks pay less; undefined where they are none but tasks like others. */
-  readonly discountPercent: number | undefined;
-  members: number;
 }
 
 /** An attempt that ended by its node's own fault. */
@@ -121,6 +104,8 @@ export interface NodeRecord extends Clocked<NodeRecord> {
   /** By task: a node never holds two attempts of one task. */
   readonly occupied: Map<TaskId, Occupancy>;
   readonly standing: Standing;
+  /** Something was paid for its work, under rules that ask. */
+  isProven: boolean;
   // Derived.
   /** It backs off, as far as the last event or look could tell. */
   isResting: boolean;
@@ -243,6 +228,9 @@ export interface State {
   /** Sum of all open holds, counted from the tasks; the holds account must equal it. */
   openHoldsNano: bigint;
   readonly askClasses: Map<string, AskClass>;
+  readonly offers: OfferPool;
+  /** In the order of joining. */
+  readonly unproven: Set<NodeRecord>;
   /** Those that take work and have something left. */
   readonly openNodes: Set<NodeRecord>;
   readonly waiting: Map<AccountId, ConsumerQueue>;
@@ -278,6 +266,8 @@ export function createState(): State {
     tasks: new Map(),
     openHoldsNano: 0n,
     askClasses: new Map(),
+    offers: new OfferPool(),
+    unproven: new Set(),
     openNodes: new Set(),
     waiting: new Map(),
     stageClocks: new ClockWheel(),

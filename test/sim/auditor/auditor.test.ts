@@ -627,6 +627,7 @@ const bad: readonly (readonly [Rule, string, () => Story])[] = [
       const story = new Story().open().submit().assign().report('pulling').container('started');
       giveUp(lose(story.report('running').wait(1_000)))
         .wait(pauseMs)
+        .commit({ type: 'node.forgotten', node, cause: 'unproven' })
         .wait(10_000);
       return story.assign(2, other).container('started', 2, other);
     },

@@ -30,6 +30,11 @@ export class BlameBook {
     this.#failing.delete(image);
   }
 
+  /** The node is as new. */
+  forgetNode(id: string): void {
+    this.#names.delete(id);
+  }
+
   ended(event: AttemptEnded, task: TaskFacts, nodeId: string, image: string, isStopped: boolean): void {
     const name = this.#name(nodeId);
     if (event.then.kind === 'succeeded') {

@@ -24,6 +24,8 @@ export interface Ruleset {
   readonly preemptAfterMs?: number;
   readonly checkpointTimeoutMs?: number;
   readonly uploadHoldMs?: number;
+  readonly maxUnprovenNodes?: number;
+  readonly maxAwayNodes?: number;
 }
 
 export interface DeviceRequest {
@@ -181,6 +183,14 @@ export interface JobSettled {
   readonly expired: number;
 }
 
+/** The node is known no more, and may join again. */
+export interface NodeForgotten {
+  readonly type: 'node.forgotten';
+  readonly at: number;
+  readonly node: string;
+  readonly cause: string;
+}
+
 interface Ruled<T extends string> {
   readonly type: T;
   readonly at: number;
@@ -207,6 +217,7 @@ export type Entry =
       readonly accepting: boolean;
     }
   | StatusChanged
+  | NodeForgotten
   | ({ readonly type: 'job.submitted'; readonly at: number } & JobTerms)
   | { readonly type: 'job.cancelled'; readonly at: number; readonly job: string }
   | {

@@ -1,3 +1,4 @@
+import { isOut, isSpent } from './crowd-rules.ts';
 import type { Ruleset } from './entry.ts';
 import type { NodeBook } from './node-book.ts';
 import type { AuditTerms } from './observation.ts';
@@ -81,10 +82,15 @@ export class LimboWatch {
       }
     }
     const silenceMs = rules.leaseMs + rules.lostMarginMs + this.#slackMs;
-    for (const { id, status, heardMs } of this.#nodes.all.values()) {
-      const isOut = status === 'lost' || status === 'gone';
+    for (const node of this.#nodes.all.values()) {
+      const { id, status, heardMs, statusMs } = node;
       check(
-        isOut || waited(heardMs) <= silenceMs,
+        !isSpent(node, rules) || waited(statusMs) <= this.#slackMs,
+        'node.kept',
+        () => `${id} is ${status} for ${waited(statusMs)} ms, was never paid, and is not forgotten`,
+      );
+      check(
+        isOut(node) || waited(heardMs) <= silenceMs,
         'node.lost-late',
         () => `${id} is ${status} and silent for ${waited(heardMs)} ms`,
       );

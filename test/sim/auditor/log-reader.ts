@@ -1,8 +1,10 @@
 import type { Books } from './books.ts';
+import { checkCrowd, checkForgotten } from './crowd-rules.ts';
 import {
   type AttemptEnded,
   type Entry,
   type ImagePoisoned,
+  type NodeForgotten,
   type RulesEntry,
   type Ruleset,
   type UploadHeld,
@@ -57,13 +59,11 @@ export class LogReader {
       case 'account.credited':
         return this.#books.money.grant(entry.account, BigInt(entry.amountNano), entry.ref);
       case 'node.joined':
-        return this.#books.nodes.join(entry.node, entry.provider, at, nowMs);
+        this.#books.nodes.join(entry.node, entry.provider, at, nowMs);
+        return checkCrowd(this.#books.nodes, rules);
+      case 'node.forgotten':
+        return this.#forget(entry, rules);
       case 'node.offered':
-        check(
-          this.#books.money.has(entry.provider),
-          'log.shape',
-          () => `${entry.node}: no account ${entry.provider}`,
-        );
         this.#books.poison.offer(
           this.#books.nodes.get(entry.node),
           entry.offer,
@@ -121,6 +121,14 @@ export class LogReader {
     }
   }
 
+  #forget(entry: NodeForgotten, rules: Ruleset): void {
+    const { blame, nodes, poison, preemptions } = this.#books;
+    nodes.remove(checkForgotten(entry, nodes, rules));
+    blame.forgetNode(entry.node);
+    poison.forgetNode(entry.node);
+    preemptions.forget(entry.node);
+  }
+
   /** What of it is under way is ended without its nodes. */
   #expectStops(job: JobFacts | undefined): void {
     for (const { id } of job?.tasks ?? []) this.#expectStop(id);
@@ -141,6 +149,8 @@ export class LogReader {
   #checkAssigned(task: string, attempt: number, node: string, at: number): void {
     const what = `${task}/${attempt}`;
     const { job } = this.#books.tasks.get(task);
+    const { provider } = this.#books.nodes.get(node);
+    check(this.#books.money.has(provider), 'log.shape', () => `${what} on ${node}: no account ${provider}`);
     this.#books.blame.checkAssigned(what, node, at, this.ruleset());
     check(
       job.stoppedMs === undefined,
@@ -174,6 +184,8 @@ export class LogReader {
     this.#books.preemptions.ended(entry, ending, rules);
     if (entry.released) this.#letGo(on, entry.task, entry.attempt, entry.at);
     const { task, kind } = this.#books.tasks.endAttempt(entry, rules, nowMs);
+    if (entry.then.kind === 'succeeded' && entry.then.payNano !== '0')
+      this.#books.nodes.get(on).isPaid = true;
     const key = `${task.id}/${entry.attempt}`;
     if (kind === 'receipt') {
       const node = task.nodes.at(-1) ?? '';

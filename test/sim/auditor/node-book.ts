@@ -34,6 +34,11 @@ export interface NodeFacts {
   status: string;
   offer: Offer | undefined;
   accepting: boolean;
+  /** Something was paid for what it did, or the operator wishes something of it. */
+  isPaid: boolean;
+  isWished: boolean;
+  /** True time since which it has its status. */
+  statusMs: number;
   /** What it was given and has not let go of, by task. */
   readonly holds: Map<string, Holding>;
   /** The log's own time of the last entry that a word of the node led to. */
@@ -86,19 +91,25 @@ export function payOn(node: NodeFacts, terms: JobTerms): bigint | undefined {
 /** Nodes, and what each has been given. */
 export class NodeBook {
   readonly all = new Map<string, NodeFacts>();
+  /** Those that were forgotten and have not joined again, as they were. */
+  readonly #past = new Map<string, NodeFacts>();
 
   get(id: string): NodeFacts {
-    return this.all.get(id) ?? fail('log.shape', `there is no node ${id}`);
+    return this.all.get(id) ?? this.#past.get(id) ?? fail('log.shape', `there is no node ${id}`);
   }
 
   join(id: string, provider: string, at: number, nowMs: number): void {
     check(!this.all.has(id), 'node.state', () => `${id} joins twice`);
+    this.#past.delete(id);
     this.all.set(id, {
       id,
       provider,
       status: 'joining',
       offer: undefined,
       accepting: false,
+      isPaid: false,
+      isWished: false,
+      statusMs: nowMs,
       holds: new Map(),
       wordAt: at,
       leaseUntilMs: 0,
@@ -106,6 +117,12 @@ export class NodeBook {
       steadySinceMs: nowMs,
       knows: undefined,
     });
+  }
+
+  /** It has left the books; what attempts of old tell of it may still be asked. */
+  remove(node: NodeFacts): void {
+    this.all.delete(node.id);
+    this.#past.set(node.id, node);
   }
 
   /** A frame of it was read, the first of a session or another. */
@@ -135,7 +152,10 @@ export class NodeBook {
       check(at - node.wordAt >= rules.unknownAfterMs, 'node.lost-early', () => `${node.id} spoke just now`);
     if (to === 'ready')
       check(node.accepting, 'node.state', () => `${node.id} is ready and its owner takes no work`);
+    if (to !== node.status) node.statusMs = nowMs;
     node.status = to;
+    if (wishes.includes(cause)) node.isWished = cause !== 'operator_uncordoned';
+    if (to === 'gone') node.isWished = false;
     if (cause === 'connected' || cause.startsWith('owner_')) node.wordAt = at;
   }
 

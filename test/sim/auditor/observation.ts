@@ -157,6 +157,8 @@ export type Rule =
   | 'node.lost-early'
   | 'node.lost-late'
   | 'node.pause'
+  | 'node.forgotten'
+  | 'node.kept'
   | 'image.stopped'
   | 'capacity.room'
   | 'capacity.device'

@@ -31,6 +31,10 @@ export class PoisonBook {
     return (this.#stopped.get(image) ?? 0) > at;
   }
 
+  forgetNode(id: string): void {
+    this.#uses.delete(id);
+  }
+
   letGo(node: string, devices: readonly string[], task: TaskFacts, attempt: number, at: number): void {
     if (task.attempt !== attempt || task.runningAt === 0 || devices.length === 0) return;
     const uses = this.#uses.get(node) ?? [];

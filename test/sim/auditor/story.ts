@@ -17,6 +17,8 @@ export const ruleset = {
   runMarginMs: 60_000,
   maxTasksPerJob: 100,
   maxLiveTasksPerAccount: 100,
+  maxUnprovenNodes: 3,
+  maxAwayNodes: 1,
 };
 export const device = {
   id: 'GPU-1',

@@ -260,6 +260,7 @@ function rulesetOf({ leaseMs }: Plan): Ruleset {
     poisonAfterMs: 5000,
     reserveAfterMs: 5000,
     reserveMaxMs: 60_000,
+    maxAwayNodes: 1,
     preemptAfterMs: 3000,
     checkpointTimeoutMs: 8000,
     uploadHoldMs: 12_000,

@@ -11,6 +11,7 @@ import type {
   UploadResumed,
 } from '../event.ts';
 import { keepDiskOnly, occupy, vacate } from '../node/capacity.ts';
+import { noteProof } from '../node/forgotten.ts';
 import { noteEnding } from '../node/standing.ts';
 import type { Ruleset } from '../ruleset.ts';
 import type { Job, NodeRecord, State, Task } from '../state.ts';
@@ -111,6 +112,7 @@ export function applyEnded(state: State, event: AttemptEnded): void {
   state.stageClocks.remove(task);
   const node = mustGet(state.nodes, nodeId, 'node');
   noteEnding(state, node, job, task.assignedAt, event);
+  noteProof(state, node, event);
   if (event.released) letGo(state, node, job, task, event);
   noteMisfit(state, job, task.provider, node, event);
   // The stages between were passed unseen.

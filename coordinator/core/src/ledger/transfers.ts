@@ -61,6 +61,7 @@ export function transfersOf(state: State, event: Event): readonly Transfer[] {
     case 'node.joined':
     case 'node.offered':
     case 'node.status_changed':
+    case 'node.forgotten':
     case 'image.poisoned':
     case 'job.settled':
     case 'attempt.assigned':

@@ -1,5 +1,6 @@
+import type { AskClass } from '../ledger/ask-class.ts';
 import { parseAsk } from '../ledger/price.ts';
-import type { AskClass, NodeRecord } from '../state.ts';
+import type { NodeRecord } from '../state.ts';
 import { cpuClass } from './device-class.ts';
 import { keepBest } from './keep-best.ts';
 

@@ -1,12 +1,13 @@
 import type { Resources } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
+import type { AskClass } from '../ledger/ask-class.ts';
 import { isSoldInterruptible, rateOn } from '../node/asks.ts';
 import { chooseDevices } from '../scheduler/fit/feasibility.ts';
 import { Look } from '../scheduler/order/look.ts';
 import { comesBefore } from '../scheduler/order/node-entry.ts';
 import { NodeOrder } from '../scheduler/order/node-order.ts';
 import { lastingOf, obstaclesOf, optionsOf } from '../scheduler/why/obstacles.ts';
-import type { AskClass, NodeRecord, State } from '../state.ts';
+import type { NodeRecord, State } from '../state.ts';
 import { cpuClass, deviceClassOf } from './device-class.ts';
 import { keepBest } from './keep-best.ts';
 import { tasksThatFit, wholeOf } from './task-room.ts';

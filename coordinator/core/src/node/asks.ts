@@ -1,6 +1,7 @@
 import type { JobTerms } from '../command.ts';
+import type { AskClass } from '../ledger/ask-class.ts';
 import { discounted, parseAsk, rateNano } from '../ledger/price.ts';
-import type { AskClass, NodeRecord, State } from '../state.ts';
+import type { NodeRecord, State } from '../state.ts';
 
 /** The node is of the class of what it asks. */
 export function joinAskClass(state: State, node: NodeRecord): void {
@@ -8,10 +9,7 @@ export function joinAskClass(state: State, node: NodeRecord): void {
   const key = `${ask.cpuHourNano} ${ask.memoryGibHourNano} ${ask.diskGibHourNano} ${ask.deviceHourNano} ${discountPercent ?? ''}`;
   const old = node.askClass;
   if (old?.key === key) return;
-  if (old !== undefined) {
-    old.members -= 1;
-    if (old.members === 0) state.askClasses.delete(old.key);
-  }
+  leaveAskClass(state, node);
   let askClass = state.askClasses.get(key);
   if (askClass === undefined) {
     const hourNano = {
@@ -25,6 +23,14 @@ export function joinAskClass(state: State, node: NodeRecord): void {
   }
   askClass.members += 1;
   node.askClass = askClass;
+}
+
+export function leaveAskClass(state: State, node: NodeRecord): void {
+  const { askClass } = node;
+  if (askClass === undefined) return;
+  askClass.members -= 1;
+  if (askClass.members === 0) state.askClasses.delete(askClass.key);
+  node.askClass = undefined;
 }
 
 /** nano-CAPA an hour that the node asks for a task of the job, by the first alternative of the terms. */

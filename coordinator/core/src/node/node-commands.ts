@@ -1,5 +1,6 @@
 import { canonicalJson } from '@capacloud/protocol/canonical';
 import type { AttemptRef } from '@capacloud/protocol/frames';
+import { offerFault, offerHint } from '@capacloud/protocol/offer-size';
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { mustGet } from '../assert.ts';
@@ -10,6 +11,7 @@ import { poisonedBy } from '../job/poison.ts';
 import { afterFailure } from '../job/retry.ts';
 import { isActive } from '../job/task-states.ts';
 import type { NodeRecord, State } from '../state.ts';
+import { roomForNewcomer } from './forgotten.ts';
 import { isConnected } from './node-states.ts';
 
 type Directive = NodeRecord['directive'];
@@ -23,10 +25,14 @@ export function restingStatus(directive: Directive, accepting: boolean): NodeSta
 export function decideConnect(state: State, command: ConnectNode): Result<readonly Event[]> {
   const { accepting, at, node: id, provider } = command;
   const node = state.nodes.get(id);
+  const fault = offerFault(command.offer);
+  if (fault !== undefined) return refuse('frame.too_large', fault, { hint: offerHint });
   const decision = new Decision(state, at);
   const { events } = decision;
-  if (!state.accounts.has(provider)) events.push({ account: provider, at, type: 'account.opened' });
   if (node === undefined) {
+    const forgotten = roomForNewcomer(state, at);
+    if (forgotten === undefined) return tooManyUnproven(state);
+    events.push(...forgotten);
     events.push({ at, node: id, provider, type: 'node.joined' }, offered(command, provider));
     const to = restingStatus('none', accepting);
     events.push({ at, cause: 'connected', node: id, to, type: 'node.status_changed' });
@@ -45,6 +51,16 @@ export function decideConnect(state: State, command: ConnectNode): Result<readon
     }
   }
   return accept(decision.close());
+}
+
+function tooManyUnproven({ ruleset, unproven }: State): Result<never> {
+  return refuse(
+    'service.overloaded',
+    `The coordinator has ${unproven.size} nodes for whose work nothing was paid yet, and takes no further one.`,
+    {
+      hint: `Connect again later. Its operator sets the bound: rules.max_unproven_nodes (${ruleset.maxUnprovenNodes}).`,
+    },
+  );
 }
 
 /** Ends or releases what occupies the node in our books and the agent no longer holds. */
@@ -73,6 +89,8 @@ export function decideOffer(state: State, command: ChangeOffer): Result<readonly
   const { accepting, at, node: id } = command;
   const node = state.nodes.get(id);
   if (node === undefined) return refuse('node.unknown', `There is no node ${id}.`);
+  const fault = offerFault(command.offer);
+  if (fault !== undefined) return refuse('frame.too_large', fault, { hint: offerHint });
   const events: Event[] = [];
   if (differs(node, command.offer, accepting))
     events.push(...offeredBy(state, node, offered(command, node.provider)));

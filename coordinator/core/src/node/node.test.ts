@@ -1,7 +1,8 @@
+import type { AccountId } from '@capacloud/protocol/ids';
 import { describe, expect, it } from 'vitest';
 import type { Event } from '../event.ts';
 import { maxContactEventsPerTick } from '../scheduler/schedule-commands.ts';
-import { jobId, Machine, nodeId, offer, only, types } from '../testing/harness.ts';
+import { Machine, nodeId, offer, only, types } from '../testing/harness.ts';
 import { desiredAttempts } from './desired.ts';
 
 const silentMs = 15_000;
@@ -60,7 +61,10 @@ describe('silence', () => {
       },
       { type: 'node.status_changed', to: 'lost', cause: 'lease_lapsed' },
     ]);
-    expect(machine.tick(1)).toMatchObject([{ type: 'attempt.assigned', attempt: 2, node: nodeId(1) }]);
+    expect(machine.tick(1)).toMatchObject([
+      { type: 'node.forgotten', node: nodeId(0), cause: 'unproven' },
+      { type: 'attempt.assigned', attempt: 2, node: nodeId(1) },
+    ]);
   });
 
   it('is judged by what the adapter heard, not by the log alone', () => {
@@ -213,14 +217,25 @@ describe('wishes', () => {
   });
 });
 
-it('opens the account of a new provider with its first node', () => {
-  const machine = new Machine();
-  expect(types(machine.connect(0))).toEqual([
-    'account.opened',
-    'node.joined',
-    'node.offered',
-    'node.status_changed',
-  ]);
-  expect(machine.connect(0)).toEqual([]);
-  expect(machine.state.jobs.get(jobId(0))).toBeUndefined();
+it('opens the account of a new provider with the first attempt on its node', () => {
+  const machine = Machine.ready(0);
+  const joining = {
+    type: 'node.connect',
+    at: machine.now,
+    node: nodeId(0),
+    provider: 'acc_new' as AccountId,
+    offer: offer(),
+    accepting: true,
+    held: [],
+  } as const;
+  expect(types(machine.run(joining))).toEqual(['node.joined', 'node.offered', 'node.status_changed']);
+  expect(machine.run(joining)).toEqual([]);
+  expect(machine.state.accounts.size).toBe(1);
+  machine.submit(1, { tasks: 2 });
+  expect(types(machine.place())).toEqual(['account.opened', 'attempt.assigned', 'attempt.assigned']);
+  machine.submit(2);
+  expect(types(machine.place())).toEqual(['attempt.assigned']);
+  machine.wait(1000);
+  machine.run(machine.finish(machine.task(1), 'completed'));
+  expect(machine.check().available('acc_new' as AccountId)).toBeGreaterThan(0n);
 });

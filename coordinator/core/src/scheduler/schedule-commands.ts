@@ -1,4 +1,4 @@
-import type { NodeId } from '@capacloud/protocol/ids';
+import type { AccountId, NodeId } from '@capacloud/protocol/ids';
 import type { TaskReason } from '@capacloud/protocol/reasons';
 import { mustGet } from '../assert.ts';
 import type { Place, Tick } from '../command.ts';
@@ -9,6 +9,7 @@ import { endBackoffs } from '../job/queue.ts';
 import { afterFailure } from '../job/retry.ts';
 import { isActive, isTerminal } from '../job/task-states.ts';
 import { holdReasons } from '../job/upload-hold.ts';
+import { forgetAway } from '../node/forgotten.ts';
 import { restingStatus } from '../node/node-commands.ts';
 import { endRests } from '../node/standing.ts';
 import type { Ruleset } from '../ruleset.ts';
@@ -42,7 +43,7 @@ export function decideTick(state: State, tick: Tick): readonly Event[] {
   endOverdue(state, decision, tick, budget);
   expireWaiting(state, decision, budget);
   state.schedule.preemptions.review(state, decision, leaving);
-  const events = [...decision.close()];
+  const events = [...decision.close(), ...forgetAway(state, at)];
   state.schedule.reservations.review(state, at);
   place(state, at, leaving, events);
   return events;
@@ -211,7 +212,14 @@ function place(state: State, at: number, leaving: ReadonlySet<NodeId>, events: E
     return;
   }
   const assignments = placeTasks(at, new Look(leaving, schedule.changes), schedule, state);
+  const opened = new Set<AccountId>();
   for (const { alternative, devices, isInterruptible, node, rateNano, task } of assignments) {
+    const { provider } = node;
+    // Whoever may be paid has an account; before, anybody could open any number of them by naming them.
+    if (!state.accounts.has(provider) && !opened.has(provider)) {
+      opened.add(provider);
+      events.push({ account: provider, at, type: 'account.opened' });
+    }
     const attempt = task.attempt + 1;
     const type = 'attempt.assigned';
     const event: Event = isInterruptible

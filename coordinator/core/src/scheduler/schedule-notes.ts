@@ -73,6 +73,13 @@ export class ScheduleNotes {
     this.offered.note(node);
   }
 
+  /** The node is no more: its row is free for another. */
+  forget(node: NodeRecord): void {
+    node.revision = this.changes.note(node.row);
+    this.table.forget(node);
+    node.keptFor = undefined;
+  }
+
   /** The look is over; where it was not cut short, the next one begins a new pass. */
   endLook(isCutShort: boolean): void {
     this.isCutShort = isCutShort;

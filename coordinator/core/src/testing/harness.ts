@@ -67,18 +67,21 @@ export function terms(change: Partial<JobTerms> = {}): JobTerms {
   };
 }
 
+/** Networks of tests may be large, and nothing was paid there yet. */
+const testRuleset: Ruleset = { ...defaultRuleset, maxUnprovenNodes: 1_000_000 };
+
 /** A state, its log, and a clock that the test moves. Invariants are checked after every event. */
 export class Machine {
   state: State = createState();
   readonly log: Event[] = [];
   now = 1_700_000_000_000;
 
-  constructor(ruleset: Ruleset = defaultRuleset) {
+  constructor(ruleset: Ruleset = testRuleset) {
     this.run({ type: 'log.open', at: this.now, origin: 'test', ruleset });
   }
 
   /** An account with money, and one node that is ready. */
-  static ready(nodes = 1, change: Partial<Offer> = {}, ruleset: Ruleset = defaultRuleset): Machine {
+  static ready(nodes = 1, change: Partial<Offer> = {}, ruleset: Ruleset = testRuleset): Machine {
     const machine = new Machine(ruleset);
     machine.run({ type: 'account.open', at: machine.now, account: consumer });
     machine.run({
@@ -130,12 +133,14 @@ export class Machine {
     change: { offer?: Offer; accepting?: boolean; held?: [TaskId, number][]; provider?: AccountId } = {},
   ) {
     const held = (change.held ?? []).map(([task, attempt]) => ({ task, attempt }));
-    const { accepting = true } = change;
+    const { accepting = true, provider: owner = provider } = change;
+    // So that a place gives assignments alone.
+    if (!this.state.accounts.has(owner)) this.run({ type: 'account.open', at: this.now, account: owner });
     return this.run({
       type: 'node.connect',
       at: this.now,
       node: nodeId(n),
-      provider: change.provider ?? provider,
+      provider: owner,
       offer: change.offer ?? offer(),
       accepting,
       held,

@@ -49,6 +49,8 @@ export const ruleset = {
   preemptAfterMs: 3000,
   checkpointTimeoutMs: 6000,
   uploadHoldMs: 20_000,
+  maxUnprovenNodes: 4,
+  maxAwayNodes: 1,
 };
 const stages: readonly AttemptStage[] = ['pulling', 'starting', 'running', 'uploading'];
 const reasons = Object.keys(outcomeReasons) as OutcomeReason[];

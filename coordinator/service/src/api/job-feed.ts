@@ -74,6 +74,7 @@ export function subjectOf(
     case 'node.joined':
     case 'node.offered':
     case 'node.status_changed':
+    case 'node.forgotten':
       return undefined;
   }
 }

@@ -6,6 +6,8 @@ const text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
 const days = 24 * 3600 * 1000;
 const milliseconds = Type.Optional(Type.Integer({ minimum: 1, maximum: 30 * days }));
 
+const nodes = Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000_000 }));
+
 /** Rules that an operator may set, by their name in the file. */
 const rulesetKeys = {
   fee_basis_points: 'feeBasisPoints',
@@ -33,6 +35,8 @@ const rulesetKeys = {
   upload_hold_ms: 'uploadHoldMs',
   reserve_after_ms: 'reserveAfterMs',
   reserve_max_ms: 'reserveMaxMs',
+  max_unproven_nodes: 'maxUnprovenNodes',
+  max_away_nodes: 'maxAwayNodes',
 } as const satisfies Record<string, keyof Ruleset>;
 
 export const RulesSchema = Type.Object(
@@ -62,6 +66,8 @@ export const RulesSchema = Type.Object(
     upload_hold_ms: milliseconds,
     reserve_after_ms: milliseconds,
     reserve_max_ms: milliseconds,
+    max_unproven_nodes: nodes,
+    max_away_nodes: nodes,
   },
   closed,
 );

@@ -53,6 +53,10 @@ export class Dispatcher implements PlacementListener {
     if (status === 'lost' || status === 'gone') this.#sessions.forget(node);
   }
 
+  nodeForgotten(node: NodeId): void {
+    this.#sessions.forget(node);
+  }
+
   send(session: Session, placement: Placement): void {
     const json = this.#writer.write(placement, session.protocol);
     if (json === undefined) {

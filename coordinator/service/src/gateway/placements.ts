@@ -36,6 +36,8 @@ export interface PlacementListener {
   revoked(placement: Placement): void;
   settled(job: JobId): void;
   nodeChanged(node: NodeId, status: NodeStatus): void;
+  /** The state knows it no more. */
+  nodeForgotten(node: NodeId): void;
 }
 
 /**
@@ -104,6 +106,10 @@ export class Placements {
           break;
         case 'node.status_changed':
           listener.nodeChanged(event.node, event.to);
+          break;
+        case 'node.forgotten':
+          this.#byNode.delete(event.node);
+          listener.nodeForgotten(event.node);
           break;
         case 'account.credited':
         case 'account.opened':

@@ -30,7 +30,7 @@ function rig(named: readonly string[] = []) {
         },
       },
     ],
-    { placed() {}, revoked() {}, settled() {}, nodeChanged() {} },
+    { placed() {}, revoked() {}, settled() {}, nodeChanged() {}, nodeForgotten() {} },
   );
   const refusals: string[] = [];
   const session = {

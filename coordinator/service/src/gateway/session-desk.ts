@@ -119,8 +119,11 @@ export class SessionDesk {
   }
 
   #end(session: Session): void {
+    const { sequencer, sessions } = this.#deps;
     this.#intakes.delete(session);
-    this.#deps.sessions.end(session);
+    sessions.end(session);
+    // It was forgotten while its session was open, or never taken in.
+    if (!sequencer.state.nodes.has(session.node)) sessions.forget(session.node);
   }
 
   #read(session: Session, offers: TokenBucket, text: string): void {
@@ -133,7 +136,8 @@ export class SessionDesk {
   #take(session: Session, offers: TokenBucket, text: string, nowMs: number): Refusal | undefined {
     if (!session.mayReceive(nowMs)) return rateLimited;
     // Given up since its hello, so it came too late. Only another hello brings it back; an acknowledgement would renew its lease.
-    if (this.#deps.sequencer.state.nodes.get(session.node)?.status === 'lost') return givenUp;
+    const status = this.#deps.sequencer.state.nodes.get(session.node)?.status;
+    if (status === 'lost' || status === undefined) return givenUp;
     const read = readSessionFrame(text);
     if (!read.ok) return read.refusal;
     const frame = read.value;

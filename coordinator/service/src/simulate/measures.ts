@@ -76,6 +76,7 @@ export class Measures {
       case 'node.joined':
       case 'node.offered':
       case 'node.status_changed':
+      case 'node.forgotten':
       case 'job.settled':
       case 'attempt.progressed':
       case 'attempt.released':

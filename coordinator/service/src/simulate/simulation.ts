@@ -92,7 +92,9 @@ class Simulation {
 
   run(progressed: (progress: Progress) => void): VariantResult {
     const { durationMs, intervalMs, seed, warmUpMs } = this.#scenario;
-    const { name, ruleset } = this.#variant;
+    const { name } = this.#variant;
+    // The network is as large as its scenario says, from the start.
+    const ruleset = { ...this.#variant.ruleset, maxUnprovenNodes: Number.MAX_SAFE_INTEGER };
     const tell = (at: number): void => {
       const part = (at - startAt) / (warmUpMs + durationMs);
       progressed({ variant: name, part, tasksEnded: this.#measures.tasksEnded });

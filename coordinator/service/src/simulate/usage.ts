@@ -57,6 +57,7 @@ export class Usage {
       case 'image.poisoned':
       case 'node.joined':
       case 'node.offered':
+      case 'node.forgotten':
       case 'job.submitted':
       case 'job.cancelled':
       case 'job.settled':

@@ -51,7 +51,7 @@ export function entryRow(row: StoredEntry): LedgerEntryRow {
 export interface StoredNode {
   readonly num: bigint;
   readonly id: NodeId;
-  readonly provider_id: AccountId;
+  readonly provider: AccountId;
   readonly status: bigint;
   readonly cause: string;
   readonly accepting: bigint;
@@ -59,14 +59,14 @@ export interface StoredNode {
   readonly joined_at: bigint;
 }
 
-export const selectNode =
-  'SELECT n.*, a.id AS provider_id FROM nodes n JOIN accounts a ON a.num = n.provider';
+/** Those that were forgotten are there for their attempts alone. */
+export const selectNode = 'SELECT * FROM nodes n WHERE n.is_live = 1';
 
 export function nodeRow(row: StoredNode): NodeRow {
   const status: NodeStatus = nodeStatusCodes.nameOf(Number(row.status));
   return {
     id: row.id,
-    provider: row.provider_id,
+    provider: row.provider,
     status,
     cause: row.cause,
     accepting: row.accepting === 1n,

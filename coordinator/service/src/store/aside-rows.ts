@@ -1,10 +1,15 @@
 import { type JobId, jobIdOf, taskIndexOf } from '@capacloud/protocol/ids';
 import type { Aside } from '../ports/sequencer.ts';
+import type { SessionAside } from './node-history.ts';
 import { nothing, type RowBuffers } from './row-buffer.ts';
 
-export function addAside(buffers: RowBuffers, aside: Aside, numOf: (job: JobId) => number): void {
-  const { jobSpecs, receipts, lateReceipts, delegations, sessions, apiKeys, apiKeyRevocations, idempotency } =
-    buffers;
+/** Sessions are for the history of nodes to write. */
+export function addAside(
+  buffers: RowBuffers,
+  aside: Exclude<Aside, SessionAside>,
+  numOf: (job: JobId) => number,
+): void {
+  const { jobSpecs, receipts, lateReceipts, delegations, apiKeys, apiKeyRevocations, idempotency } = buffers;
   switch (aside.kind) {
     case 'job_spec':
       jobSpecs.add([numOf(aside.job)], [], [aside.spec, aside.salt, aside.name ?? null, aside.image]);
@@ -21,9 +26,6 @@ export function addAside(buffers: RowBuffers, aside: Aside, numOf: (job: JobId) 
     }
     case 'delegation':
       delegations.add([], [], [aside.digest, aside.delegation, aside.signature]);
-      break;
-    case 'session':
-      sessions.add([], [], [aside.node, aside.delegation, aside.signature]);
       break;
     case 'api_key':
       apiKeys.add(

@@ -153,6 +153,12 @@ it('keeps trades and prices, which agree with one another and with what the log 
   const database = new Database(databasePath(folder.path));
   database.exec(`DROP TABLE price_buckets; DROP TABLE device_classes; ALTER TABLE attempts DROP COLUMN class;
     ALTER TABLE attempts DROP COLUMN units; ALTER TABLE attempts DROP COLUMN pay_nano; DROP TABLE task_checkpoints; DROP TABLE left_outputs;
+    ALTER TABLE nodes RENAME TO new_nodes;
+    CREATE TABLE nodes (num INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, provider INTEGER NOT NULL, status INTEGER NOT NULL,
+      cause TEXT NOT NULL, accepting INTEGER NOT NULL, offer TEXT, joined_at INTEGER NOT NULL) STRICT;
+    INSERT INTO nodes SELECT n.num, n.id, a.num, n.status, n.cause, n.accepting, n.offer, n.joined_at
+      FROM new_nodes n JOIN accounts a ON a.id = n.provider;
+    DROP TABLE new_nodes;
     PRAGMA user_version = 4`);
   database.close();
   const upgraded = await openStore(folder.path);

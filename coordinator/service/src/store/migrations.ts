@@ -183,6 +183,30 @@ END;
 `;
 
 /**
+ * A node that joined had an account opened for whomever it named, and the row of a node was for ever. Now its provider stands in
+ * the row as it is, because the account may come later, and the row goes when the node is forgotten. Where attempts refer to it
+ * it stays, and `is_live` is 0.
+ */
+const forgottenNodes = `
+ALTER TABLE nodes RENAME TO first_nodes;
+CREATE TABLE nodes (
+  num INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  provider TEXT NOT NULL,
+  status INTEGER NOT NULL,
+  cause TEXT NOT NULL,
+  accepting INTEGER NOT NULL CHECK (accepting IN (0, 1)),
+  offer TEXT,
+  joined_at INTEGER NOT NULL,
+  is_used INTEGER NOT NULL CHECK (is_used IN (0, 1)),
+  is_live INTEGER NOT NULL CHECK (is_live IN (0, 1))
+) STRICT;
+INSERT INTO nodes SELECT n.num, n.id, a.id, n.status, n.cause, n.accepting, n.offer, n.joined_at, 1, 1
+  FROM first_nodes n JOIN accounts a ON a.num = n.provider;
+DROP TABLE first_nodes;
+`;
+
+/**
  * What took the database from one format to the next, in order: the first leads from format 1 to 2. An entry that a
  * release has shipped is never edited; a change of tables is one more entry. A new database is made by `firstSchema`
  * and all of them, so that an upgraded one cannot differ from it.
@@ -194,6 +218,7 @@ const migrations: readonly string[] = [
   marketHistory,
   taskCheckpoints,
   leftOutputs,
+  forgottenNodes,
 ];
 
 /** `user_version`. A release opens files up to its own version and refuses newer ones. */

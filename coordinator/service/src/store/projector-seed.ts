@@ -4,11 +4,13 @@ import type Database from 'better-sqlite3';
 import type { AccountEntry } from './account-book.ts';
 import { CodeTable, jobStateCodes } from './codes.ts';
 import type { LiveJobEntry } from './live-jobs.ts';
+import type { NodeEntry } from './node-history.ts';
 
 /** What a projector starts from: all of it is in the tables. */
 export interface ProjectorSeed {
   readonly accounts: readonly AccountEntry[];
-  readonly nodes: readonly { readonly num: number; readonly id: NodeId; readonly joinedAt: number }[];
+  /** Those that were forgotten and have attempts are among them. */
+  readonly nodes: readonly (NodeEntry & { readonly isLive: boolean })[];
   readonly liveJobs: readonly (readonly [JobId, LiveJobEntry])[];
   readonly reasons: CodeTable<string>;
   /** Of tasks in the live state: the event that ended their latest attempt. */
@@ -34,10 +36,11 @@ export function readProjectorSeed(database: Database.Database): ProjectorSeed {
       lastEntry: row.last_entry === null ? undefined : Number(row.last_entry),
     }));
   const nodes = database
-    .prepare<[], { num: number; id: NodeId; joinedAt: number }>(
-      'SELECT num, id, joined_at AS joinedAt FROM nodes',
+    .prepare<[], { num: number; id: NodeId; joinedAt: number; isUsed: number; isLive: number }>(
+      'SELECT num, id, joined_at AS joinedAt, is_used AS isUsed, is_live AS isLive FROM nodes',
     )
-    .all();
+    .all()
+    .map((row) => ({ ...row, isUsed: row.isUsed === 1, isLive: row.isLive === 1 }));
   const deviceClasses = database
     .prepare<[], string>('SELECT name FROM device_classes ORDER BY num')
     .pluck()

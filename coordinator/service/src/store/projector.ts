@@ -1,7 +1,7 @@
 import type { AttemptEnded, Event } from '@capacloud/core/event';
 import { type Transfer, transfersOf } from '@capacloud/core/ledger/transfers';
-import type { Job, NodeRecord, State, Task } from '@capacloud/core/state';
-import type { JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
+import type { Job, State, Task } from '@capacloud/core/state';
+import type { JobId, TaskId } from '@capacloud/protocol/ids';
 import type { TaskReason } from '@capacloud/protocol/reasons';
 import { endedTaskStates } from '@capacloud/protocol/views';
 import type { RowBatch } from '../ports/log.ts';
@@ -13,7 +13,7 @@ import { type AttemptEnd, AttemptHistory } from './attempt-history.ts';
 import { type CodeTable, taskStateCodes } from './codes.ts';
 import { addJobChange, addNewJob, endedStateOf, type LiveJobEntry, newJobEntry } from './live-jobs.ts';
 import { MarketHistory } from './market-history.ts';
-import { addNode } from './node-rows.ts';
+import { NodeHistory } from './node-history.ts';
 import type { ProjectorSeed } from './projector-seed.ts';
 import { createRowBuffers, nothing, type RowBuffers } from './row-buffer.ts';
 import { rowShapeNames } from './row-shapes.ts';
@@ -27,11 +27,10 @@ const spelledOutTasks = 256;
  */
 export class Projector implements Projection {
   readonly #accounts: AccountBook;
-  readonly #nodes = new Map<NodeId, { readonly num: number; readonly joinedAt: number }>();
+  readonly #nodes: NodeHistory;
   readonly #jobs = new Map<JobId, LiveJobEntry>();
   readonly #reasons: CodeTable<string>;
   readonly #buffers: RowBuffers;
-  readonly #changedNodes = new Set<NodeRecord>();
   readonly #newJobs = new Set<Job>();
   /** Whether the job has settled, and so leaves the live entries at the next `take`. */
   readonly #changedJobs = new Map<Job, boolean>();
@@ -41,9 +40,9 @@ export class Projector implements Projection {
 
   constructor(seed: ProjectorSeed) {
     this.#reasons = seed.reasons;
-    for (const node of seed.nodes) this.#nodes.set(node.id, node);
     for (const [id, entry] of seed.liveJobs) this.#jobs.set(id, { ...entry });
     this.#buffers = createRowBuffers();
+    this.#nodes = new NodeHistory(seed.nodes, this.#buffers);
     this.#accounts = new AccountBook(seed.accounts, this.#buffers);
     this.#history = new AttemptHistory(seed.ended, this.#buffers);
     this.#market = new MarketHistory(seed.deviceClasses, this.#buffers);
@@ -53,6 +52,12 @@ export class Projector implements Projection {
     switch (event.type) {
       case 'job.submitted':
         this.#jobs.set(event.job, newJobEntry(index));
+        break;
+      case 'node.joined':
+        this.#nodes.join(event, index);
+        break;
+      case 'node.forgotten':
+        this.#nodes.forget(record(state.nodes, event.node));
         break;
       case 'job.cancelled':
         for (const task of record(state.jobs, event.job).tasks) {
@@ -75,7 +80,6 @@ export class Projector implements Projection {
       case 'account.opened':
       case 'account.credited':
       case 'image.poisoned':
-      case 'node.joined':
       case 'node.offered':
       case 'node.status_changed':
       case 'attempt.assigned':
@@ -122,7 +126,7 @@ export class Projector implements Projection {
       throw new Error('an attempt ended on no node');
     this.#history.add(task, end, {
       job: this.#jobOf(task.job).num,
-      node: this.#nodeNum(task.node),
+      node: this.#nodes.numOf(task.node),
       provider: this.#accounts.numOf(task.provider),
       reason: this.#reasons.codeOf(reason),
       ...this.#market.note(state, task, end),
@@ -148,17 +152,15 @@ export class Projector implements Projection {
       case 'image.poisoned':
       case 'attempt.released':
       case 'job.settled':
+      case 'node.forgotten':
         break;
       case 'account.opened':
         this.#accounts.numOf(event.account);
         break;
       case 'node.joined':
-        this.#nodes.set(event.node, { num: this.#nodes.size + 1, joinedAt: event.at });
-        this.#touchNode(state, event.node);
-        break;
       case 'node.offered':
       case 'node.status_changed':
-        this.#touchNode(state, event.node);
+        this.#nodes.touch(record(state.nodes, event.node));
         break;
       case 'job.submitted':
         this.#openJob(record(state.jobs, event.job), event.at);
@@ -171,6 +173,7 @@ export class Projector implements Projection {
         const entry = this.#jobOf(task.job);
         entry.active += 1;
         entry.state = 'running';
+        this.#nodes.use(record(state.nodes, event.node));
         break;
       }
       case 'attempt.progressed':
@@ -212,30 +215,22 @@ export class Projector implements Projection {
     this.#changedJobs.set(job, settled);
   }
 
-  #touchNode(state: State, id: NodeId): void {
-    this.#changedNodes.add(record(state.nodes, id));
-  }
-
   #jobOf(id: JobId): LiveJobEntry {
     return record(this.#jobs, id);
   }
 
-  #nodeNum(id: NodeId): number {
-    return record(this.#nodes, id).num;
-  }
-
   aside(aside: Aside): void {
+    if (aside.kind === 'session') return this.#nodes.noteSession(aside);
     addAside(this.#buffers, aside, (job) => this.#jobOf(job).num);
   }
 
   take(): readonly RowBatch[] {
-    this.#writeNodes();
+    this.#nodes.write();
     this.#writeJobs();
     this.#writeTasks();
     this.#accounts.write();
     this.#market.write();
     for (const [job, settled] of this.#changedJobs) if (settled) this.#forget(job);
-    this.#changedNodes.clear();
     this.#newJobs.clear();
     this.#changedJobs.clear();
     this.#changedTasks.clear();
@@ -249,13 +244,6 @@ export class Projector implements Projection {
   #forget(job: Job): void {
     this.#jobs.delete(job.id);
     this.#history.forget(job);
-  }
-
-  #writeNodes(): void {
-    for (const node of this.#changedNodes) {
-      const { num, joinedAt } = record(this.#nodes, node.id);
-      addNode(this.#buffers, node, { num, joinedAt, provider: this.#accounts.numOf(node.provider) });
-    }
   }
 
   #writeJobs(): void {
@@ -279,7 +267,7 @@ export class Projector implements Projection {
           taskStateCodes.codeOf(task.state),
           this.#reasons.codeOf(task.reason),
           task.attempt,
-          placed ? this.#nodeNum(node) : nothing,
+          placed ? this.#nodes.numOf(node) : nothing,
           placed ? this.#accounts.numOf(provider) : nothing,
           placed ? task.assignedAt : nothing,
           placed && task.runningSince !== 0 ? task.runningSince : nothing,

@@ -35,6 +35,14 @@ function insert(table: string, columns: RowShape['columns']): RowShape {
   return { head: `INSERT INTO ${table} (${columns.map(([name]) => name).join(', ')})`, columns };
 }
 
+function removal(table: string, key: string, kind: ColumnKind): RowShape {
+  return {
+    head: `WITH removed (${key}) AS (`,
+    columns: [[key, kind]],
+    tail: `) DELETE FROM ${table} WHERE ${key} IN (SELECT ${key} FROM removed)`,
+  };
+}
+
 /** Of one bucket of the price history. */
 export const mostCharged = 9n * 10n ** 18n;
 
@@ -52,20 +60,25 @@ export const rowShapes = {
     ],
     ['id'],
   ),
+  // Before the rows of nodes: one that is forgotten may join again in the same group.
+  nodeRemovals: removal('nodes', 'num', 'n'),
+  sessionRemovals: removal('node_sessions', 'node', 't'),
   nodes: upsert(
     'nodes',
     ['num'],
     [
       ['num', 'n'],
-      ['provider', 'n'],
       ['status', 'n'],
       ['accepting', 'n'],
       ['joined_at', 'n'],
+      ['is_used', 'n'],
+      ['is_live', 'n'],
       ['id', 't'],
+      ['provider', 't'],
       ['cause', 't'],
       ['offer', 't'],
     ],
-    ['id', 'joined_at'],
+    ['id'],
   ),
   jobs: insert('jobs', [
     ['num', 'n'],

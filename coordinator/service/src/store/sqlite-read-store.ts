@@ -177,10 +177,10 @@ function nodeReads(all: All, one: One): Part<'listNodes' | 'getNode'> {
       const { idPrefix } = filter;
       const rows =
         idPrefix === undefined
-          ? all<StoredNode>(`${selectNode} WHERE n.num > ? ORDER BY n.num LIMIT ?`, after, rowsToRead(page))
+          ? all<StoredNode>(`${selectNode} AND n.num > ? ORDER BY n.num LIMIT ?`, after, rowsToRead(page))
           : all<StoredNode>(
               // Hexadecimal digits come before ~.
-              `${selectNode} WHERE n.id >= ? AND n.id < ? AND +n.num > ? ORDER BY +n.num LIMIT ?`,
+              `${selectNode} AND n.id >= ? AND n.id < ? AND +n.num > ? ORDER BY +n.num LIMIT ?`,
               idPrefix,
               `${idPrefix}~`,
               after,
@@ -189,7 +189,7 @@ function nodeReads(all: All, one: One): Part<'listNodes' | 'getNode'> {
       return pageOf(rows, page, nodeRow, (row) => Number(row.num));
     },
     async getNode(node: NodeId) {
-      const row = one<StoredNode>(`${selectNode} WHERE n.id = ?`, node);
+      const row = one<StoredNode>(`${selectNode} AND n.id = ?`, node);
       return row === undefined ? undefined : nodeRow(row);
     },
   };

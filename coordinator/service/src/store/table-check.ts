@@ -9,8 +9,9 @@ export function faultOfTables(state: State, seed: ProjectorSeed): string | undef
   for (const [id, availableNano] of balances)
     if (accounts.get(id)?.availableNano !== availableNano) return `the balance of ${id}`;
   if (accounts.size !== balances.length) return 'the list of accounts';
-  const nodes = new Set(seed.nodes.map(({ id }) => id));
+  const nodes = new Set(seed.nodes.flatMap(({ id, isLive }) => (isLive ? [id] : [])));
   for (const id of state.nodes.keys()) if (!nodes.has(id)) return `the node ${id}`;
+  if (nodes.size !== state.nodes.size) return 'the list of nodes';
   const jobs = new Map(seed.liveJobs);
   for (const job of state.jobs.values())
     if (jobs.get(job.id)?.heldNano !== job.terms.holdNano * BigInt(job.live)) return `the job ${job.id}`;

@@ -48,8 +48,9 @@ export class Wants {
  * and their records lie all over the memory; and where the cheapest are. Says nothing of what a look has given away.
  */
 export class NodeTable {
-  /** Every node that was ever seen, by row. */
-  readonly nodes: NodeRecord[] = [];
+  /** Every node, by row; undefined in rows that are free. */
+  readonly nodes: (NodeRecord | undefined)[] = [];
+  readonly #freeRows: number[] = [];
   readonly #kinds: (DeviceKind | undefined)[] = [];
   #open: number[] = [];
   #wholes: number[] = [];
@@ -74,8 +75,8 @@ export class NodeTable {
   /** Anything of the node may be another; gives its row. */
   note(node: NodeRecord): number {
     if (node.row < 0) {
-      node.row = this.nodes.length;
-      this.nodes.push(node);
+      node.row = this.#freeRows.pop() ?? this.nodes.length;
+      this.nodes[node.row] = node;
     }
     const { askClass, deviceRoom, row } = node;
     this.#open[row] = isOpen(node) ? 1 : 0;
@@ -98,6 +99,22 @@ export class NodeTable {
     this.#place(row, isIdle > (this.#idle[row] ?? 0));
     this.#idle[row] = isIdle;
     return row;
+  }
+
+  /** The node takes no work any more, and its row goes to the next that comes. */
+  forget(node: NodeRecord): void {
+    const { row } = node;
+    if (row < 0) return;
+    for (const { all, withDevices } of [this.#full, this.#discounted]) {
+      all.remove(row);
+      withDevices.remove(row);
+    }
+    this.#open[row] = 0;
+    this.#idle[row] = 0;
+    this.#kinds[row] = undefined;
+    this.nodes[row] = undefined;
+    this.#freeRows.push(row);
+    node.row = -1;
   }
 
   /** Nodes that may have room for such tasks, in about the order of their prices. */

@@ -1,7 +1,8 @@
 import { deviceMilli } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../../command.ts';
+import type { AskClass } from '../../ledger/ask-class.ts';
 import { rateOn } from '../../node/asks.ts';
-import type { AskClass, NodeRecord } from '../../state.ts';
+import type { NodeRecord } from '../../state.ts';
 
 const gib = 2 ** 30;
 

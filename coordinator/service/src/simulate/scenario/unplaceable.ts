@@ -46,7 +46,12 @@ class NetworkAtRest {
   #jobs = 0;
 
   constructor(offers: readonly Offer[]) {
-    this.#run({ type: 'log.open', at: 0, origin: 'rest', ruleset: defaultRuleset });
+    this.#run({
+      type: 'log.open',
+      at: 0,
+      origin: 'rest',
+      ruleset: { ...defaultRuleset, maxUnprovenNodes: Number.MAX_SAFE_INTEGER },
+    });
     this.#run({ type: 'account.open', at: 0, account: asker });
     const kinds = new Map([...new Set(offers)].map((offer) => [JSON.stringify(offer), offer]));
     for (const [index, offer] of [...kinds.values()].entries()) {
