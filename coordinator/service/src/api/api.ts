@@ -5,6 +5,7 @@ import { withJsonSpelling } from '@capacloud/protocol/spelling';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { accountHandlers } from './account-handlers.ts';
 import { Admission } from './admission.ts';
+import { AnswersInFlight } from './answers-in-flight.ts';
 import { artifactHandlers } from './artifact-handlers.ts';
 import { Authentication } from './authentication.ts';
 import type { ApiDependencies } from './dependencies.ts';
@@ -103,6 +104,8 @@ function registrationOf(deps: ApiDependencies, draining: AbortSignal): Registrat
       ...logHandlers(deps),
     },
     admission: new Admission(authentication, deps),
+    clients: deps.clients,
+    inFlight: new AnswersInFlight(),
     now: deps.now,
     isDraining: () => draining.aborted,
   };

@@ -1,6 +1,7 @@
 import { accept } from '@capacloud/protocol/result';
 import type { ApiDependencies } from './dependencies.ts';
 import type { Handlers } from './handler.ts';
+import { pageBytes, withinPage } from './pages.ts';
 
 export function logHandlers(
   deps: ApiDependencies,
@@ -17,8 +18,8 @@ export function logHandlers(
       }),
     listLogEntries: async ({ query }) => {
       const from = query.from ?? 0;
-      const { entries, size } = await transparency.entries(from, query.limit ?? 256);
-      return accept({ from, entries: [...entries], size });
+      const { entries, size } = await transparency.entries(from, query.limit ?? 256, pageBytes);
+      return accept({ from, entries: withinPage(entries), size });
     },
     getInclusionProof: async ({ query }) => {
       const proof = await transparency.inclusion(query.index, query.size);

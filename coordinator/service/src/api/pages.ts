@@ -3,6 +3,9 @@ import type { Paged, PageRequest } from '../ports/read-store.ts';
 
 const defaultLimit = 50;
 
+/** A page ends at so many bytes of items, too: rows come from strangers, who may make each as large as they can. */
+export const pageBytes = 2 ** 20;
+
 export interface PageQuery {
   readonly limit?: number | undefined;
   readonly cursor?: string | undefined;
@@ -22,6 +25,19 @@ export async function pageOfRows<Row, View>(
     return refuse('request.invalid', 'The cursor is not one that this list gave.', {
       problems: [{ pointer: '/query/cursor', message: 'is not a cursor of this list' }],
     });
-  const items = await Promise.all(page.items.map((row) => view(row)));
-  return accept(page.next === undefined ? { items } : { items, next: page.next });
+  const views: View[] = [];
+  for (const row of page.items) views.push(await view(row));
+  const items = withinPage(views);
+  const next = items.length < views.length ? page.cursors[items.length - 1] : page.next;
+  return accept(next === undefined ? { items } : { items, next });
+}
+
+/** The first items that fit a page; always one, however large it is. */
+export function withinPage<T>(items: readonly T[]): T[] {
+  let bytes = 0;
+  const end = items.findIndex((item, index) => {
+    bytes += Buffer.byteLength(JSON.stringify(item));
+    return bytes > pageBytes && index > 0;
+  });
+  return items.slice(0, end < 0 ? items.length : end);
 }

@@ -4,7 +4,9 @@ import { accept, type Problem, type Result, refuse } from '@capacloud/protocol/r
 import { apiLimits, type Route, type RouteName, routes } from '@capacloud/protocol/routes';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
+import type { ClientAddresses } from '../client-addresses.ts';
 import type { Admission } from './admission.ts';
+import type { AnswersInFlight } from './answers-in-flight.ts';
 import type { Caller } from './caller.ts';
 import type { Handlers, RawAnswer } from './handler.ts';
 import { idempotentRequest } from './idempotency.ts';
@@ -20,6 +22,8 @@ declare module 'fastify' {
 export interface Registration {
   readonly handlers: Handlers;
   readonly admission: Admission;
+  readonly clients: ClientAddresses;
+  readonly inFlight: AnswersInFlight;
   readonly now: () => number;
   readonly isDraining: () => boolean;
 }
@@ -56,6 +60,8 @@ function registerRoute(
         return sendProblem(reply, { code: 'service.draining', message: 'The coordinator is shutting down.' });
       const admitted = await registration.admission.admit(route, request, reply);
       if (!admitted.ok) return sendProblem(reply, admitted.refusal);
+      const room = registration.inFlight.admit(registration.clients.of(request.raw));
+      if (!room.ok) return sendProblem(reply, room.refusal);
       request.caller = admitted.value;
       return undefined;
     },
@@ -65,7 +71,7 @@ function registerRoute(
       registration.admission.weigh(route, request.caller, parsed.value['body']);
       const result = await handler(callOf(parsed.value, request, reply));
       if (!result.ok) return sendProblem(reply, result.refusal);
-      return sendAnswer(request, reply, route, result.value);
+      return sendAnswer(registration, request, reply, route, result.value);
     },
   });
 }
@@ -147,28 +153,50 @@ function invalid(problems: readonly Problem[]): Result<never> {
 }
 
 function sendAnswer(
+  registration: Registration,
   request: FastifyRequest,
   reply: FastifyReply,
   route: Route,
   value: unknown,
 ): FastifyReply {
+  const counted = countedSender(registration, request, reply);
   reply.code(route.status);
   if (route.response === 'none') return reply.send();
   if (typeof route.response === 'string') {
     const answer = value as RawAnswer;
     reply.code(answer.status);
     for (const [name, text] of Object.entries(answer.headers)) reply.header(name, text);
-    return reply.send(answer.body);
+    return counted(answer.body);
   }
   const text = JSON.stringify(value);
   reply.header('content-type', 'application/json; charset=utf-8');
-  if (route.method !== 'GET') return reply.send(text);
+  if (route.method !== 'GET') return counted(text);
   const tag = `"${createHash('sha1').update(text).digest('base64url')}"`;
   reply.header('etag', tag);
   const known = request.headers['if-none-match'];
   if (known !== undefined && known.split(/\s*,\s*/).some((entry) => entry === tag || entry === `W/${tag}`))
     return reply.code(304).send();
-  return reply.send(text);
+  return counted(text);
+}
+
+/** Sends a body that counts until it has been read, or a refusal where the client has left too many unread. */
+function countedSender(
+  { clients, inFlight }: Registration,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): (body: RawAnswer['body']) => FastifyReply {
+  return (body) => {
+    if (request.method === 'HEAD') return reply.send(body);
+    const address = clients.of(request.raw);
+    const room =
+      body instanceof Readable
+        ? inFlight.addStream(address, reply.raw)
+        : inFlight.add(address, Buffer.byteLength(body), reply.raw);
+    if (room.ok) return reply.send(body);
+    if (body instanceof Readable) body.destroy();
+    for (const name of ['etag', 'content-length', 'content-range']) reply.removeHeader(name);
+    return sendProblem(reply, room.refusal);
+  };
 }
 
 const everyMethod = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;

@@ -33,8 +33,9 @@ export class AccountArtifacts implements OwnedArtifacts {
     const limit = Math.min(maxListed, page.limit);
     const rows = await this.#index.listOwned(account, cursor, limit + 1);
     const items = rows.slice(0, limit);
-    const last = items.at(-1);
-    return rows.length > limit && last !== undefined ? { items, next: last.sha256 } : { items };
+    const cursors = items.map(({ sha256 }) => sha256);
+    const last = cursors.at(-1);
+    return rows.length > limit && last !== undefined ? { items, cursors, next: last } : { items, cursors };
   }
 
   async releaseJob(account: AccountId, job: JobId): Promise<Result<FreedSpace>> {

@@ -38,8 +38,8 @@ export interface LogGroup {
 export interface LogPort {
   /** Resolves once the group is on stable storage. Rejects, and writes nothing, when the epoch is not the lease's. */
   append(group: LogGroup, fencingEpoch: number): Promise<void>;
-  /** Durable entries from `from` on, at most `limit`. */
-  read(from: number, limit: number): Promise<readonly LogEntry[]>;
+  /** Durable entries from `from` on, at most `limit`, and no more once they hold `maxBytes`. */
+  read(from: number, limit: number, maxBytes?: number): Promise<readonly LogEntry[]>;
   /** Durable entries from `from` on, for ever, in batches; ends when the signal aborts. */
   follow(from: number, signal: AbortSignal): AsyncIterable<readonly LogEntry[]>;
   /** Durable entries. */

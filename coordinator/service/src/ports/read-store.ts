@@ -14,9 +14,10 @@ export interface PageRequest {
   readonly limit: number;
   readonly cursor?: string;
 }
-/** `next` is there when more follows. */
+/** `next` is there when more follows. `cursors` holds, for each item, where a page that ends with it goes on. */
 export interface Page<T> {
   readonly items: readonly T[];
+  readonly cursors: readonly string[];
   readonly next?: string;
 }
 /** Undefined: the cursor is not one of ours. */

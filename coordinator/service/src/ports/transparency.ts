@@ -26,9 +26,13 @@ export interface Transparency {
   /** request.invalid when the index or the size is not in the log. */
   inclusion(index: number, size: number): Promise<Result<InclusionProof>>;
   consistency(from: number, to: number): Promise<Result<ConsistencyProof>>;
-  /** Canonical JSON of each event from `from` on, at most `limit`, as it was hashed; `size` is that of the log. */
+  /**
+   * Canonical JSON of each event from `from` on, as it was hashed: at most `limit`, and no more once `maxBytes` are reached;
+   * `size` is that of the log.
+   */
   entries(
     from: number,
     limit: number,
+    maxBytes?: number,
   ): Promise<{ readonly entries: readonly string[]; readonly size: number }>;
 }

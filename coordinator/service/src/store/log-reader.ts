@@ -20,20 +20,23 @@ export class LogReader {
   }
 
   /** Throws DataError log.damaged where an entry is not what was hashed, or entries are missing. */
-  read(from: number, limit: number): readonly LogEntry[] {
+  read(from: number, limit: number, maxBytes = Number.POSITIVE_INFINITY): readonly LogEntry[] {
     const found: LogEntry[] = [];
     let next = from;
+    let bytes = 0;
+    const isFull = (): boolean => found.length >= limit || bytes >= maxBytes;
     for (const group of this.#groups.iterate(from)) {
       const lines = group.entries.split('\n');
       if (lines.length !== group.count || group.first > next) throw damaged(next);
-      for (let i = next - group.first; i < group.count && found.length < limit; i++) {
+      for (let i = next - group.first; i < group.count && !isFull(); i++) {
         const entry = lines[i] as string;
         const hash = group.hashes.subarray(32 * i, 32 * (i + 1));
         if (!equalBytes(leafHash(encodeUtf8(entry), nativeSha256), hash)) throw damaged(next);
         found.push({ index: next, entry });
         next += 1;
+        bytes += entry.length;
       }
-      if (found.length >= limit) break;
+      if (isFull()) break;
     }
     return found;
   }

@@ -40,8 +40,9 @@ export function pageOf<R, T>(
   const limit = clamp(page.limit);
   const shown = rows.slice(0, limit);
   const items = shown.map(toItem);
-  const last = shown.at(-1);
-  return rows.length > limit && last !== undefined ? { items, next: `${position(last)}` } : { items };
+  const cursors = shown.map((row) => `${position(row)}`);
+  const last = cursors.at(-1);
+  return rows.length > limit && last !== undefined ? { items, cursors, next: last } : { items, cursors };
 }
 
 function clamp(limit: number): number {

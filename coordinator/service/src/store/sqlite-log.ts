@@ -27,8 +27,8 @@ export class SqliteLog implements LogPort {
     this.#wake.clear();
   }
 
-  read(from: number, limit: number): Promise<readonly LogEntry[]> {
-    return Promise.resolve(this.#reader.read(from, Math.min(limit, logLimits.groupEvents)));
+  read(from: number, limit: number, maxBytes?: number): Promise<readonly LogEntry[]> {
+    return Promise.resolve(this.#reader.read(from, Math.min(limit, logLimits.groupEvents), maxBytes));
   }
 
   async *follow(from: number, signal: AbortSignal): AsyncGenerator<readonly LogEntry[]> {

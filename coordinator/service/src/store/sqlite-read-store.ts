@@ -134,7 +134,7 @@ function taskReads(
       const from = cursorOf(page, 0);
       if (from === undefined) return undefined;
       const num = jobNum(job);
-      if (num === undefined) return { items: [] };
+      if (num === undefined) return { items: [], cursors: [] };
       const state = filter.state === undefined ? -1 : taskStateCodes.codeOf(filter.state);
       const rows = all<StoredTask>(
         `${selectTask} WHERE t.job = ? AND t.task >= ? AND (? = -1 OR t.state = ?) ORDER BY t.task LIMIT ?`,

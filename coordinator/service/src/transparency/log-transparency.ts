@@ -61,9 +61,9 @@ export function createTransparency(parts: TransparencyParts): Transparency {
       if (to > log.size() || from > to) return outside(`A proof goes from a smaller size to a larger one.`);
       return accept({ from, to, path: consistencyProof(from, to, readSubtree, nativeSha256).map(encodeHex) });
     },
-    async entries(from, limit) {
+    async entries(from, limit, maxBytes) {
       const size = log.size();
-      const found = from >= size ? [] : await log.read(from, Math.min(limit, size - from));
+      const found = from >= size ? [] : await log.read(from, Math.min(limit, size - from), maxBytes);
       return { entries: found.map(({ entry }) => entry), size };
     },
   };
