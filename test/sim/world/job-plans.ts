@@ -52,12 +52,15 @@ const shares = [{ share: 0.3 }, { share: 0.2 }];
 export function withChoices(random: Prng, jobs: readonly JobPlan[]): readonly JobPlan[] {
   return jobs.map((job) => {
     const regions = random.chance(0.15) ? [random.pick(['EU-Central', 'us-east'])] : undefined;
-    const wished = random.chance(0.2) ? [random.pick(constraints), random.pick(constraints)] : undefined;
+    const wished = random.chance(0.2)
+      ? distinctOf([random.pick(constraints), random.pick(constraints)])
+      : undefined;
     // What is wanted most is often not there, and several tasks come to share a device.
     const later = Array.from({ length: 1 + random.below(3) }, () =>
       random.chance(0.5) ? random.pick(shares) : random.pick(requests),
     );
-    const gpu = [random.pick(requests), ...later];
+    // A list names nothing twice.
+    const gpu = distinctOf([random.pick(requests), ...later]);
     const resources = random.chance(0.35) ? { ...(job.file['resources'] as object), gpu } : undefined;
     const placement = {
       ...(regions === undefined ? {} : { regions }),
@@ -80,6 +83,11 @@ export function withInterruptions(random: Prng, jobs: readonly JobPlan[]): reado
 }
 
 /** A folder that outlives attempts, which no gang may have. */
+function distinctOf<T>(items: readonly T[]): T[] {
+  const texts = items.map((item) => JSON.stringify(item));
+  return items.filter((_, index) => texts.indexOf(texts[index] ?? '') === index);
+}
+
 function savings(random: Prng, { file }: JobPlan): object {
   return file['gang'] === true || random.chance(0.5) ? {} : { checkpoint: { path: '/state' } };
 }
@@ -171,24 +179,14 @@ export function kindredJobs(random: Prng, consumers: number, activeMs: number): 
   }));
 }
 
-const pickyImages = [
-  'made-for-arm64',
-  'made-for-arm64',
-  'made-for-amd64',
-  'made-for-s390x',
-  'refused-by-50',
-  'refused-by-100',
-  'unreachable',
-];
-
-/** Jobs of some seeds whose images do not run everywhere, which the jobs themselves do not say. */
+/** Jobs of some seeds whose images are made for one architecture, which the jobs themselves do not say. */
 export function pickyJobs(random: Prng, consumers: number, activeMs: number): readonly JobPlan[] {
   return Array.from({ length: 2 + random.below(5) }, () => ({
     atMs: Math.floor(random.between(0, activeMs * 0.9)),
     consumer: random.below(consumers),
     file: {
       version: '1',
-      image: random.pick(pickyImages),
+      image: random.pick(['made-for-arm64', 'made-for-arm64', 'made-for-amd64', 'made-for-s390x']),
       command: ['work'],
       env: { RUN_MS: '1000', FAILS: random.pick(['0', '0.3']) },
       replicas: 1 + random.below(8),
