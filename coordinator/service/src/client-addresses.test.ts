@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
-import { ClientAddresses, proxyFault } from './client-addresses.ts';
+import { ClientAddresses, maxKnown, proxyFault } from './client-addresses.ts';
 
 const addresses = new ClientAddresses(['10.0.0.0/8', '2001:db8:ff::/48', '192.0.2.7', 'loopback']);
 
@@ -78,6 +78,24 @@ describe('ClientAddresses', () => {
     for (let i = 0; i < 300; i++) of(`203.0.113.${i % 256}`, { 'x-forwarded-for': '10.0.0.1' });
     expect(ignored).toHaveLength(16);
   });
+});
+
+test('addresses that proved themselves are known, the most recent so many of them', () => {
+  const clients = new ClientAddresses(['10.0.0.1']);
+  for (let i = 0; i < maxKnown; i++) clients.know(`a${i}`);
+  clients.know('a0');
+  clients.know('one more');
+  expect(['a0', 'a1', 'a2', 'one more'].map((each) => clients.isKnown(each))).toEqual([
+    true,
+    false,
+    true,
+    true,
+  ]);
+  expect(['::ffff:10.0.0.1', '10.0.0.2', undefined].map((each) => clients.isProxy(each))).toEqual([
+    true,
+    false,
+    false,
+  ]);
 });
 
 test('proxyFault takes addresses and ranges, and refuses what would trust everybody', () => {

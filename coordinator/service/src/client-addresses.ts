@@ -20,6 +20,9 @@ const unnamed = 'unnamed';
 /** A longer chain of proxies is no honest one; without a bound a header of 16 KiB would be read at every request. */
 const maxHops = 16;
 
+/** Addresses of which it is remembered that a node or a consumer of ours used them. */
+export const maxKnown = 65_536;
+
 /** Peers of which an ignored header is told. */
 const maxTold = 16;
 
@@ -36,6 +39,8 @@ export class ClientAddresses {
   readonly #trusted: BlockList;
   readonly #onIgnored: (peer: string) => void;
   readonly #told = new Set<string>();
+  /** The most recent last. */
+  readonly #known = new Set<string>();
 
   /** `onIgnored` is called once for a peer that sends a proxy's header and is no trusted proxy. */
   constructor(trustedProxies: readonly string[], onIgnored: (peer: string) => void = () => {}) {
@@ -54,6 +59,25 @@ export class ClientAddresses {
       return countedAs(from);
     }
     return countedAs(this.#client(from, headers['x-forwarded-for']));
+  }
+
+  /** The peer passes on requests of others, which are what has to be bounded. */
+  isProxy(peer: string | undefined): boolean {
+    const from = peer === undefined ? undefined : parseAddress(peer);
+    return from !== undefined && this.#trusts(from);
+  }
+
+  /** Somebody has proven to be no stranger here. `counted` is what `of` gave. */
+  know(counted: string): void {
+    this.#known.delete(counted);
+    this.#known.add(counted);
+    const [oldest] = this.#known;
+    if (this.#known.size > maxKnown && oldest !== undefined) this.#known.delete(oldest);
+  }
+
+  /** Where strangers crowd in, room is kept for such an address. It is remembered until the coordinator stops. */
+  isKnown(counted: string): boolean {
+    return this.#known.has(counted);
   }
 
   #client(peer: string, header: string | string[] | undefined): string {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createApi } from './api/api.ts';
+import { connectionsOf } from './api/connection-guard.ts';
 import type { ApiSettings } from './api/dependencies.ts';
 import { openArtifactRoom } from './artifacts/artifact-room.ts';
 import { ClientAddresses } from './client-addresses.ts';
@@ -9,6 +10,7 @@ import type { Config } from './config/config.ts';
 import { type Engine, openEngine } from './engine.ts';
 import { createGateway, type Gateway } from './gateway/gateway.ts';
 import { JobSpecs } from './job-specs.ts';
+import { openFilesLimit } from './open-files-limit.ts';
 import { ensureOperatorKey } from './operator-key.ts';
 import { pooledRandomBytes } from './random-bytes.ts';
 import { readOrCreateSecret } from './secret-files.ts';
@@ -85,6 +87,7 @@ async function compose(
     {
       settings: apiSettings(config, version),
       clients,
+      connectionBounds: { connections: connectionsOf(openFilesLimit()) },
       sequencer,
       store: store.reads,
       specs,
@@ -102,6 +105,7 @@ async function compose(
     },
     logger,
   );
+  api.app.server.on('upgrade', (_, socket) => api.connections.handOver(socket));
   gateway.attach(api.app.server);
   const url = await api.app.listen({ host: config.host, port: config.port, backlog });
   engine.startClock(() => gateway.heard());

@@ -42,6 +42,7 @@ export class Admission {
       if (!anonymous.allowed) return limited(reply, 'anonymous', anonymous, this.#anonymous);
       writeHeaders(reply, 'anonymous', anonymous, this.#anonymous);
     } else {
+      this.#clients.know(address);
       const account = this.#accounts.take(bucketOf(caller));
       if (!account.allowed) return limited(reply, 'account', account, this.#accounts);
       writeHeaders(reply, 'account', account, this.#accounts);

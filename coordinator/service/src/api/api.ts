@@ -8,6 +8,7 @@ import { Admission } from './admission.ts';
 import { AnswersInFlight } from './answers-in-flight.ts';
 import { artifactHandlers } from './artifact-handlers.ts';
 import { Authentication } from './authentication.ts';
+import { ConnectionGuard, defaultConnectionBounds } from './connection-guard.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { handleError, handleSocketError, RefusalError, refusalOf } from './errors.ts';
 import { Idempotency } from './idempotency.ts';
@@ -26,6 +27,8 @@ import { TaskViews } from './task-views.ts';
 
 export interface Api {
   readonly app: FastifyInstance;
+  /** Every socket of the server; sessions of agents are handed over to it. */
+  readonly connections: ConnectionGuard;
   /** From now on new requests are refused with service.draining, and event streams end. */
   drain(): void;
 }
@@ -59,6 +62,11 @@ export function createApi(deps: ApiDependencies, logger: FastifyBaseLogger): Api
       sendProblem(reply as never, refusal);
     },
   });
+  const connections = new ConnectionGuard(deps.clients, {
+    ...defaultConnectionBounds,
+    ...deps.connectionBounds,
+  });
+  connections.watch(app.server);
   // Node would answer 417 by itself, without a code. An expectation that is none of ours is passed over (RFC 9110, 10.1.1).
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
   app.decorateRequest('caller', undefined);
@@ -82,7 +90,7 @@ export function createApi(deps: ApiDependencies, logger: FastifyBaseLogger): Api
     registerRoutes(binary, true, registration);
   });
   app.addHook('preClose', async () => draining.abort());
-  return { app, drain: () => draining.abort() };
+  return { app, connections, drain: () => draining.abort() };
 }
 
 function registrationOf(deps: ApiDependencies, draining: AbortSignal): Registration {

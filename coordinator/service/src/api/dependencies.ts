@@ -9,6 +9,7 @@ import type { Sequencer } from '../ports/sequencer.ts';
 import type { SessionTokens } from '../ports/session-tokens.ts';
 import type { TaskLogs } from '../ports/task-logs.ts';
 import type { Transparency } from '../ports/transparency.ts';
+import type { ConnectionBounds } from './connection-guard.ts';
 import type { RatePolicy } from './rate-limit.ts';
 
 export interface ApiSettings {
@@ -39,6 +40,7 @@ export interface ApiDependencies {
   readonly settings: ApiSettings;
   /** What requests without an account are counted by. */
   readonly clients: ClientAddresses;
+  readonly connectionBounds?: Partial<ConnectionBounds>;
   readonly sequencer: Sequencer;
   readonly store: ReadStore;
   readonly specs: JobSpecs;

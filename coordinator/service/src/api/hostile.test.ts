@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { routes } from '@capacloud/protocol/routes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ClientAddresses } from '../client-addresses.ts';
 import { startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';
 
 let coordinator: TestCoordinator;
@@ -190,7 +191,8 @@ it('counts the clients of a trusted proxy one by one, and believes no header of 
     anonymous: { perSecond: 0.001, burst: 1 },
   };
   const statuses = async (trustedProxies: readonly string[], names: readonly string[]) => {
-    const limited = await startCoordinator({ settings: { rates }, trustedProxies });
+    const clients = new ClientAddresses(trustedProxies);
+    const limited = await startCoordinator({ settings: { rates }, connections: { clients } });
     try {
       const all: number[] = [];
       for (const name of names) {

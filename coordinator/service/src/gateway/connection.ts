@@ -25,6 +25,8 @@ export class Connection {
   onText: (text: string) => void = () => {};
   /** Once, when nothing more will be read or sent: after a refusal, or when the peer is gone. */
   onEnd: () => void = () => {};
+  /** Once, right before that, for the table that it stands in. */
+  onLeave: () => void = () => {};
   /** Once, when the socket itself is gone. */
   onClosed: () => void = () => {};
 
@@ -88,6 +90,19 @@ export class Connection {
     this.#end();
   }
 
+  /** Says why and is gone, without waiting for the peer's word. */
+  evict(refusal: Refusal): void {
+    this.refuse(refusal);
+    this.#ws.terminate();
+  }
+
+  /** Tells the size of each piece that arrives, whatever it is a part of, until the answer is called. */
+  watchBytes(listener: (bytes: number) => void): () => void {
+    const onData = (chunk: Buffer) => listener(chunk.length);
+    this.#socket.on('data', onData);
+    return () => this.#socket.off('data', onData);
+  }
+
   terminate(): void {
     this.#ws.terminate();
   }
@@ -120,6 +135,7 @@ export class Connection {
   #end(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.onLeave();
     this.onEnd();
   }
 }

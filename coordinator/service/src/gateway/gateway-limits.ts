@@ -5,6 +5,12 @@ export interface GatewayLimits {
   /** Sockets that have not proven who they are: in all, and of one address. */
   readonly unauthenticated: number;
   readonly unauthenticatedPerAddress: number;
+  /** Of those in all, places that strangers cannot take from addresses that nodes of ours spoke from. */
+  readonly unauthenticatedKnown: number;
+  /** Bytes that came of first frames which are not complete, of all sockets together. */
+  readonly handshakeBytes: number;
+  /** Sockets that were refused and that the peer has not closed yet. */
+  readonly closing: number;
   readonly sessions: number;
   readonly handshakeTimeoutMs: number;
   readonly heartbeatMs: number;
@@ -29,6 +35,9 @@ export interface GatewayLimits {
 export const defaultGatewayLimits: GatewayLimits = {
   unauthenticated: 8192,
   unauthenticatedPerAddress: 1024,
+  unauthenticatedKnown: 2048,
+  handshakeBytes: 64 * 2 ** 20,
+  closing: 512,
   sessions: 20_000,
   handshakeTimeoutMs: wireLimits.handshakeTimeoutMs,
   heartbeatMs: 5000,

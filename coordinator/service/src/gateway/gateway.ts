@@ -1,13 +1,8 @@
-import type { IncomingMessage, Server } from 'node:http';
-import type { Duplex } from 'node:stream';
+import type { Server } from 'node:http';
 import type { Contact } from '@capacloud/core/command';
 import type { ErrorCode } from '@capacloud/protocol/errors';
-import { errorCatalogue } from '@capacloud/protocol/errors';
-import { sessionPath, wireLimits } from '@capacloud/protocol/frames';
 import type { NodeId } from '@capacloud/protocol/ids';
-import type { Refusal } from '@capacloud/protocol/result';
 import type { Logger } from 'pino';
-import { type ServerOptions, WebSocketServer } from 'ws';
 import type { ClientAddresses } from '../client-addresses.ts';
 import type { JobSpecs } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
@@ -15,20 +10,18 @@ import type { LiveActivity } from '../ports/live-activity.ts';
 import type { ReadStore } from '../ports/read-store.ts';
 import type { Sequencer } from '../ports/sequencer.ts';
 import type { SessionTokens } from '../ports/session-tokens.ts';
-import { Admission } from './admission.ts';
 import { AssignmentWriter } from './assignment-writer.ts';
-import { Connection } from './connection.ts';
 import { DelegationVerifier } from './delegation-verifier.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { defaultGatewayLimits, type GatewayLimits } from './gateway-limits.ts';
-import { type HandshakeDeps, shakeHands } from './handshake.ts';
 import { Placements } from './placements.ts';
 import { ReceiptVerifier } from './receipt-verifier.ts';
 import { RefusalCounts } from './refusal-counts.ts';
 import { ReleaseWatch } from './release-watch.ts';
 import { Resumption } from './resumption.ts';
 import { SessionDesk } from './session-desk.ts';
+import { SessionDoor } from './session-door.ts';
 import { SessionTable } from './session-table.ts';
 
 export interface GatewayDeps {
@@ -60,21 +53,16 @@ export class Gateway {
   readonly #deps: GatewayDeps;
   readonly #limits: GatewayLimits;
   readonly #counts = new RefusalCounts();
-  readonly #admission: Admission;
   readonly #verifier: DelegationVerifier;
   readonly #receipts = new ReceiptVerifier();
   readonly #sessions = new SessionTable();
   readonly #dispatcher: Dispatcher;
   readonly #desk: SessionDesk;
+  readonly #door: SessionDoor;
   readonly #releases: ReleaseWatch;
-  readonly #handshake: HandshakeDeps;
-  readonly #sockets: WebSocketServer;
-  readonly #connections = new Set<Connection>();
   readonly #unfollow: () => void;
   #sweeper: NodeJS.Timeout | undefined;
   #releaseSweeper: NodeJS.Timeout | undefined;
-  #isDraining = false;
-  #onEmpty: () => void = () => {};
 
   constructor(deps: GatewayDeps) {
     const limits = { ...defaultGatewayLimits, ...deps.limits };
@@ -82,17 +70,7 @@ export class Gateway {
     const now = () => deps.now();
     this.#deps = deps;
     this.#limits = limits;
-    this.#admission = new Admission(limits.unauthenticated, limits.unauthenticatedPerAddress);
     this.#verifier = new DelegationVerifier(limits.verifierThreads, limits.unauthenticated);
-    this.#handshake = {
-      coordinator: deps.coordinator,
-      chainId: deps.chainId,
-      timeoutMs: limits.handshakeTimeoutMs,
-      verifier: this.#verifier,
-      resumption: new Resumption(deps.store, this.#sessions),
-      logger,
-      now,
-    };
     const placements = new Placements();
     placements.restore(sequencer.state);
     for (const node of sequencer.state.nodes.keys()) this.#sessions.assumeHeard(node, now());
@@ -108,6 +86,7 @@ export class Gateway {
       artifacts: deps.artifacts,
       specs: deps.specs,
       sessions: this.#sessions,
+      clients: deps.clients,
       placements,
       verifier: this.#receipts,
       dispatcher: this.#dispatcher,
@@ -119,6 +98,22 @@ export class Gateway {
       reportsInFlight: limits.reportsInFlight,
       now,
     });
+    this.#door = new SessionDoor({
+      limits,
+      clients: deps.clients,
+      counts: this.#counts,
+      isFull: () => this.#sessions.size >= limits.sessions,
+      handshake: {
+        coordinator: deps.coordinator,
+        chainId: deps.chainId,
+        timeoutMs: limits.handshakeTimeoutMs,
+        verifier: this.#verifier,
+        resumption: new Resumption(deps.store, this.#sessions),
+        logger,
+        now,
+      },
+      open: (connection, proven) => this.#desk.open(connection, proven),
+    });
     this.#releases = new ReleaseWatch({
       nodes: () => sequencer.state.nodes.values(),
       placements,
@@ -126,7 +121,6 @@ export class Gateway {
       releaseMs: limits.releaseMs,
     });
     this.#unfollow = sequencer.onCommitted((events) => placements.follow(events, this.#dispatcher));
-    this.#sockets = new WebSocketServer(socketOptions(limits));
     this.tokens = this.#sessions;
     this.activity = { get: (task) => placements.get(task)?.pull };
   }
@@ -137,7 +131,7 @@ export class Gateway {
   }
   /** Sockets in their handshake. */
   get unauthenticated(): number {
-    return this.#admission.total;
+    return this.#door.unauthenticated;
   }
   /** Refusals by code since the start. */
   get refusals(): ReadonlyMap<ErrorCode, number> {
@@ -151,7 +145,7 @@ export class Gateway {
 
   /** Answers upgrade requests of the server from now on. It may listen already. */
   attach(server: Server): void {
-    server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+    server.on('upgrade', (request, socket, head) => this.#door.upgrade(request, socket, head));
     this.#sweeper ??= setInterval(() => {
       this.#desk.closeIdle();
       this.#dispatcher.resendSilent(this.#limits.resendMs);
@@ -163,113 +157,12 @@ export class Gateway {
 
   /** Takes nobody in any more, tells every peer, and resolves when the last socket is gone, by force on abort. */
   async drain(signal: AbortSignal): Promise<void> {
-    this.#isDraining = true;
     clearInterval(this.#sweeper);
     clearInterval(this.#releaseSweeper);
-    const empty = new Promise<void>((resolve) => {
-      this.#onEmpty = resolve;
-    });
-    const cut = () => {
-      for (const connection of this.#connections) connection.terminate();
-    };
-    signal.addEventListener('abort', cut, { once: true });
-    for (const connection of this.#connections) connection.refuse(draining);
-    if (signal.aborted) cut();
-    if (this.#connections.size > 0) await empty;
-    signal.removeEventListener('abort', cut);
+    await this.#door.drain(signal);
     this.#unfollow();
     await Promise.all([this.#verifier.close(), this.#receipts.close()]);
   }
-
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    // Node leaves the errors of an upgraded socket to us; the WebSocket's own handler comes later.
-    const ignore = () => {};
-    socket.on('error', ignore);
-    const address = this.#deps.clients.of(request);
-    const refusal = this.#turnAway(request);
-    const leave = refusal === undefined ? this.#admission.enter(address) : undefined;
-    if (leave === undefined) {
-      const answer = refusal ?? { code: 'service.overloaded', message: 'Too many agents connect at once.' };
-      this.#counts.add(answer.code);
-      answerUpgrade(socket, answer);
-      return;
-    }
-    socket.once('close', leave);
-    // The answer to the upgrade and the challenge after it go out in one write: each costs as much as reading a frame.
-    socket.cork();
-    this.#sockets.handleUpgrade(request, socket, head, (ws) => {
-      const connection = new Connection(ws, socket, address, this.#counts, () => this.#deps.now());
-      this.#connections.add(connection);
-      connection.onClosed = () => {
-        this.#connections.delete(connection);
-        if (this.#connections.size === 0) this.#onEmpty();
-      };
-      void this.#receive(connection, leave);
-    });
-    socket.uncork();
-  }
-
-  #turnAway(request: IncomingMessage): Refusal | undefined {
-    if (request.url?.split('?', 1)[0] !== sessionPath)
-      return { code: 'request.not_found', message: `Sessions open at ${sessionPath}.` };
-    if (this.#isDraining) return draining;
-    if (this.#sessions.size >= this.#limits.sessions)
-      return { code: 'service.overloaded', message: 'The coordinator has no room for another node.' };
-    return undefined;
-  }
-
-  async #receive(connection: Connection, leave: () => void): Promise<void> {
-    try {
-      const proven = await shakeHands(connection, this.#handshake);
-      if (proven === undefined) return;
-      leave();
-      await this.#desk.open(connection, proven);
-    } catch (error) {
-      this.#deps.logger.error({ err: error }, 'a session could not be opened');
-      connection.refuse({ code: 'service.internal', message: 'The session could not be opened.' });
-    }
-  }
-}
-
-/** `closeTimeout` is an option of ws that its types do not name yet. */
-function socketOptions(limits: GatewayLimits): ServerOptions & { readonly closeTimeout: number } {
-  return {
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    autoPong: false,
-    maxPayload: wireLimits.frameBytes,
-    maxFragments: 256,
-    closeTimeout: limits.closeTimeoutMs,
-  };
-}
-
-const draining: Refusal = { code: 'session.draining', message: 'The coordinator is restarting.' };
-
-/** Refuses before there is a WebSocket: as any other HTTP request is refused. */
-function answerUpgrade(socket: Duplex, { code, message }: Refusal): void {
-  const { http, title, hint, retryable } = errorCatalogue[code];
-  const body = JSON.stringify({
-    type: 'about:blank',
-    title,
-    status: http,
-    code,
-    detail: message,
-    hint,
-    retryable,
-  });
-  socket.end(
-    [
-      `HTTP/1.1 ${http} ${title}`,
-      'Connection: close',
-      'Content-Type: application/problem+json',
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      ...(retryable ? ['Retry-After: 1'] : []),
-      '',
-      body,
-    ].join('\r\n'),
-    () => socket.destroy(),
-  );
 }
 
 /** Build is not listen: nothing happens until `attach`. */

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { ChallengeFrame, HelloFrame } from '@capacloud/protocol/frames';
-import { sessionProofMessage } from '@capacloud/protocol/frames';
+import { sessionProofMessage, wireLimits } from '@capacloud/protocol/frames';
 import { protocolVersions } from '@capacloud/protocol/protocol-versions';
 import type { Refusal, Result } from '@capacloud/protocol/result';
-import { accept } from '@capacloud/protocol/result';
+import { accept, refuse } from '@capacloud/protocol/result';
 import type { Logger } from 'pino';
 import type { Connection } from './connection.ts';
 import type { DelegationVerifier } from './delegation-verifier.ts';
@@ -22,6 +22,14 @@ export interface HandshakeDeps {
   now(): number;
 }
 
+/** How the table of handshakes follows one of them. */
+export interface HandshakeStage {
+  /** So many bytes came, and no whole frame. */
+  receive(bytes: number): void;
+  /** The first frame is here. False: there is no room to check it. */
+  hear(): boolean;
+}
+
 export interface Proven {
   readonly hello: HelloFrame;
   readonly checked: CheckedHello;
@@ -31,7 +39,11 @@ export interface Proven {
  * Challenge, hello, proof. Resolves when the peer has shown that it holds the node's wallet and the session key;
  * undefined when it was refused or left. The nonce is of this connection alone, so a hello cannot be replayed.
  */
-export async function shakeHands(connection: Connection, deps: HandshakeDeps): Promise<Proven | undefined> {
+export async function shakeHands(
+  connection: Connection,
+  stage: HandshakeStage,
+  deps: HandshakeDeps,
+): Promise<Proven | undefined> {
   const challenge: ChallengeFrame = {
     type: 'challenge',
     protocols: [...protocolVersions],
@@ -40,7 +52,8 @@ export async function shakeHands(connection: Connection, deps: HandshakeDeps): P
     chainId: deps.chainId,
     nowMs: deps.now(),
   };
-  const proven = await firstText(connection, JSON.stringify(challenge), deps.timeoutMs, (text) => {
+  const proven = await firstText(connection, stage, JSON.stringify(challenge), deps.timeoutMs, (text) => {
+    if (!stage.hear()) return refuse('service.overloaded', 'Too many agents connect at once.');
     const hello = readHello(text);
     if (!hello.ok) return hello;
     const checked = checkHello(hello.value, challenge, deps.now());
@@ -55,6 +68,7 @@ export async function shakeHands(connection: Connection, deps: HandshakeDeps): P
 /** Read at once: what came in the same packet must not get its word in first. */
 function firstText(
   connection: Connection,
+  stage: HandshakeStage,
   challenge: string,
   timeoutMs: number,
   read: (text: string) => Result<Proven>,
@@ -64,12 +78,27 @@ function firstText(
       () => connection.refuse({ code: 'session.handshake_timeout', message: 'No hello came in time.' }),
       timeoutMs,
     );
+    let bytes = 0;
+    const unwatch = connection.watchBytes((more) => {
+      if (!connection.isOpen) return;
+      bytes += more;
+      // A frame is given out when it is complete; until then a stranger's bytes wait in our memory.
+      if (bytes <= firstFrameBytes) {
+        stage.receive(more);
+        return;
+      }
+      connection.refuse(firstFrameTooLarge);
+      // The rest of it is not read either.
+      connection.pause();
+    });
     connection.onEnd = () => {
       clearTimeout(timer);
+      unwatch();
       resolve(undefined);
     };
     connection.onText = (text) => {
       clearTimeout(timer);
+      unwatch();
       connection.onText = () =>
         connection.refuse({ code: 'frame.unexpected', message: 'Nothing may be sent before the welcome.' });
       const result = read(text);
@@ -79,6 +108,14 @@ function firstText(
     connection.send(challenge);
   });
 }
+
+/** What WebSocket frames around the text may add, for a peer that sends it in many pieces. */
+const framingBytes = 8192;
+const firstFrameBytes = wireLimits.handshakeFrameBytes + framingBytes;
+const firstFrameTooLarge: Refusal = {
+  code: 'frame.too_large',
+  message: `A hello frame has at most ${wireLimits.handshakeFrameBytes} bytes.`,
+};
 
 async function checkSignatures(
   { hello: { delegation, signature, proof }, checked: { sessionKey, resumes } }: Proven,

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { errorCatalogue } from '@capacloud/protocol/errors';
 import type { HeartbeatFrame, OfferFrame, WelcomeFrame } from '@capacloud/protocol/frames';
 import type { Refusal } from '@capacloud/protocol/result';
+import type { ClientAddresses } from '../client-addresses.ts';
 import type { Sequencer } from '../ports/sequencer.ts';
 import type { Connection } from './connection.ts';
 import type { Dispatcher } from './dispatcher.ts';
@@ -20,6 +21,7 @@ const offersBurst = 20;
 export interface DeskDeps extends IntakeDeps {
   readonly sequencer: Sequencer;
   readonly sessions: SessionTable;
+  readonly clients: Pick<ClientAddresses, 'know'>;
   readonly dispatcher: Dispatcher;
   readonly limits: GatewayLimits;
 }
@@ -109,6 +111,7 @@ export class SessionDesk {
     };
     session.connection.send(JSON.stringify(welcome));
     session.isOpen = true;
+    this.#deps.clients.know(session.connection.address);
     this.#intakes.set(session, new ReportIntake(session, this.#deps));
     const offers = new TokenBucket(offersPerSecond, offersBurst, this.#deps.now());
     session.connection.onText = (text) => this.#read(session, offers, text);
@@ -120,6 +123,8 @@ export class SessionDesk {
 
   #end(session: Session): void {
     const { sequencer, sessions } = this.#deps;
+    // Its node comes back from there most likely, however long ago it came.
+    if (session.isOpen) this.#deps.clients.know(session.connection.address);
     this.#intakes.delete(session);
     sessions.end(session);
     // It was forgotten while its session was open, or never taken in.

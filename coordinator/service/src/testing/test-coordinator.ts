@@ -44,7 +44,7 @@ export const testOffer: Offer = {
 
 interface TestOptions {
   readonly settings?: Partial<ApiSettings>;
-  readonly trustedProxies?: readonly string[];
+  readonly connections?: Partial<Pick<ApiDependencies, 'clients' | 'connectionBounds'>>;
   readonly accountBytes?: number;
   readonly totalBytes?: number;
   readonly diskSpace?: ArtifactRoomParts['diskSpace'];
@@ -52,7 +52,7 @@ interface TestOptions {
   readonly waitingCommands?: number;
 }
 
-const generous = { perSecond: 1_000_000, burst: 1_000_000 };
+const generous = { perSecond: 1e6, burst: 1e6 };
 
 /** The real log, store, artifacts and API on a real socket; commands stand in for the gateway. */
 export class TestCoordinator {
@@ -263,7 +263,8 @@ function apiDependencies(
       rates: { account: generous, address: generous, anonymous: generous },
       ...options.settings,
     },
-    clients: new ClientAddresses(options.trustedProxies ?? []),
+    clients: new ClientAddresses([]),
+    ...options.connections,
     sequencer,
     store: store.reads,
     specs,
