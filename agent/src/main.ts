@@ -16,6 +16,7 @@ import type { Clock } from './core/clock.ts';
 import type { Journal } from './core/journal-port.ts';
 import { restoreLease } from './core/lease.ts';
 import { readLocalImages } from './core/local-images.ts';
+import { defaultUidRange } from './core/task-uids.ts';
 import { Machine } from './hardware/machine.ts';
 import { makeOffer } from './hardware/offer.ts';
 import { openAgentLog, surviveStorageFaults } from './host/agent-log.ts';
@@ -58,11 +59,18 @@ function coordinatorKey(config: AgentConfig): string {
   return config.coordinatorName ?? new URL(config.coordinator).host;
 }
 
-function openEngine(config: AgentConfig, identity: NodeIdentity, scratch: ScratchKind) {
+function openEngine(
+  config: AgentConfig,
+  identity: NodeIdentity,
+  journal: SqliteJournal,
+  scratch: ScratchKind,
+) {
   return createDockerRuntime({
     socketPath: config.dockerSocket,
     owner: { node: identity.node, coordinator: coordinatorKey(config) },
     policy: { allowRoot: config.allowRoot, pidsLimit },
+    takeUid: (key, { inUse, isMapped }) =>
+      journal.takeUid(key, config.taskUids ?? defaultUidRange(identity.node, isMapped), inUse),
     localImages: readLocalImages(config.localImages),
     scratch,
     stateDir: config.stateDir,
@@ -179,7 +187,7 @@ async function runLocked(
   const executor: Executor = new Executor({
     node: identity.node,
     outputsDir: join(config.stateDir, 'outputs'),
-    runtime: openEngine(config, identity, scratch),
+    runtime: openEngine(config, identity, journal, scratch),
     journal,
     logs,
     inputs: new InputCache(join(config.stateDir, 'inputs'), inputCacheBytes, http),

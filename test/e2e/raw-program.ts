@@ -44,6 +44,40 @@ export function oldCallingProgram(call: RawCall): Buffer {
   return programOf(moving + oldSystemCall + exitCode);
 }
 
+/**
+ * A program that makes a call until it fails, writes how often it went well (eight bytes), and stays. `setUp` runs once,
+ * `step` after each call that went well.
+ */
+function exhaustingProgram({
+  setUp = '',
+  call,
+  step = '',
+}: {
+  readonly setUp?: string;
+  readonly call: string;
+  readonly step?: string;
+}): Buffer {
+  const stepBytes = step.length / 2;
+  // again: <call>; test eax, eax; js done; inc ebx; <step>; jmp again
+  const backBytes = call.length / 2 + stepBytes + 8;
+  const loop = `${call}85c078${bytesOf(stepBytes + 4, 4).slice(0, 2)}ffc3${step}eb${bytesOf(-backBytes, 4).slice(0, 2)}`;
+  // done: push rbx; write(1, rsp, 8); again: pause(); jmp again
+  const writing = `534889e6b801000000bf01000000ba08000000${systemCall}`;
+  return programOf(`${setUp}31db${loop}${writing}b822000000${systemCall}ebf7`);
+}
+
+/** Makes instances of inotify. */
+export function inotifyProgram(): Buffer {
+  return exhaustingProgram({ call: codeOf([294, 0]) });
+}
+
+/** Makes POSIX message queues with the names a, b, c and so on. */
+export function queueProgram(): Buffer {
+  // mq_open(rsp, O_CREAT | O_RDWR, 0600, NULL), with the name pushed before
+  const call = `b8f00000004889e7be42000000ba8001000041ba00000000${systemCall}`;
+  return exhaustingProgram({ setUp: '6a61', call, step: 'fe0424' });
+}
+
 function programOf(code: string): Buffer {
   return elfExecutable({ machine: x86, code });
 }

@@ -1,6 +1,15 @@
-import type { LogChunk } from '@capacloud/agent/core/ports';
+import type { AttemptKey, LogChunk } from '@capacloud/agent/core/ports';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { callingProgram, oldCallingProgram, type RawCall, rawImage, readNumbers } from './raw-program.ts';
+import { markedName } from '../marked-name.ts';
+import {
+  callingProgram,
+  inotifyProgram,
+  oldCallingProgram,
+  queueProgram,
+  type RawCall,
+  rawImage,
+  readNumbers,
+} from './raw-program.ts';
 import { openRuntimeRig, type RuntimeRig, script } from './runtime-rig.ts';
 
 const notPermitted = -1n;
@@ -52,10 +61,21 @@ let image: string;
 beforeAll(async () => {
   rig = await openRuntimeRig();
   const calls = [...refused, ...allowed].map(([, call]) => call);
-  image = await rawImage(rig.docker, 'raw', {
+  const programs = {
     calls: callingProgram(calls),
     // socketcall(SYS_SOCKET, …), whose arguments lie in memory
     old: oldCallingProgram([102, 1, 0]),
+    inotify: inotifyProgram(),
+    queues: queueProgram(),
+  };
+  image = await rawImage(rig.docker, markedName('raw').toLowerCase(), programs, (archive) => {
+    const file = (name: string, text: string, mode: number, gid: number) =>
+      archive.entry({ name, mode, uid: gid === 0 ? 0 : 1234, gid, mtime: new Date(0) }, text);
+    file('etc/passwd', 'root:x:0:0::/:/bin/sh\nworker:x:1234:100::/home/worker:/bin/sh\n', 0o644, 0);
+    file('etc/group', 'root:x:0:worker\nusers:x:100:\nreaders:x:4321:worker\n', 0o644, 0);
+    file('data/own', 'own\n', 0o640, 1000);
+    file('data/of-users', 'users\n', 0o640, 100);
+    file('data/of-readers', 'readers\n', 0o640, 4321);
   });
 });
 afterAll(async () => {
@@ -63,15 +83,20 @@ afterAll(async () => {
   await rig.docker.getImage(image).remove();
 });
 
+/** All that an ended task wrote to its standard output. */
+async function outputOf(key: AttemptKey): Promise<Buffer> {
+  const written: Buffer[] = [];
+  const take = async ({ bytes, stream }: LogChunk) => {
+    if (stream === 'stdout') written.push(Buffer.from(bytes));
+  };
+  await rig.runtime.followLogs(key, 0, take, rig.signal);
+  return Buffer.concat(written);
+}
+
 describe.skipIf(process.arch !== 'x64')('system calls', () => {
   it('are those that work needs, whatever the default of the engine is', async () => {
     const seen = await rig.run(rig.assign({ ...script('/raw/calls; /raw/old; echo $?'), image }));
-    const written: Buffer[] = [];
-    const take = async ({ bytes, stream }: LogChunk) => {
-      if (stream === 'stdout') written.push(Buffer.from(bytes));
-    };
-    await rig.runtime.followLogs(seen.key, 0, take, rig.signal);
-    const output = Buffer.concat(written);
+    const output = await outputOf(seen.key);
     const size = 8 * (refused.length + allowed.length);
     const [...answers] = readNumbers(output.subarray(0, size));
     expect(answers.splice(0, refused.length).map((answer, index) => [refused[index]?.[0], answer])).toEqual(
@@ -82,3 +107,46 @@ describe.skipIf(process.arch !== 'x64')('system calls', () => {
     expect(output.subarray(size).toString()).toBe('159\n');
   });
 });
+
+describe.skipIf(process.arch !== 'x64')('what the kernel counts by user', () => {
+  const exhausting = `
+    for kind in inotify queues; do /raw/$kind >> /out/counts & done
+    while test "$(cat /out/counts | wc -c)" -lt 16; do sleep 0.02; done
+    cat /out/counts; echo; exec sleep 60`;
+  const outputs = [{ path: '/out/', maxBytes: 1000 }];
+
+  it('is not used up by a task for another that names the same user', async () => {
+    const task = () => rig.assign({ ...script(exhausting), image, outputs, user: '1234' });
+    const first = await rig.launch(task());
+    const greedy = await countsOf(first);
+    const second = await rig.launch(task());
+    expect(await countsOf(second)).toEqual(greedy);
+    expect(greedy.every((count) => count > 3n)).toBe(true);
+    for (const key of [first, second]) await rig.runtime.stop(key, 0, rig.signal);
+  });
+
+  it('is counted for a user that has the name, home and groups of the one that the job names', async () => {
+    const looks =
+      'busybox whoami; echo $USER ~worker; id -G; cat /data/of-users /data/of-readers /data/own; cd /out && echo 1 > x';
+    const seen = await rig.run(rig.assign({ ...script(looks), image, outputs, user: '1234:1000' }));
+    expect(seen.exitCode).toBe(0);
+    expect((await outputOf(seen.key)).toString()).toBe(
+      'worker\nworker /home/worker\n1000 100 4321\nusers\nreaders\nown\n',
+    );
+  });
+});
+
+/** The two numbers that a task writes while it runs, the smaller one first. */
+async function countsOf(key: AttemptKey): Promise<readonly bigint[]> {
+  const sizeBytes = 16;
+  const enough = new AbortController();
+  let written = Buffer.alloc(0);
+  const take = async ({ bytes, stream }: LogChunk) => {
+    if (stream === 'stdout') written = Buffer.concat([written, bytes]);
+    if (written.length >= sizeBytes) enough.abort();
+  };
+  await rig.runtime.followLogs(key, 0, take, enough.signal).catch((error: unknown) => {
+    if (written.length < sizeBytes) throw error;
+  });
+  return readNumbers(written.subarray(0, sizeBytes)).toSorted((one, other) => Number(one - other));
+}

@@ -21,13 +21,16 @@ describe('the container profile', () => {
     });
     const key = await rig.launch(assignment);
     const info = await rig.docker.getContainer(`cc-${key.task}-1`).inspect();
-    expect(info.Config).toMatchObject({ User: '65532:65532', Tty: false, OpenStdin: false });
+    const { User: user, ...config } = info.Config;
+    expect(user).toMatch(/^20[0-9]{8}:65532$/);
+    expect(config).toMatchObject({ Tty: false, OpenStdin: false });
     expect(info.Config.Labels).toEqual({
       'capacloud.node': rig.options.owner.node,
       'capacloud.coordinator': rig.options.owner.coordinator,
       'capacloud.task': key.task,
       'capacloud.attempt': '1',
       'capacloud.role': 'task',
+      'capacloud.uid': user.split(':')[0],
     });
     expect(info.HostConfig).toMatchObject({
       NetworkMode: 'none',
@@ -80,7 +83,7 @@ describe('the container profile', () => {
     const seen = await rig.run(assignment);
     const { stdout } = await readLog(rig, seen.key);
     expect(seen.exitCode).toBe(0);
-    expect(stdout).toMatch(/^65532\n65532\n/);
+    expect(stdout).toMatch(/^20[0-9]{8}\n65532\n/);
     for (const name of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd'])
       expect(stdout).toContain(`${name}:\t0000000000000000`);
     expect(stdout).toContain('NoNewPrivs:\t1');
@@ -111,19 +114,19 @@ describe('the container profile', () => {
     expect(stdout).toContain('KEPT=yes');
     expect(stdout).toContain('NVIDIA_VISIBLE_DEVICES=void');
     expect(stdout).not.toContain('LD_PRELOAD');
-    expect(stdout).toContain('\n65532\n');
+    expect(stdout).toMatch(/\n20[0-9]{8}\n/);
     const info = await rig.docker.getContainer(`cc-${seen.key.task}-1`).inspect();
     expect(info.Mounts.filter((mount) => mount.Type === 'volume')).toEqual([]);
     await rig.runtime.remove(seen.key, rig.signal);
     await rig.docker.getImage(image).remove();
   });
 
-  it('refuses root unless the owner allows it, and gives a user a group of its own', async () => {
+  it('refuses root unless the owner allows it, and gives a task an id of its own, and the group of its user', async () => {
     for (const user of ['0', '0:0', '1000:0']) {
       const refused = await rig.runtime.prepare(rig.assign({ ...script('true'), user }), [], rig.signal);
       expect(refused).toMatchObject({ ok: false, refusal: { reason: 'refused' } });
     }
     const seen = await rig.run(rig.assign({ ...script('id -u; id -g; exit 0'), user: '1000' }));
-    expect((await readLog(rig, seen.key)).stdout).toBe('1000\n1000\n');
+    expect((await readLog(rig, seen.key)).stdout).toMatch(/^20[0-9]{8}\n1000\n$/);
   });
 });

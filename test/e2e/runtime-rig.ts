@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -52,6 +52,7 @@ export async function openRuntimeRig(
   const options: DockerRuntimeOptions = {
     socketPath,
     owner: { node: `node_${randomBytes(20).toString('hex')}` as NodeId, coordinator: markedName('runtime') },
+    takeUid: uidTaker(),
     policy: { allowRoot: false, pidsLimit: change.pidsLimit ?? 64 },
     localImages: readLocalImages(testImages),
     scratch: 'memory',
@@ -91,6 +92,17 @@ export async function openRuntimeRig(
       for (const { key } of await runtime.observe(signal)) await runtime.remove(key, signal);
       await rm(base, { recursive: true, force: true });
     },
+  };
+}
+
+/** As the journal of an agent does: the same for each attempt. */
+function uidTaker(): DockerRuntimeOptions['takeUid'] {
+  const first = 2_000_000_000 + randomInt(10_000_000);
+  const taken = new Map<string, number>();
+  return (key) => {
+    const uid = taken.get(attemptKeyText(key)) ?? first + taken.size;
+    taken.set(attemptKeyText(key), uid);
+    return uid;
   };
 }
 

@@ -67,6 +67,8 @@ export interface AttemptRecord {
   readonly acceptedAtMs: number;
   readonly stop?: StopCause;
   readonly image?: string;
+  /** The user id of its container, which no other attempt has until this one is settled. */
+  readonly uid?: number;
   /** The engine was told to start the container, and may have done so whatever it says. */
   readonly startSent?: true;
   readonly runStart?: RunStart;

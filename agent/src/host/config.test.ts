@@ -75,6 +75,17 @@ test('lists the images of the owner that tasks may use', () => {
   });
 });
 
+test('names the user ids of tasks, in a range that is large enough and holds none of the system', () => {
+  const uids = (text: string) => `${coordinator}task_uids: ${text}\n`;
+  expect(resolve(uids('70000-72047'))).toMatchObject({
+    value: { taskUids: { first: 70_000, last: 72_047 } },
+  });
+  expect(problems(uids('70000-70100'))).toEqual([expect.stringContaining('at least 1024') as string]);
+  expect(problems(uids('65000-70000'))).toEqual([expect.stringContaining('must not hold 65534') as string]);
+  for (const odd of ['0-70000', '70000', '72047-70000', '2147000000-4294967295', 'a-b'])
+    expect(problems(uids(odd))).toEqual([expect.stringMatching(/^task_uids: must /) as string]);
+});
+
 test('flags go over the environment, the environment over the file', () => {
   const file = `${coordinator}log_level: error\nscratch: loop\nallow_root: true\n`;
   const env = {

@@ -10,11 +10,18 @@ import { formatNano } from '@capacloud/protocol/units';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { parse as parseYaml } from 'yaml';
-import { type Weekday, weekdays } from '../core/ask-schedule.ts';
 import { maxLocalImages } from '../core/local-images.ts';
 import { OwnerMustAct } from './failure.ts';
-import { maxPeriods, periodOf, readSchedule, scheduleKey, type WrittenPeriod } from './schedule-setting.ts';
+import {
+  maxPeriods,
+  PeriodSchema,
+  periodOf,
+  readSchedule,
+  scheduleKey,
+  type WrittenPeriod,
+} from './schedule-setting.ts';
 import { type RawValue, type Setting, settings } from './setting.ts';
+import { UidRangeSchema } from './uid-setting.ts';
 
 const closed = { additionalProperties: false } as const;
 const Path = Type.String({ pattern: '^/' });
@@ -22,16 +29,6 @@ const ShareSchema = Type.Object(
   {
     kind: Type.Union([Type.Literal('amount'), Type.Literal('percent')]),
     value: Type.Integer({ minimum: 0 }),
-  },
-  closed,
-);
-
-const PeriodSchema = Type.Object(
-  {
-    days: Type.Array(Type.Unsafe<Weekday>(Type.String({ enum: [...weekdays] })), { minItems: 1 }),
-    fromMinute: Type.Integer({ minimum: 0, maximum: 1439 }),
-    toMinute: Type.Integer({ minimum: 1, maximum: 1440 }),
-    ask: Type.Optional(AskSchema),
   },
   closed,
 );
@@ -70,6 +67,7 @@ const ConfigSchema = Type.Object(
     interruptibleDiscountPercent: Type.Optional(Type.Integer({ minimum: 1, maximum: 95 })),
     localImages: Type.Array(Type.String({ maxLength: 512 }), { maxItems: maxLocalImages }),
     allowRoot: Type.Boolean(),
+    taskUids: Type.Optional(UidRangeSchema),
     shareDevices: Type.Boolean(),
     scratch: Type.Union([Type.Literal('auto'), Type.Literal('memory'), Type.Literal('loop')]),
     logLevel: Type.Union([
@@ -286,6 +284,7 @@ function shape(parsed: ReadonlyMap<string, unknown>, periods: readonly WrittenPe
     ...optional('labels', 'labels'),
     localImages: parsed.get('local_images') ?? [],
     allowRoot: parsed.get('allow_root'),
+    ...optional('taskUids', 'task_uids'),
     shareDevices: parsed.get('share_devices'),
     scratch: parsed.get('scratch'),
     logLevel: parsed.get('log_level'),

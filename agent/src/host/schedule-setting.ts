@@ -1,12 +1,23 @@
 import { nearest } from '@capacloud/protocol/nearest';
-import type { Ask } from '@capacloud/protocol/resources';
+import { type Ask, AskSchema } from '@capacloud/protocol/resources';
 import type { Problem } from '@capacloud/protocol/result';
+import Type from 'typebox';
 import { type AskPeriod, type Weekday, weekdays } from '../core/ask-schedule.ts';
 import { price, type RawValue } from './setting.ts';
 
 /** A list in the file; the environment and the flags have no way to say it. */
 export const scheduleKey = 'ask.schedule';
 export const maxPeriods = 64;
+
+export const PeriodSchema = Type.Object(
+  {
+    days: Type.Array(Type.Unsafe<Weekday>(Type.String({ enum: [...weekdays] })), { minItems: 1 }),
+    fromMinute: Type.Integer({ minimum: 0, maximum: 1439 }),
+    toMinute: Type.Integer({ minimum: 1, maximum: 1440 }),
+    ask: Type.Optional(AskSchema),
+  },
+  { additionalProperties: false },
+);
 
 /** A period as it is written: prices that it does not name are the plain ones. */
 export interface WrittenPeriod extends Omit<AskPeriod, 'ask'> {

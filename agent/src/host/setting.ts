@@ -5,6 +5,7 @@ import { adviseDuration, advisePercent, adviseSize, isBareNumber } from '@capacl
 import { parseCpu, parseDecimalNano, parseDuration, parseSize } from '@capacloud/protocol/units';
 import { maxLocalImages, parseLocalImage } from '../core/local-images.ts';
 import { labels } from './labels-setting.ts';
+import { uidRange } from './uid-setting.ts';
 
 /** A value as the owner wrote it, in YAML, the environment or a flag. */
 export type RawValue = string | number | boolean;
@@ -241,6 +242,12 @@ export const settings = [
     isList: true,
   },
   { key: 'allow_root', shape: 'bool', help: 'take images that run as root', parse: flag },
+  {
+    key: 'task_uids',
+    shape: 'first-last',
+    help: 'user ids to give to containers, each its own (default: 2048 of those that no system uses)',
+    parse: uidRange,
+  },
   { key: 'share_devices', shape: 'bool', help: 'let several tasks share a GPU', parse: flag },
   {
     key: 'scratch',

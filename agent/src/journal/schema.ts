@@ -58,6 +58,14 @@ CREATE TABLE coordinator (
 ) STRICT, WITHOUT ROWID;
 `;
 
+/** A table that a release without it passes over needs no new number. User ids, in the order in which they were let go. */
+const additions = `
+CREATE TABLE IF NOT EXISTS freed_uid (
+  uid INTEGER PRIMARY KEY,
+  turn INTEGER NOT NULL
+) STRICT;
+`;
+
 /** Opens or creates the journal. Throws JournalRefused when it cannot be used, whatever the reason. */
 export function openDatabase(file: string): Database.Database {
   return usable(file, () => {
@@ -127,6 +135,7 @@ function prepare(database: Database.Database, file: string): void {
       database.pragma(`user_version = ${schemaVersion}`);
     })();
   }
+  database.exec(additions);
 }
 
 /** Does something with the file, and puts what SQLite says of it into the owner's words. */

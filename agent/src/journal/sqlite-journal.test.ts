@@ -231,3 +231,34 @@ test('a disk that takes no writes costs nothing that came from a socket or a tim
   expect([after.coordinatorName(), after.lease()]).toEqual(['name', { bootId: 'b', untilBootMs: 5 }]);
   after.close();
 });
+
+test('an attempt keeps its user id over a restart, and no other has it until the attempt is settled', () => {
+  const range = { first: 100, last: 103 };
+  const key = (attempt: number) => ({ task, attempt });
+  const settle = (journal: SqliteJournal, attempt: number) => {
+    const record = journal.attempt(key(attempt));
+    if (record === undefined) throw new Error('it is not there');
+    journal.save(advance(record, 'reporting', { outcome: { reason: 'stopped' } }));
+    for (const phase of ['cleaning', 'settled'] as const)
+      journal.save(advance(journal.attempt(key(attempt)) ?? record, phase));
+  };
+  const before = open();
+  for (const attempt of [1, 2, 3]) before.save(newAttempt(assignment(attempt), 1));
+  expect([1, 2, 1].map((attempt) => before.takeUid(key(attempt), range, []))).toEqual([100, 101, 100]);
+  expect(before.takeUid(key(9), range, [])).toBeUndefined();
+  settle(before, 2);
+  settle(before, 1);
+  before.close();
+  const after = open();
+  for (const attempt of [4, 5, 6]) after.save(newAttempt(assignment(attempt), 1));
+  // A container that no journal knows has 102; 101 was let go before 100.
+  const taken = [3, 4, 5].map((attempt) => after.takeUid(key(attempt), range, [102]));
+  expect(taken).toEqual([103, 101, 100]);
+  expect(after.takeUid(key(6), range, [102])).toBeUndefined();
+  after.forget(key(1));
+  after.close();
+  const other = open('two');
+  other.save(newAttempt(assignment(1), 1));
+  expect(other.takeUid(key(1), range, [])).toBe(102);
+  other.close();
+});

@@ -4,6 +4,7 @@ import type { AttemptRecord } from '../core/attempt-record.ts';
 import { type Journal, type LeaseNote, outboxLimit, type ReportDraft } from '../core/journal-port.ts';
 import { type AttemptKey, attemptKeyText } from '../core/ports.ts';
 import { isStorageFault, storageFaultText } from '../core/storage-fault.ts';
+import { freeUid, type UidRange } from '../core/task-uids.ts';
 
 type State = Omit<AttemptRecord, 'key' | 'assignment' | 'phase'>;
 
@@ -39,6 +40,19 @@ function prepare(db: Database.Database) {
       { name: string | null; last_report: number; boot_id: string | null; lease_until: number | null }
     >('SELECT name, last_report, boot_id, lease_until FROM coordinator WHERE key = ?'),
     numbered: db.prepare('UPDATE coordinator SET last_report = ? WHERE key = ?'),
+    uids: db
+      .prepare<[], number>(
+        `SELECT json_extract(state, '$.uid') FROM attempt
+         WHERE phase <> 'settled' AND json_extract(state, '$.uid') IS NOT NULL`,
+      )
+      .pluck(),
+    freed: db.prepare<[], number>('SELECT uid FROM freed_uid ORDER BY turn').pluck(),
+    free: db.prepare(
+      `INSERT INTO freed_uid SELECT json_extract(state, '$.uid'), (SELECT coalesce(max(turn), 0) + 1 FROM freed_uid)
+       FROM attempt WHERE coordinator = ? AND task = ? AND attempt = ?
+       AND phase <> 'settled' AND json_extract(state, '$.uid') IS NOT NULL
+       ON CONFLICT (uid) DO UPDATE SET turn = excluded.turn`,
+    ),
     know: db.prepare('UPDATE coordinator SET name = ?, boot_id = ?, lease_until = ? WHERE key = ?'),
   };
 }
@@ -120,6 +134,20 @@ export class SqliteJournal implements Journal {
     this.#records.set(text, record);
     this.#unwritten.add(text);
     this.#payDebts();
+  }
+
+  /**
+   * The user id of an attempt: the one that it has, or one that is noted for it now. `inUse` are those of containers that
+   * this journal does not know. Undefined where the attempt is not known or every id is in use.
+   */
+  takeUid(key: AttemptKey, range: UidRange, inUse: Iterable<number>): number | undefined {
+    const record = this.attempt(key);
+    if (record === undefined || record.uid !== undefined) return record?.uid;
+    // Of the attempts of all coordinators.
+    const taken = new Set([...this.#sql.uids.all(), ...inUse]);
+    const uid = freeUid(range, taken, this.#sql.freed.all());
+    if (uid !== undefined) this.save({ ...record, uid });
+    return uid;
   }
 
   append(reports: readonly ReportDraft[]): void {
@@ -221,6 +249,8 @@ export class SqliteJournal implements Journal {
 
   #update({ key, assignment: _same, phase, ...state }: AttemptRecord): void {
     const json = JSON.stringify(state satisfies State);
+    // Once: its container and its scratch are gone.
+    if (phase === 'settled') this.#sql.free.run(this.#coordinator, key.task, key.attempt);
     this.#sql.update.run(phase, json, this.#coordinator, key.task, key.attempt);
   }
 

@@ -17,6 +17,9 @@ const names = {
   role: 'capacloud.role',
 } as const;
 
+/** On containers and volumes of an attempt that has a user id of its own: no other attempt may have it. */
+export const uidLabel = 'capacloud.uid';
+
 /** On a task container whose first scratch was given files of the image. */
 export const filledLabel = 'capacloud.filled';
 
@@ -35,6 +38,7 @@ export function attemptLabels(
   owner: RuntimeOwner,
   key: AttemptKey,
   role: AttemptRole,
+  uid?: number,
 ): Record<string, string> {
   return {
     [names.node]: owner.node,
@@ -42,6 +46,7 @@ export function attemptLabels(
     [names.task]: key.task,
     [names.attempt]: String(key.attempt),
     [names.role]: role,
+    ...(uid === undefined ? {} : { [uidLabel]: String(uid) }),
   };
 }
 

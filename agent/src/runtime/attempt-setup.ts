@@ -10,7 +10,7 @@ import { containerName, keeperName, keyOfLabels, type RuntimeOwner } from './att
 import { type Furnishing, fileMounts, furnish, tmpVolume } from './attempt-volumes.ts';
 import { examineSaved, unpackSaved } from './checkpoint-restore.ts';
 import { volumesFault } from './container-mounts.ts';
-import { type ContainerPolicy, containerOptions, containerUser } from './container-profile.ts';
+import { type ContainerPolicy, containerOptions, namedUser } from './container-profile.ts';
 import { callEngine, deadlines, engineInfo, engineMessage, engineStatus } from './engine-call.ts';
 import { ImageFolderTooLarge } from './image-copy.ts';
 import { fitToImage, foldersOf } from './image-fit.ts';
@@ -22,11 +22,13 @@ import { planMounts } from './mount-plan.ts';
 import type { ScratchBackend } from './scratch-backend.ts';
 import { measureScratch } from './scratch-usage.ts';
 import { isCommandFault, isNodeFault } from './start-check.ts';
+import { type TakeUid, taskUser } from './task-user.ts';
 
 export interface SetupParts {
   readonly docker: Docker;
   readonly owner: RuntimeOwner;
   readonly policy: ContainerPolicy;
+  readonly takeUid: TakeUid;
   readonly scratch: ScratchBackend;
   readonly images: ImageStore;
   readonly layouts: ImageLayouts;
@@ -53,8 +55,8 @@ export async function setUpAttempt(
   signal: AbortSignal,
 ): Promise<Result<void, RuntimeFailure>> {
   const key: AttemptKey = { task: assignment.task, attempt: assignment.attempt };
-  const user = containerUser(assignment, parts.policy);
-  if (user === undefined) return failure('refused', 'The owner does not allow containers that run as root.');
+  const named = namedUser(assignment, parts.policy);
+  if (named === undefined) return failure('refused', 'The owner does not allow containers that run as root.');
   const adopted = await adopt(parts, key, signal);
   if (adopted !== undefined) return adopted;
   await removeAttempt(parts.docker, parts.owner, parts.scratch, key, signal);
@@ -63,6 +65,8 @@ export async function setUpAttempt(
   if (image === undefined) return failure('image_pull_failed', 'The image is no longer on the engine.');
   const unusable = volumesFault(image.volumes);
   if (unusable !== undefined) return failure('start_failed', unusable);
+  const user = await taskUser(parts.docker, parts.takeUid, key, named, signal);
+  if (user === undefined) return failure('agent_failed', 'Every user id of the agent is in use.');
   const plan = planMounts(assignment);
   const probe = new ImageProbe(parts.docker, parts.owner, key, image);
   try {
@@ -136,6 +140,7 @@ async function makeTask(
     user,
     userName: fit.user.name,
     home: fit.user.home,
+    groups: fit.user.groups,
     image,
     plan: { ...plan, inputs: plan.inputs.filter((mount) => !fit.singly.includes(mount)) },
     files: await fileMounts(parts, furnishing, signal),

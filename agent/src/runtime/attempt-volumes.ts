@@ -3,7 +3,7 @@ import type Docker from 'dockerode';
 import type { AttemptKey, PlacedInput } from '../core/ports.ts';
 import { attemptLabels, containerName, keeperName, type RuntimeOwner } from './attempt-names.ts';
 import type { FileMount } from './container-mounts.ts';
-import { type ContainerUser, lockedDown, tmpOptions } from './container-profile.ts';
+import { lockedDown, ownUid, type TaskUser, tmpOptions } from './container-profile.ts';
 import { callEngine, deadlines } from './engine-call.ts';
 import { copyFromImage } from './image-copy.ts';
 import type { ImageFit } from './image-fit.ts';
@@ -24,7 +24,7 @@ export interface Furnishing {
   readonly assignment: Assignment;
   readonly key: AttemptKey;
   readonly plan: MountPlan;
-  readonly user: ContainerUser;
+  readonly user: TaskUser;
   readonly inputs: readonly PlacedInput[];
   readonly fit: ImageFit;
   readonly probe: ImageProbe;
@@ -99,7 +99,7 @@ async function makeVolumes(parts: VolumeParts, furnishing: Furnishing, signal: A
         Name: name,
         Driver: 'local',
         DriverOpts: options,
-        Labels: attemptLabels(parts.owner, key, role),
+        Labels: attemptLabels(parts.owner, key, role, ownUid(user)),
         abortSignal,
       }),
     );
@@ -116,7 +116,7 @@ async function makeVolumes(parts: VolumeParts, furnishing: Furnishing, signal: A
 /** The keeper holds the volumes while the task does not run, and proves that the engine did not stop. */
 async function makeKeeper(
   parts: VolumeParts,
-  { fit, key, plan }: Furnishing,
+  { fit, key, plan, user }: Furnishing,
   signal: AbortSignal,
 ): Promise<void> {
   const image = await ensureKeeperImage(parts.docker, signal);
@@ -135,7 +135,7 @@ async function makeKeeper(
       User: '65532:65532',
       // It ends by nothing else, and an engine that stops would wait for it.
       StopSignal: 'SIGKILL',
-      Labels: attemptLabels(parts.owner, key, 'keeper'),
+      Labels: attemptLabels(parts.owner, key, 'keeper', ownUid(user)),
       Healthcheck: { Test: ['NONE'] },
       HostConfig: {
         ...lockedDown,

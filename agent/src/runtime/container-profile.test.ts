@@ -1,7 +1,7 @@
 import type { Assignment } from '@capacloud/protocol/frames';
 import type { NodeId } from '@capacloud/protocol/ids';
 import { describe, expect, it } from 'vitest';
-import { containerEnv, containerOptions, containerUser } from './container-profile.ts';
+import { containerEnv, containerOptions, namedUser } from './container-profile.ts';
 
 function assignment(change: Partial<Assignment>): Assignment {
   return {
@@ -45,12 +45,12 @@ describe('the environment', () => {
 describe('the user', () => {
   const policy = (allowRoot: boolean) => ({ allowRoot, pidsLimit: 1 });
   it('is never root unless allowed, and has a group of its own', () => {
-    expect(containerUser(assignment({}), policy(false))).toEqual({ uid: 65_532, gid: 65_532 });
-    expect(containerUser(assignment({ user: '1000' }), policy(false))).toEqual({ uid: 1000, gid: 1000 });
-    expect(containerUser(assignment({ user: '000:1' }), policy(false))).toBeUndefined();
-    expect(containerUser(assignment({ user: '1:0' }), policy(false))).toBeUndefined();
-    expect(containerUser(assignment({ user: '4294967296' }), policy(true))).toBeUndefined();
-    expect(containerUser(assignment({ user: '0' }), policy(true))).toEqual({ uid: 0, gid: 0 });
+    expect(namedUser(assignment({}), policy(false))).toEqual({ uid: 65_532, gid: 65_532 });
+    expect(namedUser(assignment({ user: '1000' }), policy(false))).toEqual({ uid: 1000, gid: 1000 });
+    expect(namedUser(assignment({ user: '000:1' }), policy(false))).toBeUndefined();
+    expect(namedUser(assignment({ user: '1:0' }), policy(false))).toBeUndefined();
+    expect(namedUser(assignment({ user: '4294967296' }), policy(true))).toBeUndefined();
+    expect(namedUser(assignment({ user: '0' }), policy(true))).toEqual({ uid: 0, gid: 0 });
   });
 });
 
@@ -63,7 +63,7 @@ it.each([
     assignment: assignment({ resources: { cpuMilli: 1000, memoryBytes, diskBytes: 0, shmBytes } }),
     owner: { node: `node_${'0'.repeat(40)}` as NodeId, coordinator: 'c' },
     policy: { allowRoot: false, pidsLimit: 1 },
-    user: { uid: 1, gid: 1 },
+    user: { uid: 1, gid: 1, namedUid: 1 },
     image,
     plan: { inputs: [], scratch: [] },
     scratchInMemory: false,

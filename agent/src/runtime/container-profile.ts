@@ -28,6 +28,12 @@ export interface ContainerUser {
   readonly gid: number;
 }
 
+/** A user id that only this attempt has, with the group of the user whom its job names. */
+export interface TaskUser extends ContainerUser {
+  /** The user whom the job names: its name, home and groups in the image are those of the task. */
+  readonly namedUid: number;
+}
+
 const mebibyte = 2 ** 20;
 /** The engine refuses less. */
 const minMemoryBytes = 6 * mebibyte;
@@ -38,14 +44,19 @@ const memoryFolderInodes = 65_536;
 /** Not above the hard limit of common engines: one without CAP_SYS_RESOURCE could not raise it. */
 const openFiles = 16_384;
 
-/** The numeric user of the container; undefined when it would be root and the owner does not allow that. */
-export function containerUser(assignment: Assignment, policy: ContainerPolicy): ContainerUser | undefined {
+/** The numeric user that a job names; undefined when it would be root and the owner does not allow that. */
+export function namedUser(assignment: Assignment, policy: ContainerPolicy): ContainerUser | undefined {
   const [user, group] = (assignment.user ?? `${defaultUserId}:${defaultUserId}`).split(':');
   const uid = Number(user);
   // Without a group the engine would take the image's, or 0.
   const gid = group === undefined ? uid : Number(group);
   const inRange = uid < 2 ** 31 && gid < 2 ** 31;
   return inRange && (policy.allowRoot || (uid !== 0 && gid !== 0)) ? { uid, gid } : undefined;
+}
+
+/** The user id that has to be kept from other attempts; root's is everybody's. */
+export function ownUid({ uid, namedUid }: TaskUser): number | undefined {
+  return namedUid === 0 ? undefined : uid;
 }
 
 /** Variables that decide which devices and libraries the NVIDIA hook takes; only the agent sets them. */
@@ -108,13 +119,15 @@ interface ProfileInput {
   readonly assignment: Assignment;
   readonly owner: RuntimeOwner;
   readonly policy: ContainerPolicy;
-  readonly user: ContainerUser;
+  readonly user: TaskUser;
   readonly image: ImageConfig;
   readonly plan: MountPlan;
   /** Scratch lies on a memory file system, whose pages count towards the container's memory. */
   readonly scratchInMemory: boolean;
   readonly hostCpuMilli: number;
   readonly userName?: string;
+  /** Groups of the image's user beside its first. */
+  readonly groups?: readonly number[];
   /** Of the container's user; absent: the usual one. */
   readonly home?: string;
   /** A memory file system for /tmp; absent where the engine can make a /tmp that everybody may write into. */
@@ -185,6 +198,7 @@ function hostConfig(input: ProfileInput): HostConfig {
     ],
     OomScoreAdj: 500,
     Init: true,
+    GroupAdd: (input.groups ?? []).map(String),
     LogConfig: localLog,
     Mounts: mounts,
   };
@@ -207,7 +221,7 @@ export function containerOptions(input: ProfileInput): ContainerCreateOptions & 
     User: `${user.uid}:${user.gid}`,
     Env: containerEnv(assignment, input.image, input.userName, input.home),
     Labels: {
-      ...attemptLabels(owner, key, 'task'),
+      ...attemptLabels(owner, key, 'task', ownUid(user)),
       ...(input.isFilled === true ? { [filledLabel]: 'image' } : {}),
     },
     Healthcheck: { Test: ['NONE'] },

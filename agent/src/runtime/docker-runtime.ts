@@ -44,11 +44,13 @@ import { isScratchNew } from './scratch-age.ts';
 import type { ScratchBackend } from './scratch-backend.ts';
 import { measureScratch } from './scratch-usage.ts';
 import { KnownPrograms } from './start-check.ts';
+import type { TakeUid } from './task-user.ts';
 
 export interface DockerRuntimeOptions {
   readonly socketPath: string;
   readonly owner: RuntimeOwner;
   readonly policy: ContainerPolicy;
+  readonly takeUid: TakeUid;
   /** What tasks may use of the images that the owner has on the engine; see `parseLocalImage`. */
   readonly localImages: readonly LocalImage[];
   /** memory: a sized tmpfs. loop: a file system in a file; only for an agent that is root on the engine's host. */
@@ -74,6 +76,7 @@ class DockerRuntime implements Runtime {
   readonly #unansweredStartMs: number;
   readonly #owner: RuntimeOwner;
   readonly #policy: ContainerPolicy;
+  readonly #takeUid: TakeUid;
   readonly #scratch: ScratchBackend;
   readonly #images: ImageStore;
   readonly #layouts = new ImageLayouts();
@@ -87,6 +90,7 @@ class DockerRuntime implements Runtime {
     this.#unansweredStartMs = options.unansweredStartMs ?? unansweredStartMs;
     this.#owner = options.owner;
     this.#policy = options.policy;
+    this.#takeUid = options.takeUid;
     this.#scratch =
       options.scratch === 'loop' ? loopScratch(join(options.stateDir, 'scratch')) : memoryScratch;
     this.#images = new ImageStore(
@@ -136,6 +140,7 @@ class DockerRuntime implements Runtime {
       docker: this.#docker,
       owner: this.#owner,
       policy: this.#policy,
+      takeUid: this.#takeUid,
       scratch: this.#scratch,
       images: this.#images,
       layouts: this.#layouts,

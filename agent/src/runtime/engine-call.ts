@@ -18,6 +18,8 @@ export interface EngineInfo {
   readonly NCPU: number;
   readonly ServerVersion: string;
   readonly Runtimes?: Readonly<Record<string, unknown>>;
+  /** Such as name=userns or name=seccomp,profile=default. */
+  readonly SecurityOptions?: readonly string[];
 }
 
 /** What the engine says of itself and its host. */

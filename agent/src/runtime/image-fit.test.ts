@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { fitToImage, foldersOf } from './image-fit.ts';
 import { planMounts } from './mount-plan.ts';
 
-const user = { uid: 1, gid: 1 };
+const user = { uid: 1, gid: 1, namedUid: 1 };
 
 function fit(
   { inputs = [], outputs = [], checkpoint }: { inputs?: string[]; outputs?: string[]; checkpoint?: string },
@@ -19,7 +19,13 @@ function fit(
     ...(checkpoint === undefined ? {} : { checkpoint: { path: checkpoint, maxBytes: 1 } }),
   } as unknown as Assignment;
   const plan = planMounts(assignment);
-  const layout = { passwd: undefined, tmpIsOpen: true, home, names: new Map(Object.entries(names)) };
+  const layout = {
+    passwd: undefined,
+    group: undefined,
+    tmpIsOpen: true,
+    home,
+    names: new Map(Object.entries(names)),
+  };
   const found = fitToImage(assignment, plan, user, layout);
   const folders = (mounts: readonly { readonly folder: string }[]) => mounts.map(({ folder }) => folder);
   return {

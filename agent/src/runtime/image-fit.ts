@@ -1,7 +1,7 @@
 import type { Assignment } from '@capacloud/protocol/frames';
 import { isFilePath } from '@capacloud/protocol/job-mounts';
 import { accept, type Result } from '@capacloud/protocol/result';
-import type { ContainerUser } from './container-profile.ts';
+import type { TaskUser } from './container-profile.ts';
 import type { ImageLayout } from './image-layout.ts';
 import type { MountPlan, PlannedMount, ScratchMount } from './mount-plan.ts';
 import { type UserEntry, userEntry } from './task-home.ts';
@@ -33,8 +33,8 @@ function outputFolders(outputs: Assignment['outputs']): readonly string[] {
 export function fitToImage(
   { outputs }: Assignment,
   plan: MountPlan,
-  user: ContainerUser,
-  { home, names, passwd, tmpIsOpen }: ImageLayout,
+  user: TaskUser,
+  { group, home, names, passwd, tmpIsOpen }: ImageLayout,
 ): Result<ImageFit, string> {
   const holds = (folder: string) => names.get(folder) ?? [];
   const saved = plan.checkpoint?.folder;
@@ -49,7 +49,7 @@ export function fitToImage(
   return accept({
     singly: plan.inputs.filter(({ folder }) => folder === home || holds(folder).length > 0),
     copied: plan.scratch.filter(({ folder }) => holds(folder).length > 0),
-    user: userEntry(passwd, user, home),
+    user: userEntry({ passwd, group }, user, home),
     needsTmp: !tmpIsOpen,
   });
 }

@@ -5,6 +5,8 @@ import { taskHome, taskHomes } from './task-home.ts';
 export interface ImageLayout {
   /** /etc/passwd; undefined where there is none, or none of a sensible size. */
   readonly passwd: string | undefined;
+  /** /etc/group, in the same way. */
+  readonly group: string | undefined;
   /** Everybody may write into /tmp. Also where the image has none, because the mount makes it. */
   readonly tmpIsOpen: boolean;
   /** A folder for the home of the task's user: absent or empty in the image. */
@@ -20,6 +22,7 @@ const maxKnownFolders = 256;
 
 interface KnownImage {
   readonly passwd: string | undefined;
+  readonly group: string | undefined;
   readonly tmpIsOpen: boolean;
   readonly home: string;
   readonly names: Map<string, readonly string[]>;
@@ -47,7 +50,8 @@ export class ImageLayouts {
     this.#known.delete(image);
     this.#known.set(image, known);
     forgetOldest(this.#known, maxKnownImages);
-    return { passwd: known.passwd, tmpIsOpen: known.tmpIsOpen, home: known.home, names };
+    const { group, home, passwd, tmpIsOpen } = known;
+    return { passwd, group, tmpIsOpen, home, names };
   }
 }
 
@@ -55,6 +59,7 @@ async function look(probe: ImageProbe, signal: AbortSignal): Promise<KnownImage>
   const tmp = await probe.stat('/tmp', signal);
   return {
     passwd: await probe.readText('/etc/passwd', maxPasswdBytes, signal),
+    group: await probe.readText('/etc/group', maxPasswdBytes, signal),
     tmpIsOpen: tmp === undefined || (tmp.isFolder && tmp.mode === openMode),
     home: await freeHome(probe, signal),
     names: new Map(),

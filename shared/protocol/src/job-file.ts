@@ -52,7 +52,9 @@ export const JobFileSchema = Type.Object(
       Type.String({
         pattern: '^[0-9]{1,10}(:[0-9]{1,10})?$',
         default: '65532:65532',
-        description: 'UID[:GID]. Root needs a node whose owner allows it.',
+        description:
+          'UID[:GID]: the user of the image whose name, home and groups the task has. Its own user id is another one on every ' +
+          'node, so what only that user may read is closed to it. Root needs a node whose owner allows it, and stays root.',
         ...expects('a user by number, such as "1000" or "1000:1000"', 'user'),
       }),
     ),
