@@ -13,6 +13,7 @@ import {
   type LocalCoordinator,
   waitForNodes,
 } from '../../scripts/network/local-network.ts';
+import { unlimitedJoins } from './bench-coordinator.ts';
 import type { Benchmark } from './benchmark.ts';
 
 const restClients = 80;
@@ -50,7 +51,12 @@ export const abuse: Benchmark = {
       coordinator = await createCoordinator({
         dir,
         name: 'abuse.local',
-        settings: { log_level: 'warn', rates },
+        settings: {
+          log_level: 'warn',
+          rates,
+          joins: unlimitedJoins,
+          rules: { max_unproven_nodes: 1_000_000 },
+        },
         signal,
       });
       await once(start(fleetFile, coordinator.url, String(agents)), 'message', { signal });

@@ -11,6 +11,7 @@ import {
   type LocalCoordinator,
   waitForNodes,
 } from '../../scripts/network/local-network.ts';
+import { unlimitedJoins } from './bench-coordinator.ts';
 import { type Benchmark, median } from './benchmark.ts';
 import { measureSqliteLifecycle } from './sqlite-lifecycle.ts';
 
@@ -95,7 +96,10 @@ export const lifecycle: Benchmark = {
 
 /** One address submits everything here, which the defaults would slow down as they should. */
 const unlimited = { per_second: 1_000_000, burst: 10_000_000 };
-const benchmarkLimits = { rates: { account: unlimited, address: unlimited, anonymous: unlimited } };
+const benchmarkLimits = {
+  rates: { account: unlimited, address: unlimited, anonymous: unlimited },
+  joins: unlimitedJoins,
+};
 
 /** Submits jobs of 100 tasks, so many at once, each waiting for its end. */
 async function submitTasks(client: Client, tasks: number): Promise<void> {

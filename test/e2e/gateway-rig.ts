@@ -40,6 +40,7 @@ export interface GatewayRigOptions {
   readonly ruleset?: Partial<Ruleset>;
   readonly now?: () => number;
   readonly trustedProxies?: readonly string[];
+  readonly heapShare?: () => number;
   /** Keep what was committed: off where a test makes millions. */
   readonly keeps?: boolean;
 }
@@ -102,7 +103,12 @@ export async function startGatewayRig(options: GatewayRigOptions = {}): Promise<
     const result = await outcome;
     if (!result.ok) throw new Error(`${result.refusal.code}: ${result.refusal.message}`);
   };
-  const ruleset = { ...defaultRuleset, maxLiveTasksPerAccount: 10_000_000, ...options.ruleset };
+  const ruleset = {
+    ...defaultRuleset,
+    maxLiveTasksPerAccount: 10_000_000,
+    maxUnprovenNodes: 1_000_000,
+    ...options.ruleset,
+  };
   await must(sequencer.submit({ type: 'log.open', at: now(), origin: rigCoordinator, ruleset }));
   await must(sequencer.submit({ type: 'account.open', at: now(), account: rigConsumer }));
   await must(
@@ -142,7 +148,14 @@ export async function startGatewayRig(options: GatewayRigOptions = {}): Promise<
     coordinator: rigCoordinator,
     chainId: rigChainId,
     nonceSecret: randomBytes(32).toString('hex'),
-    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    // All peers of a test come from one address.
+    limits: {
+      addressJoinsPerHour: 1_000_000,
+      networkJoinsPerHour: 1_000_000,
+      allJoinsPerHour: 1_000_000,
+      ...options.limits,
+    },
+    ...(options.heapShare === undefined ? {} : { heapShare: options.heapShare }),
     now,
   });
   const server = createServer((_, response) => response.writeHead(404).end());

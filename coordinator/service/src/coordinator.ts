@@ -144,6 +144,7 @@ function openGateway(
     chainId: config.chainId,
     nonceSecret: secretIn(config, 'nonce.secret'),
     maxFileBytes: config.maxArtifactBytes,
+    limits: config.joins,
     now,
   });
 }

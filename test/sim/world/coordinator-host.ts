@@ -148,6 +148,7 @@ export class CoordinatorHost {
       coordinator: name,
       chainId: 31337,
       nonceSecret: secretIn('nonce.secret'),
+      heapShare: () => 0,
       now,
     });
     const room = await openArtifactRoom({

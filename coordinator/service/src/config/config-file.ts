@@ -92,6 +92,13 @@ const RateSchema = Type.Object(
 );
 const RatesSchema = Type.Object({ account: RateSchema, address: RateSchema, anonymous: RateSchema }, closed);
 
+const joins = Type.Integer({ minimum: 1, maximum: 100_000_000 });
+/** Nodes that are not known may join so often an hour. */
+const JoinsSchema = Type.Object(
+  { address_per_hour: joins, network_per_hour: joins, all_per_hour: joins },
+  closed,
+);
+
 /** The file, with its defaults filled in. */
 export const ConfigFileSchema = Type.Object(
   {
@@ -111,6 +118,7 @@ export const ConfigFileSchema = Type.Object(
     trusted_proxies: Type.Array(text(64), { maxItems: 64 }),
     artifacts: ArtifactsSchema,
     rates: RatesSchema,
+    joins: JoinsSchema,
     log_days: Type.Integer({ minimum: 1, maximum: 3650 }),
     snapshot_events: Type.Integer({ minimum: 1000, maximum: 100_000_000 }),
     rules: Type.Optional(RulesSchema),
@@ -139,5 +147,6 @@ export const knownKeys = {
   ...leaves(ConfigFileSchema),
   artifacts: leaves(ArtifactsSchema),
   rates: { account: leaves(RateSchema), address: leaves(RateSchema), anonymous: leaves(RateSchema) },
+  joins: leaves(JoinsSchema),
   rules: leaves(RulesSchema),
 };

@@ -10,6 +10,7 @@ import { parseDecimalNano, parseSize } from '@capacloud/protocol/units';
 import { Compile } from 'typebox/compile';
 import { parse as parseYaml } from 'yaml';
 import { proxyFault } from '../client-addresses.ts';
+import { defaultJoinLimits, type JoinLimits } from '../join-limits.ts';
 import {
   type ConfigFile,
   ConfigFileSchema,
@@ -37,6 +38,7 @@ export interface Config {
   readonly totalArtifactBytes: number;
   readonly logDays: number;
   readonly snapshotEvents: number;
+  readonly joins: JoinLimits;
   readonly rates: {
     readonly [K in 'account' | 'address' | 'anonymous']: {
       readonly perSecond: number;
@@ -73,6 +75,11 @@ export const defaultConfig: ConfigFile = {
     address: { per_second: 500, burst: 2000 },
     anonymous: { per_second: 20, burst: 100 },
   },
+  joins: {
+    address_per_hour: defaultJoinLimits.addressJoinsPerHour,
+    network_per_hour: defaultJoinLimits.networkJoinsPerHour,
+    all_per_hour: defaultJoinLimits.allJoinsPerHour,
+  },
   log_days: 30,
   snapshot_events: 100_000,
 };
@@ -108,6 +115,7 @@ function merge(file: Record<string, unknown>, { env, flags }: ConfigSources): Re
     ...file,
     artifacts: { ...defaultConfig.artifacts, ...(file.artifacts as object | undefined) },
     rates: { ...defaultConfig.rates, ...(file.rates as object | undefined) },
+    joins: { ...defaultConfig.joins, ...(file.joins as object | undefined) },
   };
   for (const [key, variable] of Object.entries(environmentSettings)) {
     const text = flags[key] ?? env[variable];
@@ -199,6 +207,11 @@ function convert(file: ConfigFile, cwd: string): Result<Config> {
     totalArtifactBytes: size(file.artifacts.total, '/artifacts/total'),
     logDays: file.log_days,
     snapshotEvents: file.snapshot_events,
+    joins: {
+      addressJoinsPerHour: file.joins.address_per_hour,
+      networkJoinsPerHour: file.joins.network_per_hour,
+      allJoinsPerHour: file.joins.all_per_hour,
+    },
     rates: {
       account: rateOf(file.rates.account),
       address: rateOf(file.rates.address),

@@ -1,5 +1,5 @@
 import { doubledProblem } from '@capacloud/protocol/distinct';
-import type { AgentFrame, HelloFrame } from '@capacloud/protocol/frames';
+import type { AgentFrame, HelloFrame, OfferFrame } from '@capacloud/protocol/frames';
 import {
   HeartbeatFrameSchema,
   HelloFrameSchema,
@@ -8,6 +8,7 @@ import {
   wireLimits,
 } from '@capacloud/protocol/frames';
 import { nestsTooDeeply } from '@capacloud/protocol/json-depth';
+import { offerFault, offerHint } from '@capacloud/protocol/offer-size';
 import { holdsPlainText } from '@capacloud/protocol/plain-text';
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
@@ -87,7 +88,7 @@ export function readHello(text: string): Result<HelloFrame> {
     return refuse('frame.unexpected', 'The first frame of an agent is hello.');
   if (!checks.hello.Check(parsed.value)) return malformed('hello', parsed.value, text);
   if (!isPlain(text, parsed.value)) return refuse('frame.malformed', `The hello frame ${notPlain}`);
-  return accept(parsed.value as HelloFrame);
+  return withSmallOffer(parsed.value as HelloFrame);
 }
 
 /** A frame of an open session: one JSON.parse and one compiled check. */
@@ -104,5 +105,11 @@ export function readSessionFrame(text: string): Result<SessionFrame> {
     if (type === 'report') return refuse('receipt.invalid', `A receipt ${notPlain}`);
     return refuse('frame.malformed', `The ${type} frame ${notPlain}`);
   }
-  return accept(parsed.value as unknown as SessionFrame);
+  const frame = parsed.value as unknown as SessionFrame;
+  return frame.type === 'offer' ? withSmallOffer(frame) : accept(frame);
+}
+
+function withSmallOffer<T extends HelloFrame | OfferFrame>(frame: T): Result<T> {
+  const fault = offerFault(frame.offer);
+  return fault === undefined ? accept(frame) : refuse('frame.too_large', fault, { hint: offerHint });
 }

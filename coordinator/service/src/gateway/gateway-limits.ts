@@ -1,7 +1,8 @@
 import { wireLimits } from '@capacloud/protocol/frames';
+import { defaultJoinLimits, type JoinLimits } from '../join-limits.ts';
 
 /** Bounds of the gateway beyond those of the wire. Every one is enforced and tested. */
-export interface GatewayLimits {
+export interface GatewayLimits extends JoinLimits {
   /** Sockets that have not proven who they are: in all, and of one address. */
   readonly unauthenticated: number;
   readonly unauthenticatedPerAddress: number;
@@ -28,6 +29,8 @@ export interface GatewayLimits {
   readonly resendMs: number;
   /** A node that says nothing of an attempt which has to go is asked after this. */
   readonly releaseMs: number;
+  /** Share of the heap at which no node is taken in that is not known. */
+  readonly maxHeapShare: number;
   /** Threads that check wallet signatures. */
   readonly verifierThreads: number;
 }
@@ -49,5 +52,7 @@ export const defaultGatewayLimits: GatewayLimits = {
   closeTimeoutMs: 2000,
   resendMs: 10_000,
   releaseMs: 120_000,
+  maxHeapShare: 2 / 3,
+  ...defaultJoinLimits,
   verifierThreads: 1,
 };

@@ -15,6 +15,8 @@ import { DelegationVerifier } from './delegation-verifier.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { defaultGatewayLimits, type GatewayLimits } from './gateway-limits.ts';
+import { heapGauge } from './heap-share.ts';
+import { JoinGate } from './join-gate.ts';
 import { Placements } from './placements.ts';
 import { ReceiptVerifier } from './receipt-verifier.ts';
 import { RefusalCounts } from './refusal-counts.ts';
@@ -40,6 +42,8 @@ export interface GatewayDeps {
   /** Of one output; agents skip larger ones, because they could not be stored. */
   readonly maxFileBytes?: number;
   readonly limits?: Partial<GatewayLimits>;
+  /** Share of the heap that is used. Default: of this process. */
+  readonly heapShare?: () => number;
   /** Unix milliseconds. */
   now(): number;
 }
@@ -71,6 +75,7 @@ export class Gateway {
     this.#deps = deps;
     this.#limits = limits;
     this.#verifier = new DelegationVerifier(limits.verifierThreads, limits.unauthenticated);
+    const joins = new JoinGate({ limits, heapShare: deps.heapShare ?? heapGauge(), now });
     const placements = new Placements();
     placements.restore(sequencer.state);
     for (const node of sequencer.state.nodes.keys()) this.#sessions.assumeHeard(node, now());
@@ -87,6 +92,7 @@ export class Gateway {
       specs: deps.specs,
       sessions: this.#sessions,
       clients: deps.clients,
+      joins,
       placements,
       verifier: this.#receipts,
       dispatcher: this.#dispatcher,
@@ -109,6 +115,7 @@ export class Gateway {
         timeoutMs: limits.handshakeTimeoutMs,
         verifier: this.#verifier,
         resumption: new Resumption(deps.store, this.#sessions),
+        refusalOf: (node, address) => (sequencer.state.nodes.has(node) ? undefined : joins.refusal(address)),
         logger,
         now,
       },

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { ChallengeFrame, HelloFrame } from '@capacloud/protocol/frames';
 import { sessionProofMessage, wireLimits } from '@capacloud/protocol/frames';
+import { type NodeId, nodeIdOf } from '@capacloud/protocol/ids';
 import { protocolVersions } from '@capacloud/protocol/protocol-versions';
 import type { Refusal, Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
@@ -18,6 +19,8 @@ export interface HandshakeDeps {
   readonly timeoutMs: number;
   readonly verifier: DelegationVerifier;
   readonly resumption: Resumption;
+  /** Why a node is refused whatever it proves; undefined where it is not. */
+  refusalOf(node: NodeId, address: string): Refusal | undefined;
   readonly logger: Logger;
   now(): number;
 }
@@ -57,6 +60,9 @@ export async function shakeHands(
     const hello = readHello(text);
     if (!hello.ok) return hello;
     const checked = checkHello(hello.value, challenge, deps.now());
+    // Before signatures are verified, which cost the most.
+    const refusal = deps.refusalOf(nodeIdOf(hello.value.delegation.node), connection.address);
+    if (refusal !== undefined) return { ok: false, refusal };
     return checked.ok ? accept({ hello: hello.value, checked: checked.value }) : checked;
   });
   if (proven === undefined) return undefined;

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { errorCatalogue } from '@capacloud/protocol/errors';
 import type { HeartbeatFrame, OfferFrame, WelcomeFrame } from '@capacloud/protocol/frames';
+import { type NodeId, nodeIdOf } from '@capacloud/protocol/ids';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { ClientAddresses } from '../client-addresses.ts';
 import type { Sequencer } from '../ports/sequencer.ts';
@@ -9,6 +10,7 @@ import type { Dispatcher } from './dispatcher.ts';
 import { readSessionFrame } from './frame-reader.ts';
 import type { GatewayLimits } from './gateway-limits.ts';
 import type { Proven } from './handshake.ts';
+import type { JoinGate } from './join-gate.ts';
 import { type IntakeDeps, ReportIntake } from './report-intake.ts';
 import { Session } from './session.ts';
 import type { SessionTable } from './session-table.ts';
@@ -22,6 +24,7 @@ export interface DeskDeps extends IntakeDeps {
   readonly sequencer: Sequencer;
   readonly sessions: SessionTable;
   readonly clients: Pick<ClientAddresses, 'know'>;
+  readonly joins: JoinGate;
   readonly dispatcher: Dispatcher;
   readonly limits: GatewayLimits;
 }
@@ -41,6 +44,8 @@ export class SessionDesk {
   /** Ends when the session has been welcomed or refused. */
   async open(connection: Connection, { hello, checked }: Proven): Promise<void> {
     const { sessions, sequencer, limits } = this.#deps;
+    const leave = this.#admit(nodeIdOf(hello.delegation.node), connection);
+    if (leave === undefined) return;
     const session = new Session(
       ++this.#number,
       `ccs_${randomBytes(32).toString('base64url')}`,
@@ -50,7 +55,10 @@ export class SessionDesk {
       limits,
       this.#deps.now(),
     );
-    connection.onEnd = () => this.#end(session);
+    connection.onEnd = () => {
+      leave();
+      this.#end(session);
+    };
     // From here on the older session of the node is fenced: nothing it still sends is read.
     sessions.put(session)?.connection.refuse({
       code: 'session.superseded',
@@ -82,6 +90,17 @@ export class SessionDesk {
     );
     if (!outcome.ok) connection.refuse(outcome.refusal);
     else if (connection.isOpen) this.#welcome(session);
+  }
+
+  /** Gives what to call when the session ends; undefined where the node was refused. */
+  #admit(node: NodeId, connection: Connection): (() => void) | undefined {
+    const { joins, sequencer } = this.#deps;
+    const known = sequencer.state.nodes.get(node);
+    if (known?.isProven === true) return () => {};
+    const refusal = known === undefined ? joins.join(connection.address) : undefined;
+    if (refusal === undefined) return joins.enter(connection.address);
+    connection.refuse(refusal);
+    return undefined;
   }
 
   /** Closes what has been silent for too long. */
