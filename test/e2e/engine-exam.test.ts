@@ -1,3 +1,4 @@
+import { judgeConfinement } from '@capacloud/agent/host/checks/flaw-checks';
 import { examEngine } from '@capacloud/agent/runtime/engine-exam';
 import Docker from 'dockerode';
 import { expect, it } from 'vitest';
@@ -9,7 +10,9 @@ it.skipIf(!hasEngine())(
   async () => {
     const exam = examEngine(dockerSocket);
     const signal = AbortSignal.timeout(60_000);
-    expect(await exam.facts(signal)).toMatchObject({ product: 'Docker', osType: 'linux', missingLimits: [] });
+    const facts = await exam.facts(signal);
+    expect(facts).toMatchObject({ product: 'Docker', osType: 'linux', missingLimits: [] });
+    expect(judgeConfinement(facts, []).filter(({ ok }) => !ok)).toEqual([]);
     // There is no such GPU, whatever the machine has.
     expect(await exam.tryGpus(['GPU-00000000-0000-0000-0000-000000000000'], signal)).toMatch(/\S/);
     const docker = new Docker({ socketPath: dockerSocket });

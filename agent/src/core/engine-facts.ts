@@ -10,6 +10,11 @@ export interface EngineFacts {
   readonly cgroupVersion: string;
   /** Limits of containers that its kernel does not enforce. */
   readonly missingLimits: readonly string[];
+  /** The profile of containers that bring none: default, unconfined or a file. Undefined: there are no filters at all. */
+  readonly seccomp: string | undefined;
+  /** The build of runc, with the revision of a distribution where it is told. */
+  readonly runc: string | undefined;
+  readonly defaultRuntime: string | undefined;
 }
 
 /** The engine, as the checks of the doctor see it. Every call has a deadline; they throw EngineUnavailable. */

@@ -3,15 +3,15 @@ import { dirname, join } from 'node:path';
 import { AddressSchema } from '@capacloud/protocol/ids';
 import { LabelsSchema, RegionSchema } from '@capacloud/protocol/labels';
 import { nearest } from '@capacloud/protocol/nearest';
-import { type Ask, AskSchema, maxDurationMs, standardAsk } from '@capacloud/protocol/resources';
+import { type Ask, AskSchema, maxDurationMs } from '@capacloud/protocol/resources';
 import { type Problem, type Result, refuse } from '@capacloud/protocol/result';
 import { schemaProblems } from '@capacloud/protocol/schema';
-import { formatNano } from '@capacloud/protocol/units';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { parse as parseYaml } from 'yaml';
 import { maxLocalImages } from '../core/local-images.ts';
 import { OwnerMustAct } from './failure.ts';
+import { AcceptedFlawsSchema } from './flaws-setting.ts';
 import {
   maxPeriods,
   PeriodSchema,
@@ -21,6 +21,7 @@ import {
   type WrittenPeriod,
 } from './schedule-setting.ts';
 import { type RawValue, type Setting, settings } from './setting.ts';
+import { defaults } from './setting-defaults.ts';
 import { UidRangeSchema } from './uid-setting.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -68,6 +69,7 @@ const ConfigSchema = Type.Object(
     localImages: Type.Array(Type.String({ maxLength: 512 }), { maxItems: maxLocalImages }),
     allowRoot: Type.Boolean(),
     taskUids: Type.Optional(UidRangeSchema),
+    acceptedFlaws: Type.Optional(AcceptedFlawsSchema),
     shareDevices: Type.Boolean(),
     scratch: Type.Union([Type.Literal('auto'), Type.Literal('memory'), Type.Literal('loop')]),
     logLevel: Type.Union([
@@ -87,24 +89,6 @@ export const defaultConfigFile = '/etc/capacloud/agent.yaml';
 const envPrefix = 'CAPACLOUD_AGENT_';
 /** Names the file, so it is no setting in it. */
 const configVariable = `${envPrefix}CONFIG`;
-
-const capaText = (amountNano: string): string => formatNano(BigInt(amountNano));
-
-const defaults: Readonly<Record<string, RawValue>> = {
-  state_dir: '/var/lib/capacloud-agent',
-  docker_socket: '/var/run/docker.sock',
-  'resources.cpu': '100%',
-  'resources.memory': '75%',
-  'resources.disk': '50%',
-  'ask.cpu_hour': capaText(standardAsk.cpuHourNano),
-  'ask.memory_gib_hour': capaText(standardAsk.memoryGibHourNano),
-  'ask.disk_gib_hour': capaText(standardAsk.diskGibHourNano),
-  'ask.device_hour': capaText(standardAsk.deviceHourNano),
-  allow_root: false,
-  share_devices: false,
-  scratch: 'auto',
-  log_level: 'info',
-};
 
 export interface ConfigSources {
   /** Text of the file; undefined when there is none. */
@@ -285,6 +269,7 @@ function shape(parsed: ReadonlyMap<string, unknown>, periods: readonly WrittenPe
     localImages: parsed.get('local_images') ?? [],
     allowRoot: parsed.get('allow_root'),
     ...optional('taskUids', 'task_uids'),
+    ...optional('acceptedFlaws', 'accepted_flaws'),
     shareDevices: parsed.get('share_devices'),
     scratch: parsed.get('scratch'),
     logLevel: parsed.get('log_level'),

@@ -11,6 +11,7 @@ import { meetCoordinator } from '../session/meeting.ts';
 import { judgeMeeting } from './checks/coordinator-checks.ts';
 import { judgeEngine } from './checks/engine-checks.ts';
 import type { DoctorParts, Finding } from './checks/finding.ts';
+import { judgeConfinement } from './checks/flaw-checks.ts';
 import { judgeRoom } from './checks/room.ts';
 import { resolveConfig } from './config.ts';
 import { examine } from './doctor.ts';
@@ -43,6 +44,9 @@ const docker: EngineFacts = {
   rootDir: '/',
   cgroupVersion: '2',
   missingLimits: [],
+  seccomp: 'default',
+  runc: '1.3.3',
+  defaultRuntime: 'runc',
 };
 const gpu = { id: 'GPU-1', model: 'rtx-4090', health: 'healthy' } as const;
 
@@ -92,6 +96,31 @@ test.each<[string, Partial<EngineFacts>, string]>([
   ['limits that are not enforced', { missingLimits: ['memory'] }, 'limits'],
 ])('%s is red', (_, facts, id) => {
   expect(red(judgeEngine({ ...docker, ...facts }, 'x'))).toEqual([id]);
+});
+
+test.each<[string, Partial<EngineFacts>, readonly string[], readonly string[]]>([
+  ['a kernel without filters', { seccomp: undefined }, [], ['seccomp']],
+  ['filters that are switched off', { seccomp: 'unconfined' }, [], ['seccomp']],
+  ['a runc that lets containers out', { runc: '1.1.11' }, [], ['runc_flaws']],
+  ['one of 2025, built by its makers', { runc: '1.2.7' }, [], ['runc_flaws']],
+  ['such a one, whatever its owner accepts', { runc: '1.1.11' }, ['CVE-2024-21626'], ['runc_flaws']],
+  ['a build of a distribution without the mend', { runc: '1.1.5+ds1-1' }, [], ['runc_flaws']],
+  ['the same, where its owner looked it up', { runc: '1.1.5+ds1-1' }, ['CVE-2024-21626'], []],
+  ['a build with the mend', { runc: '1.1.5+ds1-1+deb12u1' }, [], []],
+  ['a runc that tells no version', { runc: undefined }, [], []],
+  ['another runtime than runc', { runc: '1.0.0', defaultRuntime: 'runsc' }, [], []],
+  ['an engine with known flaws', { version: '20.10.9' }, [], ['docker_flaws']],
+])('%s: judged', (_, facts, accepted, ids) => {
+  expect(red(judgeConfinement({ ...docker, ...facts }, accepted))).toEqual(ids);
+});
+
+test('what may be mended is a warning, and says where to look', () => {
+  const found = judgeConfinement({ ...docker, runc: '1.1.5+ds1-1+deb12u1' }, []);
+  expect(found.find(({ id }) => id === 'runc_flaws')).toMatchObject({
+    isWarning: true,
+    is: expect.stringContaining('CVE-2025-31133') as string,
+    mend: expect.stringContaining('1.2.8') as string,
+  });
 });
 
 test('vfs and a disk that is nearly full are warnings, a full one is red', () => {

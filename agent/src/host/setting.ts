@@ -4,6 +4,7 @@ import { maxDurationMs } from '@capacloud/protocol/resources';
 import { adviseDuration, advisePercent, adviseSize, isBareNumber } from '@capacloud/protocol/unit-hints';
 import { parseCpu, parseDecimalNano, parseDuration, parseSize } from '@capacloud/protocol/units';
 import { maxLocalImages, parseLocalImage } from '../core/local-images.ts';
+import { acceptedFlaws } from './flaws-setting.ts';
 import { labels } from './labels-setting.ts';
 import { uidRange } from './uid-setting.ts';
 
@@ -247,6 +248,13 @@ export const settings = [
     shape: 'first-last',
     help: 'user ids to give to containers, each its own (default: 2048 of those that no system uses)',
     parse: uidRange,
+  },
+  {
+    key: 'accepted_flaws',
+    shape: 'CVE,…',
+    help: 'flaws of Docker or runc that your distribution mended under an older number',
+    parse: acceptedFlaws,
+    isList: true,
   },
   { key: 'share_devices', shape: 'bool', help: 'let several tasks share a GPU', parse: flag },
   {

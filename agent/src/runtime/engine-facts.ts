@@ -2,9 +2,15 @@ import type Docker from 'dockerode';
 import type { EngineFacts } from '../core/engine-facts.ts';
 import { callEngine, deadlines, engineInfo } from './engine-call.ts';
 
+interface Component {
+  readonly Name?: string;
+  readonly Version?: string;
+  readonly Details?: { readonly GitCommit?: string };
+}
+
 interface Version {
   readonly Version?: string;
-  readonly Components?: readonly { readonly Name?: string; readonly Version?: string }[];
+  readonly Components?: readonly Component[];
 }
 
 /** Fields of the answer beside those that every call needs; older engines leave some out. */
@@ -16,6 +22,7 @@ interface MoreInfo {
   readonly PidsLimit?: boolean;
   readonly CgroupVersion?: string;
   readonly OSType?: string;
+  readonly DefaultRuntime?: string;
 }
 
 /** What the engine says of itself. Throws as `callEngine` does. */
@@ -42,5 +49,20 @@ export async function readEngineFacts(docker: Docker, signal: AbortSignal): Prom
     rootDir: more.DockerRootDir,
     cgroupVersion: more.CgroupVersion ?? 'unknown',
     missingLimits: limits.flatMap(([name, has]) => (has === true ? [] : [name])),
+    seccomp: seccompOf(info.SecurityOptions ?? []),
+    runc: buildOf(Components.find(({ Name }) => Name === 'runc')),
+    defaultRuntime: more.DefaultRuntime,
   };
+}
+
+/** The profile in name=seccomp,profile=default. Engines before 23 tell of their own file by no name. */
+function seccompOf(options: readonly string[]): string | undefined {
+  const option = options.find((each) => /^name=seccomp(,|$)/.test(each));
+  return option === undefined ? undefined : (/,profile=([^,]+)/.exec(option)?.[1] ?? 'default');
+}
+
+/** Debian puts the revision of its package where others have a hash. */
+function buildOf(component: Component | undefined): string | undefined {
+  const commit = component?.Details?.GitCommit ?? '';
+  return /^[0-9]+\.[0-9]+/.test(commit) ? commit : component?.Version;
 }

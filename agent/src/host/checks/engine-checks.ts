@@ -1,5 +1,6 @@
 import type { EngineFacts } from '../../core/engine-facts.ts';
 import { type Check, type Finding, finding, messageOf, warning } from './finding.ts';
+import { judgeConfinement } from './flaw-checks.ts';
 import { roomFindings } from './room.ts';
 
 const leastMajor = 20;
@@ -13,7 +14,9 @@ export const engineCheck: Check = async ({ config, engine }, signal) => {
     const mend = 'Start Docker, and put the user of the agent into the group docker; or set docker_socket.';
     return [finding('engine', false, messageOf(error), should, mend)];
   }
-  return [...judgeEngine(facts, should), ...(await engineRoom(facts))];
+  const found = judgeEngine(facts, should);
+  if (facts.product === 'Podman' || facts.osType !== 'linux') return found;
+  return [...found, ...judgeConfinement(facts, config.acceptedFlaws ?? []), ...(await engineRoom(facts))];
 };
 
 /** What decides whether the engine can run tasks. */
