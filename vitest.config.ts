@@ -33,7 +33,7 @@ const loopback = {
   name: 'loopback',
   files: [
     'test/{replay,fuzz,sim}/**/*',
-    'test/e2e/{backup,damaged-log,gateway,gateway-abuse,gateway-crowds,gateway-joins,proxies,session-resumption}',
+    'test/e2e/{backup,damaged-log,gateway,gateway-abuse,gateway-crowds,gateway-joins,hostile-uploads,proxies,session-resumption}',
   ],
   timeout: 300_000,
 } as const satisfies Kind;

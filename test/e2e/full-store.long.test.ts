@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { statusText } from '@capacloud/agent/host/status-text';
+import { uploadArtifact } from '@capacloud/client/artifact-files';
 import { type JobId, taskIdOf } from '@capacloud/protocol/ids';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { waitUntil } from '../../scripts/network/managed-process.ts';
@@ -65,8 +66,9 @@ describe.skipIf(!hasEngine())('an artifact store without room', () => {
     await rig.addAgent('agent');
     const { client } = await rig.coordinator.openAccount('acc_other' as never, 10n ** 15n);
     for (const name of ['one', 'two']) {
-      const body = { sha256: (name === 'one' ? 'a' : 'b').repeat(64) as never, size_bytes: 30 * 1024 };
-      await client.call('createArtifact', { body });
+      const path = join(rig.dir, name);
+      await writeFile(path, name.repeat(10 * 1024));
+      await uploadArtifact(client, path);
     }
     const first = await rig.submit(writes(50), { outputs });
     await rig.ended(first.id);

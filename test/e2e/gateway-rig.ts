@@ -15,7 +15,7 @@ import { defaultRuleset, type Ruleset } from '@capacloud/core/ruleset';
 import { createState } from '@capacloud/core/state';
 import { sha256Hex } from '@capacloud/protocol/hash';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
-import { jobIdFrom } from '@capacloud/protocol/ids';
+import { jobIdFrom, taskIndexOf } from '@capacloud/protocol/ids';
 import { pino } from 'pino';
 
 /** The gateway over the real core and sequencer, on a real socket; the log is kept in memory. */
@@ -26,7 +26,8 @@ export interface GatewayRig {
   readonly sequencer: CommandSequencer;
   readonly events: CommittedEvent[];
   readonly asides: Aside[];
-  readonly artifacts: Map<Sha256Hex, ArtifactRow & { readonly account: AccountId }>;
+  /** With the index of the task for whose first attempt each was uploaded. */
+  readonly artifacts: Map<Sha256Hex, ArtifactRow & { readonly taskIndex: number }>;
   /** What ended the sequencer; a test that passes has none. */
   readonly fatal: Error[];
   submitJob(tasks: number, change?: Partial<JobTerms>): Promise<JobId>;
@@ -133,10 +134,8 @@ export async function startGatewayRig(options: GatewayRigOptions = {}): Promise<
     store: { getNodeSession: (node) => Promise.resolve(sessions.get(node)) },
     artifacts: {
       get: (sha256) => Promise.resolve(artifacts.get(sha256)),
-      listRefs: (sha256, account) => {
-        const row = artifacts.get(sha256);
-        return Promise.resolve(row === undefined || row.account !== account ? [] : [{ sha256, account }]);
-      },
+      hasBrought: ({ attempt, task }, sha256) =>
+        Promise.resolve(attempt === 1 && artifacts.get(sha256)?.taskIndex === taskIndexOf(task)),
       keepCheckpoint(kept) {
         checkpoints.set(kept.task, { ...kept, sizeBytes: artifacts.get(kept.sha256)?.sizeBytes ?? 0 });
         return Promise.resolve();

@@ -5,7 +5,9 @@ import { decodeBase64, decodeHex } from '@capacloud/protocol/bytes';
 import { delegationDomain, delegationTypes } from '@capacloud/protocol/delegation';
 import type { AckFrame, AssignFrame, Assignment } from '@capacloud/protocol/frames';
 import { AssignmentSchema } from '@capacloud/protocol/frames';
-import type { AccountId, Sha256Hex } from '@capacloud/protocol/ids';
+
+import type { Sha256Hex } from '@capacloud/protocol/ids';
+
 import { leafHash, verifyInclusion } from '@capacloud/protocol/merkle';
 import {
   hashReceipt,
@@ -241,8 +243,8 @@ test('a receipt that does not hold fails its own attempt and no other', async ()
   const identity = createIdentity();
   const row = { sizeBytes: 3, complete: true, createdAt: 0 };
   if (present === undefined || absent === undefined || foreign === undefined) throw new Error('no hashes');
-  rig.artifacts.set(present, { ...row, sha256: present, account: identity.address as AccountId });
-  rig.artifacts.set(foreign, { ...row, sha256: foreign, account: 'acc_other' as AccountId });
+  rig.artifacts.set(present, { ...row, sha256: present, taskIndex: 0 });
+  rig.artifacts.set(foreign, { ...row, sha256: foreign, taskIndex: 0 });
   const hashes = [present, absent, foreign];
   const agent = agentOf(rig, {
     identity,

@@ -1,3 +1,4 @@
+import type { Delegation } from '@capacloud/protocol/delegation';
 import type {
   Assignment,
   AttemptRef,
@@ -41,6 +42,8 @@ export interface ScriptedAgentOptions {
   readonly url: string;
   readonly identity?: Identity;
   readonly offer?: Offer;
+  /** The account that it names as its provider; default: its own. */
+  readonly provider?: string;
   /** Default: completed at once. */
   readonly act?: (assignment: Assignment) => Act;
   /** What it speaks; default: the first version alone. */
@@ -170,11 +173,14 @@ export class ScriptedAgent {
     }
     switch (frame.type) {
       case 'challenge': {
-        const hello = await createHello(frame, this.identity, this.#key, {
+        const extra = {
           offer: this.#options.offer ?? plainOffer,
           attempts: [...this.held.values()].map(({ task, attempt }) => ({ task, attempt })),
           protocols: [...(this.#options.protocols ?? [1])],
-        });
+        };
+        const { provider = this.identity.address } = this.#options;
+        const change = (delegation: Delegation): Delegation => ({ ...delegation, provider });
+        const hello = await createHello(frame, this.identity, this.#key, extra, change);
         socket.send(JSON.stringify(hello));
         return;
       }

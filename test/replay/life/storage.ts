@@ -29,7 +29,14 @@ export async function lackRoom(
   client: Client,
   steady: ScriptedAgent,
 ): Promise<void> {
-  const old = await client.call('createArtifact', { body: { sha256: hashOf('old'), size_bytes: 1000 } });
+  const bytes = 'old'.repeat(400).slice(0, 1000);
+  const old = await client.call('createArtifact', { body: { sha256: hashOf(bytes), size_bytes: 1000 } });
+  const params = { sha256: old.sha256 };
+  await client.call('appendArtifact', {
+    params,
+    headers: { 'upload-offset': '0' },
+    body: Buffer.from(bytes),
+  });
   const job = await submit(client, 'hold', { outputs: [{ path: '/out/' }] });
   await waitUntil('the work to be there', () => steady.held.size === 1, patience);
   const first = { task: taskIdOf(job, 0), attempt: 1 };

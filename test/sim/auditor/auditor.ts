@@ -46,7 +46,7 @@ export class Auditor {
       case 'heard':
         return this.#hear(seen);
       case 'uploaded':
-        this.#books.uploads.add(`${seen.provider} ${seen.sha256} ${seen.sizeBytes}`);
+        this.#books.uploads.add(`${seen.task}/${seen.attempt} ${seen.sha256} ${seen.sizeBytes}`);
         return;
       case 'container':
         this.#books.runs.observe(seen);

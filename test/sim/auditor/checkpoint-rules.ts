@@ -9,7 +9,7 @@ interface SaidAssignment {
 
 /** A task goes on with what a node saved that had an earlier attempt of it, stopped it and uploaded that itself. */
 export function checkSaved(
-  { nodes, speech, tasks, uploads }: Books,
+  { speech, tasks, uploads }: Books,
   frame: Readonly<Record<string, unknown>> | undefined,
 ): void {
   if (frame?.['type'] !== 'assign') return;
@@ -19,7 +19,7 @@ export function checkSaved(
     if (facts === undefined || saved === undefined) continue;
     const { sha256, sizeBytes } = saved;
     const isFrom = (node: string, earlier: number): boolean =>
-      uploads.has(`${nodes.get(node).provider} ${sha256} ${sizeBytes}`) &&
+      uploads.has(`${task}/${earlier} ${sha256} ${sizeBytes}`) &&
       speech
         .receiptsFor(task, earlier)
         .some(

@@ -190,7 +190,7 @@ export class LogReader {
     if (kind === 'receipt') {
       const node = task.nodes.at(-1) ?? '';
       const wasUploaded = (sha256: string, sizeBytes: number): boolean =>
-        this.#books.uploads.has(`${task.provider} ${sha256} ${sizeBytes}`);
+        this.#books.uploads.has(`${key} ${sha256} ${sizeBytes}`);
       checkReceipt(entry, task, node, {
         heard: this.#books.speech.receiptsFor(task.id, entry.attempt),
         nonce: this.#books.speech.nonceOf(task.id, entry.attempt),

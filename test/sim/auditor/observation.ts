@@ -52,10 +52,11 @@ export type Observation =
     }
   /** A client got an answer. */
   | { readonly kind: 'said'; readonly to: 'client'; readonly frame: ClientWord }
-  /** The artifact store has all bytes of a file that this provider sent. */
+  /** The artifact store has all bytes of a file that a node sent for this attempt. */
   | {
       readonly kind: 'uploaded';
-      readonly provider: string;
+      readonly task: string;
+      readonly attempt: number;
       readonly sha256: string;
       readonly sizeBytes: number;
     }

@@ -51,7 +51,7 @@ const saving = (): Story =>
 const archive = { sha256: 'c'.repeat(64), sizeBytes: 9 };
 const named = (story: Story): Story =>
   story.receipt({ reason: 'stopped', outputs: [{ path: '/state', ...archive }] });
-const saved = (): Story => letGo(named(saving().tell({ kind: 'uploaded', provider: pat, ...archive })));
+const saved = (): Story => letGo(named(saving().tell({ kind: 'uploaded', task, attempt: 1, ...archive })));
 const goOnWith = (story: Story, left: object): Story =>
   story
     .commit({

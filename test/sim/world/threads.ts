@@ -89,16 +89,16 @@ function tellDurable(write: Write, path: string, watch: Watch): void {
     if (count > 0) watch.observe({ kind: 'committed', coordinator: 0, first, lines: lines.split('\n') });
     return;
   }
-  if (write.kind !== 'artifact.put' && write.kind !== 'artifact.complete') return;
-  const sha256 = write.kind === 'artifact.put' ? write.ref.sha256 : write.sha256;
-  const rows = disk()
+  if (write.kind !== 'artifact.bring' && write.kind !== 'artifact.complete') return;
+  const hashes = write.kind === 'artifact.bring' ? write.files.map(({ sha256 }) => sha256) : [write.sha256];
+  const brought = disk()
     .database(path)
-    .database.prepare<[string], { account: string; size_bytes: number }>(
-      `SELECT account, size_bytes FROM artifact_refs JOIN artifacts USING (sha256) WHERE sha256 = ? AND complete = 1`,
-    )
-    .all(sha256);
-  for (const { account, size_bytes: sizeBytes } of rows)
-    watch.observe({ kind: 'uploaded', provider: account, sha256, sizeBytes });
+    .database.prepare<[string], { task: string; attempt: number; size_bytes: number }>(
+      `SELECT task, attempt, size_bytes FROM brought_outputs JOIN artifacts USING (sha256) WHERE sha256 = ? AND complete = 1`,
+    );
+  for (const sha256 of new Set(hashes))
+    for (const { attempt, size_bytes: sizeBytes, task } of brought.all(sha256))
+      watch.observe({ kind: 'uploaded', task, attempt, sha256, sizeBytes });
 }
 
 function delegationThread(owner: ThreadOwner): ThreadPort {

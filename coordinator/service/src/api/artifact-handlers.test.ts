@@ -183,11 +183,17 @@ it('takes the empty file', async () => {
   expect(lie.status).toBe(409);
 });
 
-it('holds accounts to their quota, uploads under way included', async () => {
+it('holds accounts to their quota, what has come of uploads under way included', async () => {
   const key = await coordinator.addKey('acc_quota' as never, 'consumer');
-  expect((await announce(some(600_000), key)).status).toBe(200);
-  const second = await announce(some(600_000), key);
+  const [one, two, three] = [some(600_000), some(600_000), some(600_000)];
+  // Both may begin; the one whose chunk comes first has the room.
+  for (const bytes of [one, two]) expect((await announce(bytes, key)).status).toBe(200);
+  expect((await append(hashOf(one), 0, one.slice(0, 500_000), key)).status).toBe(200);
+  const second = await append(hashOf(two), 0, two, key);
   expect([second.status, await second.json()]).toMatchObject([413, { code: 'artifact.quota_exceeded' }]);
+  const third = await announce(three, key);
+  expect([third.status, await third.json()]).toMatchObject([413, { code: 'artifact.quota_exceeded' }]);
+  expect((await append(hashOf(one), 500_000, one.slice(500_000), key)).status).toBe(200);
   const huge = await announce(some(1), key, 2 ** 40);
   expect(await huge.json()).toMatchObject({ code: 'request.too_large' });
   const conflict = await announce(some(600_000), key, 10);
@@ -256,21 +262,25 @@ it('lets a node read the inputs of its attempts only, and the consumer read the 
   expect((await coordinator.call('GET', `/v1/artifacts/${sha256}`)).status).toBe(404);
 });
 
-it('lets a node bring an input of its task as an output too', async () => {
+it('lets a node bring an input of its task as an output too, by its bytes', async () => {
   const bytes = some(70);
   const input = await upload(bytes);
   const response = await coordinator.call('POST', '/v1/jobs', {
-    json: { version: '1', image: 'busybox', inputs: [{ source: `artifact:${input}`, target: '/in/data' }] },
+    json: {
+      version: '1',
+      image: 'busybox',
+      inputs: [{ source: `artifact:${input}`, target: '/in/data' }],
+      outputs: [{ path: '/out' }],
+    },
     headers: { 'idempotency-key': 'copied' },
   });
   const { id } = (await response.json()) as JobView;
   const task = taskIdOf(id as JobId, 0);
   await expect.poll(async () => (await coordinator.store.reads.getTask(task))?.state).toBe('assigned');
-  const before = await coordinator.store.artifacts.listRefs(input as never);
-  expect(await (await announce(bytes, agentToken)).json()).toMatchObject({ complete: true });
-  // Without a reference of its provider the receipt would be refused.
-  expect(await coordinator.store.artifacts.listRefs(input as never)).toHaveLength(before.length + 1);
-  await coordinator.finish(task, 1, {});
+  expect(await (await announce(bytes, agentToken)).json()).toMatchObject({ offset: 0, complete: false });
+  expect(await (await append(input, 0, bytes, agentToken)).json()).toMatchObject({ complete: true });
+  expect(await coordinator.store.artifacts.hasBrought({ task, attempt: 1 }, input as never)).toBe(true);
+  await coordinator.finish(task, 1, { outputs: [{ path: '/out/r', sha256: input as never, sizeBytes: 70 }] });
 });
 
 it('leaves nothing half-written behind', async () => {

@@ -81,11 +81,9 @@ export function artifactHandlers(
 /** `attempt` is the text of the header by which an agent says whose outputs it brings. */
 function partyOf(caller: Caller, attempt?: string | number): ArtifactParty {
   if (caller.kind !== 'agent') return { kind: 'account', account: caller.account, operator: caller.operator };
-  const { node, provider } = caller;
+  const { node } = caller;
   const ref = typeof attempt === 'string' ? readAttemptName(attempt) : undefined;
-  return ref === undefined
-    ? { kind: 'node', node, provider }
-    : { kind: 'node', node, provider, attempt: ref };
+  return ref === undefined ? { kind: 'node', node } : { kind: 'node', node, attempt: ref };
 }
 
 function ownedView({ sha256, sizeBytes, createdAt, jobs }: OwnedArtifact): OwnedArtifactView {

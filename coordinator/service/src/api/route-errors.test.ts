@@ -25,7 +25,7 @@ let ended: string;
 beforeAll(async () => {
   coordinator = await startCoordinator({ accountBytes: 1000 });
   await coordinator.connectNode();
-  const job = await submit({ version: '1', image: 'busybox' }, 'first');
+  const job = await submit({ version: '1', image: 'busybox', outputs: [{ path: '/out' }] }, 'first');
   task = taskIdOf(job as JobId, 0);
   await vi.waitFor(
     async () => expect((await coordinator.store.reads.getTask(task as never))?.state).toBe('assigned'),
@@ -66,12 +66,26 @@ async function upload(text: string): Promise<string> {
 
 const job = { version: '1', image: 'busybox' };
 /** As the agent of the task, whose outputs are announced. */
-const bring = (sha256: string, size: number) =>
+const bring = (sha256: string, size: number, attempt = 1) =>
   coordinator.call('POST', '/v1/artifacts', {
     key: agentToken,
     json: { sha256, size_bytes: size },
-    headers: { 'capacloud-attempt': `${task}/1` },
+    headers: { 'capacloud-attempt': `${task}/${attempt}` },
   });
+const append = (text: string, attempt = 1) =>
+  coordinator.call('PATCH', `/v1/artifacts/${hashOf(text)}`, {
+    key: agentToken,
+    body: text,
+    headers: octets({ 'upload-offset': '0', 'capacloud-attempt': `${task}/${attempt}` }),
+  });
+/** While all that the consumer may store is in use. */
+async function withFullConsumer(provoke: Provoke): Promise<Response> {
+  const { used_bytes: used } = (await (await get('/v1/artifacts')).json()) as { readonly used_bytes: number };
+  const filler = await upload('x'.repeat(1000 - used));
+  const response = await provoke();
+  await coordinator.call('DELETE', `/v1/artifacts/${filler}`);
+  return response;
+}
 const announceTo = (other: TestCoordinator) =>
   other.call('POST', '/v1/artifacts', { json: { sha256: noHash, size_bytes: 11 } });
 const brokenDisk = () => Object.assign(new Error('the disk is broken'), { code: 'EIO' });
@@ -195,7 +209,8 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
   },
   createArtifact: {
     'artifact.quota_exceeded': () => post('/v1/artifacts', { sha256: noHash, size_bytes: 1001 }),
-    'artifact.consumer_full': () => bring(noHash, 1001),
+    'artifact.consumer_full': () => withFullConsumer(() => bring(noHash, 1001)),
+    'attempt.unknown': () => bring(noHash, 1001, 2),
     'artifact.store_full': () => withOther({ totalBytes: 10 }, (other) => announceTo(other)),
     'artifact.store_failed': () =>
       withOther({ diskSpace: () => Promise.reject(brokenDisk()) }, (other) => announceTo(other)),
@@ -217,7 +232,15 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
       await rm(join(coordinator.dataDir, 'artifacts', 'staging', consumerAccount, `${hashOf('gone')}.4`));
       return patch(hashOf('gone'), 0, 'gone');
     },
-    'request.not_found': () => patch(noHash, 0, 'x'),
+    'artifact.quota_exceeded': async () => {
+      await announce('twice');
+      return withFullConsumer(() => patch(hashOf('twice'), 0, 'twice'));
+    },
+    'artifact.consumer_full': async () => {
+      await bring(hashOf('output'), 6);
+      return withFullConsumer(() => append('output'));
+    },
+    'attempt.unknown': () => append('output', 2),
     'request.too_large': async () => {
       await announce('short');
       return patch(hashOf('short'), 0, 'longer');

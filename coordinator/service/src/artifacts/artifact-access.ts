@@ -6,7 +6,10 @@ import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { ArtifactParty } from '../ports/artifact-store.ts';
 import type { OutputClaims } from './output-claims.ts';
 
-/** Who may read which artifact. */
+/**
+ * Who may read which artifact: an account what it refers to; a node the inputs and checkpoints of the attempts that it should
+ * run now. Whose account a node names as its provider's gives it nothing.
+ */
 export class ArtifactAccess {
   readonly #index: ArtifactIndex;
   readonly #state: State;
@@ -31,8 +34,7 @@ export class ArtifactAccess {
   }
 
   async mayRead(by: ArtifactParty, sha256: Sha256Hex): Promise<boolean> {
-    if (by.kind === 'node')
-      return (await this.#isNeededOn(by.node, sha256)) || this.#refers(by.provider, sha256);
+    if (by.kind === 'node') return this.#isNeededOn(by.node, sha256);
     if (by.operator || (await this.#refers(by.account, sha256))) return true;
     // A task that was just seen to succeed may have outputs whose claim is on its way.
     if (!(await this.#claims.catchUp())) return false;
@@ -49,7 +51,9 @@ export class ArtifactAccess {
     const attempts = desiredAttempts(this.#state, record);
     for (const job of new Set(attempts.map(({ task }) => jobIdOf(task)))) {
       const spec = await this.#specs.get(job);
-      if (spec?.inputs.some((input) => input.sha256 === sha256) === true) return true;
+      const consumer = this.#state.jobs.get(job)?.consumer;
+      const isInput = spec?.inputs.some((input) => input.sha256 === sha256) === true;
+      if (isInput && consumer !== undefined && (await this.#refers(consumer, sha256))) return true;
       if (spec?.checkpoint === undefined) continue;
       for (const { task } of attempts) {
         if (jobIdOf(task) === job && (await this.#index.checkpointOf(task))?.sha256 === sha256) return true;

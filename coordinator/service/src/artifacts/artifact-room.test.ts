@@ -13,12 +13,15 @@ import { CommandSequencer } from '../log/command-sequencer.ts';
 import type { ArtifactParty } from '../ports/artifact-store.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { ArtifactAccess } from './artifact-access.ts';
+import { idleUploadMs } from './artifact-collection.ts';
 import { type ArtifactRoom, openArtifactRoom } from './artifact-room.ts';
 import { DiskArtifactStore } from './artifact-store.ts';
+import { BroughtOutputs } from './brought-outputs.ts';
 import { OutputClaims } from './output-claims.ts';
 import { Staging } from './staging.ts';
 import { diskSpaceOf, StorageSpace } from './storage-space.ts';
 import { DiskTaskLogs, maxLogBytes } from './task-logs.ts';
+import { maxOpenUploads, UploadRights } from './upload-rights.ts';
 
 const ada = 'acc_ada' as AccountId;
 const party: ArtifactParty = { kind: 'account', account: ada, operator: false };
@@ -72,6 +75,7 @@ afterEach(async () => {
 });
 
 function plainStore(): DiskArtifactStore {
+  const { state } = sequencer;
   const specs = new JobSpecs(store.reads);
   const claims = new OutputClaims({
     path: join(dataDir, 'claims'),
@@ -84,19 +88,21 @@ function plainStore(): DiskArtifactStore {
     },
   });
   const index = store.artifacts;
-  const access = new ArtifactAccess(index, sequencer.state, specs, claims);
+  const access = new ArtifactAccess(index, state, specs, claims);
   const folder = join(dataDir, 'artifacts');
   const now = () => clock;
   const staging = new Staging(join(folder, 'staging'), now);
+  const brought = new BroughtOutputs(index, state);
   const space = new StorageSpace({
     limits: { maxArtifactBytes: 2 ** 30, accountBytes: 2 ** 30, totalBytes: 2 ** 30 },
     index,
     staging,
+    brought,
     diskSpace: () => diskSpaceOf(folder),
-    consumerOf: () => undefined,
-    isUnderWay: () => false,
   });
-  return new DiskArtifactStore({ folder, index, access, space, staging, now, broughtForMs: () => dayMs });
+  const rights = new UploadRights(state, specs);
+  const settled = () => Promise.resolve();
+  return new DiskArtifactStore({ folder, index, access, rights, brought, space, staging, now, settled });
 }
 
 it('goes on with an upload after a restart, and checks all of its bytes', async () => {
@@ -174,12 +180,34 @@ it('tries again to complete an upload whose reference could not be written', asy
 });
 
 it('keeps everything together under the cap of the store', async () => {
-  const large = hashOf(Buffer.from('large'));
-  expect(await room.artifacts.announce(party, large, 900)).toMatchObject({ ok: true });
-  const more = await room.artifacts.announce(party, hashOf(Buffer.from('more')), 101);
-  expect(more).toMatchObject({ ok: false, refusal: { code: 'artifact.store_full' } });
-  expect(await room.artifacts.release(party, large)).toMatchObject({ ok: true });
-  expect(await room.artifacts.announce(party, hashOf(Buffer.from('more')), 101)).toMatchObject({ ok: true });
+  const put = async (length: number) => {
+    const bytes = Buffer.alloc(length, `${length}`);
+    const announced = await room.artifacts.announce(party, hashOf(bytes), length);
+    return announced.ok ? room.artifacts.append(party, hashOf(bytes), 0, Readable.from([bytes])) : announced;
+  };
+  expect(await put(900)).toMatchObject({ ok: true });
+  expect(await put(101)).toMatchObject({ ok: false, refusal: { code: 'artifact.store_full' } });
+  expect(await put(100)).toMatchObject({ ok: true });
+});
+
+it('takes room from nobody for an announcement, and never more than there is by two uploads at once', async () => {
+  const [one, two] = [Buffer.alloc(600, '1'), Buffer.alloc(600, '2')];
+  for (const bytes of [one, two])
+    expect(await room.artifacts.announce(party, hashOf(bytes), bytes.length)).toMatchObject({ ok: true });
+  const chunk = (bytes: Buffer) => room.artifacts.append(party, hashOf(bytes), 0, Readable.from([bytes]));
+  const answers = await Promise.all([chunk(one), chunk(two)]);
+  expect(answers).toContainEqual(expect.objectContaining({ ok: true }));
+  expect(answers.find(({ ok }) => !ok)).toMatchObject({ refusal: { code: 'artifact.store_full' } });
+  expect(await store.artifacts.totalBytes()).toBe(600);
+});
+
+it('lets a consumer have a bounded number of uploads under way', async () => {
+  const announce = (n: number) => room.artifacts.announce(party, hashOf(Buffer.from(`${n}`)), 1);
+  const answers = await Promise.all(Array.from({ length: maxOpenUploads + 20 }, (_, n) => announce(n)));
+  expect(answers.filter(({ ok }) => ok)).toHaveLength(maxOpenUploads);
+  expect(await announce(-1)).toMatchObject({ ok: false, refusal: { code: 'request.rate_limited' } });
+  await room.artifacts.append(party, hashOf(Buffer.from('0')), 0, Readable.from([Buffer.from('0')]));
+  expect(await announce(-1)).toMatchObject({ ok: true });
 });
 
 it('lets one request write an upload at a time, and a newer one take over from one that is silent', async () => {
@@ -199,7 +227,7 @@ it('lets one request write an upload at a time, and a newer one take over from o
   expect(await first).toMatchObject({ ok: false, refusal: { code: 'artifact.offset_mismatch' } });
 });
 
-it('collects uploads without a byte for a day and content without a reference, and nothing else', async () => {
+it('drops uploads that have rested for minutes and content without a reference, and nothing else', async () => {
   const disk = plainStore();
   await disk.restore();
   const put = async (text: string): Promise<Sha256Hex> => {
@@ -208,45 +236,50 @@ it('collects uploads without a byte for a day and content without a reference, a
     await disk.append(party, hashOf(bytes), 0, Readable.from([bytes]));
     return hashOf(bytes);
   };
-  const [kept, dropped] = [await put('kept'), await put('dropped')];
-  const partial = hashOf(Buffer.from('partial'));
-  await disk.announce(party, partial, 100);
-  await disk.release(party, dropped);
+  const kept = await put('kept');
+  const partial = Buffer.from('partial');
+  await disk.announce(party, hashOf(partial), partial.length);
+  await disk.append(party, hashOf(partial), 0, Readable.from([partial.subarray(0, 4)]));
   const signal = new AbortController().signal;
+  clock += idleUploadMs - 1000;
   expect(await disk.collect(signal)).toEqual({ uploads: 0, artifacts: 0 });
-  clock += dayMs + 1000;
+  // Whoever asks how far it has come goes on with it.
+  expect(await disk.announce(party, hashOf(partial), partial.length)).toMatchObject({ value: { offset: 4 } });
+  clock += idleUploadMs - 1000;
+  expect(await disk.collect(signal)).toEqual({ uploads: 0, artifacts: 0 });
+  clock += 2000;
+  await disk.release(party, await put('dropped'));
+  clock += 1;
   expect(await disk.collect(signal)).toEqual({ uploads: 1, artifacts: 1 });
   expect(await disk.status(party, kept)).toMatchObject({ complete: true });
-  expect(await disk.status(party, partial)).toBeUndefined();
+  expect(await disk.status(party, hashOf(partial))).toBeUndefined();
   const files = await readdir(join(dataDir, 'artifacts'), { recursive: true });
   expect(files.filter((name) => /[0-9a-f]{64}/.test(name)).map((name) => name.split('/').at(-1))).toEqual([
     kept,
   ]);
+  // Its sender is sent back to the beginning, and gets there.
+  const late = await disk.append(party, hashOf(partial), 4, Readable.from([partial.subarray(4)]));
+  expect(late).toMatchObject({ ok: false, refusal: { code: 'artifact.offset_mismatch' } });
+  expect(await disk.announce(party, hashOf(partial), partial.length)).toMatchObject({ value: { offset: 0 } });
 });
 
-it('lets a provider refer to what its node brought until a receipt can name it, and a day longer at most', async () => {
+it('keeps content that is uploaded again while nobody refers to it', async () => {
   const disk = plainStore();
   await disk.restore();
-  const provider = `0x${'11'.repeat(20)}` as AccountId;
-  const node: ArtifactParty = { kind: 'node', node: `node_${'22'.repeat(20)}` as never, provider };
-  const put = async (by: ArtifactParty, text: string): Promise<Sha256Hex> => {
-    const bytes = Buffer.from(text);
-    await disk.announce(by, hashOf(bytes), bytes.length);
-    await disk.append(by, hashOf(bytes), 0, Readable.from([bytes]));
-    return hashOf(bytes);
-  };
-  const own = await put({ kind: 'account', account: provider, operator: false }, 'own');
-  await put(node, 'own');
-  const brought = await put(node, 'brought');
-  const again = await put(node, 'again');
-  expect(await store.artifacts.listRefs(brought, provider)).toHaveLength(1);
+  const bytes = Buffer.from('again and again');
   const signal = new AbortController().signal;
-  clock += dayMs - 1000;
-  await disk.announce(node, again, 5);
-  clock += 2000;
-  expect(await disk.collect(signal)).toEqual({ uploads: 0, artifacts: 1 });
-  expect(await store.artifacts.get(brought)).toBeUndefined();
-  for (const sha256 of [own, again]) expect(await store.artifacts.listRefs(sha256, provider)).toHaveLength(1);
+  for (let round = 0; round < 20; round++) {
+    await disk.announce(party, hashOf(bytes), bytes.length);
+    const [put] = await Promise.all([
+      disk.append(party, hashOf(bytes), 0, Readable.from([bytes])),
+      disk.collect(signal),
+    ]);
+    expect(put).toMatchObject({ ok: true, value: { complete: true } });
+    const opened = await disk.open(party, hashOf(bytes));
+    if (!opened.ok) throw new Error(opened.refusal.message);
+    expect(Buffer.concat(await opened.value.read(0, bytes.length - 1).toArray())).toEqual(bytes);
+    await disk.release(party, hashOf(bytes));
+  }
 });
 
 it('drops what it does not know from the staging folder', async () => {

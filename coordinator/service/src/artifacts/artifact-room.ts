@@ -10,8 +10,9 @@ import type { ReadStore } from '../ports/read-store.ts';
 import type { Sequencer } from '../ports/sequencer.ts';
 import type { TaskLogs } from '../ports/task-logs.ts';
 import { ArtifactAccess } from './artifact-access.ts';
-import { staleAfterMs } from './artifact-collection.ts';
 import { DiskArtifactStore } from './artifact-store.ts';
+import { BroughtOutputs } from './brought-outputs.ts';
+import { takeOverEarlier } from './earlier-brought.ts';
 import { dropCheckpoints } from './ended-checkpoints.ts';
 import { OutputClaims } from './output-claims.ts';
 import { AccountArtifacts } from './owned-artifacts.ts';
@@ -20,9 +21,12 @@ import { Staging } from './staging.ts';
 import { type ArtifactLimits, type DiskSpace, diskSpaceOf, StorageSpace } from './storage-space.ts';
 import { StoreAlarm } from './store-alarm.ts';
 import { DiskTaskLogs } from './task-logs.ts';
-import { consumerOf, HoldingStore, isUnderWay } from './upload-holds.ts';
+import { HoldingStore } from './upload-holds.ts';
+import { UploadRights } from './upload-rights.ts';
 
 const collectEveryMs = 3600 * 1000;
+/** How often it is looked for what nobody goes on with and nobody has. */
+const sweepEveryMs = 30_000;
 /** How often it is looked whether there is room for uploads that are held. */
 const resumeEveryMs = 2000;
 
@@ -68,49 +72,83 @@ export async function openArtifactRoom(parts: ArtifactRoomParts): Promise<Artifa
   const { state } = sequencer;
   const access = new ArtifactAccess(index, state, specs, claims);
   const staging = new Staging(join(folder, 'staging'), now);
+  const rights = new UploadRights(state, specs);
+  const brought = new BroughtOutputs(index, state);
   const space = new StorageSpace({
     limits: parts.limits,
     index,
     staging,
+    brought,
     diskSpace: parts.diskSpace ?? (() => diskSpaceOf(folder)),
-    consumerOf: (by) => consumerOf(state, by),
-    isUnderWay: (ref) => isUnderWay(state, ref),
   });
-  // Files of an attempt that came before one had to wait are wanted when its receipt comes.
-  const broughtForMs = () => staleAfterMs + (state.ruleset.uploadHoldMs ?? 0);
-  const disk = new DiskArtifactStore({ folder, index, access, space, staging, now, broughtForMs });
+  // The state may be ahead of the log, and a claim is made from the log alone.
+  const settled = async () => {
+    await sequencer.record([]);
+    await claims.catchUp();
+  };
+  const disk = new DiskArtifactStore({
+    folder,
+    index,
+    access,
+    rights,
+    brought,
+    space,
+    staging,
+    now,
+    settled,
+  });
   await disk.restore();
   const alarm = new StoreAlarm(logger, now);
   const artifacts = new HoldingStore({ store: disk, space, sequencer, alarm, now });
   const logs = new DiskTaskLogs(join(parts.dataDir, 'logs'));
   const stopListening = sequencer.onCommitted((events) => claims.onCommitted(events));
   await claims.start();
+  await takeOverEarlier(join(folder, 'brought'), { brought, index, state, at: now() });
 
-  const stop = new AbortController();
-  const collect = async (): Promise<void> => {
-    await dropCheckpoints(index, state, stop.signal);
-    const removed = await disk.collect(stop.signal);
-    const jobLogs = await logs.collect(now() - parts.logRetentionMs, stop.signal);
-    logger.info({ ...removed, jobLogs }, 'collected what nobody needs');
-  };
-  const collecting = new RepeatedWork(collectEveryMs, collect, (err) =>
-    logger.error({ err }, 'collecting artifacts failed'),
-  );
-  const resume = (): Promise<void> => artifacts.resume();
-  const resuming = new RepeatedWork(resumeEveryMs, resume, (err) =>
-    logger.error({ err }, 'held uploads could not be looked at'),
-  );
+  const stopUpkeep = startUpkeep(parts, { disk, artifacts, logs });
   return {
     artifacts,
     owned: new AccountArtifacts(index, access, space),
     logs,
     storeState: () => alarm.state,
     close: async () => {
-      stop.abort();
       stopListening();
-      await collecting.stop();
-      await resuming.stop();
+      await stopUpkeep();
       await claims.stop();
     },
+  };
+}
+
+interface Kept {
+  readonly disk: DiskArtifactStore;
+  readonly artifacts: HoldingStore;
+  readonly logs: DiskTaskLogs;
+}
+
+/** What is done on timers; gives how to end it. */
+function startUpkeep(
+  { index, logger, logRetentionMs, now, sequencer }: ArtifactRoomParts,
+  { artifacts, disk, logs }: Kept,
+): () => Promise<void> {
+  const stop = new AbortController();
+  const collect = async (): Promise<void> => {
+    await dropCheckpoints(index, sequencer.state, stop.signal);
+    const jobLogs = await logs.collect(now() - logRetentionMs, stop.signal);
+    logger.info({ jobLogs }, 'collected what nobody needs');
+  };
+  const sweep = async (): Promise<void> => {
+    const dropped = await disk.collect(stop.signal);
+    if (dropped.artifacts + dropped.uploads > 0) logger.info(dropped, 'dropped what nobody needs');
+  };
+  const repeat = (everyMs: number, work: () => Promise<void>, failure: string) =>
+    new RepeatedWork(everyMs, work, (err) => logger.error({ err }, failure));
+  const works = [
+    repeat(collectEveryMs, collect, 'collecting artifacts failed'),
+    repeat(sweepEveryMs, sweep, 'artifacts that nobody needs could not be dropped'),
+    repeat(resumeEveryMs, () => artifacts.resume(), 'held uploads could not be looked at'),
+  ];
+  return async () => {
+    stop.abort();
+    for (const work of works) await work.stop();
   };
 }

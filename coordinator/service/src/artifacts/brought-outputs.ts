@@ -1,60 +1,135 @@
-import { mkdir, open, readdir, rm, stat, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
-import { type AccountId, isAccountId, isSha256, type Sha256Hex } from '@capacloud/protocol/ids';
+import type { State } from '@capacloud/core/state';
+import { attemptName } from '@capacloud/protocol/attempt-name';
+import type { AttemptRef } from '@capacloud/protocol/frames';
+import { type AccountId, jobIdOf, type Sha256Hex } from '@capacloud/protocol/ids';
+import type { ArtifactIndex, BroughtFile } from '../ports/artifact-index.ts';
+import { type Allowance, isBeforeUploading, isUnderWay, type NodeAttempt } from './upload-rights.ts';
 
-export interface BroughtOutput {
-  readonly provider: AccountId;
-  readonly sha256: Sha256Hex;
+interface Brought {
+  readonly attempt: NodeAttempt;
+  readonly consumer: AccountId | undefined;
+  readonly files: Map<Sha256Hex, number>;
+  /** Of an agent that names no attempt: they were brought for all that its node held. */
+  readonly shared: Set<Sha256Hex>;
+  /** Sizes of the files that count for this attempt. */
+  readonly counted: Map<Sha256Hex, number>;
+  bytes: number;
+  lastAt: number;
 }
 
 /**
- * What nodes brought, as empty files <folder>/<provider>/<sha256> that tell when. Their provider refers to it for a
- * while, so that the receipt that names it can be checked; the consumer of a succeeded task has a claim of their own.
+ * What nodes have uploaded and no receipt has claimed yet, by attempt. It counts against the storage of the attempt's
+ * consumer while the node holds the attempt. The rows are in the index; this is their sum in memory.
  */
 export class BroughtOutputs {
-  readonly #folder: string;
+  readonly #index: Pick<ArtifactIndex, 'bring' | 'dropBrought' | 'listBrought'>;
+  readonly #state: Pick<State, 'jobs' | 'nodes' | 'tasks'>;
+  readonly #byAttempt = new Map<string, Brought>();
+  readonly #byAccount = new Map<AccountId, Set<Brought>>();
 
-  constructor(folder: string) {
-    this.#folder = folder;
+  constructor(
+    index: Pick<ArtifactIndex, 'bring' | 'dropBrought' | 'listBrought'>,
+    state: Pick<State, 'jobs' | 'nodes' | 'tasks'>,
+  ) {
+    this.#index = index;
+    this.#state = state;
   }
 
-  /** `at` is Unix milliseconds. */
-  async note({ provider, sha256 }: BroughtOutput, at: number): Promise<void> {
-    await mkdir(join(this.#folder, provider), { recursive: true, mode: 0o700 });
-    const path = join(this.#folder, provider, sha256);
-    await (await open(path, 'a', 0o600)).close();
-    await utimes(path, new Date(at), new Date(at));
+  /** Finds what an earlier run was brought. */
+  async restore(): Promise<void> {
+    for (const file of await this.#index.listBrought()) this.#count(file);
   }
 
-  async has({ provider, sha256 }: BroughtOutput): Promise<boolean> {
-    return (await this.#noteOf(provider, sha256)) !== undefined;
+  async note(files: readonly BroughtFile[]): Promise<void> {
+    await this.#index.bring(files);
+    for (const file of files) this.#count(file, files.length > 1);
   }
 
-  async forget({ provider, sha256 }: BroughtOutput): Promise<void> {
-    await rm(join(this.#folder, provider, sha256), { force: true });
+  /** Its size, where it was uploaded for each of the attempts. */
+  sizeOf(attempts: readonly AttemptRef[], sha256: Sha256Hex): number | undefined {
+    const [size, ...others] = attempts.map((attempt) =>
+      this.#byAttempt.get(attemptName(attempt))?.files.get(sha256),
+    );
+    return others.includes(undefined) ? undefined : size;
   }
 
-  /** What was brought before, at most `limit`. */
-  async before(at: number, limit: number): Promise<readonly BroughtOutput[]> {
-    const found: BroughtOutput[] = [];
-    for (const provider of (await readdir(this.#folder).catch(ignoreMissing)) ?? []) {
-      if (!isAccountId(provider)) continue;
-      for (const sha256 of await readdir(join(this.#folder, provider))) {
-        if (!isSha256(sha256)) continue;
-        const noted = await this.#noteOf(provider, sha256);
-        if (noted !== undefined && noted < at) found.push({ provider, sha256 });
-        if (found.length >= limit) return found;
-      }
+  /** Distinct files of the attempts. */
+  usedBy(attempts: readonly AttemptRef[]): Allowance {
+    const files = new Map<Sha256Hex, number>();
+    for (const attempt of attempts)
+      for (const [sha256, size] of this.#byAttempt.get(attemptName(attempt))?.counted ?? [])
+        files.set(sha256, size);
+    let bytes = 0;
+    for (const size of files.values()) bytes += size;
+    return { bytes, files: files.size };
+  }
+
+  bytesFor(consumer: AccountId): number {
+    let bytes = 0;
+    for (const brought of this.#byAccount.get(consumer) ?? [])
+      if (isUnderWay(this.#state, brought.attempt)) bytes += brought.bytes;
+    return bytes;
+  }
+
+  /**
+   * Drops what nobody can claim any more, and what came before `before` for attempts that still do not upload. `settled`
+   * resolves when all that has happened so far is durable and claimed.
+   */
+  async dropUseless(before: number, settled: () => Promise<void>): Promise<void> {
+    const useless = [...this.#byAttempt.values()].filter(
+      ({ attempt, lastAt }) =>
+        !isUnderWay(this.#state, attempt) || (lastAt < before && isBeforeUploading(this.#state, attempt)),
+    );
+    if (useless.length === 0) return;
+    await settled();
+    for (const brought of useless) await this.#drop(brought);
+  }
+
+  #count({ at, attempt, node, sha256, sizeBytes, task }: BroughtFile, isShared = false): void {
+    const key = attemptName({ task, attempt });
+    let brought = this.#byAttempt.get(key);
+    if (brought === undefined) {
+      const consumer = this.#state.jobs.get(jobIdOf(task))?.consumer;
+      brought = {
+        attempt: { task, attempt, node },
+        consumer,
+        files: new Map(),
+        shared: new Set(),
+        counted: new Map(),
+        bytes: 0,
+        lastAt: at,
+      };
+      this.#byAttempt.set(key, brought);
+      if (consumer !== undefined)
+        this.#byAccount.set(consumer, (this.#byAccount.get(consumer) ?? new Set()).add(brought));
     }
-    return found;
+    brought.lastAt = Math.max(brought.lastAt, at);
+    if (brought.files.has(sha256)) return;
+    brought.files.set(sha256, sizeBytes);
+    if (isShared) brought.shared.add(sha256);
+    brought.counted.set(sha256, sizeBytes);
+    brought.bytes += sizeBytes;
   }
 
-  async #noteOf(provider: AccountId, sha256: Sha256Hex): Promise<number | undefined> {
-    return (await stat(join(this.#folder, provider, sha256)).catch(ignoreMissing))?.mtimeMs;
+  async #drop(brought: Brought): Promise<void> {
+    await this.#index.dropBrought(brought.attempt);
+    this.#byAttempt.delete(attemptName(brought.attempt));
+    if (brought.consumer !== undefined) {
+      const ofAccount = this.#byAccount.get(brought.consumer);
+      ofAccount?.delete(brought);
+      if (ofAccount?.size === 0) this.#byAccount.delete(brought.consumer);
+    }
+    // A file that was brought for all attempts of the node belonged to one of them; no other need pay for it any more.
+    for (const ref of this.#state.nodes.get(brought.attempt.node)?.occupied.values() ?? [])
+      this.#discount(this.#byAttempt.get(attemptName(ref)), brought.shared);
   }
-}
 
-function ignoreMissing(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-  throw error;
+  #discount(brought: Brought | undefined, files: ReadonlySet<Sha256Hex>): void {
+    if (brought === undefined) return;
+    for (const sha256 of files) {
+      if (!brought.shared.has(sha256)) continue;
+      brought.bytes -= brought.counted.get(sha256) ?? 0;
+      brought.counted.delete(sha256);
+    }
+  }
 }

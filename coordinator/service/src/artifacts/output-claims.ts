@@ -2,7 +2,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import type { Event, EventOf } from '@capacloud/core/event';
 import { jobIdOf } from '@capacloud/protocol/ids';
 import { taskReasons } from '@capacloud/protocol/reasons';
-import type { OutputFile, SignedReceipt } from '@capacloud/protocol/receipt';
+import type { SignedReceipt } from '@capacloud/protocol/receipt';
 import type { JobSpecs } from '../job-specs.ts';
 import { type ArtifactIndex, haveBrought } from '../ports/artifact-index.ts';
 import type { LogPort } from '../ports/log.ts';
@@ -154,18 +154,11 @@ export class OutputClaims {
       if (event.attempt > 1) await this.#index.dropLeft(event.task);
       return;
     }
-    if (outputs.length === 0 || reason !== event.reason || !(await this.#areBrought(event, outputs))) return;
+    if (outputs.length === 0 || reason !== event.reason) return;
+    // Nobody judged them: what a receipt names may be the file of somebody else.
+    if (!(await haveBrought(this.#index, event, outputs))) return;
     const sha256s = [...new Set(outputs.map(({ sha256 }) => sha256))];
     await this.#index.keepLeft({ task: event.task, attempt: event.attempt, sha256s }, row.account);
-  }
-
-  /** Nobody judged them: what one node names as its output may be the file of somebody else. */
-  async #areBrought(
-    { attempt, task }: EventOf<'attempt.ended'>,
-    outputs: readonly OutputFile[],
-  ): Promise<boolean> {
-    const provider = (await this.#store.getAttempt(task, attempt))?.provider;
-    return provider !== undefined && (await haveBrought(this.#index, provider, outputs));
   }
 
   async #writeCursor(): Promise<void> {

@@ -1,12 +1,11 @@
 import { statfs } from 'node:fs/promises';
-import type { AttemptRef } from '@capacloud/protocol/frames';
-import type { AccountId, Sha256Hex } from '@capacloud/protocol/ids';
+import type { AccountId } from '@capacloud/protocol/ids';
 import type { Refusal } from '@capacloud/protocol/result';
+import { apiLimits } from '@capacloud/protocol/routes';
 import { formatSize } from '@capacloud/protocol/units';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
-import type { ArtifactParty } from '../ports/artifact-store.ts';
 import type { ArtifactUse } from '../ports/owned-artifacts.ts';
-import { PendingOutputs } from './pending-outputs.ts';
+import type { BroughtOutputs } from './brought-outputs.ts';
 import type { Staging } from './staging.ts';
 
 export interface ArtifactLimits {
@@ -16,6 +15,12 @@ export interface ArtifactLimits {
   readonly accountBytes: number;
   /** Of everything. */
   readonly totalBytes: number;
+}
+
+/** Whose storage an upload counts against. */
+export interface Payer {
+  readonly payers: readonly AccountId[];
+  readonly isNode: boolean;
 }
 
 /** Of the file system under the artifacts. */
@@ -37,36 +42,26 @@ export async function diskSpaceOf(folder: string): Promise<DiskSpace> {
 
 export interface SpaceParts {
   readonly limits: ArtifactLimits;
-  readonly index: ArtifactIndex;
+  readonly index: Pick<ArtifactIndex, 'totalBytes'>;
   readonly staging: Staging;
+  readonly brought: Pick<BroughtOutputs, 'bytesFor'>;
   readonly diskSpace: () => Promise<DiskSpace>;
-  /** Whose job the attempt on the node is; undefined where it has no such attempt. */
-  readonly consumerOf: (by: ArtifactParty & { readonly kind: 'node' }) => AccountId | undefined;
-  readonly isUnderWay: (ref: AttemptRef) => boolean;
 }
 
-/** How much room there is, of an account and in the whole store, counting what is announced and not here yet. */
+/** How much room there is, of an account and in the whole store, counting what has arrived and what requests bring now. */
 export class StorageSpace {
   readonly #parts: SpaceParts;
-  readonly #pending: PendingOutputs;
 
   constructor(parts: SpaceParts) {
     this.#parts = parts;
-    this.#pending = new PendingOutputs(parts.isUnderWay);
   }
 
   /** Below 0 where a limit was lowered. */
   async leftInStore(): Promise<number> {
     const { index, limits, staging } = this.#parts;
-    // The disk first: between the counts and what is begun on their word nobody else may take the room.
     const onDisk = await this.#leftOnDisk();
     const byLimit = limits.totalBytes - (await index.totalBytes()) - staging.reservedBytes();
     return Math.min(byLimit, onDisk - staging.unwrittenBytes());
-  }
-
-  /** Whether so many bytes of what was announced can be written now. */
-  async isDiskFull(bytes: number): Promise<boolean> {
-    return (await this.#leftOnDisk()) < bytes;
   }
 
   async #leftOnDisk(): Promise<number> {
@@ -88,58 +83,57 @@ export class StorageSpace {
     return (await this.leftInStore()) < bound;
   }
 
-  /** An upload of a node was taken. */
-  note(by: ArtifactParty, sha256: Sha256Hex, sizeBytes: number): void {
-    if (by.kind !== 'node' || by.attempt === undefined) return;
-    const consumer = this.#parts.consumerOf(by);
-    if (consumer !== undefined) this.#pending.add(consumer, by.attempt, sha256, sizeBytes);
-  }
-
-  /** Announced for the attempt so far. */
-  pendingOf(account: AccountId, attempt: AttemptRef): number {
-    return this.#pending.ofAttempt(account, attempt);
-  }
-
-  /** Why there is no room for so many bytes more; undefined where there is. */
-  async refusal(by: ArtifactParty, sha256: Sha256Hex, sizeBytes: number): Promise<Refusal | undefined> {
+  /**
+   * Why an upload cannot begin. That a consumer's own file will not fit is said at once. Of a node the first chunk counts
+   * alone: its word on a size holds up nobody.
+   */
+  async refusalToBegin(by: Payer, sizeBytes: number): Promise<Refusal | undefined> {
     const { maxArtifactBytes } = this.#parts.limits;
     if (sizeBytes > maxArtifactBytes)
       return {
         code: 'request.too_large',
         message: `An artifact has at most ${formatSize(maxArtifactBytes)}.`,
       };
+    return await this.#refusal(by, by.isNode ? Math.min(sizeBytes, apiLimits.artifactChunkBytes) : sizeBytes);
+  }
+
+  /** Why a chunk cannot be taken, whose room was reserved already. */
+  refusalOfReserved(by: Payer): Promise<Refusal | undefined> {
+    return this.#refusal(by, 0);
+  }
+
+  async #refusal(by: Payer, bytes: number): Promise<Refusal | undefined> {
     const left = await this.leftInStore();
-    const own = await this.#accountRefusal(by, sha256, sizeBytes);
+    const own = await this.#accountRefusal(by, bytes);
     if (own !== undefined) return own;
-    if (sizeBytes <= left) return undefined;
+    // No figures: the difference that an upload makes would tell a stranger whether its bytes were here before.
+    if (bytes <= left) return undefined;
     return {
       code: 'artifact.store_full',
-      message: `The artifact store of the coordinator has ${formatSize(Math.max(0, left))} left, and ${formatSize(sizeBytes)} are needed.`,
+      message: 'The artifact store of the coordinator has no room for it.',
     };
   }
 
-  /** What a node brings belongs to the consumer of its task; where none is named, the whole alone bounds it. */
-  async #accountRefusal(
-    by: ArtifactParty,
-    sha256: Sha256Hex,
-    sizeBytes: number,
-  ): Promise<Refusal | undefined> {
-    const account = by.kind === 'account' ? by.account : this.#parts.consumerOf(by);
-    if (account === undefined) return undefined;
-    const used = await this.#usedBy(account);
+  /** Of an agent that does not say for which consumer it uploads, it is enough that one of them has room. */
+  async #accountRefusal({ isNode, payers }: Payer, bytes: number): Promise<Refusal | undefined> {
     const { accountBytes } = this.#parts.limits;
-    if (used + sizeBytes <= accountBytes) return undefined;
-    // Its own already: nothing comes on top.
-    if (by.kind === 'node' && (await this.#parts.index.listRefs(sha256, account)).length > 0)
-      return undefined;
-    const message = `${formatSize(used)} of the ${formatSize(accountBytes)} of this account are in use, and ${formatSize(sizeBytes)} are needed.`;
-    return { code: by.kind === 'node' ? 'artifact.consumer_full' : 'artifact.quota_exceeded', message };
+    let used = 0;
+    for (const account of payers) {
+      used = await this.#usedBy(account);
+      if (used + bytes <= accountBytes) return undefined;
+    }
+    // What a consumer stores is none of a stranger's business.
+    if (isNode)
+      return { code: 'artifact.consumer_full', message: 'The storage of the consumer has no room for it.' };
+    const message =
+      bytes === 0
+        ? `With this chunk, more than the ${formatSize(accountBytes)} of this account would be in use.`
+        : `${formatSize(used)} of the ${formatSize(accountBytes)} of this account are in use, and ${formatSize(bytes)} are needed.`;
+    return { code: 'artifact.quota_exceeded', message };
   }
 
   async #usedBy(account: AccountId): Promise<number> {
-    const { index, staging } = this.#parts;
-    return (
-      (await index.totalBytes(account)) + staging.reservedBytes(account) + this.#pending.ofAccount(account)
-    );
+    const { brought, index, staging } = this.#parts;
+    return (await index.totalBytes(account)) + staging.reservedBytes(account) + brought.bytesFor(account);
   }
 }

@@ -74,8 +74,12 @@ it('keeps a task whose outputs its consumer has no room for, and goes on once th
   // What another task of the account brought counts as well, before it has succeeded.
   await coordinator.call('DELETE', `/v1/artifacts/${hashOf(own)}`);
   await vi.waitFor(() => expect(held()).toEqual([]), patience);
-  expect((await announce(Buffer.alloc(700, 'other'), `${other}/1`)).status).toBe(200);
-  expect(await code(await announce(output, `${task}/1`))).toBe('artifact.consumer_full');
+  const others = Buffer.alloc(700, 'other');
+  expect((await announce(others, `${other}/1`)).status).toBe(200);
+  // An announcement takes no room from anybody; the bytes do, before and after they are all here.
+  expect((await announce(output, `${task}/1`)).status).toBe(200);
+  expect((await append(others, `${other}/1`)).status).toBe(200);
+  expect(await code(await append(output, `${task}/1`))).toBe('artifact.consumer_full');
   expect(held()).toEqual([task]);
   await coordinator.finish(other, 1, { reason: 'exit_nonzero', exitCode: 1 });
   await vi.waitFor(() => expect(held()).toEqual([]), patience);
@@ -111,7 +115,7 @@ it('takes a disk that cannot be written for its own fault', async () => {
   await coordinator.connectNode();
   const task = await uploading('first');
   await announce(output, `${task}/1`);
-  await rm(join(coordinator.dataDir, 'artifacts', 'staging', testNode), { recursive: true });
+  await rm(join(coordinator.dataDir, 'artifacts', 'staging', `${task}@1@${testNode}`), { recursive: true });
   expect(await code(await append(output, `${task}/1`))).toBe('artifact.store_failed');
   expect(held()).toEqual([task]);
   expect(coordinator.room.storeState()).toBe('failing');
@@ -134,6 +138,12 @@ it('stops no clock for what cannot be an output of the task, nor by the word of 
   const task = await uploading('first');
   const stranger = taskIdOf(`job_${'z'.repeat(20)}` as JobId, 0);
   for (const attempt of [`${task}/2`, `${stranger}/1`])
-    expect(await code(await announce(output, attempt))).toBe('artifact.store_full');
+    expect(await code(await announce(output, attempt))).toBe('attempt.unknown');
+  const large = await coordinator.call('POST', '/v1/artifacts', {
+    key: agentToken,
+    json: { sha256: 'a'.repeat(64), size_bytes: 65 * 2 ** 30 },
+    headers: { 'capacloud-attempt': `${task}/1` },
+  });
+  expect(await code(large)).toBe('request.too_large');
   expect(held()).toEqual([]);
 });

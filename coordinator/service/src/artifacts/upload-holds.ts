@@ -2,8 +2,9 @@ import type { Readable } from 'node:stream';
 import type { HoldCause } from '@capacloud/core/event';
 import type { State } from '@capacloud/core/state';
 import type { AttemptRef } from '@capacloud/protocol/frames';
-import { type AccountId, jobIdOf, type Sha256Hex } from '@capacloud/protocol/ids';
+import type { AccountId, Sha256Hex } from '@capacloud/protocol/ids';
 import type { Refusal, Result } from '@capacloud/protocol/result';
+import { apiLimits } from '@capacloud/protocol/routes';
 import type {
   ArtifactContent,
   ArtifactParty,
@@ -13,8 +14,7 @@ import type {
 import type { Sequencer } from '../ports/sequencer.ts';
 import type { StorageSpace } from './storage-space.ts';
 import type { StoreAlarm } from './store-alarm.ts';
-
-type NodeParty = ArtifactParty & { readonly kind: 'node' };
+import type { NodeParty } from './upload-rights.ts';
 
 export interface HoldParts {
   readonly store: ArtifactStore;
@@ -23,9 +23,6 @@ export interface HoldParts {
   readonly alarm: StoreAlarm;
   readonly now: () => number;
 }
-
-/** Beyond the disk of a task, for archives that are a little larger than what they hold. */
-const archiveBytes = 64 * 1024 * 1024;
 
 const causes: Partial<Record<Refusal['code'], HoldCause>> = {
   'artifact.consumer_full': 'account',
@@ -62,8 +59,12 @@ export class HoldingStore implements ArtifactStore {
     body: Readable,
   ): Promise<Result<ArtifactProgress>> {
     const appended = await this.#parts.store.append(by, sha256, offset, body);
-    // Its room was counted when it was announced: nothing is missing but that the disk can be written.
-    if (!appended.ok) await this.#note(by, appended.refusal, 0);
+    if (appended.ok || by.kind !== 'node') {
+      if (!appended.ok) await this.#note(by, appended.refusal, 0);
+      return appended;
+    }
+    const here = await this.#parts.store.status(by, sha256);
+    await this.#note(by, appended.refusal, here === undefined ? 0 : here.sizeBytes - here.offset);
     return appended;
   }
 
@@ -116,7 +117,9 @@ export class HoldingStore implements ArtifactStore {
     if (cause === 'store') alarm.raise(refusal);
     if (by.kind !== 'node') return;
     const isFull = refusal.code === 'artifact.store_failed' || (cause === 'store' && (await space.isFull()));
-    for (const { attempt, task } of heldBy(sequencer.state, space, by, sizeBytes))
+    // It goes on as soon as there is room for a chunk: to hold up others, a node has to bring bytes, not words.
+    const neededBytes = Math.min(sizeBytes, apiLimits.artifactChunkBytes);
+    for (const { attempt, task } of waitingOf(sequencer.state, by))
       await sequencer.submit({
         type: 'attempt.hold_upload',
         at: now(),
@@ -125,43 +128,18 @@ export class HoldingStore implements ArtifactStore {
         attempt,
         cause,
         isFull,
-        sizeBytes,
+        sizeBytes: neededBytes,
       });
   }
 }
 
-/**
- * Attempts of the node that wait for this room. An agent of before does not say which one it is, so all that it uploads do.
- * What is larger than the task's own disk is none of its outputs, and stops no clock.
- */
-function heldBy(
-  state: State,
-  space: StorageSpace,
-  { attempt: named, node }: NodeParty,
-  sizeBytes: number,
-): readonly AttemptRef[] {
+/** Attempts of the node that wait for this room. An agent of before does not say which one it is, so all that it uploads do. */
+function waitingOf({ nodes, tasks }: State, { attempt: named, node }: NodeParty): readonly AttemptRef[] {
   const refs: AttemptRef[] = [];
-  for (const { attempt, job: jobId, task: id } of state.nodes.get(node)?.occupied.values() ?? []) {
+  for (const { attempt, task: id } of nodes.get(node)?.occupied.values() ?? []) {
     if (named !== undefined && (named.task !== id || named.attempt !== attempt)) continue;
-    const job = state.jobs.get(jobId);
-    const task = state.tasks.get(id);
-    if (job === undefined || task?.attempt !== attempt || task.state !== 'uploading') continue;
-    const ref = { task: id, attempt };
-    const bytes = space.pendingOf(job.consumer, ref) + sizeBytes;
-    if (bytes <= job.terms.resources.diskBytes + archiveBytes) refs.push(ref);
+    const task = tasks.get(id);
+    if (task?.attempt === attempt && task.state === 'uploading') refs.push({ task: id, attempt });
   }
   return refs;
-}
-
-/** Whose outputs the node brings; undefined where it names none, or an attempt that it does not have. */
-export function consumerOf(state: State, { attempt, node }: NodeParty): AccountId | undefined {
-  if (attempt === undefined) return undefined;
-  if (state.nodes.get(node)?.occupied.get(attempt.task)?.attempt !== attempt.attempt) return undefined;
-  return state.jobs.get(jobIdOf(attempt.task))?.consumer;
-}
-
-/** Its outputs are not claimed yet, and may be. */
-export function isUnderWay({ nodes, tasks }: State, { attempt, task: id }: AttemptRef): boolean {
-  const task = tasks.get(id);
-  return task?.node !== undefined && nodes.get(task.node)?.occupied.get(id)?.attempt === attempt;
 }

@@ -33,7 +33,7 @@ export interface GatewayDeps {
   readonly store: Pick<ReadStore, 'getNodeSession'>;
   /** What peers are counted by. */
   readonly clients: ClientAddresses;
-  readonly artifacts: Pick<ArtifactIndex, 'checkpointOf' | 'get' | 'keepCheckpoint' | 'listRefs'>;
+  readonly artifacts: Pick<ArtifactIndex, 'checkpointOf' | 'get' | 'hasBrought' | 'keepCheckpoint'>;
   readonly logger: Logger;
   readonly coordinator: string;
   readonly chainId: number;

@@ -1,4 +1,4 @@
-import { checkpointOverheadBytes } from '@capacloud/protocol/frames';
+import { type AttemptRef, checkpointOverheadBytes } from '@capacloud/protocol/frames';
 import type { AccountId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';
 import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
 import { keptOutputsProtocol } from '@capacloud/protocol/protocol-versions';
@@ -16,7 +16,6 @@ const job = jobIdFrom(new Uint8Array(20));
 const task = taskIdOf(job, 0);
 const node = 'node_x' as NodeId;
 const consumer = 'acc_consumer' as AccountId;
-const provider = 'acc_provider' as AccountId;
 const sha256 = 'a'.repeat(64) as Sha256Hex;
 const foreign = 'b'.repeat(64) as Sha256Hex;
 const size = 1000;
@@ -25,18 +24,23 @@ const left: OutputFile = { path: '/state', sha256, sizeBytes: size };
 async function judged(
   change: Partial<Receipt>,
   maxBytes = size,
-  { protocol = keptOutputsProtocol, outputs = [] }: { protocol?: number; outputs?: RunSpec['outputs'] } = {},
+  {
+    protocol = keptOutputsProtocol,
+    outputs = [],
+    heldAttempt = 2,
+  }: { protocol?: number; outputs?: RunSpec['outputs']; heldAttempt?: number } = {},
 ): Promise<{ readonly reason: string; readonly kept: readonly TaskCheckpoint[]; readonly invalid: number }> {
   const kept: TaskCheckpoint[] = [];
   const counts = new RefusalCounts();
   const jobs = new Map([[job, { id: job, consumer }]]);
-  const judge = new ReceiptJudge({ node, provider, protocol }, {
+  const nodes = new Map([[node, { occupied: new Map([[task, { attempt: heldAttempt }]]) }]]);
+  const judge = new ReceiptJudge({ node, protocol }, {
     artifacts: {
       get: (hash: Sha256Hex) =>
         Promise.resolve({ sha256: hash, sizeBytes: size, complete: true, createdAt: 0 }),
-      // What somebody else has stored is not this provider's.
-      listRefs: (hash: Sha256Hex, account: AccountId) =>
-        Promise.resolve(hash === sha256 ? [{ sha256: hash, account }] : []),
+      // What was uploaded for another attempt, or by an account, is not this one's.
+      hasBrought: (ref: AttemptRef, hash: Sha256Hex) =>
+        Promise.resolve(hash === sha256 && ref.task === task && ref.attempt === 2),
       keepCheckpoint(checkpoint: TaskCheckpoint, account: AccountId) {
         expect(account).toBe(consumer);
         kept.push(checkpoint);
@@ -46,7 +50,7 @@ async function judged(
     specs: {
       get: () => Promise.resolve({ checkpoint: { path: '/state', maxBytes }, outputs } as unknown as RunSpec),
     },
-    sequencer: { state: { jobs } },
+    sequencer: { state: { jobs, nodes } },
     placements: new Placements(),
     counts,
     logger: pino({ level: 'silent' }),
@@ -88,6 +92,10 @@ it('keeps nothing of who does not have the attempt, of a job that has ended, or 
   expect(await judged({ reason: 'lease_lapsed' })).toMatchObject({ reason: 'lease_lapsed', kept: [] });
   const other = taskIdOf(jobIdFrom(new Uint8Array(20).fill(1)), 0);
   expect(await judged({ task: other, nonce: attemptNonce('s', other, 2) })).toMatchObject({ kept: [] });
+});
+
+it('keeps nothing of a node that has lost the attempt', async () => {
+  expect(await judged({}, size, { heldAttempt: 3 })).toEqual({ reason: 'stopped', kept: [], invalid: 0 });
 });
 
 it('tries a task again where an older agent missed an output that is optional', async () => {

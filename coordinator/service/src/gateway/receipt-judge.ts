@@ -13,7 +13,7 @@ import type { RefusalCounts } from './refusal-counts.ts';
 import type { Session } from './session.ts';
 
 export interface JudgeDeps {
-  readonly artifacts: Pick<ArtifactIndex, 'get' | 'keepCheckpoint' | 'listRefs'>;
+  readonly artifacts: Pick<ArtifactIndex, 'get' | 'hasBrought' | 'keepCheckpoint'>;
   readonly specs: Pick<JobSpecs, 'get'>;
   readonly counts: RefusalCounts;
   readonly logger: Logger;
@@ -27,10 +27,10 @@ export interface JudgeDeps {
  * nothing else: the agent gets its acknowledgement and can go on. The core takes it only for an attempt of this node.
  */
 export class ReceiptJudge {
-  readonly #session: Pick<Session, 'node' | 'protocol' | 'provider'>;
+  readonly #session: Pick<Session, 'node' | 'protocol'>;
   readonly #deps: JudgeDeps;
 
-  constructor(session: Pick<Session, 'node' | 'protocol' | 'provider'>, deps: JudgeDeps) {
+  constructor(session: Pick<Session, 'node' | 'protocol'>, deps: JudgeDeps) {
     this.#session = session;
     this.#deps = deps;
   }
@@ -81,9 +81,12 @@ export class ReceiptJudge {
   /** Before its node is seen to let go of it: the next attempt goes on with what this one left. */
   async #keepCheckpoint(receipt: Receipt): Promise<OutcomeReason> {
     const { attempt, outputs, reason, task } = receipt;
-    const job = this.#deps.sequencer.state.jobs.get(jobIdOf(task));
+    const { jobs, nodes } = this.#deps.sequencer.state;
+    const job = jobs.get(jobIdOf(task));
     const [saved] = outputs;
-    if (job === undefined || saved === undefined) return reason;
+    // A node that has lost the attempt has no word any more on where the task goes on.
+    const isHeld = nodes.get(this.#session.node)?.occupied.get(task)?.attempt === attempt;
+    if (job === undefined || saved === undefined || !isHeld) return reason;
     const checkpoint = (await this.#deps.specs.get(job.id))?.checkpoint;
     const isRight =
       outputs.length === 1 &&
@@ -96,7 +99,7 @@ export class ReceiptJudge {
     return reason;
   }
 
-  #areUploaded({ outputs }: Receipt): Promise<boolean> {
-    return haveBrought(this.#deps.artifacts, this.#session.provider, outputs);
+  #areUploaded({ attempt, outputs, task }: Receipt): Promise<boolean> {
+    return haveBrought(this.#deps.artifacts, { task, attempt }, outputs);
   }
 }

@@ -32,7 +32,7 @@ function stage(reportsInFlight: number) {
     artifacts: {
       get: () => Promise.resolve(undefined),
       keepCheckpoint: () => Promise.resolve(),
-      listRefs: () => Promise.resolve([]),
+      hasBrought: () => Promise.resolve(false),
     },
     specs: { get: () => Promise.resolve(undefined) },
     flushes: { add: () => calls.push('flush') } as unknown as FlushQueue,

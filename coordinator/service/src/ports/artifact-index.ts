@@ -1,4 +1,5 @@
-import type { AccountId, JobId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { AttemptRef } from '@capacloud/protocol/frames';
+import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { OutputFile } from '@capacloud/protocol/receipt';
 
 /** What is known of a content-addressed file. The bytes are the artifact room's. */
@@ -35,6 +36,14 @@ export interface LeftOutputs {
   readonly sha256s: readonly Sha256Hex[];
 }
 
+/** A file that a node uploaded for an attempt, and that no account has a claim to. */
+export interface BroughtFile extends AttemptRef {
+  readonly node: NodeId;
+  readonly sha256: Sha256Hex;
+  readonly sizeBytes: number;
+  readonly at: number;
+}
+
 /** Metadata of artifacts. Every write is durable when its promise resolves, and later reads see it. */
 export interface ArtifactIndex {
   /** Adds the row (incomplete) if it is not there, and the reference. Gives the row as it then is. */
@@ -58,8 +67,8 @@ export interface ArtifactIndex {
   totalBytes(account?: AccountId): Promise<number>;
   /** Candidates for collection, oldest first: incomplete, or without a reference, and created before `before`. */
   listStale(before: number, limit: number): Promise<readonly ArtifactRow[]>;
-  /** Removes the row and its references. */
-  remove(sha256: Sha256Hex): Promise<void>;
+  /** Removes the row where nobody refers to it; where it is incomplete since before `before`, with its references. */
+  removeUseless(sha256: Sha256Hex, before: number): Promise<void>;
   /** Where no later attempt of the task has left one, in place of what is there; it counts against the account's quota. */
   keepCheckpoint(checkpoint: TaskCheckpoint, account: AccountId): Promise<void>;
   checkpointOf(task: TaskId): Promise<(TaskCheckpoint & Pick<ArtifactRow, 'sizeBytes'>) | undefined>;
@@ -71,18 +80,24 @@ export interface ArtifactIndex {
   /** The attempt whose outputs are kept though it did not succeed. */
   leftBy(task: TaskId): Promise<number | undefined>;
   dropLeft(task: TaskId): Promise<void>;
+  /** Adds the rows (incomplete) that are not there, and keeps them for their attempts. No account may read them. */
+  bring(files: readonly BroughtFile[]): Promise<void>;
+  hasBrought(attempt: AttemptRef, sha256: Sha256Hex): Promise<boolean>;
+  listBrought(): Promise<readonly BroughtFile[]>;
+  /** All that was brought for the attempt. What an account has claimed of it stays. */
+  dropBrought(attempt: AttemptRef): Promise<void>;
 }
 
-/** Whether each output is a whole artifact that the provider brought itself: nobody passes off the file of another. */
+/** Whether each output is a whole artifact that was uploaded for this attempt: to know a hash gives nobody the file. */
 export async function haveBrought(
-  index: Pick<ArtifactIndex, 'get' | 'listRefs'>,
-  provider: AccountId,
+  index: Pick<ArtifactIndex, 'get' | 'hasBrought'>,
+  attempt: AttemptRef,
   outputs: readonly OutputFile[],
 ): Promise<boolean> {
   for (const { sha256, sizeBytes } of outputs) {
     const row = await index.get(sha256);
     if (row === undefined || !row.complete || row.sizeBytes !== sizeBytes) return false;
-    if ((await index.listRefs(sha256, provider)).length === 0) return false;
+    if (!(await index.hasBrought(attempt, sha256))) return false;
   }
   return true;
 }

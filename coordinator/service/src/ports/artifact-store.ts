@@ -3,13 +3,12 @@ import type { AttemptRef } from '@capacloud/protocol/frames';
 import type { AccountId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';
 import type { Result } from '@capacloud/protocol/result';
 
-/** Who uploads or reads: an account, or a node on behalf of its attempts. */
+/** Who uploads or reads: an account, or a node on behalf of its attempts. Its provider's account gives a node no rights. */
 export type ArtifactParty =
   | { readonly kind: 'account'; readonly account: AccountId; readonly operator: boolean }
   | {
       readonly kind: 'node';
       readonly node: NodeId;
-      readonly provider: AccountId;
       /** Whose outputs it brings, where it says so. */
       readonly attempt?: AttemptRef;
     };

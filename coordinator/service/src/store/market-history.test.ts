@@ -152,7 +152,7 @@ it('keeps trades and prices, which agree with one another and with what the log 
 
   const database = new Database(databasePath(folder.path));
   database.exec(`DROP TABLE price_buckets; DROP TABLE device_classes; ALTER TABLE attempts DROP COLUMN class;
-    ALTER TABLE attempts DROP COLUMN units; ALTER TABLE attempts DROP COLUMN pay_nano; DROP TABLE task_checkpoints; DROP TABLE left_outputs;
+    ALTER TABLE attempts DROP COLUMN units; ALTER TABLE attempts DROP COLUMN pay_nano; DROP TABLE task_checkpoints; DROP TABLE left_outputs; DROP TABLE brought_outputs;
     ALTER TABLE nodes RENAME TO new_nodes;
     CREATE TABLE nodes (num INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, provider INTEGER NOT NULL, status INTEGER NOT NULL,
       cause TEXT NOT NULL, accepting INTEGER NOT NULL, offer TEXT, joined_at INTEGER NOT NULL) STRICT;

@@ -207,6 +207,28 @@ DROP TABLE first_nodes;
 `;
 
 /**
+ * What nodes uploaded for their attempts was referred to by the account of the provider, which a node names as it likes. It
+ * belongs to the attempt alone until the account of the consumer has a claim to it.
+ */
+const broughtOutputs = `
+CREATE TABLE brought_outputs (
+  task TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  sha256 TEXT NOT NULL REFERENCES artifacts ON DELETE CASCADE,
+  node TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (task, attempt, sha256)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX brought_outputs_of_artifact ON brought_outputs (sha256);
+CREATE TRIGGER brought_output_added AFTER INSERT ON brought_outputs BEGIN
+  UPDATE artifacts SET refs = refs + 1 WHERE sha256 = new.sha256;
+END;
+CREATE TRIGGER brought_output_dropped AFTER DELETE ON brought_outputs BEGIN
+  UPDATE artifacts SET refs = refs - 1 WHERE sha256 = old.sha256;
+END;
+`;
+
+/**
  * What took the database from one format to the next, in order: the first leads from format 1 to 2. An entry that a
  * release has shipped is never edited; a change of tables is one more entry. A new database is made by `firstSchema`
  * and all of them, so that an upgraded one cannot differ from it.
@@ -219,6 +241,7 @@ const migrations: readonly string[] = [
   taskCheckpoints,
   leftOutputs,
   forgottenNodes,
+  broughtOutputs,
 ];
 
 /** `user_version`. A release opens files up to its own version and refuses newer ones. */

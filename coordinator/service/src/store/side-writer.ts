@@ -26,11 +26,13 @@ export class SideWriter {
         case 'artifact.complete':
         case 'artifact.add_ref':
         case 'artifact.remove_ref':
-        case 'artifact.remove':
+        case 'artifact.remove_useless':
         case 'artifact.keep_checkpoint':
         case 'artifact.drop_checkpoint':
         case 'artifact.keep_left':
         case 'artifact.drop_left':
+        case 'artifact.bring':
+        case 'artifact.drop_brought':
           writeArtifact(write);
           break;
       }
@@ -54,7 +56,53 @@ function artifactWriter(database: Database.Database): (write: ArtifactWrite) => 
   const removeRef = database.prepare(
     'DELETE FROM artifact_refs WHERE account = ? AND job = ? AND sha256 = ?',
   );
-  const remove = database.prepare('DELETE FROM artifacts WHERE sha256 = ?');
+  const removeUseless = database.prepare(
+    'DELETE FROM artifacts WHERE sha256 = ? AND (refs = 0 OR (complete = 0 AND created_at < ?))',
+  );
+  const writeBrought = broughtWriter(database, put);
+  const writeKept = keptWriter(database);
+  return (write) => {
+    switch (write.kind) {
+      case 'artifact.put':
+        put.run(write.ref.sha256, write.sizeBytes, write.at);
+        addRef.run(write.ref.account, write.ref.job ?? '', write.ref.sha256);
+        break;
+      case 'artifact.complete':
+        complete.run(write.sha256);
+        break;
+      case 'artifact.add_ref':
+        addRef.run(write.ref.account, write.ref.job ?? '', write.ref.sha256);
+        break;
+      case 'artifact.remove_ref':
+        removeRef.run(write.ref.account, write.ref.job ?? '', write.ref.sha256);
+        break;
+      case 'artifact.remove_useless':
+        removeUseless.run(write.sha256, write.before);
+        break;
+      case 'artifact.bring':
+      case 'artifact.drop_brought':
+        writeBrought(write);
+        break;
+      case 'artifact.keep_checkpoint':
+      case 'artifact.drop_checkpoint':
+      case 'artifact.keep_left':
+      case 'artifact.drop_left':
+        writeKept(write);
+        break;
+    }
+  };
+}
+
+type WriteOf<K extends ArtifactWrite['kind']> = Extract<ArtifactWrite, { readonly kind: K }>;
+
+/** Of what is kept for a task, beside the outputs of its success. */
+function keptWriter(
+  database: Database.Database,
+): (
+  write: WriteOf<
+    'artifact.keep_checkpoint' | 'artifact.drop_checkpoint' | 'artifact.keep_left' | 'artifact.drop_left'
+  >,
+) => void {
   // Not by an upsert: its policy would be that of the triggers as well, where an account is added that is there.
   const dropOlder = database.prepare(
     `DELETE FROM task_checkpoints WHERE task = ? AND attempt <= ?
@@ -71,22 +119,6 @@ function artifactWriter(database: Database.Database): (write: ArtifactWrite) => 
   );
   return (write) => {
     switch (write.kind) {
-      case 'artifact.put':
-        put.run(write.ref.sha256, write.sizeBytes, write.at);
-        addRef.run(write.ref.account, write.ref.job ?? '', write.ref.sha256);
-        break;
-      case 'artifact.complete':
-        complete.run(write.sha256);
-        break;
-      case 'artifact.add_ref':
-        addRef.run(write.ref.account, write.ref.job ?? '', write.ref.sha256);
-        break;
-      case 'artifact.remove_ref':
-        removeRef.run(write.ref.account, write.ref.job ?? '', write.ref.sha256);
-        break;
-      case 'artifact.remove':
-        remove.run(write.sha256);
-        break;
       case 'artifact.keep_checkpoint': {
         const { attempt, sha256, task } = write.checkpoint;
         dropOlder.run(task, attempt, sha256);
@@ -106,6 +138,25 @@ function artifactWriter(database: Database.Database): (write: ArtifactWrite) => 
       case 'artifact.drop_left':
         dropLeft.run(write.task);
         break;
+    }
+  };
+}
+
+/** Of what nodes uploaded for their attempts. */
+function broughtWriter(
+  database: Database.Database,
+  put: Database.Statement<unknown[]>,
+): (write: WriteOf<'artifact.bring' | 'artifact.drop_brought'>) => void {
+  const bring = database.prepare('INSERT OR IGNORE INTO brought_outputs VALUES (?, ?, ?, ?, ?)');
+  const drop = database.prepare('DELETE FROM brought_outputs WHERE task = ? AND attempt = ?');
+  return (write) => {
+    if (write.kind === 'artifact.drop_brought') {
+      drop.run(write.attempt.task, write.attempt.attempt);
+      return;
+    }
+    for (const { at, attempt, node, sha256, sizeBytes, task } of write.files) {
+      put.run(sha256, sizeBytes, at);
+      bring.run(task, attempt, sha256, node, at);
     }
   };
 }

@@ -1,6 +1,6 @@
 import { type AccountId, isJobId, type JobId, type Sha256Hex, type TaskId } from '@capacloud/protocol/ids';
 import type Database from 'better-sqlite3';
-import type { ArtifactIndex, ArtifactRef, ArtifactRow } from '../ports/artifact-index.ts';
+import type { ArtifactIndex, ArtifactRef, ArtifactRow, BroughtFile } from '../ports/artifact-index.ts';
 import type { ArtifactWrite } from './write-message.ts';
 
 const maxRefs = 1000;
@@ -52,6 +52,22 @@ function ownedQueries(database: Database.Database): Pick<ArtifactIndex, 'listOfJ
   };
 }
 
+/** What nodes uploaded for their attempts. */
+function broughtQueries(database: Database.Database): Pick<ArtifactIndex, 'hasBrought' | 'listBrought'> {
+  const one = database
+    .prepare<[string, number, string], number>(
+      'SELECT 1 FROM brought_outputs WHERE task = ? AND attempt = ? AND sha256 = ?',
+    )
+    .pluck();
+  const all = database.prepare<[], BroughtFile>(
+    'SELECT task, attempt, node, sha256, size_bytes AS sizeBytes, at FROM brought_outputs JOIN artifacts USING (sha256)',
+  );
+  return {
+    hasBrought: ({ attempt, task }, sha256) => Promise.resolve(one.get(task, attempt, sha256) === 1),
+    listBrought: () => Promise.resolve(all.all()),
+  };
+}
+
 /** Artifact metadata: written by the writer thread, read through a connection of this thread. */
 export function createArtifactIndex(
   database: Database.Database,
@@ -99,7 +115,7 @@ export function createArtifactIndex(
     ...ownedQueries(database),
     totalBytes: (account) => Promise.resolve(usage.get(account ?? '') ?? 0),
     listStale: (before, limit) => Promise.resolve(stale.all(before, limit).map(artifactRow)),
-    remove: (sha256) => write({ kind: 'artifact.remove', sha256 }),
+    removeUseless: (sha256, before) => write({ kind: 'artifact.remove_useless', sha256, before }),
     keepCheckpoint: (kept, account) => write({ kind: 'artifact.keep_checkpoint', checkpoint: kept, account }),
     checkpointOf(task) {
       const row = checkpoint.get(task);
@@ -111,5 +127,8 @@ export function createArtifactIndex(
     keepLeft: (kept, account) => write({ kind: 'artifact.keep_left', left: kept, account }),
     leftBy: (task) => Promise.resolve(left.get(task)),
     dropLeft: (task) => write({ kind: 'artifact.drop_left', task }),
+    ...broughtQueries(database),
+    bring: (files) => write({ kind: 'artifact.bring', files }),
+    dropBrought: (attempt) => write({ kind: 'artifact.drop_brought', attempt }),
   };
 }

@@ -305,7 +305,7 @@ it('keeps artifact metadata and its references', async () => {
   await artifacts.removeRef(ref);
   await artifacts.removeRef({ ...ref, job: jobNamed(1) });
   expect(await artifacts.listStale(5, 9)).toMatchObject([{ sha256, complete: true }]);
-  await artifacts.remove(sha256);
+  await artifacts.removeUseless(sha256, Number.MAX_SAFE_INTEGER);
   await artifacts.addRef(ref);
   expect([await artifacts.get(sha256), await artifacts.listRefs(sha256)]).toEqual([undefined, []]);
   await store.close();
@@ -333,7 +333,7 @@ it('counts what an account and all together have stored as artifacts and their r
   await artifacts.removeRef({ sha256: first, account: consumer });
   expect(await bytes()).toEqual([0, 17, 17]);
   // Its last reference goes with it.
-  await artifacts.remove(first);
+  await artifacts.removeUseless(first, Number.MAX_SAFE_INTEGER);
   expect(await bytes()).toEqual([0, 7, 7]);
   await artifacts.markComplete(second);
   expect(await artifacts.listStale(9, 9)).toEqual([]);

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '@capacloud/protocol/errors';
+import type { AttemptRef } from '@capacloud/protocol/frames';
 import type { AccountId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
-import type { ArtifactRef, LeftOutputs, TaskCheckpoint } from '../ports/artifact-index.ts';
+import type { ArtifactRef, BroughtFile, LeftOutputs, TaskCheckpoint } from '../ports/artifact-index.ts';
 import type { LogGroup } from '../ports/log.ts';
 
 /** What the writer thread is asked to make durable. Each is one transaction, taken in order. */
@@ -18,14 +19,16 @@ export type ArtifactWrite =
     }
   | { readonly kind: 'artifact.complete'; readonly sha256: Sha256Hex }
   | { readonly kind: 'artifact.add_ref' | 'artifact.remove_ref'; readonly ref: ArtifactRef }
-  | { readonly kind: 'artifact.remove'; readonly sha256: Sha256Hex }
+  | { readonly kind: 'artifact.remove_useless'; readonly sha256: Sha256Hex; readonly before: number }
   | {
       readonly kind: 'artifact.keep_checkpoint';
       readonly checkpoint: TaskCheckpoint;
       readonly account: AccountId;
     }
   | { readonly kind: 'artifact.drop_checkpoint' | 'artifact.drop_left'; readonly task: TaskId }
-  | { readonly kind: 'artifact.keep_left'; readonly left: LeftOutputs; readonly account: AccountId };
+  | { readonly kind: 'artifact.keep_left'; readonly left: LeftOutputs; readonly account: AccountId }
+  | { readonly kind: 'artifact.bring'; readonly files: readonly BroughtFile[] }
+  | { readonly kind: 'artifact.drop_brought'; readonly attempt: AttemptRef };
 
 export interface WriteRequest {
   readonly id: number;

@@ -1,0 +1,189 @@
+import { isActive } from '@capacloud/core/job/task-states';
+import type { State } from '@capacloud/core/state';
+import { type AttemptRef, checkpointOverheadBytes } from '@capacloud/protocol/frames';
+import {
+  type AccountId,
+  isAccountId,
+  isNodeId,
+  isTaskId,
+  jobIdOf,
+  type NodeId,
+} from '@capacloud/protocol/ids';
+import { isFilePath } from '@capacloud/protocol/job-mounts';
+import { maxOutputFiles } from '@capacloud/protocol/receipt';
+import { accept, type Result, refuse } from '@capacloud/protocol/result';
+import type { JobSpecs, RunSpec } from '../job-specs.ts';
+import type { ArtifactParty } from '../ports/artifact-store.ts';
+
+export type NodeParty = ArtifactParty & { readonly kind: 'node' };
+
+/** What may be uploaded in all. */
+export interface Allowance {
+  readonly bytes: number;
+  readonly files: number;
+}
+
+/** Where an upload goes, who pays for its bytes, and for which attempts it is. */
+export interface UploadTarget {
+  /** Name of its folder: an account, an attempt, or the node where it does not say for which attempt. */
+  readonly owner: string;
+  readonly payers: readonly AccountId[];
+  /** None for what an account uploads for itself. */
+  readonly attempts: readonly NodeAttempt[];
+  readonly allowance: Allowance | undefined;
+  /** Uploads that may be under way at a time. */
+  readonly maxOpen: number;
+}
+
+/** Uploads that a consumer may have under way at a time. */
+export const maxOpenUploads = 64;
+/** Agents upload one file at a time; after a crash, another may be left from before. */
+export const maxOpenUploadsOfAttempt = 4;
+/** Beyond what the job declares: an archive is a little larger than what it holds. */
+export const archiveOverheadBytes = 64 * 1024 * 1024;
+
+/** An attempt and the node that has it. */
+export interface NodeAttempt extends AttemptRef {
+  readonly node: NodeId;
+}
+
+const none: Allowance = { bytes: 0, files: 0 };
+
+/** A node may upload for attempts that it holds, as much as their jobs declare; an account for itself, within its quota. */
+export class UploadRights {
+  readonly #state: Pick<State, 'jobs' | 'nodes' | 'tasks'>;
+  readonly #specs: Pick<JobSpecs, 'get'>;
+
+  constructor(state: Pick<State, 'jobs' | 'nodes' | 'tasks'>, specs: Pick<JobSpecs, 'get'>) {
+    this.#state = state;
+    this.#specs = specs;
+  }
+
+  async targetOf(by: ArtifactParty): Promise<Result<UploadTarget>> {
+    if (by.kind === 'account')
+      return accept({
+        owner: by.account,
+        payers: [by.account],
+        attempts: [],
+        allowance: undefined,
+        maxOpen: maxOpenUploads,
+      });
+    const attempts: NodeAttempt[] = [];
+    const payers = new Set<AccountId>();
+    let [bytes, files] = [0, 0];
+    for (const ref of this.heldBy(by)) {
+      const allowance = await this.#allowanceOf(ref);
+      const consumer = this.#consumerOf(ref);
+      if (allowance.files === 0 || consumer === undefined) continue;
+      attempts.push({ ...ref, node: by.node });
+      payers.add(consumer);
+      bytes += allowance.bytes;
+      files += allowance.files;
+    }
+    if (attempts.length === 0)
+      return refuse('attempt.unknown', 'This node holds no such attempt that has anything to upload.');
+    const owner = by.attempt === undefined ? by.node : folderOf(by.attempt, by.node);
+    const maxOpen = maxOpenUploadsOfAttempt * attempts.length;
+    return accept({ owner, payers: [...payers], attempts, allowance: { bytes, files }, maxOpen });
+  }
+
+  /** Attempts of the node: the one that it names, or all, because an agent of an earlier release names none. */
+  heldBy({ attempt: named, node }: NodeParty): readonly AttemptRef[] {
+    const refs: AttemptRef[] = [];
+    for (const { attempt, task } of this.#state.nodes.get(node)?.occupied.values() ?? [])
+      if (named === undefined || (named.task === task && named.attempt === attempt))
+        refs.push({ task, attempt });
+    return refs;
+  }
+
+  /** Folders of the party's uploads. */
+  foldersOf(by: ArtifactParty): readonly string[] {
+    if (by.kind === 'account') return [by.account];
+    const folders = this.heldBy(by).map((ref) => folderOf(ref, by.node));
+    return by.attempt === undefined && folders.length > 0 ? [by.node, ...folders] : folders;
+  }
+
+  /** Who pays for what lies in a folder; undefined where nothing can become of it any more. */
+  payersOf(owner: string): readonly AccountId[] | undefined {
+    if (isAccountId(owner)) return [owner];
+    const held = this.#heldIn(owner);
+    return held === undefined ? undefined : this.#payersOf(held);
+  }
+
+  /** Whether the folder belongs to attempts none of which is known to upload yet: what is there may not stay for long. */
+  isEarly(owner: string): boolean {
+    return this.#heldIn(owner)?.every((ref) => isBeforeUploading(this.#state, ref)) === true;
+  }
+
+  /** Attempts that the node of the folder still holds; undefined for the folder of an account, or of nobody. */
+  #heldIn(owner: string): readonly AttemptRef[] | undefined {
+    if (isNodeId(owner)) return this.heldBy({ kind: 'node', node: owner });
+    const party = partyOfFolder(owner);
+    return party === undefined ? undefined : this.heldBy(party);
+  }
+
+  #payersOf(refs: readonly AttemptRef[]): readonly AccountId[] | undefined {
+    const payers = new Set(refs.map((ref) => this.#consumerOf(ref)));
+    payers.delete(undefined);
+    return payers.size === 0 ? undefined : ([...payers] as AccountId[]);
+  }
+
+  #consumerOf({ task }: AttemptRef): AccountId | undefined {
+    return this.#state.jobs.get(jobIdOf(task))?.consumer;
+  }
+
+  async #allowanceOf(ref: AttemptRef): Promise<Allowance> {
+    const id = jobIdOf(ref.task);
+    const spec = await this.#specs.get(id);
+    const diskBytes = this.#state.jobs.get(id)?.terms.resources.diskBytes;
+    if (spec === undefined || diskBytes === undefined) return none;
+    const task = this.#state.tasks.get(ref.task);
+    // An attempt that was stopped has nothing to bring but what its task goes on with.
+    const isRunning = task?.attempt === ref.attempt && isActive(task.state);
+    const outputs = isRunning ? outputAllowance(spec, diskBytes) : none;
+    const { checkpoint } = spec;
+    if (checkpoint === undefined) return outputs;
+    return {
+      bytes: outputs.bytes + checkpoint.maxBytes + checkpointOverheadBytes,
+      files: outputs.files + 1,
+    };
+  }
+}
+
+/** Outputs come out of the disk of their task, so together they are no larger, whatever their `max_size` adds up to. */
+function outputAllowance({ outputs }: Pick<RunSpec, 'outputs'>, diskBytes: number): Allowance {
+  if (outputs.length === 0) return none;
+  const declared = outputs.reduce((sum, { maxBytes }) => sum + maxBytes, 0);
+  const areFiles = outputs.every(({ path }) => isFilePath(path));
+  return {
+    bytes: Math.min(declared, diskBytes) + (areFiles ? 0 : archiveOverheadBytes),
+    files: areFiles ? outputs.length : maxOutputFiles,
+  };
+}
+
+/** The node has not let go of the attempt: what it brought is not claimed yet, and may be. */
+export function isUnderWay({ nodes }: Pick<State, 'nodes'>, { attempt, node, task }: NodeAttempt): boolean {
+  return nodes.get(node)?.occupied.get(task)?.attempt === attempt;
+}
+
+/** The attempt runs, and its node has not said that it uploads. */
+export function isBeforeUploading(
+  { tasks }: Pick<State, 'tasks'>,
+  { attempt, task: id }: AttemptRef,
+): boolean {
+  const task = tasks.get(id);
+  if (task?.attempt !== attempt || !isActive(task.state)) return false;
+  return task.state !== 'uploading' && task.state !== 'verifying';
+}
+
+const folderPattern = /^([^@]+)@([1-9][0-9]{0,4})@([^@]+)$/;
+
+function folderOf({ attempt, task }: AttemptRef, node: NodeId): string {
+  return `${task}@${attempt}@${node}`;
+}
+
+function partyOfFolder(name: string): NodeParty | undefined {
+  const [, task = '', attempt = '', node = ''] = folderPattern.exec(name) ?? [];
+  if (!isTaskId(task) || !isNodeId(node)) return undefined;
+  return { kind: 'node', node, attempt: { task, attempt: Number(attempt) } };
+}
