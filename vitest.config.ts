@@ -34,6 +34,7 @@ const loopback = {
   files: [
     'test/{replay,fuzz,sim}/**/*',
     'test/e2e/{backup,damaged-log,gateway,gateway-abuse,gateway-crowds,gateway-joins,hostile-uploads,proxies,session-resumption}',
+    'test/e2e/gateway-rates',
   ],
   timeout: 300_000,
 } as const satisfies Kind;

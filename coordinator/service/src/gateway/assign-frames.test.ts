@@ -4,6 +4,7 @@ import type { TaskId } from '@capacloud/protocol/ids';
 import { expect, test } from 'vitest';
 import type { Connection } from './connection.ts';
 import { defaultGatewayLimits } from './gateway-limits.ts';
+import { Rates } from './rates.ts';
 import { Session } from './session.ts';
 
 test('assignments share a frame by their bytes, not by their characters', () => {
@@ -20,7 +21,16 @@ test('assignments share a frame by their bytes, not by their characters', () => 
     attempts: [] as HelloFrame['attempts'],
     signature: '0x',
   } as unknown as HelloFrame;
-  const session = new Session(1, 'token', hello, 3, connection, defaultGatewayLimits, 0);
+  const session = new Session(
+    1,
+    'token',
+    hello,
+    3,
+    connection,
+    defaultGatewayLimits,
+    new Rates(defaultGatewayLimits, () => 0),
+    0,
+  );
   session.isOpen = true;
   for (let i = 0; i < 3; i++)
     session.queueAssignment(

@@ -18,6 +18,7 @@ import { defaultGatewayLimits, type GatewayLimits } from './gateway-limits.ts';
 import { heapGauge } from './heap-share.ts';
 import { JoinGate } from './join-gate.ts';
 import { Placements } from './placements.ts';
+import { Rates } from './rates.ts';
 import { ReceiptVerifier } from './receipt-verifier.ts';
 import { RefusalCounts } from './refusal-counts.ts';
 import { ReleaseWatch } from './release-watch.ts';
@@ -74,12 +75,13 @@ export class Gateway {
     const now = () => deps.now();
     this.#deps = deps;
     this.#limits = limits;
-    this.#verifier = new DelegationVerifier(limits.verifierThreads, limits.unauthenticated);
     const joins = new JoinGate({ limits, heapShare: deps.heapShare ?? heapGauge(), now });
+    this.#verifier = new DelegationVerifier(limits.verifierThreads, limits.unverified);
     const placements = new Placements();
     placements.restore(sequencer.state);
     for (const node of sequencer.state.nodes.keys()) this.#sessions.assumeHeard(node, now());
     const flushes = new FlushQueue();
+    const rates = new Rates(limits, now);
     const { maxFileBytes } = deps;
     const writer = new AssignmentWriter(deps.specs, deps.artifacts, () => sequencer.state.ruleset, {
       secret: nonceSecret,
@@ -93,6 +95,7 @@ export class Gateway {
       sessions: this.#sessions,
       clients: deps.clients,
       joins,
+      rates,
       placements,
       verifier: this.#receipts,
       dispatcher: this.#dispatcher,
@@ -102,20 +105,22 @@ export class Gateway {
       limits,
       nonceSecret,
       reportsInFlight: limits.reportsInFlight,
+      reportItemsInFlight: limits.reportItemsInFlight,
       now,
     });
     this.#door = new SessionDoor({
       limits,
       clients: deps.clients,
       counts: this.#counts,
-      isFull: () => this.#sessions.size >= limits.sessions,
       handshake: {
         coordinator: deps.coordinator,
         chainId: deps.chainId,
         timeoutMs: limits.handshakeTimeoutMs,
         verifier: this.#verifier,
         resumption: new Resumption(deps.store, this.#sessions),
-        refusalOf: (node, address) => (sequencer.state.nodes.has(node) ? undefined : joins.refusal(address)),
+        refusalOf: (node, address) =>
+          (sequencer.state.nodes.has(node) ? undefined : joins.refusal(address)) ?? this.#desk.turnAway(node),
+        rates,
         logger,
         now,
       },

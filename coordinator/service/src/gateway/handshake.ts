@@ -7,10 +7,11 @@ import type { Refusal, Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import type { Logger } from 'pino';
 import type { Connection } from './connection.ts';
-import type { DelegationVerifier } from './delegation-verifier.ts';
+import type { Asker, DelegationVerifier } from './delegation-verifier.ts';
 import { isSignedBy } from './ed25519.ts';
 import { readHello } from './frame-reader.ts';
 import { type CheckedHello, checkHello } from './hello-check.ts';
+import { newDelegationWeight, type Rates } from './rates.ts';
 import type { Resumption } from './resumption.ts';
 
 export interface HandshakeDeps {
@@ -21,12 +22,15 @@ export interface HandshakeDeps {
   readonly resumption: Resumption;
   /** Why a node is refused whatever it proves; undefined where it is not. */
   refusalOf(node: NodeId, address: string): Refusal | undefined;
+  readonly rates: Rates;
   readonly logger: Logger;
   now(): number;
 }
 
 /** How the table of handshakes follows one of them. */
 export interface HandshakeStage {
+  /** Whose it is, as far as that is known. */
+  readonly from: Asker;
   /** So many bytes came, and no whole frame. */
   receive(bytes: number): void;
   /** The first frame is here. False: there is no room to check it. */
@@ -66,7 +70,7 @@ export async function shakeHands(
     return checked.ok ? accept({ hello: hello.value, checked: checked.value }) : checked;
   });
   if (proven === undefined) return undefined;
-  const refusal = await checkSignatures(proven, challenge, deps);
+  const refusal = await admit(proven, challenge, stage.from, deps);
   if (refusal !== undefined) connection.refuse(refusal);
   return connection.isOpen ? proven : undefined;
 }
@@ -123,20 +127,39 @@ const firstFrameTooLarge: Refusal = {
   message: `A hello frame has at most ${wireLimits.handshakeFrameBytes} bytes.`,
 };
 
-async function checkSignatures(
-  { hello: { delegation, signature, proof }, checked: { sessionKey, resumes } }: Proven,
-  { chainId, nonce }: ChallengeFrame,
-  { verifier, resumption, logger }: HandshakeDeps,
+/** What costs more than reading: the rates are asked before it, and charged once the node has proven that it is the node. */
+async function admit(
+  proven: Proven,
+  challenge: ChallengeFrame,
+  from: Asker,
+  deps: HandshakeDeps,
 ): Promise<Refusal | undefined> {
+  const { delegation, proof } = proven.hello;
+  const { resumes, sessionKey } = proven.checked;
   // The cheap one first.
-  if (!(await isSignedBy(sessionKey, Buffer.from(sessionProofMessage(nonce)), proof)))
-    return {
-      code: 'session.delegation_invalid',
-      message: 'The proof is not the session key’s over the nonce.',
-      hint: 'Sign "capacloud/session/1", a line feed and the nonce with the delegated key.',
-    };
-  if (resumes) return resumption.check(delegation, signature);
-  const verdict = verifier.verify(chainId, delegation, signature);
+  if (!(await isSignedBy(sessionKey, Buffer.from(sessionProofMessage(challenge.nonce)), proof)))
+    return badProof;
+  const node = nodeIdOf(delegation.node);
+  const weight = resumes ? 1 : newDelegationWeight;
+  // Nobody but the node itself uses its rate up, and a session that is open goes on.
+  if (!deps.rates.ofNode(node).sessions.has(deps.now(), weight)) return tooOften;
+  const refusal = resumes
+    ? await deps.resumption.check(delegation, proven.hello.signature)
+    : await verifyWallet(proven.hello, challenge, from, deps);
+  if (refusal !== undefined) return refusal;
+  return deps.rates.ofNode(node).sessions.take(deps.now(), weight) ? undefined : tooOften;
+}
+
+async function verifyWallet(
+  { delegation, signature }: HelloFrame,
+  { chainId }: ChallengeFrame,
+  from: Asker,
+  deps: HandshakeDeps,
+): Promise<Refusal | undefined> {
+  const { verifier, rates, logger } = deps;
+  const { forgeries } = rates.ofAddress(from.address);
+  if (!forgeries.has(deps.now())) return tooManyForgeries;
+  const verdict = verifier.verify(chainId, delegation, signature, from);
   if (verdict === undefined)
     return { code: 'service.overloaded', message: 'Too many agents connect at once.' };
   try {
@@ -145,9 +168,26 @@ async function checkSignatures(
     logger.error({ err: error }, 'a delegation could not be checked');
     return { code: 'service.internal', message: 'The delegation could not be checked.' };
   }
+  forgeries.charge(deps.now());
   return {
     code: 'session.delegation_invalid',
     message: 'The delegation is not signed by the node’s wallet for this chain.',
     hint: `The chain id is ${chainId}; the domain is CapaCloud, version 1.`,
   };
 }
+
+const badProof: Refusal = {
+  code: 'session.delegation_invalid',
+  message: 'The proof is not the session key’s over the nonce.',
+  hint: 'Sign "capacloud/session/1", a line feed and the nonce with the delegated key.',
+};
+const tooOften: Refusal = {
+  code: 'service.overloaded',
+  message: 'This node opens sessions too often.',
+  hint: 'Connect again later. Where several agents run with one key, stop all but one.',
+};
+const tooManyForgeries: Refusal = {
+  code: 'service.overloaded',
+  message: 'Too many delegations of this address were not signed by their wallets.',
+  hint: 'Connect again later. Behind a reverse proxy, the coordinator needs it in trusted_proxies.',
+};

@@ -1,12 +1,14 @@
 import { createState } from '@capacloud/core/state';
 import type { ReportFrame } from '@capacloud/protocol/frames';
-import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
+import { jobIdFrom, type NodeId, taskIdOf } from '@capacloud/protocol/ids';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import type { Outcome } from '../ports/sequencer.ts';
 import type { FlushQueue } from './flush-queue.ts';
+import { defaultGatewayLimits } from './gateway-limits.ts';
 import { NodeContact } from './node-contact.ts';
 import { Placements } from './placements.ts';
+import { Rates } from './rates.ts';
 import { RefusalCounts } from './refusal-counts.ts';
 import { ReportIntake } from './report-intake.ts';
 import type { Session } from './session.ts';
@@ -26,6 +28,7 @@ function stage(reportsInFlight: number) {
     node: 'node_x',
     report: 0,
     contact: new NodeContact(0, 5000),
+    rates: new Rates(defaultGatewayLimits, () => 0).ofNode('node_x' as NodeId),
   } as unknown as Session;
   const intake = new ReportIntake(session, {
     sequencer: { state: createState(), submit: () => new Promise((resolve) => pending.push(resolve)) },
@@ -42,6 +45,7 @@ function stage(reportsInFlight: number) {
     logger: pino({ level: 'silent' }),
     nonceSecret: 's',
     reportsInFlight,
+    reportItemsInFlight: 1000,
     now: () => 0,
   });
   return { pending, calls, session, intake };

@@ -16,12 +16,14 @@ export interface IntakeDeps extends JudgeDeps {
   readonly flushes: FlushQueue;
   readonly verifier: Pick<ReceiptVerifier, 'check'>;
   readonly reportsInFlight: number;
+  readonly reportItemsInFlight: number;
   now(): number;
 }
 
 /** A report frame on its way into the log. */
 interface Intake {
   readonly lastId: number;
+  readonly items: number;
   waiting: number;
   isFailed: boolean;
 }
@@ -51,6 +53,8 @@ export class ReportIntake {
   readonly #inFlight: Intake[] = [];
   /** Frames that were read and not acknowledged. */
   #undurable = 0;
+  #undurableItems = 0;
+  #timer: NodeJS.Timeout | undefined;
   #isChecking = false;
   #isPaused = false;
   #hasDelegation = false;
@@ -60,6 +64,8 @@ export class ReportIntake {
     this.#session = session;
     this.#deps = deps;
     this.#judge = new ReceiptJudge(session, deps);
+    // What the node's last session owes, this one waits for.
+    this.#throttle();
   }
 
   /** Reading waits for the log, so silence is not the agent's fault. */
@@ -78,6 +84,8 @@ export class ReportIntake {
     }
     this.#unchecked.push(frame);
     this.#undurable += 1;
+    this.#undurableItems += frame.items.length;
+    this.#session.rates.reportItems.charge(this.#deps.now(), frame.items.length);
     this.#throttle();
     if (!this.#isChecking) void this.#checkAll();
     return undefined;
@@ -140,7 +148,12 @@ export class ReportIntake {
 
   #submit(items: readonly ReportItem[], finishes: readonly Finish[]): void {
     const last = items[items.length - 1];
-    const intake: Intake = { lastId: last?.id ?? 0, waiting: items.length, isFailed: false };
+    const intake: Intake = {
+      lastId: last?.id ?? 0,
+      items: items.length,
+      waiting: items.length,
+      isFailed: false,
+    };
     this.#inFlight.push(intake);
     const settle = (outcome: Outcome) => this.#settle(intake, outcome);
     const fail = () => {
@@ -230,18 +243,28 @@ export class ReportIntake {
       this.#session.report = head.lastId;
       this.#inFlight.shift();
       this.#undurable -= 1;
+      this.#undurableItems -= head.items;
       head = this.#inFlight[0];
     }
     this.#deps.flushes.add(this.#session);
     this.#throttle();
   }
 
+  /** Reading pauses while too much is on its way into the log, or the node has reported faster than its rate. */
   #throttle(): void {
-    const count = this.#undurable;
-    if (!this.#isPaused && count >= this.#deps.reportsInFlight) {
+    const { reportsInFlight, reportItemsInFlight } = this.#deps;
+    const use = Math.max(this.#undurable / reportsInFlight, this.#undurableItems / reportItemsInFlight);
+    const waitMs = this.#session.rates.reportItems.waitMs(this.#deps.now());
+    if (waitMs > 0 && this.#timer === undefined) {
+      this.#timer = setTimeout(() => {
+        this.#timer = undefined;
+        this.#throttle();
+      }, waitMs).unref();
+    }
+    if (!this.#isPaused && (use >= 1 || waitMs > 0)) {
       this.#isPaused = true;
       this.#session.connection.pause();
-    } else if (this.#isPaused && count <= this.#deps.reportsInFlight / 2) {
+    } else if (this.#isPaused && use <= 1 / 2 && waitMs === 0) {
       this.#isPaused = false;
       this.#session.contact.hear(this.#deps.now());
       this.#session.connection.resume();

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { canonicalJson } from '@capacloud/protocol/canonical';
 import { errorCatalogue } from '@capacloud/protocol/errors';
-import type { HeartbeatFrame, OfferFrame, WelcomeFrame } from '@capacloud/protocol/frames';
-import { type NodeId, nodeIdOf } from '@capacloud/protocol/ids';
+import type { HeartbeatFrame, HelloFrame, WelcomeFrame } from '@capacloud/protocol/frames';
+import type { NodeId } from '@capacloud/protocol/ids';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { ClientAddresses } from '../client-addresses.ts';
 import type { Sequencer } from '../ports/sequencer.ts';
@@ -11,20 +12,18 @@ import { readSessionFrame } from './frame-reader.ts';
 import type { GatewayLimits } from './gateway-limits.ts';
 import type { Proven } from './handshake.ts';
 import type { JoinGate } from './join-gate.ts';
+import { type OfferBudget, type Offered, OfferIntake, offerWaitMs, spendOffer } from './offer-intake.ts';
+import type { Rates } from './rates.ts';
 import { type IntakeDeps, ReportIntake } from './report-intake.ts';
 import { Session } from './session.ts';
 import type { SessionTable } from './session-table.ts';
-import { TokenBucket } from './token-bucket.ts';
-
-/** Each offer is an event for ever, so a node may not write them as fast as it may send. */
-const offersPerSecond = 1;
-const offersBurst = 20;
 
 export interface DeskDeps extends IntakeDeps {
   readonly sequencer: Sequencer;
   readonly sessions: SessionTable;
   readonly clients: Pick<ClientAddresses, 'know'>;
   readonly joins: JoinGate;
+  readonly rates: Rates;
   readonly dispatcher: Dispatcher;
   readonly limits: GatewayLimits;
 }
@@ -33,6 +32,7 @@ export interface DeskDeps extends IntakeDeps {
 export class SessionDesk {
   readonly #deps: DeskDeps;
   readonly #intakes = new Map<Session, ReportIntake>();
+  readonly #offers = new Map<Session, OfferIntake>();
   #number: number;
 
   constructor(deps: DeskDeps) {
@@ -44,8 +44,6 @@ export class SessionDesk {
   /** Ends when the session has been welcomed or refused. */
   async open(connection: Connection, { hello, checked }: Proven): Promise<void> {
     const { sessions, sequencer, limits } = this.#deps;
-    const leave = this.#admit(nodeIdOf(hello.delegation.node), connection);
-    if (leave === undefined) return;
     const session = new Session(
       ++this.#number,
       `ccs_${randomBytes(32).toString('base64url')}`,
@@ -53,8 +51,16 @@ export class SessionDesk {
       checked.protocol,
       connection,
       limits,
+      this.#deps.rates,
       this.#deps.now(),
     );
+    const said = this.#offerOf(session, hello);
+    if (said === undefined || !this.#makeRoom(session.node)) {
+      connection.refuse(said === undefined ? ownerChanges : noRoom);
+      return;
+    }
+    const leave = this.#admit(session.node, connection);
+    if (leave === undefined) return;
     connection.onEnd = () => {
       leave();
       this.#end(session);
@@ -64,15 +70,15 @@ export class SessionDesk {
       code: 'session.superseded',
       message: `Session ${session.number} of this node took over.`,
     });
-    const { delegation, signature, offer, accepting, attempts } = hello;
+    const { delegation, signature, attempts } = hello;
     const outcome = await sequencer.submit(
       {
         type: 'node.connect',
         at: this.#deps.now(),
         node: session.node,
         provider: session.provider,
-        offer,
-        accepting,
+        offer: said.offer,
+        accepting: said.accepting,
         held: attempts,
       },
       // What is resumed was written when it was taken.
@@ -89,7 +95,53 @@ export class SessionDesk {
             ],
     );
     if (!outcome.ok) connection.refuse(outcome.refusal);
-    else if (connection.isOpen) this.#welcome(session);
+    else if (connection.isOpen) this.#welcome(session, hello, said);
+  }
+
+  /** Before anything is verified: why the node could not be let in anyway. */
+  turnAway(node: NodeId): Refusal | undefined {
+    const { sequencer, sessions, limits } = this.#deps;
+    const isFull = sessions.size >= limits.sessions && sessions.get(node) === undefined;
+    return isFull && sequencer.state.nodes.get(node)?.isProven !== true ? noRoom : undefined;
+  }
+
+  /** A node whose work was paid takes the place of one that has done nothing yet, where there is no other. */
+  #makeRoom(node: NodeId): boolean {
+    const { sequencer, sessions, limits, placements } = this.#deps;
+    if (sessions.size < limits.sessions || sessions.get(node) !== undefined) return true;
+    const { nodes } = sequencer.state;
+    if (nodes.get(node)?.isProven !== true) return false;
+    for (const session of sessions.values()) {
+      if (nodes.get(session.node)?.isProven === true || [...placements.of(session.node)].length > 0) continue;
+      session.connection.evict(noRoom);
+      return true;
+    }
+    return false;
+  }
+
+  #budgetOf({ rates, addressRates }: Session): OfferBudget {
+    return { node: rates, address: addressRates, intervalMs: this.#deps.limits.offerIntervalMs };
+  }
+
+  /**
+   * What the hello offers, as far as the rate of offers allows it; otherwise what the node offered last, and its news follow
+   * as any other change. Undefined: they cannot follow, because another owner's come with the delegation alone.
+   */
+  #offerOf(session: Session, hello: HelloFrame): Offered | undefined {
+    const { state } = this.#deps.sequencer;
+    const recorded = state.nodes.get(session.node);
+    const isSame =
+      recorded !== undefined &&
+      recorded.provider === session.provider &&
+      recorded.accepting === hello.accepting &&
+      canonicalJson(recorded.offer) === canonicalJson(hello.offer);
+    if (isSame) return hello;
+    const nowMs = this.#deps.now();
+    const budget = this.#budgetOf(session);
+    if (recorded !== undefined && offerWaitMs(budget, nowMs) > 0)
+      return recorded.provider === session.provider ? recorded : undefined;
+    spendOffer(budget, nowMs);
+    return hello;
   }
 
   /** Gives what to call when the session ends; undefined where the node was refused. */
@@ -115,7 +167,7 @@ export class SessionDesk {
     }
   }
 
-  #welcome(session: Session): void {
+  #welcome(session: Session, hello: HelloFrame, said: Offered): void {
     const { placements, dispatcher, limits, sequencer } = this.#deps;
     const desired = [...placements.of(session.node)];
     const welcome: WelcomeFrame = {
@@ -132,8 +184,16 @@ export class SessionDesk {
     session.isOpen = true;
     this.#deps.clients.know(session.connection.address);
     this.#intakes.set(session, new ReportIntake(session, this.#deps));
-    const offers = new TokenBucket(offersPerSecond, offersBurst, this.#deps.now());
-    session.connection.onText = (text) => this.#read(session, offers, text);
+    const offers = new OfferIntake(
+      this.#budgetOf(session),
+      () => this.#deps.now(),
+      (offered) => {
+        void this.#change(session, offered);
+      },
+    );
+    this.#offers.set(session, offers);
+    if (said !== hello) offers.push(hello);
+    session.connection.onText = (text) => this.#read(session, text);
     for (const placement of desired) {
       placement.isKnown = session.named.has(`${placement.task}-${placement.attempt}`);
       if (!placement.isKnown) dispatcher.send(session, placement);
@@ -145,19 +205,21 @@ export class SessionDesk {
     // Its node comes back from there most likely, however long ago it came.
     if (session.isOpen) this.#deps.clients.know(session.connection.address);
     this.#intakes.delete(session);
+    this.#offers.get(session)?.close();
+    this.#offers.delete(session);
     sessions.end(session);
     // It was forgotten while its session was open, or never taken in.
     if (!sequencer.state.nodes.has(session.node)) sessions.forget(session.node);
   }
 
-  #read(session: Session, offers: TokenBucket, text: string): void {
+  #read(session: Session, text: string): void {
     const nowMs = this.#deps.now();
-    const refusal = this.#take(session, offers, text, nowMs);
+    const refusal = this.#take(session, text, nowMs);
     if (refusal !== undefined) session.connection.refuse(refusal);
     else session.contact.hear(nowMs);
   }
 
-  #take(session: Session, offers: TokenBucket, text: string, nowMs: number): Refusal | undefined {
+  #take(session: Session, text: string, nowMs: number): Refusal | undefined {
     if (!session.mayReceive(nowMs)) return rateLimited;
     // Given up since its hello, so it came too late. Only another hello brings it back; an acknowledgement would renew its lease.
     const status = this.#deps.sequencer.state.nodes.get(session.node)?.status;
@@ -174,8 +236,7 @@ export class SessionDesk {
         this.#beat(session, frame);
         return undefined;
       case 'offer':
-        if (!offers.take(nowMs)) return rateLimited;
-        void this.#change(session, frame, nowMs);
+        this.#offers.get(session)?.push(frame);
         return undefined;
     }
   }
@@ -190,8 +251,9 @@ export class SessionDesk {
     this.#deps.flushes.add(session);
   }
 
-  async #change(session: Session, { offer, accepting }: OfferFrame, at: number): Promise<void> {
+  async #change(session: Session, { offer, accepting }: Offered): Promise<void> {
     const { sequencer, logger } = this.#deps;
+    const at = this.#deps.now();
     try {
       const { node } = session;
       const outcome = await sequencer.submit({ type: 'node.change_offer', at, node, offer, accepting });
@@ -207,5 +269,14 @@ export class SessionDesk {
 const givenUp: Refusal = {
   code: 'session.idle',
   message: 'The node was given up: nothing was heard of it for longer than its lease.',
+};
+const noRoom: Refusal = {
+  code: 'service.overloaded',
+  message: 'The coordinator has no room for another node.',
+};
+const ownerChanges: Refusal = {
+  code: 'service.overloaded',
+  message: 'The node changes its owner too often.',
+  hint: 'Connect again later.',
 };
 const rateLimited: Refusal = { code: 'frame.rate_limited', message: 'Too many frames in a short time.' };

@@ -16,8 +16,6 @@ export interface DoorDeps {
   readonly clients: ClientAddresses;
   readonly counts: RefusalCounts;
   readonly handshake: HandshakeDeps;
-  /** There is no room for another session. */
-  isFull(): boolean;
   /** Ends when the session has been welcomed or refused. */
   open(connection: Connection, proven: Proven): Promise<void>;
 }
@@ -93,10 +91,7 @@ export class SessionDoor {
   #turnAway(request: IncomingMessage): Refusal | undefined {
     if (request.url?.split('?', 1)[0] !== sessionPath)
       return { code: 'request.not_found', message: `Sessions open at ${sessionPath}.` };
-    if (this.#isDraining) return draining;
-    if (this.#deps.isFull())
-      return { code: 'service.overloaded', message: 'The coordinator has no room for another node.' };
-    return undefined;
+    return this.#isDraining ? draining : undefined;
   }
 
   #follow(connection: Connection, leave: () => void): void {
@@ -118,6 +113,7 @@ export class SessionDoor {
   async #receive(connection: Connection, handshake: Handshake): Promise<void> {
     const { handshake: deps } = this.#deps;
     const stage = {
+      from: { address: connection.address, isKnown: handshake.isKnown },
       receive: (bytes: number) => this.#handshakes.receive(handshake, bytes),
       hear: () => this.#handshakes.hear(handshake),
     };

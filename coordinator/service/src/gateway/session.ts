@@ -8,7 +8,7 @@ import type { Connection } from './connection.ts';
 import type { SessionFrame } from './frame-reader.ts';
 import type { GatewayLimits } from './gateway-limits.ts';
 import { NodeContact } from './node-contact.ts';
-import { TokenBucket } from './token-bucket.ts';
+import type { AddressRates, NodeRates, Rates } from './rates.ts';
 
 /** Below the frame limit of the peer, with room for the envelope. */
 const assignFrameBytes = wireLimits.frameBytes - 4096;
@@ -32,7 +32,8 @@ export class Session {
   /** `task-attempt` of what the hello said that the node holds. */
   readonly named: ReadonlySet<string>;
   readonly #limits: GatewayLimits;
-  readonly #bucket: TokenBucket;
+  readonly rates: NodeRates;
+  readonly addressRates: AddressRates;
   /** Welcome was sent: assignments may follow. */
   isOpen = false;
   readonly contact: NodeContact;
@@ -56,6 +57,7 @@ export class Session {
     protocol: number,
     connection: Connection,
     limits: GatewayLimits,
+    rates: Rates,
     nowMs: number,
   ) {
     this.number = number;
@@ -70,13 +72,14 @@ export class Session {
     this.connection = connection;
     this.named = new Set(hello.attempts.map(({ task, attempt }) => `${task}-${attempt}`));
     this.#limits = limits;
-    this.#bucket = new TokenBucket(limits.framesPerSecond, limits.framesBurst, nowMs);
+    this.rates = rates.ofNode(this.node);
+    this.addressRates = rates.ofAddress(connection.address);
     this.contact = new NodeContact(nowMs, limits.heartbeatMs);
   }
 
-  /** One token for each text that arrives, before anything else is done with it. */
+  /** One token of the node and of its address for each text that arrives, before anything else is done with it. */
   mayReceive(nowMs: number): boolean {
-    return this.#bucket.take(nowMs);
+    return this.rates.frames.take(nowMs) && this.addressRates.frames.take(nowMs);
   }
 
   /** Frames are numbered 1, 2, 3 … each way, so a lost, repeated or reordered one is seen at once. */

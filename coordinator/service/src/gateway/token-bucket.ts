@@ -12,13 +12,33 @@ export class TokenBucket {
     this.#filledAtMs = nowMs;
   }
 
-  /** Takes one token; false when there is none. A clock that steps back adds nothing. */
-  take(nowMs: number): boolean {
+  /** Takes tokens, one by default; false when there are not as many. A clock that steps back adds nothing. */
+  take(nowMs: number, count = 1): boolean {
+    if (!this.has(nowMs, count)) return false;
+    this.#tokens -= count;
+    return true;
+  }
+
+  has(nowMs: number, count = 1): boolean {
+    this.#fill(nowMs);
+    return this.#tokens >= count;
+  }
+
+  /** Takes tokens that may not be there yet; those who ask next wait until the debt is paid. */
+  charge(nowMs: number, count = 1): void {
+    this.#fill(nowMs);
+    this.#tokens -= count;
+  }
+
+  /** Until so many tokens are there. */
+  waitMs(nowMs: number, count = 1): number {
+    this.#fill(nowMs);
+    return Math.max(0, Math.ceil((count - this.#tokens) / this.#perMs));
+  }
+
+  #fill(nowMs: number): void {
     const gained = Math.max(0, nowMs - this.#filledAtMs) * this.#perMs;
     this.#filledAtMs = nowMs;
     this.#tokens = Math.min(this.#burst, this.#tokens + gained);
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
-    return true;
   }
 }
