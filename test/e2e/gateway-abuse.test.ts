@@ -205,7 +205,9 @@ function heapUsed(): number {
 }
 
 beforeAll(async () => {
-  rig = await startGatewayRig({ keeps: false, limits: { handshakeTimeoutMs: 5000 } });
+  // The abusers are few, and each opens many sessions.
+  const limits = { handshakeTimeoutMs: 5000, sessionsOfNodeBurst: 1_000_000 };
+  rig = await startGatewayRig({ keeps: false, limits });
   honest = new ScriptedAgent({ url: rig.url });
   await honest.connect();
   // The session goes on working all the while: only it fits these tasks.

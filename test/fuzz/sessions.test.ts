@@ -17,7 +17,9 @@ import { valuesOf } from './schema-values.ts';
 let rig: GatewayRig;
 let honest: ScriptedAgent;
 beforeAll(async () => {
-  rig = await startGatewayRig({ keeps: false, limits: { handshakeTimeoutMs: 5000, closeTimeoutMs: 200 } });
+  // A few nodes open a session for each course.
+  const limits = { handshakeTimeoutMs: 5000, closeTimeoutMs: 200, sessionsOfNodeBurst: 1_000_000 };
+  rig = await startGatewayRig({ keeps: false, limits });
   honest = new ScriptedAgent({ url: rig.url });
   await honest.connect();
 });
