@@ -78,6 +78,13 @@ export function queueProgram(): Buffer {
   return exhaustingProgram({ setUp: '6a61', call, step: 'fe0424' });
 }
 
+/** Opens terminals. */
+export function terminalProgram(): Buffer {
+  // The path /dev/ptmx on the stack, the end first; open(rsp, O_RDWR)
+  const setUp = '6a7848b82f6465762f70746d50';
+  return exhaustingProgram({ setUp, call: `b8020000004889e7be02000000ba00000000${systemCall}` });
+}
+
 function programOf(code: string): Buffer {
   return elfExecutable({ machine: x86, code });
 }

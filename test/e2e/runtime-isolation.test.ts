@@ -1,4 +1,5 @@
 import type { AttemptKey, LogChunk } from '@capacloud/agent/core/ports';
+import { maxTerminals } from '@capacloud/agent/runtime/attempt-volumes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { markedName } from '../marked-name.ts';
 import {
@@ -9,6 +10,7 @@ import {
   type RawCall,
   rawImage,
   readNumbers,
+  terminalProgram,
 } from './raw-program.ts';
 import { openRuntimeRig, type RuntimeRig, script } from './runtime-rig.ts';
 
@@ -67,6 +69,7 @@ beforeAll(async () => {
     old: oldCallingProgram([102, 1, 0]),
     inotify: inotifyProgram(),
     queues: queueProgram(),
+    terminals: terminalProgram(),
   };
   image = await rawImage(rig.docker, markedName('raw').toLowerCase(), programs, (archive) => {
     const file = (name: string, text: string, mode: number, gid: number) =>
@@ -108,10 +111,10 @@ describe.skipIf(process.arch !== 'x64')('system calls', () => {
   });
 });
 
-describe.skipIf(process.arch !== 'x64')('what the kernel counts by user', () => {
+describe.skipIf(process.arch !== 'x64')('what the kernel counts by user, or for all together', () => {
   const exhausting = `
-    for kind in inotify queues; do /raw/$kind >> /out/counts & done
-    while test "$(cat /out/counts | wc -c)" -lt 16; do sleep 0.02; done
+    for kind in inotify queues terminals; do /raw/$kind >> /out/counts & done
+    while test "$(cat /out/counts | wc -c)" -lt 24; do sleep 0.02; done
     cat /out/counts; echo; exec sleep 60`;
   const outputs = [{ path: '/out/', maxBytes: 1000 }];
 
@@ -122,6 +125,7 @@ describe.skipIf(process.arch !== 'x64')('what the kernel counts by user', () => 
     const second = await rig.launch(task());
     expect(await countsOf(second)).toEqual(greedy);
     expect(greedy.every((count) => count > 3n)).toBe(true);
+    expect(greedy).toContain(BigInt(maxTerminals));
     for (const key of [first, second]) await rig.runtime.stop(key, 0, rig.signal);
   });
 
@@ -136,9 +140,9 @@ describe.skipIf(process.arch !== 'x64')('what the kernel counts by user', () => 
   });
 });
 
-/** The two numbers that a task writes while it runs, the smaller one first. */
+/** The three numbers that a task writes while it runs, the smaller one first. */
 async function countsOf(key: AttemptKey): Promise<readonly bigint[]> {
-  const sizeBytes = 16;
+  const sizeBytes = 24;
   const enough = new AbortController();
   let written = Buffer.alloc(0);
   const take = async ({ bytes, stream }: LogChunk) => {

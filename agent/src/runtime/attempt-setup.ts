@@ -7,7 +7,7 @@ import type { AttemptKey, PlacedCheckpoint, PlacedInput, RuntimeFailure } from '
 import { removeAttempt } from './attempt-cleanup.ts';
 import { inspectContainer } from './attempt-inspection.ts';
 import { containerName, keeperName, keyOfLabels, type RuntimeOwner } from './attempt-names.ts';
-import { type Furnishing, fileMounts, furnish, tmpVolume } from './attempt-volumes.ts';
+import { type Furnishing, fileMounts, furnish, terminalVolume, tmpVolume } from './attempt-volumes.ts';
 import { examineSaved, unpackSaved } from './checkpoint-restore.ts';
 import { volumesFault } from './container-mounts.ts';
 import { type ContainerPolicy, containerOptions, namedUser } from './container-profile.ts';
@@ -145,6 +145,7 @@ async function makeTask(
     plan: { ...plan, inputs: plan.inputs.filter((mount) => !fit.singly.includes(mount)) },
     files: await fileMounts(parts, furnishing, signal),
     ...(tmp === undefined ? {} : { tmpVolume: tmp }),
+    terminalVolume: terminalVolume(furnishing),
     isFilled: plan.scratch.some((mount, index) => index === 0 && fit.copied.includes(mount)),
     filledBytes,
     scratchInMemory: parts.scratch.inMemory,

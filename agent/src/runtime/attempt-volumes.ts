@@ -41,6 +41,21 @@ function ownVolume(key: AttemptKey): string {
   return `${containerName(key)}-etc`;
 }
 
+/**
+ * The kernel has 3,072 terminals for all containers together, and an engine lets each have as many as there are. So each has
+ * an instance of its own that ends at this number, which leaves enough for a hundred containers at once.
+ */
+export const maxTerminals = 32;
+const terminals = {
+  type: 'devpts',
+  device: 'devpts',
+  o: `newinstance,nosuid,noexec,ptmxmode=0666,mode=0620,max=${maxTerminals}`,
+};
+
+export function terminalVolume({ key }: Pick<Furnishing, 'key'>): string {
+  return `${containerName(key)}-pts`;
+}
+
 export function tmpVolume({ key, fit }: Furnishing): string | undefined {
   return fit.needsTmp ? `${containerName(key)}-tmp` : undefined;
 }
@@ -111,6 +126,7 @@ async function makeVolumes(parts: VolumeParts, furnishing: Furnishing, signal: A
   const tmp = tmpVolume(furnishing);
   const memory = { type: 'tmpfs', device: 'tmpfs', o: tmpOptions(assignment.resources.memoryBytes) };
   if (tmp !== undefined) await make(tmp, 'scratch', memory);
+  await make(terminalVolume(furnishing), 'scratch', terminals);
 }
 
 /** The keeper holds the volumes while the task does not run, and proves that the engine did not stop. */

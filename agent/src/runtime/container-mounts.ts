@@ -14,6 +14,8 @@ export interface FileMount {
 
 interface OwnMounts {
   readonly tmpVolume?: string;
+  /** Where the terminals of the container are. */
+  readonly terminalVolume?: string;
   readonly files?: readonly FileMount[];
 }
 
@@ -28,7 +30,10 @@ function volumeMount(volume: string, folder: string, isReadOnly: boolean): Mount
 }
 
 /** All mounts of a task but those that the engine makes of plain memory. */
-export function containerMounts(plan: MountPlan, { tmpVolume, files = [] }: OwnMounts): MountSettings[] {
+export function containerMounts(
+  plan: MountPlan,
+  { tmpVolume, terminalVolume, files = [] }: OwnMounts,
+): MountSettings[] {
   return [
     ...plan.inputs.map((mount) => volumeMount(mount.volume, mount.folder, true)),
     ...plan.scratch.map((mount) => volumeMount(mount.volume, mount.folder, false)),
@@ -41,6 +46,7 @@ export function containerMounts(plan: MountPlan, { tmpVolume, files = [] }: OwnM
       }),
     ),
     ...(tmpVolume === undefined ? [] : [volumeMount(tmpVolume, '/tmp', false)]),
+    ...(terminalVolume === undefined ? [] : [volumeMount(terminalVolume, '/dev/pts', false)]),
   ];
 }
 

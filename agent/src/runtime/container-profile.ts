@@ -42,7 +42,7 @@ const defaultShmBytes = 64 * mebibyte;
 const maxTmpBytes = 2 ** 30;
 const memoryFolderInodes = 65_536;
 /** Not above the hard limit of common engines: one without CAP_SYS_RESOURCE could not raise it. */
-const openFiles = 16_384;
+export const maxOpenFiles = 16_384;
 
 /** The numeric user that a job names; undefined when it would be root and the owner does not allow that. */
 export function namedUser(assignment: Assignment, policy: ContainerPolicy): ContainerUser | undefined {
@@ -132,6 +132,8 @@ interface ProfileInput {
   readonly home?: string;
   /** A memory file system for /tmp; absent where the engine can make a /tmp that everybody may write into. */
   readonly tmpVolume?: string;
+  /** Instead of the engine's own /dev/pts, which has no limit of the container's own. */
+  readonly terminalVolume?: string;
   readonly files?: readonly FileMount[];
   /** The first scratch holds files of the image, which were written after the start of the keeper. */
   readonly isFilled?: boolean;
@@ -192,7 +194,7 @@ function hostConfig(input: ProfileInput): HostConfig {
       ...(isHomeMounted ? {} : { [home]: homeOptions(resources.memoryBytes, input.user) }),
     },
     Ulimits: [
-      { Name: 'nofile', Soft: openFiles, Hard: openFiles },
+      { Name: 'nofile', Soft: maxOpenFiles, Hard: maxOpenFiles },
       { Name: 'fsize', Soft: fileBytes, Hard: fileBytes },
       { Name: 'core', Soft: 0, Hard: 0 },
     ],
