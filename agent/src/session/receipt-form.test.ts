@@ -1,6 +1,7 @@
 import { type ReportItem } from '@capacloud/protocol/frames';
 import type { NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import {
+  imageBudgetProtocol,
   imagePlatformProtocol,
   keptOutputsProtocol,
   registryProtocol,
@@ -36,7 +37,7 @@ test('a receipt leaves out what an older coordinator would refuse', () => {
     receipt: { ...rest, outputs: [plain], log: { sizeBytes: 9, truncated: true } },
   });
   expect(reportFor(keptOutputsProtocol, item)).toEqual(item);
-  expect(reportFor(registryProtocol, item)).toBe(item);
+  expect(reportFor(imageBudgetProtocol, item)).toBe(item);
 });
 
 test('an older coordinator hears of a failed pull where the image is not made for the node', () => {
@@ -49,6 +50,13 @@ test('an older coordinator hears of a failed pull where the image is not made fo
   });
 });
 
+test('an older coordinator hears of a failed pull where the image is too large for the node', () => {
+  const report = { ...item, receipt: { ...item.receipt, reason: 'image_too_large' as const } };
+  expect(reportFor(imageBudgetProtocol, report)).toBe(report);
+  for (const protocol of [imageBudgetProtocol - 1, registryProtocol, 1])
+    expect(reportFor(protocol, report)).toMatchObject({ receipt: { reason: 'image_pull_failed' } });
+});
+
 test.each([
   ['registry_not_allowed', 'image_pull_failed'],
   ['registry_failed', 'image_pull_failed'],
@@ -57,7 +65,7 @@ test.each([
   ['image_not_found', 'image_not_found'],
 ] as const)('an older coordinator hears of %s as %s', (reason, older) => {
   const report = { ...item, receipt: { ...item.receipt, reason } };
-  expect(reportFor(registryProtocol, report)).toBe(report);
+  expect(reportFor(registryProtocol, report)).toEqual(report);
   expect(reportFor(registryProtocol - 1, report)).toEqual({
     ...item,
     receipt: { ...item.receipt, reason: older },

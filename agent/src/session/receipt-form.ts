@@ -1,5 +1,6 @@
 import { type ReportItem } from '@capacloud/protocol/frames';
 import {
+  imageBudgetProtocol,
   imagePlatformProtocol,
   keptOutputsProtocol,
   registryProtocol,
@@ -12,11 +13,18 @@ import type { Receipt } from '@capacloud/protocol/receipt';
  * know. Done when it is sent, because a report outlives the session in which it was written.
  */
 export function reportFor(protocol: number, item: ReportItem): ReportItem {
-  if (protocol >= registryProtocol || item.kind !== 'finished') return item;
-  const known = withOldReason(item.receipt);
+  if (protocol >= imageBudgetProtocol || item.kind !== 'finished') return item;
+  const sized = withoutSize(item.receipt);
+  if (protocol >= registryProtocol) return { ...item, receipt: sized };
+  const known = withOldReason(sized);
   if (protocol >= imagePlatformProtocol) return { ...item, receipt: known };
   const receipt = withoutPlatforms(known);
   return { ...item, receipt: protocol >= keptOutputsProtocol ? receipt : withPlainOutputs(receipt) };
+}
+
+/** As it was before there was a reason of its own: another node may have more room. */
+function withoutSize({ reason, ...receipt }: Receipt): Receipt {
+  return { ...receipt, reason: reason === 'image_too_large' ? 'image_pull_failed' : reason };
 }
 
 const oldReasons: Partial<Record<OutcomeReason, OutcomeReason>> = {

@@ -32,6 +32,12 @@ export const obstacleCatalogue = {
     remedy:
       'The owner can add the registry to the setting registries of the agent; it holds for jobs that come later.',
   },
+  image_size: {
+    sentence: 'belong to owners who give too little room to images for this one',
+    pointer: '/image',
+    remedy:
+      'The owner can raise the setting resources.images of the agent; it holds for jobs that come later.',
+  },
   root: obstacle('allow no containers that run as root', '/user'),
   min_duration: obstacle('take no tasks with so short a timeout', '/timeout'),
   cpu: obstacle('offer too few processors', '/resources/cpu'),

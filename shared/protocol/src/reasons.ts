@@ -81,6 +81,11 @@ export const outcomeReasons = {
     'The image is not made for the processors of the node.',
     'The task waits for a node with the right ones; build the image for more architectures to have more nodes.',
   ),
+  image_too_large: reason(
+    'none',
+    'The image takes more room, or has more files, than the owner of the node gives to images.',
+    'The task goes to nodes of other owners, and fails where too many have no room for the image; make the image smaller, or pass large data as inputs.',
+  ),
   image_invalid: reason(
     'consumer',
     'No container can be made of the image: its manifest or its configuration breaks a rule.',

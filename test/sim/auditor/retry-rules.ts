@@ -8,6 +8,7 @@ const faults: Readonly<Record<string, 'nobody' | 'consumer' | 'provider'>> = {
   preempted: 'nobody',
   image_wrong_platform: 'nobody',
   registry_not_allowed: 'nobody',
+  image_too_large: 'nobody',
   exit_nonzero: 'consumer',
   oom_killed: 'consumer',
   pids_exhausted: 'consumer',
@@ -63,7 +64,7 @@ function dueRetry(
   isRefusedByMany: boolean,
 ): 'own' | 'provider' | 'free' | 'none' {
   if (event.attempt >= mostAttempts || final.includes(event.reason)) return 'none';
-  if (event.reason === 'registry_not_allowed' && isRefusedByMany) return 'none';
+  if (isRefusedByMany) return 'none';
   const fault = faults[event.reason];
   if (fault === 'provider') return tries.failures.provider < terms.providerLost ? 'provider' : 'none';
   if (fault !== 'consumer') return 'free';

@@ -197,7 +197,12 @@ export class TaskBook {
     const { then } = event;
     if (kind === 'gang') checkGangStop(task.job.terms, task.tries, event, task.job.failure);
     else {
-      checkRetry(task.job.terms, task.tries, event, task.job.misfits.isRefusedByMany(task.provider));
+      checkRetry(
+        task.job.terms,
+        task.tries,
+        event,
+        task.job.misfits.isRefusedByMany(event.reason, task.provider),
+      );
       task.job.failure = then.kind === 'succeeded' ? undefined : event;
     }
     this.gangs.touch(task.job);

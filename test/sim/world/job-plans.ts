@@ -179,14 +179,26 @@ export function kindredJobs(random: Prng, consumers: number, activeMs: number): 
   }));
 }
 
-/** Jobs of some seeds whose images are made for one architecture, which the jobs themselves do not say. */
+const pickyImages = [
+  'made-for-arm64',
+  'made-for-arm64',
+  'made-for-amd64',
+  'made-for-s390x',
+  'refused-by-50',
+  'refused-by-100',
+  'too-large-for-50',
+  'too-large-for-100',
+  'unreachable',
+];
+
+/** Jobs of some seeds whose images do not run everywhere, which the jobs themselves do not say. */
 export function pickyJobs(random: Prng, consumers: number, activeMs: number): readonly JobPlan[] {
   return Array.from({ length: 2 + random.below(5) }, () => ({
     atMs: Math.floor(random.between(0, activeMs * 0.9)),
     consumer: random.below(consumers),
     file: {
       version: '1',
-      image: random.pick(['made-for-arm64', 'made-for-arm64', 'made-for-amd64', 'made-for-s390x']),
+      image: random.pick(pickyImages),
       command: ['work'],
       env: { RUN_MS: '1000', FAILS: random.pick(['0', '0.3']) },
       replicas: 1 + random.below(8),

@@ -64,6 +64,11 @@ export class SimulatedRuntime implements Runtime {
       const message = 'The owner of the node does not allow the registry of the image.';
       return { ok: false, refusal: { reason: 'registry_not_allowed', message } };
     }
+    const [, large] = /^too-large-for-([0-9]+)$/.exec(image) ?? [];
+    if (large !== undefined && hashText(this.#actor.name, 1) % 100 < Number(large)) {
+      const message = 'The image is larger than what the node gives to images.';
+      return { ok: false, refusal: { reason: 'image_too_large', message } };
+    }
     if (image === 'unreachable') {
       const message = 'The registry of the image could not be reached.';
       return { ok: false, refusal: { reason: 'registry_failed', message } };

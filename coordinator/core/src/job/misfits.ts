@@ -11,7 +11,7 @@ export interface Misfit {
   /** The architecture that the image is not made for; empty where there is another cause. */
   readonly arch: string;
   /** Absent: the architecture. */
-  readonly cause?: 'registry_not_allowed' | 'registry_failed';
+  readonly cause?: 'registry_not_allowed' | 'registry_failed' | 'image_too_large';
   /** When the last of them said so. */
   readonly at: number;
   /** Owners who said so, at most as many as the cause has. */
@@ -25,8 +25,9 @@ const enoughOwners = 2;
 /** Architectures that are remembered of a job; owners may call theirs what they like. */
 const maxMisfits = 16;
 /**
- * Which registries an owner allows is that owner's affair, so its word holds for its own nodes alone. The task fails when
- * so many owners refuse the registry: it would go round the whole network and keep each node busy for a moment.
+ * Which registries an owner allows, and how much room images have, is that owner's affair, so its word holds for its own nodes
+ * alone. The task fails when so many owners refuse the registry, or have no room for the image: it would go round the
+ * whole network and keep each node busy for a moment.
  */
 export const refusingOwners = 8;
 
@@ -42,7 +43,7 @@ function hasSaid({ misfits }: Words, cause: Misfit['cause'], provider: AccountId
 
 /** Whether tasks of the job must not go to the node, because its image would not run there. */
 export function isMisfit(node: NodeRecord, terms: Words): boolean {
-  return isOfOtherKind(node, terms) || isRefused(node, terms);
+  return isOfOtherKind(node, terms) || isRefused(node, terms) || isTooSmall(node, terms);
 }
 
 /** Whether the image is not made for the node. */
@@ -57,15 +58,25 @@ export function isRefused({ provider }: NodeRecord, terms: Words): boolean {
   return hasSaid(terms, 'registry_not_allowed', provider);
 }
 
+/** Whether the owner of the node gives too little room to images for that of the job. */
+export function isTooSmall({ provider }: NodeRecord, terms: Words): boolean {
+  return hasSaid(terms, 'image_too_large', provider);
+}
+
 /** Whether other nodes are better: an owner of such a node said that the image does not run, or this one could not get it. */
 export function isSuspected(node: NodeRecord, terms: Words): boolean {
   if (terms.misfits === undefined) return false;
   return misfitOf(node, terms) !== undefined || hasSaid(terms, 'registry_failed', node.provider);
 }
 
-/** Whether enough owners refuse the registry of the job's image when this one does, too. */
-export function isRefusedByMany({ misfits }: Words, provider: AccountId | undefined): boolean {
-  const said = misfits?.find(({ cause }) => cause === 'registry_not_allowed')?.providers ?? [];
+/** Whether enough owners refuse the registry of the job's image, or have no room for the image, when this one does so, too. */
+export function isRefusedByMany(
+  { misfits }: Words,
+  reason: TaskReason,
+  provider: AccountId | undefined,
+): boolean {
+  if (reason !== 'registry_not_allowed' && reason !== 'image_too_large') return false;
+  const said = misfits?.find(({ cause }) => cause === reason)?.providers ?? [];
   const more = provider === undefined || said.includes(provider) ? 0 : 1;
   return said.length + more >= refusingOwners;
 }
@@ -73,7 +84,7 @@ export function isRefusedByMany({ misfits }: Words, provider: AccountId | undefi
 /** What the reason says of the image on nodes like this one. */
 function causeOf(reason: TaskReason, arch: string): Pick<Misfit, 'arch' | 'cause'> | undefined {
   if (reason === 'image_wrong_platform') return { arch };
-  if (reason === 'registry_not_allowed') return { arch: '', cause: reason };
+  if (reason === 'registry_not_allowed' || reason === 'image_too_large') return { arch: '', cause: reason };
   const isFailure = reason === 'registry_failed' || reason === 'image_refused';
   return isFailure ? { arch: '', cause: 'registry_failed' } : undefined;
 }

@@ -15,7 +15,7 @@ function network(owners: number): Machine {
 
 function end(
   machine: Machine,
-  reason: 'registry_not_allowed' | 'registry_failed' | 'image_refused',
+  reason: 'registry_not_allowed' | 'image_too_large' | 'registry_failed' | 'image_refused',
   index = 0,
 ) {
   return only(machine.run(machine.finish(machine.task(1, index), reason)), 'attempt.ended');
@@ -53,18 +53,45 @@ it('keeps a job from the owner who refuses its registry, at no cost to anybody',
   expect(machine.assignments()).toMatchObject([{ node: nodeId(9) }]);
 });
 
-it('ends when many owners refuse the registry, and not by the word of one', () => {
-  const machine = network(refusingOwners);
-  machine.submit(1, { maxRateNano: 10n ** 9n });
-  for (let n = 1; n < refusingOwners; n++) {
-    expect(machine.wait(100_000).assignments()).toHaveLength(1);
-    expect(end(machine, 'registry_not_allowed')).toMatchObject([{ then: { kind: 'requeued' } }]);
-  }
-  expect(machine.wait(100_000).assignments()).toHaveLength(1);
-  expect(end(machine, 'registry_not_allowed')).toMatchObject([{ then: { kind: 'failed' } }]);
-  machine.check();
+it('keeps a job from the owner who has no room for its image, and no other', () => {
+  const machine = network(2);
+  machine.submit(1, { maxRateNano: 10n ** 9n, providerLost: 0, maxAttempts: 1 });
+  const [first] = machine.assignments();
+  expect(end(machine, 'image_too_large')).toMatchObject([{ then: { kind: 'requeued', budget: 'free' } }]);
+  machine.wait(10_000).restart().check();
+  const [second] = machine.assignments();
+  expect(second?.node).not.toBe(first?.node);
+  end(machine, 'image_too_large');
+  machine.wait(10_000).check();
+  expect(machine.assignments()).toEqual([]);
   expectNoBlame(machine);
+  expect(waitingReason(machine.state, machine.job(1).id)).toEqual({
+    reason: 'image_too_large',
+    message:
+      '2 nodes belong to owners who give too little room to images for that of the job, and no other node could run a task of it.',
+  });
+  const explanation = new Explanation(machine.job(1).terms);
+  for (const node of machine.state.nodes.values()) explanation.look(node);
+  expect(explanation.counts()).toMatchObject([{ obstacle: 'image_size', nodes: 2, alone: 2 }]);
+  machine.connect(9, { provider: owner(9), offer: offer() });
+  expect(machine.assignments()).toMatchObject([{ node: nodeId(9) }]);
 });
+
+it.each(['registry_not_allowed', 'image_too_large'] as const)(
+  'ends when many owners say %s, and not by the word of one',
+  (reason) => {
+    const machine = network(refusingOwners);
+    machine.submit(1, { maxRateNano: 10n ** 9n });
+    for (let n = 1; n < refusingOwners; n++) {
+      expect(machine.wait(100_000).assignments()).toHaveLength(1);
+      expect(end(machine, reason)).toMatchObject([{ then: { kind: 'requeued' } }]);
+    }
+    expect(machine.wait(100_000).assignments()).toHaveLength(1);
+    expect(end(machine, reason)).toMatchObject([{ then: { kind: 'failed' } }]);
+    machine.check();
+    expectNoBlame(machine);
+  },
+);
 
 it('takes the budget for nodes and the name of none where the registry fails, and goes to another owner', () => {
   const machine = network(3);

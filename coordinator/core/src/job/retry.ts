@@ -22,8 +22,7 @@ export function afterFailure(
   if (task.attempt >= maxAttempts) return { kind: 'failed' };
   // What was computed had no room: another run would have none either.
   if (reason === 'store_full' || reason === 'quota_full') return { kind: 'failed' };
-  if (reason === 'registry_not_allowed' && isRefusedByMany(job.terms, task.provider))
-    return { kind: 'failed' };
+  if (isRefusedByMany(job.terms, reason, task.provider)) return { kind: 'failed' };
   switch (taskReasons[reason].fault) {
     case 'consumer': {
       const failures = failuresOf(job, task, ({ ownErrors }) => ownErrors) + 1;

@@ -162,6 +162,8 @@ function actOf({ obstacle, to }: OwnerChange): string {
       return 'say in which region the node is';
     case 'label':
       return 'give the node the labels that jobs ask for, where they are true';
+    case 'image_size':
+      return 'give more room to images (setting resources.images)';
     case 'registry':
       return 'allow the registries of their images (setting registries)';
     case 'root':

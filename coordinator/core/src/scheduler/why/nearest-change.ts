@@ -94,6 +94,7 @@ export class NearestChange {
       case 'gpu_combination':
       case 'platform':
       case 'registry':
+      case 'image_size':
       case 'node_silent':
       case 'node_closed':
       case 'node_backing_off':

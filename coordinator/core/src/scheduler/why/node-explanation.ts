@@ -113,6 +113,7 @@ export class NodeExplanation {
       case 'gpu_share':
       case 'gpu_fabric':
       case 'registry':
+      case 'image_size':
       case 'node_silent':
         return [{ obstacle, tasks: sumOf(alone) }];
       case 'node_closed':

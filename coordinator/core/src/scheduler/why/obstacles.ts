@@ -1,7 +1,7 @@
 import type { Obstacle } from '@capacloud/protocol/obstacles';
 import { alternativesOf, type Device, type DeviceRequest } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../../command.ts';
-import { isOfOtherKind, isRefused } from '../../job/misfits.ts';
+import { isOfOtherKind, isRefused, isTooSmall } from '../../job/misfits.ts';
 import { rateOn } from '../../node/asks.ts';
 import { isConnected } from '../../node/node-states.ts';
 import type { NodeRecord, Task } from '../../state.ts';
@@ -55,6 +55,7 @@ export function obstaclesOf(node: NodeRecord, terms: JobTerms, task?: Task): rea
   add('label', !meetsAll(offer, terms.constraints));
   add('platform', isOfOtherKind(node, terms));
   add('registry', isRefused(node, terms));
+  add('image_size', isTooSmall(node, terms));
   add('root', terms.needsRoot && !offer.allowRoot);
   add('min_duration', terms.runTimeoutMs < (offer.minRunMs ?? 0));
   add('cpu', offer.cpuMilli < resources.cpuMilli);

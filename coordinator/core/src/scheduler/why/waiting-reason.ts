@@ -21,6 +21,7 @@ export interface WaitingReason {
     | 'backing_off'
     | 'image_wrong_platform'
     | 'registry_not_allowed'
+    | 'image_too_large'
   >;
   /** One sentence with counts. */
   readonly message: string;
@@ -40,6 +41,7 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
   const options = optionsOf(job.terms);
   const misfits = new Map<string, number>();
   let refusing = 0;
+  let small = 0;
   let connected = 0;
   let feasible = 0;
   let affordable = 0;
@@ -49,16 +51,19 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
     connected += 1;
     let isMisfit = false;
     let isRefused = false;
+    let isSmall = false;
     const open = options.flatMap((option) => {
       const lasting = lastingOf(obstaclesOf(node, option));
       isMisfit ||= isAllBut('platform', lasting);
       isRefused ||= isAllBut('registry', lasting);
+      isSmall ||= isAllBut('image_size', lasting);
       if (lasting.some((obstacle) => obstacle !== 'price')) return [];
       const rate = rateOn(node, option);
       return [{ rate, isAffordable: lasting.length === 0 }];
     });
     if (isMisfit) misfits.set(node.offer.arch, (misfits.get(node.offer.arch) ?? 0) + 1);
     if (isRefused) refusing += 1;
+    if (isSmall) small += 1;
     if (open.length === 0) continue;
     feasible += 1;
     if (open.some(({ isAffordable }) => isAffordable)) affordable += 1;
@@ -67,6 +72,7 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
   if (connected === 0) return { reason: 'no_nodes', message: 'No node is connected.' };
   if (feasible === 0 && misfits.size > 0) return wrongPlatform(job.terms, misfits);
   if (feasible === 0 && refusing > 0) return refusedRegistry(refusing);
+  if (feasible === 0 && small > 0) return imageTooLarge(small);
   if (feasible === 0 || cheapest === undefined) {
     return {
       reason: 'no_feasible_node',
@@ -117,6 +123,14 @@ function refusedRegistry(nodes: number): WaitingReason {
   return {
     reason: 'registry_not_allowed',
     message: `${count} to owners who do not allow the registry of the image, and no other node could run a task of this job.`,
+  };
+}
+
+function imageTooLarge(nodes: number): WaitingReason {
+  const count = nodes === 1 ? '1 node belongs' : `${nodes} nodes belong`;
+  return {
+    reason: 'image_too_large',
+    message: `${count} to owners who give too little room to images for that of the job, and no other node could run a task of it.`,
   };
 }
 
