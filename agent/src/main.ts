@@ -16,6 +16,7 @@ import type { Clock } from './core/clock.ts';
 import type { Journal } from './core/journal-port.ts';
 import { restoreLease } from './core/lease.ts';
 import { readLocalImages } from './core/local-images.ts';
+import { needsImage } from './core/policy.ts';
 import { defaultUidRange } from './core/task-uids.ts';
 import { Machine } from './hardware/machine.ts';
 import { makeOffer } from './hardware/offer.ts';
@@ -72,6 +73,12 @@ function openEngine(
     takeUid: (key, { inUse, isMapped }) =>
       journal.takeUid(key, config.taskUids ?? defaultUidRange(identity.node, isMapped), inUse),
     localImages: readLocalImages(config.localImages),
+    imageShare: config.resources.images,
+    neededImages: () =>
+      journal
+        .attempts()
+        .filter(({ phase }) => needsImage(phase))
+        .map(({ assignment }) => assignment.image),
     scratch,
     stateDir: config.stateDir,
   });

@@ -59,3 +59,13 @@ export function isLocalImage(images: readonly LocalImage[], reference: ImageRefe
   const meant = imageReferenceText(reference);
   return images.some(({ kind, text }) => (kind === 'reference' ? meant === text : meant.startsWith(text)));
 }
+
+/** Names of images as the agent notes them; what is no name is nothing that was pulled. */
+export function referencesOf(images: readonly string[]): ReadonlySet<string> {
+  return new Set(
+    images.flatMap((image) => {
+      const parsed = parseImageReference(image);
+      return parsed.ok ? [imageReferenceText(parsed.value)] : [];
+    }),
+  );
+}

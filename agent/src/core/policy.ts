@@ -17,6 +17,13 @@ export function occupies(record: AttemptRecord, preparing: boolean): boolean {
   return occupying.has(record.phase) || (record.phase === 'preparing' && preparing);
 }
 
+const beforeImage: ReadonlySet<AttemptPhase> = new Set(['pulling', 'fetching', 'preparing']);
+
+/** Whether the image of an attempt must stay on the engine. */
+export function needsImage(phase: AttemptPhase): boolean {
+  return beforeImage.has(phase) || occupying.has(phase);
+}
+
 /** Why the node could never run this, or undefined. That it has no room just now is no reason: it waits. */
 export function refusalReason(assignment: Assignment, offer: Offer): string | undefined {
   const { checkpoint, inputs, outputs } = assignment;

@@ -33,6 +33,7 @@ test('defaults are safe, and the rest is as written', () => {
         cpu: { kind: 'amount', value: 1500 },
         memory: { kind: 'amount', value: 16 * 2 ** 30 },
         disk: { kind: 'percent', value: 50 },
+        images: { kind: 'percent', value: 25 },
         slots: 3,
       },
       ask: {

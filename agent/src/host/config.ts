@@ -34,6 +34,8 @@ const ShareSchema = Type.Object(
   closed,
 );
 
+const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+
 const ConfigSchema = Type.Object(
   {
     coordinator: Type.String({ pattern: '^wss?://' }),
@@ -48,6 +50,7 @@ const ConfigSchema = Type.Object(
         cpu: ShareSchema,
         memory: ShareSchema,
         disk: ShareSchema,
+        images: ShareSchema,
         slots: Type.Optional(Type.Integer({ minimum: 1, maximum: 1024 })),
       },
       closed,
@@ -72,12 +75,7 @@ const ConfigSchema = Type.Object(
     acceptedFlaws: Type.Optional(AcceptedFlawsSchema),
     shareDevices: Type.Boolean(),
     scratch: Type.Union([Type.Literal('auto'), Type.Literal('memory'), Type.Literal('loop')]),
-    logLevel: Type.Union([
-      Type.Literal('debug'),
-      Type.Literal('info'),
-      Type.Literal('warn'),
-      Type.Literal('error'),
-    ]),
+    logLevel: Type.Unsafe<(typeof logLevels)[number]>(Type.String({ enum: [...logLevels] })),
     statusSocket: Path,
   },
   closed,
@@ -256,6 +254,7 @@ function shape(parsed: ReadonlyMap<string, unknown>, periods: readonly WrittenPe
       cpu: parsed.get('resources.cpu'),
       memory: parsed.get('resources.memory'),
       disk: parsed.get('resources.disk'),
+      images: parsed.get('resources.images'),
       ...optional('slots', 'resources.slots'),
     },
     ask,

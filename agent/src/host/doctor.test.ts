@@ -129,14 +129,19 @@ test('vfs and a disk that is nearly full are warnings, a full one is red', () =>
   expect(storage === undefined ? '' : findingText(storage)).toMatch(
     /^warn storage: .*\n.*\n {5}to mend it: /,
   );
+  let totalBytes = 2 ** 32;
   const room = (freeBytes: number, freeInodes: number, inodes = 1e6) =>
-    judgeRoom(['disk', 'inodes'], { freeBytes, inodes, freeInodes }, 'mend').map(({ ok, isWarning }) =>
-      ok ? ((isWarning ?? false) ? 'warn' : 'ok') : 'red',
+    judgeRoom(['disk', 'inodes'], { totalBytes, freeBytes, inodes, freeInodes }, 'mend').map(
+      ({ ok, isWarning }) => (ok ? ((isWarning ?? false) ? 'warn' : 'ok') : 'red'),
     );
   expect(room(2 ** 40, 1e6)).toEqual(['ok', 'ok']);
-  expect(room(2 ** 30, 5000)).toEqual(['warn', 'warn']);
+  expect(room(2 ** 30, 30_000)).toEqual(['warn', 'warn']);
   expect(room(2 ** 20, 10)).toEqual(['red', 'red']);
   expect(room(2 ** 40, 0, 0)).toEqual(['ok', 'ok']);
+  // On a large disk work stops well before the end, and the owner hears of it before that.
+  totalBytes = 2 ** 40;
+  expect(room(3 * 2 ** 30, 1e6)).toEqual(['warn', 'ok']);
+  expect(room(2 ** 31 - 1, 1e6)).toEqual(['red', 'ok']);
 });
 
 test('what an engine says of itself is read, Podman by its components', async () => {

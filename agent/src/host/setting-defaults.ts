@@ -11,6 +11,7 @@ export const defaults: Readonly<Record<string, RawValue>> = {
   'resources.cpu': '100%',
   'resources.memory': '75%',
   'resources.disk': '50%',
+  'resources.images': '25%',
   'ask.cpu_hour': capaText(standardAsk.cpuHourNano),
   'ask.memory_gib_hour': capaText(standardAsk.memoryGibHourNano),
   'ask.disk_gib_hour': capaText(standardAsk.diskGibHourNano),

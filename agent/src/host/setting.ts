@@ -204,6 +204,12 @@ export const settings = [
     help: 'scratch disk to offer: 100Gi, or a share of what is free; of half of the memory where scratch is memory',
     parse: sizeShare,
   },
+  {
+    key: 'resources.images',
+    shape: 'size',
+    help: 'room for images that the agent pulls, on the disk of Docker: 100Gi, or a share of what is free',
+    parse: sizeShare,
+  },
   { key: 'resources.slots', shape: 'n', help: 'containers at once', parse: wholeNumber(1, 1024) },
   { key: 'ask.cpu_hour', shape: 'capa', help: 'price of a processor for an hour', parse: price },
   { key: 'ask.memory_gib_hour', shape: 'capa', help: 'price of a GiB of memory for an hour', parse: price },

@@ -3,7 +3,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Assignment } from '@capacloud/protocol/frames';
 import { accept, type Result } from '@capacloud/protocol/result';
 import type Docker from 'dockerode';
-import type { LocalImage } from '../core/local-images.ts';
 import {
   type AttemptKey,
   attemptKeyText,
@@ -32,31 +31,28 @@ import type { ContainerPolicy } from './container-profile.ts';
 import { engineInfo } from './engine-call.ts';
 import { connectEngine } from './engine-client.ts';
 import { ImageLayouts } from './image-layout.ts';
-import { ImageStore } from './image-store.ts';
+import type { ImageRoom } from './image-room.ts';
+import type { ImageStore } from './image-store.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { followLog, LogPositions } from './log-follow.ts';
 import { loopScratch } from './loop-scratch.ts';
 import { memoryScratch } from './memory-scratch.ts';
 import { type MountPlan, planMounts } from './mount-plan.ts';
+import { type ImageOptions, openImages } from './open-images.ts';
 import { OutputCollector } from './output-collect.ts';
-import { PulledImages } from './pulled-images.ts';
 import { isScratchNew } from './scratch-age.ts';
 import type { ScratchBackend } from './scratch-backend.ts';
 import { measureScratch } from './scratch-usage.ts';
 import { KnownPrograms } from './start-check.ts';
 import type { TakeUid } from './task-user.ts';
 
-export interface DockerRuntimeOptions {
+export interface DockerRuntimeOptions extends ImageOptions {
   readonly socketPath: string;
   readonly owner: RuntimeOwner;
   readonly policy: ContainerPolicy;
   readonly takeUid: TakeUid;
-  /** What tasks may use of the images that the owner has on the engine; see `parseLocalImage`. */
-  readonly localImages: readonly LocalImage[];
   /** memory: a sized tmpfs. loop: a file system in a file; only for an agent that is root on the engine's host. */
   readonly scratch: 'memory' | 'loop';
-  /** Folder of the agent's own for scratch images and log positions. */
-  readonly stateDir: string;
   /** How long an engine may take to come to a start whose caller has gone away. Default 10 s. */
   readonly unansweredStartMs?: number;
 }
@@ -79,6 +75,7 @@ class DockerRuntime implements Runtime {
   readonly #takeUid: TakeUid;
   readonly #scratch: ScratchBackend;
   readonly #images: ImageStore;
+  readonly #room: ImageRoom;
   readonly #layouts = new ImageLayouts();
   readonly #positions: LogPositions;
   readonly #queue = new KeyedQueue();
@@ -93,11 +90,9 @@ class DockerRuntime implements Runtime {
     this.#takeUid = options.takeUid;
     this.#scratch =
       options.scratch === 'loop' ? loopScratch(join(options.stateDir, 'scratch')) : memoryScratch;
-    this.#images = new ImageStore(
-      this.#docker,
-      new PulledImages(join(options.stateDir, 'pulled-images')),
-      options.localImages,
-    );
+    const { images, room } = openImages(this.#docker, options);
+    this.#images = images;
+    this.#room = room;
     this.#positions = new LogPositions(join(options.stateDir, 'log-positions'));
   }
 
@@ -110,6 +105,8 @@ class DockerRuntime implements Runtime {
 
   async observe(signal: AbortSignal): Promise<readonly ObservedAttempt[]> {
     const found = [...(await listAttempts(this.#docker, this.#owner, this.#scratch, signal))];
+    // The engine answers, and this comes every half a minute.
+    void this.#room.tidy(signal);
     const observed: ObservedAttempt[] = [];
     while (found.length > 0) {
       const batch = found.splice(0, inspectionsAtOnce);

@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { defaultImageShare } from '../core/disk-room.ts';
 import { EngineUnavailable } from '../core/ports.ts';
 import { callEngine, engineStatus, openEngineStream } from './engine-call.ts';
 import { askOfImage, connectEngine, isPlainPath } from './engine-client.ts';
+import { ImageRoom } from './image-room.ts';
 import { ImageStore } from './image-store.ts';
 import { PulledImages } from './pulled-images.ts';
 
@@ -162,7 +164,9 @@ test('a pull of what is no reference asks nobody, and one that is redirected fai
   const port = typeof address === 'object' ? address?.port : undefined;
   answer = (_request, response) =>
     response.writeHead(301, { location: `http://127.0.0.1:${port}/latest` }).end();
-  const images = new ImageStore(docker, new PulledImages(join(dir, 'pulled')), []);
+  const notes = new PulledImages(join(dir, 'pulled'));
+  const room = { share: defaultImageShare, needed: () => new Set<string>(), stateDir: dir };
+  const images = new ImageStore(docker, notes, new ImageRoom({ docker, notes, ...room }), []);
   const names = [
     'docker://ubuntu:22.04',
     'a//b',

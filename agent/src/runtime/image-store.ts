@@ -20,10 +20,19 @@ import {
 } from './engine-call.ts';
 import { askOfImage } from './engine-client.ts';
 import { archOfEngine, isWrongPlatform, misfit, type Platform, wrongPlatform } from './image-platform.ts';
+import type { ImageRoom } from './image-room.ts';
 import { PullMeter, readPullLines } from './pull-progress.ts';
+import type { PullTold } from './pull-watch.ts';
 import type { PulledImages } from './pulled-images.ts';
 
 type Pulled = Result<{ readonly image: string }, RuntimeFailure>;
+type Refused = Result<never, RuntimeFailure>;
+
+interface FetchParts {
+  readonly engineArch: string;
+  readonly report: (progress: PullProgress) => void;
+  readonly told: PullTold;
+}
 
 interface RunningPull {
   readonly result: Promise<Pulled>;
@@ -62,12 +71,14 @@ const missing =
 export class ImageStore {
   readonly #docker: Docker;
   readonly #pulled: PulledImages;
+  readonly #room: ImageRoom;
   readonly #local: readonly LocalImage[];
   readonly #pulls = new Map<string, RunningPull>();
 
-  constructor(docker: Docker, pulled: PulledImages, local: readonly LocalImage[]) {
+  constructor(docker: Docker, pulled: PulledImages, room: ImageRoom, local: readonly LocalImage[]) {
     this.#docker = docker;
     this.#pulled = pulled;
+    this.#room = room;
     this.#local = local;
   }
 
@@ -81,7 +92,9 @@ export class ImageStore {
     const pulled = await this.#pulled.get(text);
     if (pulled === undefined) return undefined;
     const found = await this.#inspect(reference, pulled.id, signal);
-    return found === undefined ? undefined : { ...found, digest: pulled.digest };
+    if (found === undefined) return undefined;
+    await this.#pulled.use(text);
+    return { ...found, digest: pulled.digest };
   }
 
   /** `name` has its registry or is a whole id, so that the engine cannot take it for the beginning of an id. */
@@ -171,19 +184,11 @@ export class ImageStore {
       const { digest, platforms } = await this.#askRegistry(reference, signal);
       const wrong = wrongPlatform(text, platforms, engineArch);
       if (wrong !== undefined) return { ok: false, refusal: wrong };
-      const stream = await openEngineStream(signal, deadlines.idleMs, (abortSignal) =>
-        this.#docker.createImage({ fromImage: name, tag: digest, abortSignal }),
+      const found = await this.#room.pull({ reference: text, name, digest }, signal, (limit, told) =>
+        this.#fetch(reference, digest, { engineArch, report, told }, limit),
       );
-      const meter = new PullMeter();
-      for await (const line of readPullLines(stream.chunks)) {
-        if (line.error !== undefined) return failedPull(text, line.error, engineArch);
-        if (meter.take(line)) report(meter.progress());
-      }
-      const found = await this.#inspect(reference, `${name}@${digest}`, signal);
-      if (found === undefined)
-        return failedPull(text, 'the engine ended the pull without an image', engineArch);
-      await this.#pulled.note({ reference: text, id: found.id, digest });
-      const unfit = wrongPlatform(text, [found.platform], engineArch);
+      if (!found.ok) return found;
+      const unfit = wrongPlatform(text, [found.value.platform], engineArch);
       return unfit === undefined ? accept({ image: digest }) : { ok: false, refusal: unfit };
     } catch (error) {
       const status = engineStatus(error);
@@ -192,6 +197,31 @@ export class ImageStore {
       if (status === 404 || status === 400) return pullFailure('image_not_found', text, message);
       return failedPull(text, message);
     }
+  }
+
+  async #fetch(
+    reference: ImageReference,
+    digest: string,
+    { engineArch, report, told }: FetchParts,
+    signal: AbortSignal,
+  ): Promise<Result<ImageFacts, RuntimeFailure>> {
+    const name = imageName(reference);
+    const text = imageReferenceText(reference);
+    const stream = await openEngineStream(signal, deadlines.idleMs, (abortSignal) =>
+      this.#docker.createImage({ fromImage: name, tag: digest, abortSignal }),
+    );
+    const meter = new PullMeter();
+    for await (const line of readPullLines(stream.chunks)) {
+      if (line.error !== undefined) return failedPull(text, line.error, engineArch);
+      if (!meter.take(line)) continue;
+      const progress = meter.progress();
+      told.progress(progress.totalBytes, meter.packedBytes);
+      report(progress);
+    }
+    const found = await this.#inspect(reference, `${name}@${digest}`, signal);
+    return found === undefined
+      ? failedPull(text, 'the engine ended the pull without an image', engineArch)
+      : accept(found);
   }
 
   /** What the registry has for the reference now. The engine asks it, as it knows the way there. */
@@ -212,13 +242,13 @@ export class ImageStore {
   }
 }
 
-function failedPull(image: string, message: string, engineArch?: string): Pulled {
+function failedPull(image: string, message: string, engineArch?: string): Refused {
   if (engineArch !== undefined && isWrongPlatform(message))
     return { ok: false, refusal: misfit(image, `cannot be pulled (${message})`, engineArch) };
   return pullFailure(missing.test(message) ? 'image_not_found' : 'image_pull_failed', image, message);
 }
 
-function pullFailure(reason: RuntimeFailure['reason'], image: string, message: string): Pulled {
+function pullFailure(reason: RuntimeFailure['reason'], image: string, message: string): Refused {
   return { ok: false, refusal: { reason, message: `${image.slice(0, 200)}: ${message}`.slice(0, 500) } };
 }
 

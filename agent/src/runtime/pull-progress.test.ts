@@ -33,7 +33,9 @@ describe('pull messages', () => {
     meter.take({ id: 'b', status: 'Downloading', progressDetail: { current: 1, total: 2 } });
     expect(meter.progress()).toEqual({ doneBytes: 6, totalBytes: 12 });
     expect(meter.take({ id: 'a', status: 'Download complete' })).toBe(true);
-    expect(meter.take({ id: 'a', status: 'Pull complete' })).toBe(false);
+    expect(meter.packedBytes).toBe(11);
+    expect(meter.take({ id: 'a', status: 'Pull complete' })).toBe(true);
+    expect(meter.packedBytes).toBe(1);
     expect(meter.progress()).toEqual({ doneBytes: 11, totalBytes: 12 });
     for (let layer = 0; layer < 5000; layer++)
       meter.take({ id: `l${layer}`, status: 'Downloading', progressDetail: { current: 1, total: 1 } });

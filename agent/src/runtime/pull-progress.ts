@@ -42,7 +42,7 @@ function parseLine(line: string): PullLine | undefined {
 
 /** Adds up the layers of one pull. The total grows while the engine learns of more layers. */
 export class PullMeter {
-  readonly #layers = new Map<string, { done: number; total: number }>();
+  readonly #layers = new Map<string, { done: number; total: number; isUnpacked?: true }>();
 
   /** Whether the message changed the sums. */
   take(line: PullLine): boolean {
@@ -55,11 +55,19 @@ export class PullMeter {
       return true;
     }
     if ((line.status === 'Download complete' || line.status === 'Pull complete') && layer !== undefined) {
-      const changed = layer.done !== layer.total;
+      const changed = layer.done !== layer.total || line.status === 'Pull complete';
       layer.done = layer.total;
+      if (line.status === 'Pull complete') layer.isUnpacked = true;
       return changed;
     }
     return false;
+  }
+
+  /** Downloaded, and kept as it came until it is unpacked: engines drop the archive of a layer then. */
+  get packedBytes(): number {
+    let bytes = 0;
+    for (const { done, isUnpacked } of this.#layers.values()) if (isUnpacked !== true) bytes += done;
+    return wholeBytes(bytes);
   }
 
   progress(): PullProgress {

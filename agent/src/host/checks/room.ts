@@ -1,12 +1,12 @@
 import { statfs } from 'node:fs/promises';
+import { type DiskRoom, watermarkOf } from '../../core/disk-room.ts';
 import { type Finding, finding, warning } from './finding.ts';
 
-/** Logs, inputs and outputs of one small task need about this much; below it nothing can be run. */
-const leastBytes = 64 * 1024 ** 2;
-const leastInodes = 1000;
 /** Below this, images and inputs of usual size do not fit. */
 const usualBytes = 2 * 1024 ** 3;
 const usualInodes = 10_000;
+/** The owner is told before work stops. */
+const warnedAtWatermarks = 2;
 
 /** Room on the file system of a folder. Throws what statfs throws. */
 export async function roomFindings(
@@ -14,32 +14,30 @@ export async function roomFindings(
   folder: string,
   mend: string,
 ): Promise<readonly Finding[]> {
-  const { bavail, bsize, files, ffree } = await statfs(folder);
-  return judgeRoom(ids, { freeBytes: bavail * bsize, inodes: files, freeInodes: ffree }, mend);
-}
-
-export interface RoomLeft {
-  readonly freeBytes: number;
-  /** 0 where the file system counts none, as btrfs. */
-  readonly inodes: number;
-  readonly freeInodes: number;
+  const { bavail, blocks, bsize, files, ffree } = await statfs(folder);
+  const room = { totalBytes: blocks * bsize, freeBytes: bavail * bsize, inodes: files, freeInodes: ffree };
+  return judgeRoom(ids, room, mend);
 }
 
 export function judgeRoom(
   [bytesId, inodesId]: readonly [string, string],
-  { freeBytes, inodes, freeInodes }: RoomLeft,
+  room: DiskRoom,
   mend: string,
 ): readonly Finding[] {
-  const bytesShould = `at least ${gib(usualBytes)}`;
-  const inodesShould = `at least ${usualInodes} inodes free`;
-  const isTight = freeBytes < usualBytes;
-  const isCrowded = inodes > 0 && freeInodes < usualInodes;
+  const { freeBytes, freeInodes, inodes } = room;
+  const least = watermarkOf(room);
+  const enoughBytes = Math.max(usualBytes, warnedAtWatermarks * least.bytes);
+  const enoughInodes = Math.max(usualInodes, warnedAtWatermarks * least.inodes);
+  const bytesShould = `at least ${gib(enoughBytes)}, and no new work is taken below ${gib(least.bytes)}`;
+  const inodesShould = `at least ${enoughInodes} inodes free, and no new work is taken below ${least.inodes}`;
+  const isTight = freeBytes < enoughBytes;
+  const isCrowded = inodes > 0 && freeInodes < enoughInodes;
   const inodesText = inodes === 0 ? 'not counted' : `${freeInodes} free`;
   return [
-    freeBytes >= leastBytes && isTight
+    freeBytes >= least.bytes && isTight
       ? warning(bytesId, gib(freeBytes), bytesShould, mend)
       : finding(bytesId, !isTight, gib(freeBytes), bytesShould, mend),
-    freeInodes >= leastInodes && isCrowded
+    freeInodes >= least.inodes && isCrowded
       ? warning(inodesId, inodesText, inodesShould, mend)
       : finding(inodesId, !isCrowded, inodesText, inodesShould, mend),
   ];

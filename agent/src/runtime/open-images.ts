@@ -1,0 +1,27 @@
+import { join } from 'node:path';
+import type Docker from 'dockerode';
+import { defaultImageShare, type ImageShare } from '../core/disk-room.ts';
+import { type LocalImage, referencesOf } from '../core/local-images.ts';
+import { ImageRoom } from './image-room.ts';
+import { ImageStore } from './image-store.ts';
+import { PulledImages } from './pulled-images.ts';
+
+export interface ImageOptions {
+  /** What tasks may use of the images that the owner has on the engine; see `parseLocalImage`. */
+  readonly localImages: readonly LocalImage[];
+  /** What images that the agent pulls may take on the engine's disk together; a quarter of what is free by default. */
+  readonly imageShare?: ImageShare;
+  /** Images that attempts of this node need: they are not removed. */
+  readonly neededImages?: () => readonly string[];
+  /** Folder of the agent's own for scratch images, log positions and notes of what was pulled. */
+  readonly stateDir: string;
+}
+
+/** The images that tasks may use, and the room that those have which the agent pulls. */
+export function openImages(docker: Docker, options: ImageOptions) {
+  const { imageShare = defaultImageShare, localImages, neededImages, stateDir } = options;
+  const notes = new PulledImages(join(stateDir, 'pulled-images'));
+  const needed = () => referencesOf(neededImages?.() ?? []);
+  const room = new ImageRoom({ docker, notes, share: imageShare, needed, stateDir });
+  return { room, images: new ImageStore(docker, notes, room, localImages) };
+}
