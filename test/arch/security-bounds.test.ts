@@ -33,9 +33,9 @@ const units: Readonly<Record<string, { readonly kind: string; readonly factor: n
 const unitsOfNames: readonly (readonly [RegExp, string])[] = [
   [/(Bytes|_quota|_size)$/, 'bytes'],
   [/Ms$/, 'time'],
-  [/(PerSecond|_second)$/, 'per second'],
-  [/(PerMinute|_minute)$/, 'per minute'],
-  [/(PerHour|_hour)$/, 'per hour'],
+  [/([Pp]erSecond|_second)$/, 'per second'],
+  [/([Pp]erMinute|_minute)$/, 'per minute'],
+  [/([Pp]erHour|_hour)$/, 'per hour'],
 ];
 
 /** The rows of the table under the heading. */

@@ -10,7 +10,7 @@ export async function readFacts(reads: ReadStore): Promise<unknown> {
   const jobs = [];
   for (const account of (await reads.listAccounts(page))?.items ?? []) {
     const entries = (await reads.listLedgerEntries(account.id, page))?.items;
-    const keys = account.id.startsWith('acc_') ? await reads.listApiKeys(account.id as never) : [];
+    const keys = (await reads.listApiKeys(account.id as never, page))?.items;
     accounts.push({ account, entries, keys });
     for (const job of (await reads.listJobs(account.id as never, {}, page))?.items ?? []) {
       const spec = await reads.getJobSpec(job.id);

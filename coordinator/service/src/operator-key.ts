@@ -29,7 +29,7 @@ export async function ensureOperatorKey(
   now: number,
 ): Promise<string | undefined> {
   const path = operatorKeyPath(dataDir);
-  if (!existsSync(path) && (await reads.listApiKeys(operatorAccount)).length > 0) return undefined;
+  if (!existsSync(path) && (await reads.listApiKeyIds(operatorAccount)).length > 0) return undefined;
   const key = readOrCreateSecret(path, () => `cck_${randomText(40)}`);
   const hash = nativeSha256Hex(key);
   if ((await reads.getApiKey(hash)) !== undefined) return undefined;

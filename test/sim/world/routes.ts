@@ -142,7 +142,13 @@ function callerOf(deps: ApiDependencies, token: string): Caller | undefined {
   if (token === 'operator' || token.startsWith('account:')) {
     const operator = token === 'operator';
     const account = (operator ? 'acc_operator' : token.slice('account:'.length)) as AccountId;
-    return { kind: 'key', account, scopes: operator ? ['operator', 'consumer'] : ['consumer'], operator };
+    return {
+      kind: 'key',
+      keyId: 'key_simulated',
+      account,
+      scopes: operator ? ['operator', 'consumer'] : ['consumer'],
+      operator,
+    };
   }
   const agent = deps.sessions.resolve(token);
   return agent === undefined ? undefined : { kind: 'agent', node: agent.node, provider: agent.provider };

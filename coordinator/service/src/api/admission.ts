@@ -32,7 +32,7 @@ export class Admission {
     request: FastifyRequest,
     reply: FastifyReply,
   ): Promise<Result<Caller | undefined>> {
-    const address = this.#clients.of(request.raw);
+    const address = this.addressOf(request);
     const byAddress = this.#addresses.take(address);
     if (!byAddress.allowed) return limited(reply, 'address', byAddress, this.#addresses);
     const identified = await this.#authentication.identify(request.headers.authorization);
@@ -52,9 +52,25 @@ export class Admission {
   }
 
   /** A body that asks for more than one call's work counts as so many calls of its account. */
-  weigh(route: Route, caller: Caller | undefined, body: unknown): void {
-    if (route.weigh === undefined || caller === undefined) return;
-    this.#accounts.charge(bucketOf(caller), route.weigh(body) - 1);
+  weigh(route: Route, request: FastifyRequest, body: unknown): void {
+    if (route.weigh !== undefined) this.charge(request, route.weigh(body) - 1);
+  }
+
+  /** Counts what a call turned out to cost. */
+  charge(request: FastifyRequest, calls: number): void {
+    const { caller } = request;
+    if (caller === undefined) this.#anonymous.charge(this.addressOf(request), calls);
+    else this.#accounts.charge(bucketOf(caller), calls);
+  }
+
+  /** Who calls, for bounds: the account, the node or the address. */
+  nameOf(request: FastifyRequest): string {
+    return request.caller === undefined ? this.addressOf(request) : bucketOf(request.caller);
+  }
+
+  /** By which the request counts. */
+  addressOf(request: FastifyRequest): string {
+    return this.#clients.of(request.raw);
   }
 }
 

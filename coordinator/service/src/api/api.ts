@@ -16,6 +16,7 @@ import { JobFeed } from './job-feed.ts';
 import { jobHandlers } from './job-handlers.ts';
 import { keyHandlers } from './key-handlers.ts';
 import { logHandlers } from './log-handlers.ts';
+import { LongLooks } from './long-looks.ts';
 import { marketHandlers } from './market-handlers.ts';
 import { nodeHandlers } from './node-handlers.ts';
 import { sendProblem } from './problem.ts';
@@ -98,22 +99,23 @@ function registrationOf(deps: ApiDependencies, draining: AbortSignal): Registrat
   const idempotency = new Idempotency(deps.store);
   const feed = new JobFeed(deps.sequencer);
   const views = new TaskViews(deps);
+  const looks = new LongLooks();
   return {
     handlers: {
       ...serviceHandlers(deps),
       ...jobHandlers({ deps, idempotency, feed, views, draining }),
-      ...taskHandlers(deps, views),
+      ...taskHandlers(deps, views, looks),
       ...taskLogHandlers(deps, feed, draining),
       ...artifactHandlers(deps),
-      ...nodeHandlers(deps),
-      ...marketHandlers(deps),
+      ...nodeHandlers(deps, looks),
+      ...marketHandlers(deps, looks),
       ...accountHandlers(deps, idempotency),
       ...keyHandlers(deps, authentication),
       ...logHandlers(deps),
     },
     admission: new Admission(authentication, deps),
-    clients: deps.clients,
     inFlight: new AnswersInFlight(),
+    follow: (caller, stream) => authentication.follow(caller, stream),
     now: deps.now,
     isDraining: () => draining.aborted,
   };

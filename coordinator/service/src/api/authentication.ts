@@ -11,10 +11,13 @@ const maxKnownKeys = 10_000;
 const bearerPattern = /^Bearer ([A-Za-z0-9_-]{1,128})$/i;
 const keyPattern = /^cck_[a-z2-7]{40}$/;
 
-interface KnownKey {
-  readonly id: string;
-  readonly expiresAt: number | undefined;
-  readonly caller: KeyCaller;
+/** The longest that a timer can wait. */
+const maxTimerMs = 2 ** 31 - 1;
+
+/** A response that goes on for as long as its key is good. */
+export interface Stream {
+  once(event: 'close', listener: () => void): unknown;
+  destroy(): unknown;
 }
 
 /** Bearer credentials → who calls. */
@@ -22,7 +25,8 @@ export class Authentication {
   readonly #store: ReadStore;
   readonly #sessions: SessionTokens;
   readonly #now: () => number;
-  readonly #known = new Map<Sha256Hex, KnownKey>();
+  readonly #known = new Map<Sha256Hex, KeyCaller>();
+  readonly #streams = new Map<string, Set<Stream>>();
 
   constructor(store: ReadStore, sessions: SessionTokens, now: () => number) {
     this.#store = store;
@@ -47,18 +51,35 @@ export class Authentication {
     if (known === undefined) return refuse('auth.invalid', 'The API key is unknown or was revoked.');
     if (known.expiresAt !== undefined && known.expiresAt <= this.#now())
       return refuse('auth.invalid', 'The API key has expired.');
-    return accept(known.caller);
+    return accept(known);
   }
 
+  /** Cuts the stream when its key is revoked or expires. */
+  follow({ expiresAt, keyId }: KeyCaller, stream: Stream): void {
+    const streams = this.#streams.get(keyId) ?? new Set();
+    this.#streams.set(keyId, streams);
+    streams.add(stream);
+    const leftMs = expiresAt === undefined ? maxTimerMs : expiresAt - this.#now();
+    const expiry = setTimeout(() => stream.destroy(), Math.min(maxTimerMs, leftMs));
+    expiry.unref();
+    stream.once('close', () => {
+      clearTimeout(expiry);
+      streams.delete(stream);
+      if (streams.size === 0 && this.#streams.get(keyId) === streams) this.#streams.delete(keyId);
+    });
+  }
+
+  /** Of a key that was revoked, nothing is left in memory, and no stream goes on. */
   forget(keyId: string): void {
-    for (const [hash, known] of this.#known) if (known.id === keyId) this.#known.delete(hash);
+    for (const [hash, known] of this.#known) if (known.keyId === keyId) this.#known.delete(hash);
+    for (const stream of this.#streams.get(keyId) ?? []) stream.destroy();
   }
 
-  async #load(hash: Sha256Hex): Promise<KnownKey | undefined> {
+  async #load(hash: Sha256Hex): Promise<KeyCaller | undefined> {
     const row = await this.#store.getApiKey(hash);
     if (row === undefined || row.revokedAt !== undefined) return undefined;
     if (this.#known.size >= maxKnownKeys) this.#known.clear();
-    const known = { id: row.id, expiresAt: row.expiresAt, caller: callerOf(row) };
+    const known = callerOf(row);
     this.#known.set(hash, known);
     return known;
   }
@@ -66,7 +87,14 @@ export class Authentication {
 
 function callerOf(row: ApiKeyRow): KeyCaller {
   const scopes = scopesOf(row);
-  return { kind: 'key', account: row.account, scopes, operator: scopes.includes('operator') };
+  return {
+    kind: 'key',
+    keyId: row.id,
+    ...(row.expiresAt === undefined ? {} : { expiresAt: row.expiresAt }),
+    account: row.account,
+    scopes,
+    operator: scopes.includes('operator'),
+  };
 }
 
 /** Scopes are stored as words with a space between them. */

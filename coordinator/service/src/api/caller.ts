@@ -5,6 +5,9 @@ export type Scope = 'consumer' | 'operator';
 /** Somebody with an API key. An operator's key reaches the resources of every account. */
 export interface KeyCaller {
   readonly kind: 'key';
+  readonly keyId: string;
+  /** Unix milliseconds; absent: it does not expire. */
+  readonly expiresAt?: number;
   readonly account: AccountId;
   readonly scopes: readonly Scope[];
   readonly operator: boolean;

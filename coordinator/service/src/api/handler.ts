@@ -25,6 +25,10 @@ export interface Call<N extends RouteName> {
   readonly headOnly: boolean;
   /** Unix milliseconds at which the call came in. */
   readonly at: number;
+  /** Who calls, for bounds: the account, the node or the address. */
+  readonly callerName: string;
+  /** Counts as so many calls more against the rate of the caller; the calls that follow wait for it. */
+  readonly charge: (calls: number) => void;
   /** Aborts when the caller has gone or the time is up. */
   readonly signal: AbortSignal;
   readonly requestId: string;

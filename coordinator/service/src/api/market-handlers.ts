@@ -3,6 +3,7 @@ import { accept } from '@capacloud/protocol/result';
 import type { PriceRow, TradeRow } from '../ports/read-store.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import type { Handlers } from './handler.ts';
+import { type LongLooks, weightOfLook } from './long-looks.ts';
 import { MarketBook } from './market-book.ts';
 import { pageOfRows } from './pages.ts';
 import { planView } from './plan-view.ts';
@@ -12,13 +13,20 @@ import { timeText } from './views.ts';
 
 export function marketHandlers(
   deps: ApiDependencies,
+  looks: LongLooks,
 ): Handlers<'planJob' | 'getBook' | 'listTrades' | 'listPrices'> {
   const { store } = deps;
   const starts = new RecentStarts(deps.sequencer);
   const book = new MarketBook(deps);
   const parts = { deps, ceilings: new PriceCeilings(deps) };
   return {
-    planJob: ({ caller, body, signal }) => planView(parts, starts, caller.account, body, signal),
+    planJob: async ({ caller, callerName, charge, body, signal }) => {
+      charge(weightOfLook(deps.sequencer.state.nodes.size));
+      const plan = await looks.run(callerName, signal, () =>
+        planView(parts, starts, caller.account, body, signal),
+      );
+      return plan.ok ? plan.value : plan;
+    },
     getBook: async ({ query }) => {
       const view = await book.view();
       if (query.class === undefined) return accept(view);

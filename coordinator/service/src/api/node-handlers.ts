@@ -3,12 +3,14 @@ import { accept, type Result, refuse } from '@capacloud/protocol/result';
 import { reaches } from './caller.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import type { Handlers } from './handler.ts';
-import { nodeWhyView } from './node-why-view.ts';
+import { type LongLooks, weightOfLook } from './long-looks.ts';
+import { maxShapes, nodeWhyView } from './node-why-view.ts';
 import { pageOfRows } from './pages.ts';
 import { nodeView } from './views.ts';
 
 export function nodeHandlers(
   deps: ApiDependencies,
+  looks: LongLooks,
 ): Handlers<'listNodes' | 'getNode' | 'explainNode' | 'directNode'> {
   const { store, sequencer } = deps;
   return {
@@ -22,14 +24,17 @@ export function nodeHandlers(
       const row = await store.getNode(params.node);
       return row === undefined ? noNode(params.node) : accept(nodeView(row, sequencer.state));
     },
-    explainNode: async ({ caller, params, at, signal }) => {
+    explainNode: async ({ caller, callerName, charge, params, at, signal }) => {
       const record = sequencer.state.nodes.get(params.node);
       if (record === undefined) return noNode(params.node);
       const isOwner =
         caller?.kind === 'agent'
           ? caller.node === record.id
           : caller !== undefined && reaches(caller, record.provider);
-      return accept(await nodeWhyView(sequencer.state, record, { at, isOwner, signal }));
+      const question = { at, isOwner, signal };
+      if (!isOwner) return accept(await nodeWhyView(sequencer.state, record, question));
+      charge(weightOfLook(maxShapes));
+      return looks.run(callerName, signal, () => nodeWhyView(sequencer.state, record, question));
     },
     directNode: async ({ params, body, at }) => {
       if ((await store.getNode(params.node)) === undefined) return noNode(params.node);

@@ -10,7 +10,7 @@ import { formatDuration } from '@capacloud/protocol/units';
 import { timeText } from './views.ts';
 
 /** Kinds of tasks that are looked at: as many as say how a node stands in the market. */
-const maxShapes = 2000;
+export const maxShapes = 2000;
 /** Others have their turn after so many: some milliseconds. */
 const shapesPerTurn = 100;
 const mebibyte = 2 ** 20;

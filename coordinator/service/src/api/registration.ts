@@ -4,10 +4,10 @@ import { accept, type Problem, type Result, refuse } from '@capacloud/protocol/r
 import { apiLimits, type Route, type RouteName, routes } from '@capacloud/protocol/routes';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
-import type { ClientAddresses } from '../client-addresses.ts';
 import type { Admission } from './admission.ts';
 import type { AnswersInFlight } from './answers-in-flight.ts';
-import type { Caller } from './caller.ts';
+import type { Stream } from './authentication.ts';
+import type { Caller, KeyCaller } from './caller.ts';
 import type { Handlers, RawAnswer } from './handler.ts';
 import { idempotentRequest } from './idempotency.ts';
 import { sendProblem } from './problem.ts';
@@ -22,8 +22,9 @@ declare module 'fastify' {
 export interface Registration {
   readonly handlers: Handlers;
   readonly admission: Admission;
-  readonly clients: ClientAddresses;
   readonly inFlight: AnswersInFlight;
+  /** Cuts a stream when the key of its caller is good no more. */
+  readonly follow: (caller: KeyCaller, stream: Stream) => void;
   readonly now: () => number;
   readonly isDraining: () => boolean;
 }
@@ -60,7 +61,7 @@ function registerRoute(
         return sendProblem(reply, { code: 'service.draining', message: 'The coordinator is shutting down.' });
       const admitted = await registration.admission.admit(route, request, reply);
       if (!admitted.ok) return sendProblem(reply, admitted.refusal);
-      const room = registration.inFlight.admit(registration.clients.of(request.raw));
+      const room = registration.inFlight.admit(registration.admission.addressOf(request));
       if (!room.ok) return sendProblem(reply, room.refusal);
       request.caller = admitted.value;
       return undefined;
@@ -68,8 +69,8 @@ function registerRoute(
     handler: async (request, reply) => {
       const parsed = parse(request, registration.now());
       if (!parsed.ok) return sendProblem(reply, parsed.refusal);
-      registration.admission.weigh(route, request.caller, parsed.value['body']);
-      const result = await handler(callOf(parsed.value, request, reply));
+      registration.admission.weigh(route, request, parsed.value['body']);
+      const result = await handler(callOf(registration, parsed.value, request, reply));
       if (!result.ok) return sendProblem(reply, result.refusal);
       return sendAnswer(registration, request, reply, route, result.value);
     },
@@ -78,11 +79,20 @@ function registerRoute(
 
 type Parsed = Readonly<Record<string, unknown>>;
 
-function callOf(parsed: Parsed, request: FastifyRequest, reply: FastifyReply): unknown {
+function callOf(
+  { admission }: Registration,
+  parsed: Parsed,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): unknown {
   return {
     ...parsed,
     caller: request.caller,
     headOnly: request.method === 'HEAD',
+    get callerName() {
+      return admission.nameOf(request);
+    },
+    charge: (calls: number) => admission.charge(request, calls),
     get signal() {
       return goneSignal(reply);
     },
@@ -181,18 +191,21 @@ function sendAnswer(
 
 /** Sends a body that counts until it has been read, or a refusal where the client has left too many unread. */
 function countedSender(
-  { clients, inFlight }: Registration,
+  { admission, follow, inFlight }: Registration,
   request: FastifyRequest,
   reply: FastifyReply,
 ): (body: RawAnswer['body']) => FastifyReply {
   return (body) => {
     if (request.method === 'HEAD') return reply.send(body);
-    const address = clients.of(request.raw);
+    const address = admission.addressOf(request);
     const room =
       body instanceof Readable
         ? inFlight.addStream(address, reply.raw)
         : inFlight.add(address, Buffer.byteLength(body), reply.raw);
-    if (room.ok) return reply.send(body);
+    if (room.ok) {
+      if (body instanceof Readable && request.caller?.kind === 'key') follow(request.caller, reply.raw);
+      return reply.send(body);
+    }
     if (body instanceof Readable) body.destroy();
     for (const name of ['etag', 'content-length', 'content-range']) reply.removeHeader(name);
     return sendProblem(reply, room.refusal);

@@ -15,6 +15,7 @@ import {
   type TestCoordinator,
   testNode,
 } from '../testing/test-coordinator.ts';
+import { keyLimits } from './key-handlers.ts';
 
 type CodeOf<N extends RouteName> = (typeof routes)[N]['errors'][number] & ErrorCode;
 type Provoke = () => Promise<Response>;
@@ -313,8 +314,17 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
   createKey: {
     'auth.forbidden': () => post('/v1/keys', { name: 'x', scopes: ['operator'] }),
     'ledger.account_unknown': () => operate('/v1/keys', { name: 'x', account: 'acc_none' }),
+    'auth.too_many_keys': async () => {
+      const account = 'acc_many';
+      await operate('/v1/accounts', { id: account }, 'many');
+      const make = () => operate('/v1/keys', { name: 'x', account });
+      for (let n = 0; n < keyLimits.keys; n++) await make();
+      return make();
+    },
   },
-  listKeys: {},
+  listKeys: { 'auth.forbidden': () => get('/v1/keys?account=acc_operator') },
+  getKey: { 'request.not_found': () => get(`/v1/keys/key_${'a'.repeat(12)}`) },
+  revokeKeys: { 'auth.forbidden': () => coordinator.call('DELETE', '/v1/keys?account=acc_operator') },
   revokeKey: { 'request.not_found': () => coordinator.call('DELETE', `/v1/keys/key_${'a'.repeat(12)}`) },
   getCheckpoint: {},
   listLogEntries: {},

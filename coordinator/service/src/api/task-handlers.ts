@@ -6,15 +6,19 @@ import type { KeyCaller } from './caller.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import type { Handlers } from './handler.ts';
 import { findJob, noJob } from './job-handlers.ts';
+import { type LongLooks, lookLimits, weightOfLook } from './long-looks.ts';
 import { pageOfRows } from './pages.ts';
+import { TokenBuckets } from './rate-limit.ts';
 import type { TaskViews } from './task-views.ts';
 import { whyView } from './why-view.ts';
 
 export function taskHandlers(
   deps: ApiDependencies,
   views: TaskViews,
+  looks: LongLooks,
 ): Handlers<'listTasks' | 'getTask' | 'explainTask' | 'listAttempts' | 'getReceipt'> {
   const { store } = deps;
+  const explained = new TokenBuckets(lookLimits.perJob, maxExplainedJobs, deps.now);
   return {
     listTasks: async ({ caller, params, query }) => {
       if ((await findJob(store, caller, params.job)) === undefined) return noJob(params.job);
@@ -29,10 +33,15 @@ export function taskHandlers(
       const row = await findTask(deps, caller, params.task);
       return row === undefined ? noTask(params.task) : accept(await views.ofTask(row));
     },
-    explainTask: async ({ caller, params, signal }) => {
+    explainTask: async ({ caller, callerName, charge, params, signal }) => {
       const row = await findTask(deps, caller, params.task);
       if (row === undefined) return noTask(params.task);
-      return accept(await whyView(deps, await views.ofTask(row), signal));
+      const job = jobIdOf(params.task);
+      if (!explained.take(job).allowed)
+        return refuse('request.rate_limited', `Tasks of ${job} are explained once a second at most.`);
+      const view = await views.ofTask(row);
+      if (view.state === 'queued') charge(weightOfLook(deps.sequencer.state.nodes.size));
+      return looks.run(callerName, signal, () => whyView(deps, view, signal));
     },
     listAttempts: async ({ caller, params }) => {
       if ((await findTask(deps, caller, params.task)) === undefined) return noTask(params.task);
@@ -51,6 +60,9 @@ export function taskHandlers(
     },
   };
 }
+
+/** Jobs whose bound of explanations is remembered. */
+const maxExplainedJobs = 10_000;
 
 /** The task, when the caller may see its job. */
 export async function findTask(

@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { JobTerms } from '@capacloud/core/command';
 import { Explanation } from '@capacloud/core/scheduler/why/explanation';
 import type { Change } from '@capacloud/core/scheduler/why/nearest-change';
@@ -8,9 +7,8 @@ import { formatDuration, formatNano } from '@capacloud/protocol/units';
 import type { TaskView, WhyView } from '@capacloud/protocol/views';
 import type { ApiDependencies } from './dependencies.ts';
 import { amountIn } from './job-terms.ts';
+import { Turns } from './turns.ts';
 
-/** Others have their turn after so many nodes: some milliseconds. */
-const nodesPerTurn = 1000;
 const mebibyte = 2 ** 20;
 
 /** Looks at every node, for people and not for the hot path. */
@@ -26,11 +24,10 @@ export async function whyView(
   if (job === undefined || known?.state !== 'queued')
     return { ...view, nodes: { total: 0, suitable: 0, free: 0 }, obstacles: [], changes: [] };
   const explanation = new Explanation(job.terms, known);
-  let looked = 0;
+  const turns = new Turns(signal);
   for (const node of state.nodes.values()) {
     explanation.look(node);
-    looked += 1;
-    if (looked % nodesPerTurn === 0) await nextTurn(undefined, { signal });
+    await turns.did(1);
   }
   const currency = (await specs.get(job.id))?.price.currency ?? 'CAPA';
   return { ...view, ...explanationView(explanation, job.terms, currency, settings) };

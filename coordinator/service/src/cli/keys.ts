@@ -14,6 +14,8 @@ const timeoutMs = 30_000;
 interface KeyFlags extends ConfigFlags {
   readonly url?: string;
   readonly account?: string;
+  readonly all?: boolean;
+  readonly cursor?: string;
   readonly scope?: readonly string[];
   readonly expiresIn?: string;
 }
@@ -42,13 +44,33 @@ export function keysCommand(): Command {
         ...(flags.expiresIn === undefined ? {} : { expires_in_s: secondsOf(flags.expiresIn) }),
       });
     });
-  withFlags(keys.command('list').description('keys of the operator')).action((flags: KeyFlags) =>
-    call(flags, 'GET', '/v1/keys'),
-  );
-  withFlags(keys.command('revoke <id>').description('end a key')).action((id: string, flags: KeyFlags) =>
-    call(flags, 'DELETE', `/v1/keys/${encodeURIComponent(id)}`),
-  );
+  withFlags(keys.command('list').description('keys of an account'))
+    .option('--account <account>', 'whose keys; those of the operator without it')
+    .option('--cursor <cursor>', 'the next page: what stands in `next` of the last one')
+    .action(({ account, cursor, ...flags }: KeyFlags) =>
+      call(flags, 'GET', `/v1/keys${queryOf({ account, cursor })}`),
+    );
+  withFlags(keys.command('revoke [id]').description('end a key, or all keys of an account'))
+    .option('--all', 'every key of the account, but not the one in operator.key')
+    .option('--account <account>', 'whose keys, with --all; those of the operator without it')
+    .action(async (id: string | undefined, { account, all, ...flags }: KeyFlags) => {
+      if ((id === undefined) !== (all === true))
+        throw new CommandRefused({
+          code: 'config.invalid',
+          message: 'Name one key, or say --all.',
+          hint: '`keys list` shows them.',
+        });
+      const path = id === undefined ? queryOf({ account }) : `/${encodeURIComponent(id)}`;
+      await call(flags, 'DELETE', `/v1/keys${path}`);
+    });
   return keys;
+}
+
+function queryOf(parts: Readonly<Record<string, string | undefined>>): string {
+  const given = Object.entries(parts).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, value]],
+  );
+  return given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
 }
 
 function secondsOf(text: string): number {

@@ -215,7 +215,16 @@ export interface ReadStore {
   listLedgerEntries(account: AccountId | SystemAccount, page: PageRequest): Paged<LedgerEntryRow>;
   /** Revoked and expired keys are given too: the caller judges. */
   getApiKey(hash: Sha256Hex): Promise<ApiKeyRow | undefined>;
-  /** Not the revoked ones; newest first, at most 1,000. */
-  listApiKeys(account: AccountId): Promise<readonly ApiKeyRow[]>;
+  getApiKeyById(id: string): Promise<ApiKeyRow | undefined>;
+  /** Not the revoked ones; newest first. */
+  listApiKeys(account: AccountId, page: PageRequest): Paged<ApiKeyRow>;
+  /** Ids of the keys that are not revoked. */
+  listApiKeyIds(account: AccountId): Promise<readonly string[]>;
+  /** Keys that are good at that time, and keys that were made since another, whether they are good or not. */
+  countApiKeys(
+    account: AccountId,
+    at: number,
+    since: number,
+  ): Promise<{ readonly good: number; readonly made: number }>;
   getIdempotency(account: AccountId, key: string): Promise<IdempotencyRow | undefined>;
 }

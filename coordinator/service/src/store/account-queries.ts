@@ -1,7 +1,7 @@
 import type { NodeStatus } from '@capacloud/core/event';
 import { type AccountId, type JobId, type NodeId, taskIdOf } from '@capacloud/protocol/ids';
 import type { Offer } from '@capacloud/protocol/resources';
-import type { AccountRow, ApiKeyRow, LedgerEntryRow, NodeRow, SystemAccount } from '../ports/read-store.ts';
+import type { AccountRow, LedgerEntryRow, NodeRow, SystemAccount } from '../ports/read-store.ts';
 import { nodeStatusCodes, transferKindCodes } from './codes.ts';
 
 export interface StoredAccount {
@@ -72,27 +72,5 @@ export function nodeRow(row: StoredNode): NodeRow {
     accepting: row.accepting === 1n,
     ...(row.offer === null ? {} : { offer: JSON.parse(row.offer) as Offer }),
     joinedAt: Number(row.joined_at),
-  };
-}
-
-export interface StoredKey {
-  readonly id: string;
-  readonly account: AccountId;
-  readonly name: string;
-  readonly scopes: string;
-  readonly created_at: bigint;
-  readonly expires_at: bigint | null;
-  readonly revoked_at: bigint | null;
-}
-
-export function keyRow(row: StoredKey): ApiKeyRow {
-  return {
-    id: row.id,
-    account: row.account,
-    name: row.name,
-    scopes: row.scopes,
-    createdAt: Number(row.created_at),
-    ...(row.expires_at === null ? {} : { expiresAt: Number(row.expires_at) }),
-    ...(row.revoked_at === null ? {} : { revokedAt: Number(row.revoked_at) }),
   };
 }

@@ -12,6 +12,7 @@ export class SideWriter {
     const pruneCheckpoints = database.prepare(
       'DELETE FROM checkpoints WHERE at < ? AND size < (SELECT max(size) FROM checkpoints)',
     );
+    const pruneApiKeys = database.prepare('DELETE FROM api_keys WHERE coalesce(revoked_at, expires_at) < ?');
     const writeArtifact = artifactWriter(database);
     this.#run = (write) => {
       switch (write.kind) {
@@ -21,6 +22,8 @@ export class SideWriter {
         case 'prune':
           pruneKeys.run(write.idempotencyBefore);
           pruneCheckpoints.run(write.checkpointsBefore);
+          // Nothing refers to a key that has been worth nothing for as long.
+          pruneApiKeys.run(write.checkpointsBefore);
           break;
         case 'artifact.put':
         case 'artifact.complete':

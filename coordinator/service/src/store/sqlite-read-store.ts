@@ -1,4 +1,4 @@
-import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import { jobIdOf, taskIndexOf } from '@capacloud/protocol/ids';
 import type { TaskStateName } from '@capacloud/protocol/views';
 import type Database from 'better-sqlite3';
@@ -15,11 +15,9 @@ import type {
 import {
   accountRow,
   entryRow,
-  keyRow,
   nodeRow,
   type StoredAccount,
   type StoredEntry,
-  type StoredKey,
   type StoredNode,
   selectEntries,
   selectNode,
@@ -38,13 +36,13 @@ import {
   taskRow,
 } from './job-queries.ts';
 import { searchJobs } from './job-search.ts';
+import { keyReads } from './key-queries.ts';
 import { marketReads } from './market-queries.ts';
 import { cursorOf, pageOf, rowsToRead } from './page-cursor.ts';
 import { receiptHash, type StoredReceipt, selectReceipt, signedReceipt } from './stored-receipt.ts';
 
 /** Attempts of one task that are shown; a task's budgets keep it far below. */
 const maxAttempts = 1000;
-const maxKeys = 1000;
 const beyond = Number.MAX_SAFE_INTEGER;
 
 /** Reads the projections through a connection of this thread. Every read is one indexed query of bounded size. */
@@ -217,35 +215,6 @@ function ledgerReads(all: All, one: One): Part<'listAccounts' | 'getAccount' | '
       if (from === undefined) return undefined;
       const rows = all<StoredEntry>(selectEntries, account, from, rowsToRead(page));
       return pageOf(rows, page, entryRow, (row) => Number(row.previous));
-    },
-  };
-}
-
-function keyReads(all: All, one: One): Part<'getApiKey' | 'listApiKeys' | 'getIdempotency'> {
-  return {
-    async getApiKey(hash: Sha256Hex) {
-      const row = one<StoredKey>('SELECT * FROM api_keys WHERE hash = ?', hash);
-      return row === undefined ? undefined : keyRow(row);
-    },
-    async listApiKeys(account: AccountId) {
-      return all<StoredKey>(
-        `SELECT * FROM api_keys WHERE account = ? AND revoked_at IS NULL ORDER BY created_at DESC LIMIT ${maxKeys}`,
-        account,
-      ).map(keyRow);
-    },
-    async getIdempotency(account: AccountId, key: string) {
-      const row = one<{ request_hash: Sha256Hex; status: bigint; body: string; at: bigint }>(
-        'SELECT * FROM idempotency WHERE account = ? AND key = ?',
-        account,
-        key,
-      );
-      if (row === undefined) return undefined;
-      return {
-        requestHash: row.request_hash,
-        status: Number(row.status),
-        body: row.body,
-        at: Number(row.at),
-      };
     },
   };
 }

@@ -101,6 +101,13 @@ export const requestErrors = {
     'Unknown or expired credentials',
     'Create a new API key, or check which coordinator the key belongs to.',
   ),
+  'auth.too_many_keys': entry(
+    409,
+    4409,
+    false,
+    'The account has too many API keys',
+    'Revoke keys that are not used: DELETE /v1/keys/ID, or DELETE /v1/keys for all others.',
+  ),
   'auth.forbidden': entry(
     403,
     4403,

@@ -4,7 +4,7 @@ import { AccountIdSchema } from '../ids.ts';
 import { NanoSchema } from '../resources.ts';
 import { AccountViewSchema, ApiKeyViewSchema, LedgerEntryViewSchema, pageOf } from '../views.ts';
 import { expects } from '../wording.ts';
-import { closed, page, type Route } from './route.ts';
+import { closed, count, page, type Route } from './route.ts';
 
 const KeyId = Type.String({
   pattern: '^key_[a-z2-7]{12}$',
@@ -114,17 +114,29 @@ export const accountRoutes = {
     ),
     status: 201,
     response: ApiKeyViewSchema,
-    errors: ['auth.forbidden', 'ledger.account_unknown'],
+    errors: ['auth.forbidden', 'auth.too_many_keys', 'ledger.account_unknown'],
   },
   listKeys: {
     method: 'GET',
     path: '/v1/keys',
-    summary: 'Keys of this account',
+    summary: 'Keys of this account that were not revoked, newest first; an operator may name another account',
     tag: 'accounts',
     auth: 'consumer',
+    query: Type.Object({ ...page, account: Type.Optional(AccountIdSchema) }, closed),
     status: 200,
     response: pageOf(ApiKeyViewSchema),
-    errors: [],
+    errors: ['auth.forbidden'],
+  },
+  getKey: {
+    method: 'GET',
+    path: '/v1/keys/{id}',
+    summary: 'One key, without its secret',
+    tag: 'accounts',
+    auth: 'consumer',
+    params: Type.Object({ id: KeyId }, closed),
+    status: 200,
+    response: ApiKeyViewSchema,
+    errors: ['request.not_found'],
   },
   revokeKey: {
     method: 'DELETE',
@@ -136,5 +148,19 @@ export const accountRoutes = {
     status: 204,
     response: 'none',
     errors: ['request.not_found'],
+  },
+  revokeKeys: {
+    method: 'DELETE',
+    path: '/v1/keys',
+    summary: 'Revoke every key of this account but the one that asks; an operator may name another account',
+    tag: 'accounts',
+    auth: 'consumer',
+    query: Type.Object(
+      { account: Type.Optional(AccountIdSchema), this_too: Type.Optional(Type.Boolean()) },
+      closed,
+    ),
+    status: 200,
+    response: Type.Object({ revoked: count }, closed),
+    errors: ['auth.forbidden'],
   },
 } as const satisfies Record<string, Route>;
