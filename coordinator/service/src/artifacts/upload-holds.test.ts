@@ -110,6 +110,13 @@ it('keeps outputs where the disk is full, says so to the operator, and lets them
   expect(held()).toEqual([task]);
 });
 
+it('does not alarm the operator for what a consumer announces', async () => {
+  coordinator = await startCoordinator({ totalBytes: 10_000 });
+  const large = Buffer.alloc(20_000, 'large');
+  expect(await code(await announce(large, undefined, ''))).toBe('artifact.store_full');
+  expect(coordinator.room.storeState()).toBeUndefined();
+});
+
 it('takes a disk that cannot be written for its own fault', async () => {
   coordinator = await startCoordinator();
   await coordinator.connectNode();

@@ -114,9 +114,10 @@ export class HoldingStore implements ArtifactStore {
     const cause = causeOf(refusal);
     if (cause === undefined) return;
     const { alarm, now, sequencer, space } = this.#parts;
-    if (cause === 'store') alarm.raise(refusal);
-    if (by.kind !== 'node') return;
     const isFull = refusal.code === 'artifact.store_failed' || (cause === 'store' && (await space.isFull()));
+    // That a consumer announces more than there is room for is no news for the operator.
+    if (cause === 'store' && (isFull || by.kind === 'node')) alarm.raise(refusal);
+    if (by.kind !== 'node') return;
     // It goes on as soon as there is room for a chunk: to hold up others, a node has to bring bytes, not words.
     const neededBytes = Math.min(sizeBytes, apiLimits.artifactChunkBytes);
     for (const { attempt, task } of waitingOf(sequencer.state, by))
