@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { sessionPath } from '@capacloud/protocol/frames';
 import { afterEach, expect, test } from 'vitest';
+import { openHouse } from '../fuzz/house.ts';
 import { createIdentity } from './agent-keys.ts';
 import { type GatewayRig, type GatewayRigOptions, startGatewayRig, until } from './gateway-rig.ts';
 import { RawPeer } from './raw-peer.ts';
@@ -116,4 +117,20 @@ test('peers that are refused and never close their side take no place from other
   expect(rig.gateway.refusals.get('frame.malformed')).toBe(60);
   await until(() => sockets.filter(isCut).length >= 52, 'the oldest to be cut');
   await dial(rig, '192.0.2.99').open(createIdentity());
+});
+
+test('a whole coordinator behind a proxy lets agents in while one address fills its room with silence', async () => {
+  const house = await openHouse({ settings: { trusted_proxies: ['loopback'] } });
+  try {
+    const crowd = Array.from({ length: 1100 }, () => new RawPeer(house.url, '203.0.113.66'));
+    await Promise.all(crowd.map((peer) => Promise.race([peer.challenge(), peer.ended])));
+    for (const address of ['198.51.100.7', '203.0.113.66, 198.51.100.8', '2001:db8::1', '203.0.113.66'])
+      await new RawPeer(house.url, address).open(createIdentity());
+    const { items } = await house.operator.call('listNodes', { query: {} });
+    expect(items).toHaveLength(4);
+    for (const peer of crowd) peer.socket.terminate();
+    expect(house.errors).toEqual([]);
+  } finally {
+    await house.stop();
+  }
 });
