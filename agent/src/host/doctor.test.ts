@@ -13,6 +13,7 @@ import { judgeEngine } from './checks/engine-checks.ts';
 import type { DoctorParts, Finding } from './checks/finding.ts';
 import { judgeConfinement } from './checks/flaw-checks.ts';
 import { judgeRoom } from './checks/room.ts';
+import { judgeUids } from './checks/uid-checks.ts';
 import { resolveConfig } from './config.ts';
 import { examine } from './doctor.ts';
 import { findingText } from './finding-text.ts';
@@ -121,6 +122,15 @@ test('what may be mended is a warning, and says where to look', () => {
     is: expect.stringContaining('CVE-2025-31133') as string,
     mend: expect.stringContaining('1.2.8') as string,
   });
+});
+
+test.each([
+  ['root:x:0:0:::\n', 'dockremap:100000:65536\n', []],
+  ['root:x:0:0:::\nme:x:70100:70100:::\n', '', ['task_uids']],
+  ['', 'dockremap:4000:66001\n', ['task_uids']],
+  ['', 'dockremap:4000:66000\nother:72048:65536\n', []],
+])('user ids of tasks are their own (%j, %j)', (passwd, subuid, ids) => {
+  expect(red([judgeUids({ first: 70_000, last: 72_047 }, passwd, subuid)])).toEqual(ids);
 });
 
 test('vfs and a disk that is nearly full are warnings, a full one is red', () => {

@@ -4,6 +4,7 @@ import { engineCheck } from './checks/engine-checks.ts';
 import { type Check, type DoctorParts, type Finding, finding, messageOf } from './checks/finding.ts';
 import { gpuCheck } from './checks/gpu-checks.ts';
 import { roomFindings } from './checks/room.ts';
+import { uidCheck } from './checks/uid-checks.ts';
 import { readKeyFile } from './key-file.ts';
 import { makeFolder } from './make-folder.ts';
 import { diskSettingText, scratchText } from './scratch-text.ts';
@@ -16,6 +17,7 @@ const checks: Readonly<Record<string, Check>> = {
   engine: engineCheck,
   state_dir: stateDir,
   scratch,
+  task_uids: uidCheck,
   key,
   nvidia: gpuCheck,
   coordinator: coordinatorCheck,
