@@ -33,6 +33,7 @@ const loopback = {
   name: 'loopback',
   files: [
     'test/{replay,fuzz,sim}/**/*',
+    'test/e2e/broken-books',
     'test/e2e/{backup,damaged-log,gateway,gateway-abuse,gateway-crowds,gateway-joins,hostile-uploads,proxies,session-resumption}',
     'test/e2e/gateway-rates',
   ],

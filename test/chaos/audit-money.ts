@@ -52,6 +52,8 @@ class Book {
       case 'attempt.progressed':
       case 'attempt.released':
       case 'upload.held':
+      case 'subject.isolated':
+      case 'subject.reinstated':
       case 'upload.resumed':
       case 'image.poisoned':
       case 'job.settled':

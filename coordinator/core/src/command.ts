@@ -3,6 +3,7 @@ import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/pro
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { Offer } from '@capacloud/protocol/resources';
 import type { HoldCause, PublicTerms } from './event.ts';
+import type { IsolationStop, Subject } from './isolation.ts';
 import type { Misfit } from './job/misfits.ts';
 import type { Ruleset } from './ruleset.ts';
 
@@ -48,6 +49,8 @@ export interface CancelJob extends Timed {
   readonly type: 'job.cancel';
   readonly job: JobId;
   readonly consumer: AccountId;
+  /** By the operator: also where the job is isolated. */
+  readonly isForced?: true;
 }
 
 /** An authenticated session opened. `held` are the attempts that the agent says it holds. */
@@ -118,6 +121,21 @@ export interface Contact {
   readonly sinceAt: number;
 }
 
+/** A decision broke an invariant and was dropped. From the coordinator itself alone. */
+export interface IsolateSubject extends Timed {
+  readonly type: 'subject.isolate';
+  readonly subject: Subject;
+  readonly stops: readonly IsolationStop[];
+  readonly cause: string;
+  /** Of a node: the job that it may have been instead. */
+  readonly beside?: JobId;
+}
+/** By the operator. */
+export interface ReinstateSubject extends Timed {
+  readonly type: 'subject.reinstate';
+  readonly subject: Subject;
+}
+
 /**
  * The reconciler's heartbeat: it takes what time has changed (silent nodes, expired clocks, backoffs) and
  * places waiting tasks. `heard` tells of connected and of recently connected nodes; before `listeningSince` the
@@ -148,5 +166,7 @@ export type Command =
   | FinishAttempt
   | HoldUpload
   | ResumeUpload
+  | IsolateSubject
+  | ReinstateSubject
   | Tick
   | Place;

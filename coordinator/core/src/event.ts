@@ -3,6 +3,7 @@ import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/pro
 import type { LabelConstraint } from '@capacloud/protocol/labels';
 import type { TaskReason } from '@capacloud/protocol/reasons';
 import type { Offer, Resources } from '@capacloud/protocol/resources';
+import type { IsolationStop, Subject } from './isolation.ts';
 import type { Ruleset } from './ruleset.ts';
 
 /**
@@ -229,6 +230,25 @@ export interface AttemptReleased extends Stamped {
   readonly node: NodeId;
 }
 
+// ——— faults of the coordinator itself
+/**
+ * A decision broke an invariant and was dropped; this node, job or account is what it was about. Replaces what was said of it
+ * before.
+ */
+export interface SubjectIsolated extends Stamped {
+  readonly type: 'subject.isolated';
+  readonly subject: Subject;
+  readonly stops: readonly IsolationStop[];
+  /** Type of the command. */
+  readonly cause: string;
+  /** Of a node: the job that was placed or reported, which it may have been instead. */
+  readonly beside?: JobId;
+}
+export interface SubjectReinstated extends Stamped {
+  readonly type: 'subject.reinstated';
+  readonly subject: Subject;
+}
+
 export type Event =
   | LogOpened
   | RulesetChanged
@@ -248,6 +268,8 @@ export type Event =
   | UploadHeld
   | UploadResumed
   | AttemptEnded
-  | AttemptReleased;
+  | AttemptReleased
+  | SubjectIsolated
+  | SubjectReinstated;
 export type EventType = Event['type'];
 export type EventOf<T extends EventType> = Extract<Event, { readonly type: T }>;

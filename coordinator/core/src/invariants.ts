@@ -80,6 +80,7 @@ function checkJob(state: State, job: Job): void {
   invariant(isWhole, `${job.id}: a part of a gang waits`);
   const isStopped = job.submittedAt < (state.images.get(imageOf(job))?.until ?? 0);
   invariant(job.isStopped === isStopped && state.stopped.has(job) === isStopped, `${job.id}: stopped`);
+  invariant(job.isIsolated === state.isolated.has(job.id), `${job.id}: isolated`);
   const queued = state.waiting.get(job.consumer)?.byShape.get(job.shape)?.jobs.includes(job) ?? false;
   invariant(queued === job.ready > 0, `${job.id}: queue`);
 }
@@ -109,6 +110,7 @@ function checkNode(state: State, node: NodeRecord): void {
   invariant(deviceUse.size === node.deviceUse.size, `${node.id}: devices in use`);
   for (const [device, milli] of deviceUse)
     invariant(milli <= 1000 && node.deviceUse.get(device) === milli, `${node.id}: use of ${device}`);
+  invariant(node.isIsolated === state.isolated.has(node.id), `${node.id}: isolated`);
   invariant(state.openNodes.has(node) === isOpen(node), `${node.id}: index of open nodes`);
   invariant(state.unproven.has(node) !== node.isProven, `${node.id}: index of unproven nodes`);
   invariant(state.schedule.table.nodes[node.row] === node, `${node.id}: its row in the table`);

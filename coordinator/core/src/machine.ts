@@ -5,6 +5,13 @@ import type { Command } from './command.ts';
 import { doubledIn } from './doubled.ts';
 import type { AccountCredited, Event } from './event.ts';
 import {
+  applyIsolated,
+  applyReinstated,
+  decideIsolate,
+  decideReinstate,
+  isolationRefusal,
+} from './isolation.ts';
+import {
   decideFinish,
   decideHoldUpload,
   decideProgress,
@@ -46,7 +53,8 @@ export function decide(state: State, command: Command): Result<readonly Event[]>
   }
   if (state.origin === '') return refuse('request.conflict', 'The log is not open yet.');
   const doubled = doubledIn(command);
-  if (doubled !== undefined) return { ok: false, refusal: doubled };
+  const refusal = doubled ?? isolationRefusal(state, command);
+  if (refusal !== undefined) return { ok: false, refusal };
   switch (command.type) {
     case 'ruleset.change':
       return accept([{ at: command.at, ruleset: command.ruleset, type: 'ruleset.changed' }]);
@@ -72,6 +80,10 @@ export function decide(state: State, command: Command): Result<readonly Event[]>
       return decideHoldUpload(state, command);
     case 'attempt.resume_upload':
       return decideResumeUpload(state, command);
+    case 'subject.isolate':
+      return decideIsolate(state, command);
+    case 'subject.reinstate':
+      return decideReinstate(state, command);
     case 'tick':
       return accept(decideTick(state, command));
     case 'place':
@@ -140,6 +152,10 @@ function change(state: State, event: Event): void {
       return applyEnded(state, event);
     case 'attempt.released':
       return applyReleased(state, event);
+    case 'subject.isolated':
+      return applyIsolated(state, event);
+    case 'subject.reinstated':
+      return applyReinstated(state, event);
     default:
       return unreachable(event);
   }
@@ -167,6 +183,7 @@ function changeRuleset(state: State, ruleset: Ruleset, at: number): void {
  * last look, or that look was cut short. O(1).
  */
 export function needsPlacement(state: State): boolean {
-  const { changed, isCutShort } = state.schedule;
+  const { changed, isCutShort, isPaused } = state.schedule;
+  if (isPaused) return false;
   return (changed || isCutShort) && state.openNodes.size > 0 && state.waiting.size > 0;
 }

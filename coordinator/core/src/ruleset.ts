@@ -49,6 +49,8 @@ export interface Ruleset {
   readonly checkpointTimeoutMs?: number;
   /** How long the clock of `uploading` stands still at most, because the coordinator has no room for the outputs. */
   readonly uploadHoldMs?: number;
+  /** Of one attempt: how often its upload may come to wait for room. After that its clock runs on; absent: any number. */
+  readonly maxUploadHolds?: number;
   /** Nodes in the state for whose work nothing was paid yet. Where it is set, those that are lost are forgotten. */
   readonly maxUnprovenNodes?: number;
   /** Nodes that are kept while they are lost or gone. */
@@ -82,6 +84,7 @@ export const defaultRuleset: Ruleset = {
   preemptAfterMs: 30_000,
   checkpointTimeoutMs: 60_000,
   uploadHoldMs: 24 * 60 * 60_000,
+  maxUploadHolds: 64,
   maxUnprovenNodes: 10_000,
   maxAwayNodes: 20_000,
 };

@@ -1,3 +1,4 @@
+import type { Isolation, Subject } from './isolation.ts';
 import type { Occupancy } from './occupancy.ts';
 import type { Account, HouseBalances, ImageRecord, Job, NodeRecord, Standing, State, Task } from './state.ts';
 
@@ -8,6 +9,8 @@ export interface Snapshot {
   /** These two are left out where there are none, as in snapshots of older releases. */
   readonly imageLosses?: readonly (readonly [image: string, nodes: readonly NodeRecord['id'][]])[];
   readonly images?: readonly (readonly [image: string, record: ImageRecord])[];
+  /** Left out where nothing is. */
+  readonly isolated?: readonly (readonly [subject: Subject, isolation: Isolation])[];
   readonly jobSeq: number;
   readonly jobs: readonly JobText[];
   readonly nodes: readonly NodeText[];
@@ -62,6 +65,7 @@ export type TaskText = Pick<
   readonly alternative: number | undefined;
   readonly interruptible: true | undefined;
   readonly heldAt: number | undefined;
+  readonly holds: number | undefined;
   readonly held: Task['held'];
 };
 /** In the order of its keys, around the tasks. */
@@ -131,9 +135,14 @@ function standingText({ standing }: NodeRecord): Standing | undefined {
   return { endings, failures, held, lastGood, restUntil, silences };
 }
 
-/** Of what is known about images, as it is now. */
-export function imagesText({ images, losses }: State): Pick<Snapshot, 'imageLosses' | 'images'> {
+/** Of what is known about images, and of what is isolated, as it is now. */
+export function notesText({
+  images,
+  isolated,
+  losses,
+}: State): Pick<Snapshot, 'imageLosses' | 'images' | 'isolated'> {
   return {
+    ...(isolated.size === 0 ? {} : { isolated: [...isolated] }),
     ...(losses.size === 0 ? {} : { imageLosses: [...losses] }),
     ...(images.size === 0 ? {} : { images: [...images] }),
   };
@@ -156,6 +165,7 @@ export function taskText(task: Task): TaskText {
     held: task.held,
     heldAt: task.heldAt === 0 ? undefined : task.heldAt,
     hold: task.hold,
+    holds: task.holds === 0 ? undefined : task.holds,
     index: task.index,
     interruptible: task.interruptible ? true : undefined,
     node: task.node,

@@ -88,6 +88,7 @@ function restoreState(snapshot: Snapshot): State {
   }
   for (const [image, nodes] of snapshot.imageLosses ?? []) state.losses.set(image, nodes);
   for (const [image, record] of snapshot.images ?? []) state.images.set(image, record);
+  for (const [subject, isolation] of snapshot.isolated ?? []) state.isolated.set(subject, isolation);
   for (const job of snapshot.jobs) decodeJob(state, job);
   stopJobs(state);
   for (const node of snapshot.nodes) decodeNode(state, node);
@@ -102,6 +103,7 @@ function decodeJob(state: State, text: JobText): void {
   };
   const job = newJob(text.id, text.consumer, terms, text.submittedAt, text.seq);
   job.cancelled = text.cancelled;
+  job.isIsolated = state.isolated.has(job.id);
   for (const { rateNano, ...fields } of text.tasks) {
     const task = job.tasks[fields.index];
     invariant(task !== undefined, `${job.id} has no task ${fields.index}`);
@@ -168,6 +170,7 @@ function countTask(job: Job, task: Task): void {
 function decodeNode(state: State, text: NodeText): void {
   const { occupied, id, offer, proven, standing, ...fields } = text;
   const node = Object.assign(newNode(id, fields.provider, fields.statusSince), fields);
+  node.isIsolated = state.isolated.has(id);
   Object.assign(node.standing, standing);
   node.isProven = proven === true;
   if (!node.isProven) state.unproven.add(node);

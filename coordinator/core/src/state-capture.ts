@@ -9,10 +9,10 @@ import {
   type AccountText,
   accountText,
   houseText,
-  imagesText,
   isUntouched,
   type NodeText,
   nodeText,
+  notesText,
   type TaskText,
   taskText,
   termsText,
@@ -50,7 +50,7 @@ export class StateCapture {
     this.#nodes = [...state.nodes.values()];
     this.#accounts = state.accounts.size;
     const { house, jobSeq, origin, ruleset } = state;
-    const middle = canonicalJson({ house: houseText(house), ...imagesText(state), jobSeq });
+    const middle = canonicalJson({ house: houseText(house), ...notesText(state), jobSeq });
     const end = canonicalJson({ origin, ruleset, version: 1 });
     this.#rest = [middle.slice(1, -1), end.slice(1)];
     state.captures.add(this);
@@ -140,6 +140,8 @@ export class StateCapture {
       case 'node.joined':
       case 'job.submitted':
       case 'job.settled':
+      case 'subject.isolated':
+      case 'subject.reinstated':
         return;
       default:
         return unreachable(event);

@@ -5,6 +5,7 @@ import type { Clocked } from './clock-wheel.ts';
 import { ClockWheel } from './clock-wheel.ts';
 import type { JobTerms } from './command.ts';
 import type { DeviceFault, Event, HoldCause, NodeStatus } from './event.ts';
+import type { Isolation, Subject } from './isolation.ts';
 import type { ConsumerQueue } from './job/queue.ts';
 import type { TaskState } from './job/task-states.ts';
 import type { AskClass } from './ledger/ask-class.ts';
@@ -109,6 +110,7 @@ export interface NodeRecord extends Clocked<NodeRecord> {
   // Derived.
   /** It backs off, as far as the last event or look could tell. */
   isResting: boolean;
+  isIsolated: boolean;
   /** How often a task has to be tried there until it succeeds, by what went wrong lately; 1 or more. */
   tries: number;
   freeSlots: number;
@@ -155,6 +157,8 @@ export interface Task extends Clocked<Task> {
   stageSince: number;
   /** When the store first had no room for outputs of the current attempt; 0: it never was so. */
   heldAt: number;
+  /** How often the upload of the current attempt came to wait for room, where the rules bound that. */
+  holds: number;
   /** Set while that is so. */
   held: HeldUpload | undefined;
   /** While queued after an attempt: not placed before this time. */
@@ -200,6 +204,7 @@ export interface Job extends Clocked<Job> {
   readonly turn: number;
   /** Its image was stopped: nothing of it is placed, and the tick ends its tasks. */
   isStopped: boolean;
+  isIsolated: boolean;
   /** How many of `occupied` are on nodes of each provider, above 0. */
   readonly owners: Map<AccountId, number>;
 }
@@ -223,6 +228,8 @@ export interface State {
   readonly images: Map<string, ImageRecord>;
   /** Nodes by whose fault attempts of the image ended since one succeeded, at most `explainedAfter`. */
   readonly losses: Map<string, readonly NodeId[]>;
+  /** Because the books broke over it; also where it is no longer in the state. */
+  readonly isolated: Map<Subject, Isolation>;
   // Derived.
   readonly tasks: Map<TaskId, Task>;
   /** Sum of all open holds, counted from the tasks; the holds account must equal it. */
@@ -263,6 +270,7 @@ export function createState(): State {
     jobSeq: 0,
     images: new Map(),
     losses: new Map(),
+    isolated: new Map(),
     tasks: new Map(),
     openHoldsNano: 0n,
     askClasses: new Map(),

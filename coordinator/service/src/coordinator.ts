@@ -10,6 +10,7 @@ import type { Config } from './config/config.ts';
 import { type Engine, openEngine } from './engine.ts';
 import { createGateway, type Gateway } from './gateway/gateway.ts';
 import { JobSpecs } from './job-specs.ts';
+import type { StateMachine } from './log/state-machine.ts';
 import { openFilesLimit } from './open-files-limit.ts';
 import { ensureOperatorKey } from './operator-key.ts';
 import { pooledRandomBytes } from './random-bytes.ts';
@@ -38,6 +39,8 @@ export interface CoordinatorParts {
   readonly logger: Logger;
   readonly onFatal: (error: Error) => void;
   readonly signal: AbortSignal;
+  /** A test may put a fault into it. */
+  readonly machine?: StateMachine;
 }
 
 /** Puts the rooms together. Throws DataError when the data folder cannot be used, and what listening throws. */

@@ -8,8 +8,10 @@ import type { Logger } from 'pino';
 import type { Config } from './config/config.ts';
 import { CommandSequencer } from './log/command-sequencer.ts';
 import { type Replayed, replay } from './log/replay.ts';
+import { SafeMode } from './log/safe-mode.ts';
 import { SnapshotFiles } from './log/snapshot-files.ts';
 import { Snapshotter } from './log/snapshotter.ts';
+import type { BrokenDecision, StateMachine } from './log/state-machine.ts';
 import { startTicker } from './log/ticker.ts';
 import { nativeSha256 } from './native-sha256.ts';
 import type { LogPort } from './ports/log.ts';
@@ -45,6 +47,10 @@ export interface EngineParts {
   readonly signal: AbortSignal;
   /** The process must not go on. */
   readonly onFatal: (error: Error) => void;
+  /** A test may put a fault into it. */
+  readonly machine?: StateMachine;
+  /** For one verb of the operator: nothing is placed, and the rules of the log stay. */
+  readonly isOffline?: boolean;
 }
 
 /** The log, its state and its proofs, running. */
@@ -101,8 +107,13 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
     projection: store.projection,
     now,
     onFatal,
+    onBroken: (broken) => tellBroken(logger, broken),
+    ...(parts.machine === undefined ? {} : { machine: parts.machine }),
   });
-  await applyRules(parts, sequencer);
+  const safeMode = new SafeMode(config.dataDir, sequencer, logger);
+  await safeMode.begin(now());
+  if (parts.isOffline === true) sequencer.state.schedule.isPaused = true;
+  else await applyRules(parts, sequencer);
   const snapshotter = new Snapshotter({
     sequencer,
     files,
@@ -131,6 +142,7 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
     sequencer,
     transparency,
     startClock(heard) {
+      timers.push(safeMode.watch(now));
       timers.push(startTicker({ sequencer, heard, now, everyMs: tickMs }));
     },
     async close() {
@@ -142,6 +154,12 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
       await store.close();
     },
   };
+}
+
+function tellBroken(logger: Logger, { command, error: err, suspicion }: BrokenDecision): void {
+  const about = { err, command, subject: suspicion?.subject };
+  if (suspicion === undefined) logger.error(about, 'a decision broke an invariant and was dropped');
+  else logger.error(about, 'a decision broke an invariant and was dropped: its subject is isolated');
 }
 
 async function tellNewest({ onReplayed }: EngineParts, log: LogPort): Promise<void> {

@@ -14,6 +14,10 @@ const obstacle = (sentence: string, pointer?: string): ObstacleEntry =>
 export const obstacleCatalogue = {
   node_silent: obstacle('are silent'),
   node_closed: obstacle('take no new work'),
+  node_isolated: {
+    sentence: 'broke the books of the coordinator and are kept out',
+    remedy: 'The operator looks at the fault and reinstates the node.',
+  },
   node_backing_off: {
     sentence: 'pause after attempts that failed there',
     remedy: 'The pause ends by itself; the log of the agent tells why the attempts failed.',

@@ -201,6 +201,16 @@ export const coordinatorReasons = {
     'The node did not finish uploading in time.',
     'The task is tried on another node.',
   ),
+  safe_mode: reason(
+    'platform',
+    'The coordinator failed several times in a row and places nothing for now.',
+    'Wait; it goes on by itself. Nothing of the job is lost.',
+  ),
+  job_isolated: reason(
+    'platform',
+    'The books of the coordinator broke over this job, so nothing of it is placed.',
+    'Ask the operator, or cancel the job and submit it in another shape.',
+  ),
   store_full: reason(
     'platform',
     'The artifact store of the coordinator has no room for outputs.',

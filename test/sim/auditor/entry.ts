@@ -24,6 +24,7 @@ export interface Ruleset {
   readonly preemptAfterMs?: number;
   readonly checkpointTimeoutMs?: number;
   readonly uploadHoldMs?: number;
+  readonly maxUploadHolds?: number;
   readonly maxUnprovenNodes?: number;
   readonly maxAwayNodes?: number;
 }
@@ -191,6 +192,14 @@ export interface NodeForgotten {
   readonly cause: string;
 }
 
+/** A decision was dropped, because it broke an invariant of the core. */
+interface SubjectIsolated {
+  readonly type: 'subject.isolated';
+  readonly at: number;
+  readonly subject: string;
+  readonly cause: string;
+}
+
 interface Ruled<T extends string> {
   readonly type: T;
   readonly at: number;
@@ -217,6 +226,8 @@ export type Entry =
       readonly accepting: boolean;
     }
   | StatusChanged
+  | SubjectIsolated
+  | { readonly type: 'subject.reinstated'; readonly at: number; readonly subject: string }
   | NodeForgotten
   | ({ readonly type: 'job.submitted'; readonly at: number } & JobTerms)
   | { readonly type: 'job.cancelled'; readonly at: number; readonly job: string }

@@ -10,6 +10,8 @@ const lateMs = 30_000;
 /** What waits for room in the artifact store: only while there is none, not for ever, and with it what would need room as well. */
 export class HoldBook {
   readonly #tasks: TaskBook;
+  /** By attempt. */
+  readonly #holds = new Map<string, number>();
   #isShort = false;
   #roomySinceMs = Number.NEGATIVE_INFINITY;
 
@@ -23,7 +25,7 @@ export class HoldBook {
     this.#isShort = isShort;
   }
 
-  hold(event: UploadHeld, task: TaskFacts, nowMs: number): void {
+  hold(event: UploadHeld, task: TaskFacts, nowMs: number, mostHolds = Number.POSITIVE_INFINITY): void {
     const what = `${task.id}/${event.attempt}`;
     check(task.state === 'uploading', 'upload.held', () => `${what} is ${task.state} and waits for room`);
     check(event.cause in holdReasons, 'upload.held', () => `${what} waits for ${event.cause}`);
@@ -36,6 +38,9 @@ export class HoldBook {
       task.heldAt = event.at;
       task.heldMs = nowMs;
     }
+    const holds = (this.#holds.get(what) ?? 0) + 1;
+    this.#holds.set(what, holds);
+    check(holds <= mostHolds, 'upload.held', () => `${what} comes to wait for the ${holds}th time`);
     task.heldFor = { cause: event.cause, isFull: event.full === true };
     task.changedMs = nowMs;
     // It runs no more, so there is nothing to stop for others.

@@ -97,7 +97,7 @@ export class LogReader {
           this.outcomes[state] += entry[state];
         return;
       case 'upload.held':
-        return this.#hold(entry);
+        return this.#hold(entry, rules);
       case 'upload.resumed':
         return this.#books.holds.resume(this.#books.tasks.get(entry.task), entry.attempt, at, nowMs);
       case 'attempt.assigned':
@@ -116,6 +116,11 @@ export class LogReader {
         this.#books.preemptions.released(entry.node, entry.task, entry.attempt);
         this.#letGo(entry.node, entry.task, entry.attempt, at);
         return this.#books.tasks.release(entry.task, entry.attempt, entry.node, entry.at);
+      case 'subject.isolated':
+        // No honest world breaks the books: whatever led there is a find.
+        return fail('log.isolated', `the books broke over ${entry.subject} in ${entry.cause}`);
+      case 'subject.reinstated':
+        return fail('log.isolated', `${entry.subject} is reinstated, and only an operator does that`);
       default:
         fail('log.shape', `an entry of no known type: ${JSON.stringify(entry)}`);
     }
@@ -160,14 +165,14 @@ export class LogReader {
   }
 
   /** What it had of its node but the disk is free, its devices among it. */
-  #hold(entry: UploadHeld): void {
+  #hold(entry: UploadHeld, { maxUploadHolds }: Ruleset): void {
     const task = this.#books.tasks.get(entry.task);
     const on = task.nodes.at(-1) ?? '';
     if (task.heldAt === 0) {
       this.#letGo(on, entry.task, entry.attempt, entry.at);
       this.#books.nodes.keepDisk(on, entry.task, entry.attempt);
     }
-    this.#books.holds.hold(entry, task, this.#books.nowMs);
+    this.#books.holds.hold(entry, task, this.#books.nowMs, maxUploadHolds);
   }
 
   #letGo(node: string, task: string, attempt: number, at: number): void {

@@ -160,6 +160,7 @@ export type Rule =
   | 'node.pause'
   | 'node.forgotten'
   | 'node.kept'
+  | 'log.isolated'
   | 'image.stopped'
   | 'capacity.room'
   | 'capacity.device'

@@ -40,6 +40,9 @@ export function writeSync(handle: number, text: string): void {
   writeAt(file, Buffer.from(text), file.size);
 }
 export function fsyncSync(): void {}
+export function renameSync(from: string, to: string): void {
+  disk().rename(from, to);
+}
 export function closeSync(handle: number): void {
   handles.delete(handle);
 }

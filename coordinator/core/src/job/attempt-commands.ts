@@ -41,14 +41,16 @@ export function decideProgress(state: State, command: ReportProgress): Result<re
   }
 }
 
-/** Repeated with each refusal: only the first one, and another cause, are news. */
+/** Repeated with each refusal: only the first one, and another cause, are news, and so many of them. */
 export function decideHoldUpload(state: State, command: HoldUpload): Result<readonly Event[]> {
   const { at, attempt, cause, isFull, node, sizeBytes } = command;
   const found = current(state, command.task, attempt, node);
   if (!found.ok) return found;
-  const { held, id: task, state: stage } = found.value;
+  const { held, holds, id: task, state: stage } = found.value;
   // Its word that it uploads may be on the way; it will ask again.
   if (state.ruleset.uploadHoldMs === undefined || stage !== 'uploading') return accept(nothing);
+  // Each is an event for ever, and a node could ask for one after the other.
+  if (holds >= (state.ruleset.maxUploadHolds ?? Number.POSITIVE_INFINITY)) return accept(nothing);
   if (held?.cause === cause && (held.full === true) === isFull) return accept(nothing);
   const type = 'upload.held';
   return accept([

@@ -51,6 +51,7 @@ export function applyAssigned(state: State, event: AttemptAssigned): void {
   task.runningSince = 0;
   task.stageSince = event.at;
   task.heldAt = 0;
+  task.holds = 0;
   task.notBefore = 0;
   setStageClock(state, job, task);
 }
@@ -88,6 +89,7 @@ export function applyHeld(state: State, event: UploadHeld): void {
     keepDiskOnly(state, node, job, task.id);
     endInterruptible(state, task);
   }
+  if (state.ruleset.maxUploadHolds !== undefined) task.holds += 1;
   endHold(state, job, task);
   countHold(state, job, task, full === true ? { cause, full, sizeBytes } : { cause, sizeBytes });
   task.reason = holdReasons[cause];

@@ -25,6 +25,7 @@ export function newTask(job: Job['id'], index: number, at: number): Task {
     runningSince: 0,
     stageSince: at,
     heldAt: 0,
+    holds: 0,
     held: undefined,
     notBefore: 0,
     ownErrors: 0,
@@ -77,6 +78,7 @@ export function newJob(
     shape: shapeOf(terms),
     turn: at - (terms.priority ?? 0) * agingMs,
     isStopped: false,
+    isIsolated: false,
     owners: new Map(),
     dueAt: 0,
     bucket: undefined,
@@ -235,5 +237,6 @@ export function applySettled(state: State, event: JobSettled): void {
   for (const task of job.tasks) state.tasks.delete(task.id);
   state.jobs.delete(job.id);
   state.stopped.delete(job);
+  state.isolated.delete(job.id);
   state.losses.delete(job.id);
 }

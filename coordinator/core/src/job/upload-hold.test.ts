@@ -182,6 +182,20 @@ describe('outputs that the store has no room for', () => {
     expect(old.run(hold(old))).toEqual([]);
   });
 
+  it('come to wait so many times, however often their node and its store change their mind', () => {
+    const machine = uploading();
+    const most = machine.state.ruleset.maxUploadHolds ?? expect.fail('no bound');
+    let holds = 0;
+    for (let n = 0; n < 2 * most; n++) {
+      const cause = n % 2 === 0 ? 'store' : 'account';
+      holds += only(machine.run(hold(machine, cause)), 'upload.held').length;
+      if (n % 3 === 0) machine.run(resume(machine));
+      if (n === most / 2) machine.restart();
+    }
+    expect(holds).toBe(most);
+    machine.check();
+  });
+
   it('are let go of with their job', () => {
     const machine = uploading();
     machine.run(hold(machine, 'store', true));

@@ -55,6 +55,8 @@ export function transfersOf(state: State, event: Event): readonly Transfer[] {
       if (event.then.kind === 'failed') return release(state, task, 'void', event.at);
       return capture(mustGet(state.jobs, task.job, 'job'), task, event);
     }
+    case 'subject.isolated':
+    case 'subject.reinstated':
     case 'log.opened':
     case 'ruleset.changed':
     case 'account.opened':

@@ -165,6 +165,7 @@ export function isOpen(node: NodeRecord): boolean {
     node.status === 'ready' &&
     node.accepting &&
     !node.isResting &&
+    !node.isIsolated &&
     node.freeSlots > 0 &&
     node.freeCpuMilli > 0 &&
     node.freeMemoryBytes > 0

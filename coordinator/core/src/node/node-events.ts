@@ -14,6 +14,7 @@ export function applyJoined(state: State, event: NodeJoined): void {
   const node = newNode(event.node, event.provider, event.at);
   state.nodes.set(node.id, node);
   state.unproven.add(node);
+  node.isIsolated = state.isolated.has(node.id);
   recount(state, node);
 }
 

@@ -30,6 +30,7 @@ export function newNode(id: NodeId, provider: NodeRecord['provider'], at: number
     isProven: false,
     standing: { endings: 0, lastGood: 0, failures: [], silences: [], held: [], restUntil: 0 },
     isResting: false,
+    isIsolated: false,
     tries: 1,
     freeSlots: 0,
     freeCpuMilli: 0,

@@ -81,6 +81,7 @@ class Placing {
 
   /** Who nodes are kept for goes first, with so many tasks or its gang; what it is given here is all that it gets in this look. */
   serveHolder(job: Job, tasks: number): void {
+    this.#notes.busy.job = job.id;
     if (isKeptBack(this.#state, job) || job.ready === 0 || this.#holders.has(job)) return;
     const before = this.assignments.length;
     const order = this.#notes.orderOf(job.shape, job.terms, this.#look);
@@ -106,6 +107,7 @@ class Placing {
 
   serve(cursor: Cursor): Outcome {
     const { job, lane } = cursor;
+    this.#notes.busy.job = job.id;
     if (cursor.isNew) {
       if (this.#jobs === placementLimits.jobs) return 'cut short';
       this.#jobs += 1;

@@ -1,9 +1,10 @@
 import type { AccountId, NodeId } from '@capacloud/protocol/ids';
 import type { TaskReason } from '@capacloud/protocol/reasons';
-import { mustGet } from '../assert.ts';
+import { broken, mustGet } from '../assert.ts';
 import type { Place, Tick } from '../command.ts';
 import { Decision } from '../decision.ts';
 import type { Event } from '../event.ts';
+import { isFrozen } from '../isolation.ts';
 import { firstDeadline, isLate } from '../job/job-events.ts';
 import { endBackoffs } from '../job/queue.ts';
 import { afterFailure } from '../job/retry.ts';
@@ -37,6 +38,7 @@ export function decideTick(state: State, tick: Tick): readonly Event[] {
   const { at, heard } = tick;
   const decision = new Decision(state, at);
   const leaving = new Set<NodeId>();
+  beginBusy(state, false);
   judgeContacts(state, decision, heard, leaving);
   const budget = { left: maxEndsPerTick };
   endStopped(state, decision, budget);
@@ -59,8 +61,10 @@ function judgeContacts(state: State, decision: Decision, heard: Tick['heard'], l
   const firstEvent = events.length;
   const hasRoom = (): boolean => events.length - firstEvent < maxContactEventsPerTick;
   const changed: NodeRecord[] = [];
+  const { busy } = state.schedule;
   for (const node of state.nodes.values()) {
-    if (node.status === 'lost' || node.status === 'gone') continue;
+    if (node.status === 'lost' || node.status === 'gone' || isFrozen(state, node.id)) continue;
+    busy.node = node.id;
     const silentMs = at - Math.max(heard.get(node.id)?.lastAt ?? 0, node.heardAt);
     const isSilent = silentMs >= unknownAfterMs;
     if (isSilent) leaving.add(node.id);
@@ -75,6 +79,13 @@ function judgeContacts(state: State, decision: Decision, heard: Tick['heard'], l
     if (node.status === 'unknown') welcomeBack(decision, node);
     else events.push({ at, cause: 'silent', node: node.id, to: 'unknown', type: 'node.status_changed' });
   }
+}
+
+/** What a decision is about before it is anything else. */
+function beginBusy({ schedule: { busy } }: State, isPlacing: boolean): void {
+  busy.isPlacing = isPlacing;
+  busy.job = undefined;
+  busy.node = undefined;
 }
 
 function welcomeBack({ at, events }: Decision, node: NodeRecord): void {
@@ -157,7 +168,9 @@ function endOverdue(state: State, decision: Decision, tick: Tick, budget: { left
     const reason = overdueReason(task);
     if (reason === undefined || decision.hasEnded(task.id) || !hadItsSay(state.ruleset, task, tick)) continue;
     const job = jobOf(task);
-    if (job.isStopped) continue;
+    if (job.isStopped || isFrozen(state, job.id)) continue;
+    if (task.node !== undefined && isFrozen(state, task.node)) continue;
+    noteBusy(state, job, task.node);
     const then = afterFailure(job, task, reason, undefined, decision.at);
     const before = decision.events.length;
     decision.endAttempt(job, task, { reason, released: false, then });
@@ -168,7 +181,8 @@ function endOverdue(state: State, decision: Decision, tick: Tick, budget: { left
 /** Tasks of images that were stopped: those that run as well as those that wait. */
 function endStopped(state: State, decision: Decision, budget: { left: number }): void {
   for (const job of state.stopped) {
-    if (job.live === 0) continue;
+    if (job.live === 0 || isFrozen(state, job.id)) continue;
+    noteBusy(state, job, undefined);
     for (const task of job.tasks) {
       if (budget.left === 0) return;
       if (isTerminal(task.state) || decision.hasEnded(task.id)) continue;
@@ -185,7 +199,8 @@ function expireWaiting(state: State, decision: Decision, budget: { left: number 
     () => 0,
   );
   for (const job of due) {
-    if (job.isStopped) continue;
+    if (job.isStopped || isFrozen(state, job.id)) continue;
+    noteBusy(state, job, undefined);
     const first = firstDeadline(job);
     if (first > decision.at) {
       // The task that the wheel had the clock of does not wait any more.
@@ -202,18 +217,28 @@ function expireWaiting(state: State, decision: Decision, budget: { left: number 
   }
 }
 
+function noteBusy({ schedule: { busy } }: State, of: Job | Task, node: NodeId | undefined): void {
+  busy.job = 'job' in of ? of.job : of.id;
+  busy.node = node;
+}
+
 function place(state: State, at: number, leaving: ReadonlySet<NodeId>, events: Event[]): void {
   endBackoffs(state, at);
   endRests(state, at);
   const { schedule } = state;
+  if (schedule.isPaused) return;
+  beginBusy(state, true);
   if (!schedule.isCutShort) schedule.changed = false;
   if (state.openNodes.size === 0 || state.waiting.size === 0) {
     schedule.endLook(false);
     return;
   }
-  const assignments = placeTasks(at, new Look(leaving, schedule.changes), schedule, state);
+  const look = new Look(leaving, schedule.changes, schedule.busy);
+  const assignments = placeTasks(at, look, schedule, state);
   const opened = new Set<AccountId>();
   for (const { alternative, devices, isInterruptible, node, rateNano, task } of assignments) {
+    noteBusy(state, task, node.id);
+    if (!look.hasRoomFor(node, devices)) broken(`${node.id} would be given more than it has`);
     const { provider } = node;
     // Whoever may be paid has an account; before, anybody could open any number of them by naming them.
     if (!state.accounts.has(provider) && !opened.has(provider)) {

@@ -1,3 +1,4 @@
+import type { JobId, NodeId } from '@capacloud/protocol/ids';
 import { alternativesOf } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
 import type { NodeRecord } from '../state.ts';
@@ -20,6 +21,12 @@ const maxEntries = 500_000;
 /** So many new orders from one count of the entries to the next. */
 const countedEvery = 64;
 
+export interface Busy {
+  isPlacing: boolean;
+  job: JobId | undefined;
+  node: NodeId | undefined;
+}
+
 /**
  * What the scheduler keeps for itself, which `decide` may write: it follows from the state and from what was seen since
  * the start, no hash depends on it, and it is in no snapshot. The log records what was placed.
@@ -27,6 +34,10 @@ const countedEvery = 64;
 export class ScheduleNotes {
   /** Whether work or capacity has come since a place began at the head of the queue. */
   changed = false;
+  /** Nothing is placed: the coordinator is in its safe mode. */
+  isPaused = false;
+  /** What a decision is busy with, to be named should it break an invariant. */
+  readonly busy: Busy = { isPlacing: false, job: undefined, node: undefined };
   /** A pass goes over all that waits, in one look or in several; one that was cut short goes on. After a restart there is a new one. */
   pass = 1;
   isCutShort = false;

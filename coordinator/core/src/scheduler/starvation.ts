@@ -8,12 +8,12 @@ export function waitsSince(lane: Lane, job: Job): number {
   return Math.max(lane.servedAt, task?.stageSince ?? 0, task?.notBefore ?? 0);
 }
 
-/** Nothing of the job is placed now, whatever room there is: its image was stopped, or its outputs could not be stored. */
+/** Nothing of the job is placed now, whatever room there is: it is isolated, its image was stopped, or its outputs could not be stored. */
 export function isKeptBack(state: Pick<State, 'accounts' | 'fullHolds' | 'held'>, job: Job): boolean {
-  return job.isStopped || storageObstacle(state, job) !== undefined;
+  return job.isStopped || job.isIsolated || storageObstacle(state, job) !== undefined;
 }
 
 /** As far as its status tells. */
-export function takesWork({ accepting, isResting, status }: NodeRecord): boolean {
-  return status === 'ready' && accepting && !isResting;
+export function takesWork({ accepting, isIsolated, isResting, status }: NodeRecord): boolean {
+  return status === 'ready' && accepting && !isResting && !isIsolated;
 }

@@ -49,6 +49,7 @@ export const ruleset = {
   preemptAfterMs: 3000,
   checkpointTimeoutMs: 6000,
   uploadHoldMs: 20_000,
+  maxUploadHolds: 4,
   maxUnprovenNodes: 4,
   maxAwayNodes: 1,
 };

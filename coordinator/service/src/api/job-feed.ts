@@ -70,6 +70,8 @@ export function subjectOf(
     case 'ruleset.changed':
     case 'account.opened':
     case 'account.credited':
+    case 'subject.isolated':
+    case 'subject.reinstated':
     case 'image.poisoned':
     case 'node.joined':
     case 'node.offered':

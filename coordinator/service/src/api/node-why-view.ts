@@ -53,7 +53,14 @@ export async function nodeWhyView(
 
 type Closure = Extract<
   Obstacle,
-  'node_silent' | 'node_closed' | 'node_backing_off' | 'node_kept' | 'busy_slots' | 'busy_cpu' | 'busy_memory'
+  | 'node_silent'
+  | 'node_isolated'
+  | 'node_closed'
+  | 'node_backing_off'
+  | 'node_kept'
+  | 'busy_slots'
+  | 'busy_cpu'
+  | 'busy_memory'
 >;
 
 /** What keeps every task away. */
@@ -61,6 +68,7 @@ function closuresOf(node: NodeRecord): Closure[] {
   const { accepting, freeCpuMilli, freeMemoryBytes, freeSlots, isResting, keptFor, status } = node;
   const closures: readonly (readonly [Closure, boolean])[] = [
     ['node_silent', !isConnected(status)],
+    ['node_isolated', node.isIsolated],
     ['node_closed', isConnected(status) && (status !== 'ready' || !accepting)],
     ['node_backing_off', isResting],
     ['busy_slots', freeSlots < 1],
@@ -77,6 +85,8 @@ function messageOf(node: NodeRecord, [closure]: readonly Closure[], queue: NodeW
   switch (closure) {
     case 'node_silent':
       return 'The node is not connected: start its agent, or see why it cannot reach the coordinator.';
+    case 'node_isolated':
+      return `The books of the coordinator broke over it, and nothing is placed there. ${obstacleCatalogue.node_isolated.remedy}`;
     case 'node_closed':
       return directive === 'none'
         ? 'Its owner takes no new work at present.'
@@ -176,6 +186,7 @@ function actOf({ obstacle, to }: OwnerChange): string {
       return 'connect the node';
     case 'node_closed':
       return 'take new work again';
+    case 'node_isolated':
     case 'node_backing_off':
     case 'node_kept':
     case 'platform':

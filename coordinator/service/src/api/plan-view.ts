@@ -72,8 +72,12 @@ export async function planView(
   });
 }
 
-/** Its outputs could not be stored: what ran before waits for room. */
+/** Nothing is placed now, or its outputs could not be stored: what ran before waits for room. */
 function keptBackView(state: State, consumer: AccountId, { terms }: ReadJob): PlanView['kept_back'] {
+  if (state.schedule.isPaused) {
+    const { hint, sentence } = taskReasons.safe_mode;
+    return { reason: 'safe_mode', message: sentence, hint };
+  }
   const reason = storageObstacle(state, { consumer, terms });
   if (reason === undefined) return undefined;
   return { reason, message: storageMessage(state, { consumer }, reason), hint: taskReasons[reason].hint };

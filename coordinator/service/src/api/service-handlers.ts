@@ -12,7 +12,13 @@ export function serviceHandlers(
   return {
     getHealth: () => {
       const state = deps.storeState();
-      return accept(state === undefined ? { status: 'ok' } : { status: 'ok', artifact_store: state });
+      const { isolated, schedule } = sequencer.state;
+      return accept({
+        status: 'ok',
+        ...(state === undefined ? {} : { artifact_store: state }),
+        ...(schedule.isPaused ? { mode: 'safe' } : {}),
+        ...(isolated.size === 0 ? {} : { isolated: isolated.size }),
+      });
     },
     getReady: () => accept({ status: 'ready' }),
     getInfo: () =>

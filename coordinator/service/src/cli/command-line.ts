@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { backUp } from './backup.ts';
 import { keysCommand } from './keys.ts';
 import { type ConfigFlags, loadConfig } from './load-config.ts';
+import { changeOffline, listIsolated, type OfflineVerb, offlineVerbs } from './offline.ts';
 import { restore, restoreWarning } from './restore.ts';
 import { serve } from './serve.ts';
 import { simulateCommand } from './simulate.ts';
@@ -51,6 +52,23 @@ export function createCommandLine(): Command {
       process.umask(0o077);
       print(await restore(folder, dataDir));
       process.stderr.write(restoreWarning);
+    });
+  for (const [verb, what] of Object.entries(offlineVerbs) as [OfflineVerb, string][])
+    withConfigFlags(program.command(`${verb} <id>`).description(`${what}; the coordinator is stopped`))
+      .option('--name <name>', 'name of the coordinator and its log; also CAPACLOUD_NAME')
+      .action(async (id: string, flags: ConfigFlags) => {
+        process.umask(0o077);
+        print(await changeOffline(loadConfig(flags, process.env), verb, id));
+      });
+  withConfigFlags(
+    program
+      .command('isolated')
+      .description('list what broke the books and is kept away from; the coordinator is stopped'),
+  )
+    .option('--name <name>', 'name of the coordinator and its log; also CAPACLOUD_NAME')
+    .action(async (flags: ConfigFlags) => {
+      process.umask(0o077);
+      print(await listIsolated(loadConfig(flags, process.env)));
     });
   program.addCommand(keysCommand());
   program.addCommand(simulateCommand().copyInheritedSettings(program));

@@ -1,11 +1,14 @@
 import { pino } from 'pino';
 import type { Config } from '../config/config.ts';
 import { startCoordinator } from '../coordinator.ts';
+import { FatalDecision } from '../log/fatal-decision.ts';
+import { FatalEnds } from '../log/fatal-ends.ts';
+import type { StateMachine } from '../log/state-machine.ts';
 import { DataError } from '../store/data-error.ts';
 import { dataFault } from '../store/data-fault.ts';
 
 /** Resolves when the coordinator has stopped in order. A second signal, or a failure, ends the process at once. */
-export async function serve(config: Config, version: string): Promise<void> {
+export async function serve(config: Config, version: string, machine?: StateMachine): Promise<void> {
   // Specs and keys are private: whatever the data folder's own mode, its files are the owner's.
   process.umask(0o077);
   const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
@@ -16,6 +19,7 @@ export async function serve(config: Config, version: string): Promise<void> {
     const about =
       fault === undefined ? { err } : { code: fault.code, reason: fault.message, hint: fault.hint };
     logger.fatal(about, 'the coordinator must not go on');
+    if (fault === undefined) noteEnd(config.dataDir, err);
     process.exit(1);
   };
   process.on('uncaughtException', end);
@@ -33,6 +37,7 @@ export async function serve(config: Config, version: string): Promise<void> {
     signal: stop.signal,
     // Nothing may be said that is not durable, so nothing is said at all.
     onFatal: end,
+    ...(machine === undefined ? {} : { machine }),
   });
   logger.info(
     { url: coordinator.url, name: config.name, dataDir: config.dataDir },
@@ -41,6 +46,18 @@ export async function serve(config: Config, version: string): Promise<void> {
   await aborted(stop.signal);
   await coordinator.stop();
   logger.info('stopped');
+}
+
+/** For the next start; where that cannot be written, it knows of nothing. */
+function noteEnd(dataDir: string, err: unknown): void {
+  const reason = err instanceof Error ? err.message : String(err);
+  const suspicion = err instanceof FatalDecision ? err.suspicion : undefined;
+  try {
+    const end = { at: Date.now(), reason };
+    new FatalEnds(dataDir).note(suspicion === undefined ? end : { ...end, suspicion });
+  } catch {
+    // The log of the process has it.
+  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -121,6 +121,8 @@ export class Placements {
         case 'node.offered':
         case 'ruleset.changed':
         case 'upload.held':
+        case 'subject.isolated':
+        case 'subject.reinstated':
         case 'upload.resumed':
           break;
       }

@@ -226,7 +226,8 @@ export class ReportIntake {
   #settle(intake: Intake, outcome: Outcome): void {
     if (!outcome.ok) {
       const { code } = outcome.refusal;
-      if (code.startsWith('service.')) {
+      // Its reports are not lost: the agent keeps them until the node is reinstated.
+      if (code.startsWith('service.') || code === 'node.isolated') {
         intake.isFailed = true;
         this.#refuse(outcome.refusal);
       } else this.#deps.counts.add(code);

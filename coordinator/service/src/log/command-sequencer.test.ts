@@ -20,8 +20,8 @@ import {
   unsignedReceipt,
   Workload,
 } from '../testing/workload.ts';
-import { sequencerLimits } from './command-sequencer.ts';
 import { replay } from './replay.ts';
+import { sequencerLimits } from './sequencer-limits.ts';
 
 let folder: ReturnType<typeof temporaryFolder>;
 beforeEach(() => {

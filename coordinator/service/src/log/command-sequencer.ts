@@ -1,30 +1,20 @@
 import type { Command } from '@capacloud/core/command';
 import type { Event } from '@capacloud/core/event';
+import { suspicionOf } from '@capacloud/core/isolation';
 import { apply, decide, needsPlacement } from '@capacloud/core/machine';
 import type { State } from '@capacloud/core/state';
 import { StateCapture } from '@capacloud/core/state-capture';
 import { canonicalJson } from '@capacloud/protocol/canonical';
-import type { Refusal, Result } from '@capacloud/protocol/result';
-import { type LogPort, logLimits } from '../ports/log.ts';
+import type { Result } from '@capacloud/protocol/result';
+import type { LogPort } from '../ports/log.ts';
 import type { Projection } from '../ports/projection.ts';
 import type { Aside, CommittedEvent, Outcome, Sequencer, Submission } from '../ports/sequencer.ts';
+import { FatalDecision } from './fatal-decision.ts';
 import { Group } from './group.ts';
+import { fits, type SequencerLimits, sequencerLimits } from './sequencer-limits.ts';
+import { broken, draining, overloaded, type Refused, tooLarge } from './sequencer-refusals.ts';
+import type { BrokenDecision, StateMachine } from './state-machine.ts';
 import { type CapturedState, type StateDigest, StateDigests } from './state-writer.ts';
-
-export interface SequencerLimits {
-  /** Commands that wait to be durable; one more is refused with service.overloaded. */
-  readonly waitingCommands: number;
-  /** The same bound on the bytes of their events. */
-  readonly waitingBytes: number;
-  readonly groupEvents: number;
-  readonly groupBytes: number;
-}
-export const sequencerLimits: SequencerLimits = {
-  waitingCommands: 65_536,
-  waitingBytes: 64 * 1024 * 1024,
-  groupEvents: logLimits.groupEvents / 2,
-  groupBytes: logLimits.groupBytes / 2,
-};
 
 export interface SequencerParts {
   readonly state: State;
@@ -35,21 +25,10 @@ export interface SequencerParts {
   readonly now: () => number;
   /** Called once when the process must not go on: an append failed or an invariant does not hold. */
   readonly onFatal: (error: Error) => void;
+  readonly onBroken?: (broken: BrokenDecision) => void;
   readonly limits?: SequencerLimits;
+  readonly machine?: StateMachine;
 }
-
-interface Refused {
-  readonly ok: false;
-  readonly refusal: Refusal;
-}
-const overloaded: Refused = {
-  ok: false,
-  refusal: { code: 'service.overloaded', message: 'Too many commands wait for the disk.' },
-};
-const draining: Refused = {
-  ok: false,
-  refusal: { code: 'service.draining', message: 'The coordinator no longer takes commands.' },
-};
 
 /**
  * The single writer. A command is decided and applied in memory as it comes; its group is made durable by one
@@ -59,6 +38,7 @@ export class CommandSequencer implements Sequencer {
   readonly state: State;
   readonly #parts: SequencerParts;
   readonly #limits: SequencerLimits;
+  readonly #machine: StateMachine;
   readonly #listeners = new Set<(events: readonly CommittedEvent[]) => void>();
   /** Closed groups, oldest first. The one in flight has left it. */
   #sealed: Group[] = [];
@@ -77,6 +57,7 @@ export class CommandSequencer implements Sequencer {
   constructor(parts: SequencerParts) {
     this.#parts = parts;
     this.#limits = parts.limits ?? sequencerLimits;
+    this.#machine = parts.machine ?? { decide, apply };
     this.state = parts.state;
     this.#next = parts.log.size();
     this.#open = new Group(this.#next);
@@ -169,24 +150,54 @@ export class CommandSequencer implements Sequencer {
     });
   }
 
-  /** Decides and applies. Throws when an invariant does not hold. */
+  /** Decides and applies. Throws where the state is half changed because an invariant does not hold. */
   #execute(command: Command, asides?: (events: readonly CommittedEvent[]) => readonly Aside[]): Outcome {
-    const decision = decide(this.state, command);
-    if (!decision.ok) return decision;
-    const events = decision.value;
     const entries: string[] = [];
-    for (const event of events) {
-      const entry = canonicalJson(event);
-      if (!fits(entry)) return tooLarge(event);
-      entries.push(entry);
+    let events: readonly Event[];
+    try {
+      const decision = this.#machine.decide(this.state, command);
+      if (!decision.ok) return decision;
+      events = decision.value;
+      for (const event of events) {
+        const entry = canonicalJson(event);
+        if (!fits(entry)) return tooLarge(event);
+        entries.push(entry);
+      }
+    } catch (error) {
+      return this.#drop(command, error);
     }
+    return this.#apply(command, events, entries, asides);
+  }
+
+  /** Nothing has changed yet: the decision is dropped, and what it was about is kept away from. */
+  #drop(command: Command, error: unknown): Outcome {
+    if (command.type === 'subject.isolate') throw error;
+    // An account that sends what cannot be decided harms nobody.
+    const suspicion = command.type === 'job.submit' ? undefined : suspicionOf(this.state, command);
+    this.#parts.onBroken?.({ command: command.type, error, suspicion });
+    if (suspicion !== undefined) this.#execute({ type: 'subject.isolate', at: command.at, ...suspicion });
+    // What else waits is looked at again.
+    this.state.schedule.changed = true;
+    return broken;
+  }
+
+  #apply(
+    command: Command,
+    events: readonly Event[],
+    entries: readonly string[],
+    asides?: (events: readonly CommittedEvent[]) => readonly Aside[],
+  ): Outcome {
     const committed: CommittedEvent[] = [];
     for (let i = 0; i < events.length; i++) {
       const event = events[i] as Event;
       const index = this.#next;
-      this.#parts.projection.before(this.state, event, index);
-      apply(this.state, event);
-      this.#parts.projection.after(this.state, event);
+      try {
+        this.#parts.projection.before(this.state, event, index);
+        this.#machine.apply(this.state, event);
+        this.#parts.projection.after(this.state, event);
+      } catch (error) {
+        throw new FatalDecision(error, suspicionOf(this.state, command, event));
+      }
       const one = { index, event };
       committed.push(one);
       this.#open.add(one, entries[i] as string);
@@ -269,14 +280,4 @@ export class CommandSequencer implements Sequencer {
     this.#failed = true;
     this.#parts.onFatal(error instanceof Error ? error : new Error('the sequencer failed', { cause: error }));
   }
-}
-
-function tooLarge(event: Event): Outcome {
-  const message = `The event ${event.type} is larger than an entry of the log may be.`;
-  return { ok: false, refusal: { code: 'request.too_large', message } };
-}
-
-/** Bytes of UTF-8 are at most three times the code units. */
-function fits(entry: string): boolean {
-  return entry.length * 3 <= logLimits.entryBytes || Buffer.byteLength(entry) <= logLimits.entryBytes;
 }

@@ -81,6 +81,8 @@ export class Measures {
       case 'attempt.progressed':
       case 'attempt.released':
       case 'upload.held':
+      case 'subject.isolated':
+      case 'subject.reinstated':
       case 'upload.resumed':
         return;
     }

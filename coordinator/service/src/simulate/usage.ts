@@ -64,6 +64,8 @@ export class Usage {
       case 'task.ended':
       case 'attempt.progressed':
       case 'upload.held':
+      case 'subject.isolated':
+      case 'subject.reinstated':
       case 'upload.resumed':
         return;
     }

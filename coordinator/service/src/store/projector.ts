@@ -87,6 +87,8 @@ export class Projector implements Projection {
       case 'attempt.released':
       case 'upload.held':
       case 'upload.resumed':
+      case 'subject.isolated':
+      case 'subject.reinstated':
         break;
     }
     for (const transfer of transfersOf(state, event)) this.#book(state, event, transfer, index);
@@ -151,6 +153,8 @@ export class Projector implements Projection {
       case 'account.credited':
       case 'image.poisoned':
       case 'attempt.released':
+      case 'subject.isolated':
+      case 'subject.reinstated':
       case 'job.settled':
       case 'node.forgotten':
         break;

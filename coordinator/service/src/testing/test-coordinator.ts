@@ -17,7 +17,8 @@ import type { ApiDependencies, ApiSettings } from '../api/dependencies.ts';
 import { type ArtifactRoom, type ArtifactRoomParts, openArtifactRoom } from '../artifacts/artifact-room.ts';
 import { ClientAddresses } from '../client-addresses.ts';
 import { JobSpecs } from '../job-specs.ts';
-import { CommandSequencer, sequencerLimits } from '../log/command-sequencer.ts';
+import { CommandSequencer } from '../log/command-sequencer.ts';
+import { sequencerLimits } from '../log/sequencer-limits.ts';
 import type { PullProgress } from '../ports/live-activity.ts';
 import type { Outcome } from '../ports/sequencer.ts';
 import type { AgentIdentity } from '../ports/session-tokens.ts';
@@ -209,10 +210,7 @@ export async function startCoordinator(options: TestOptions = {}): Promise<TestC
     projection: store.projection,
     now: Date.now,
     onFatal: (error) => failures.push(error),
-    limits: {
-      ...sequencerLimits,
-      waitingCommands: options.waitingCommands ?? sequencerLimits.waitingCommands,
-    },
+    limits: { ...sequencerLimits, waitingCommands: options.waitingCommands ?? 65_536 },
   });
   const specs = new JobSpecs(store.reads);
   const room = await openArtifactRoom({

@@ -97,6 +97,13 @@ export const sessionErrors = {
     'The node cannot do that in its present state',
     'Read the state of the node first.',
   ),
+  'node.isolated': entry(
+    423,
+    4423,
+    true,
+    'The node is isolated',
+    'Something that it sent broke the books of the coordinator; its operator has to reinstate the node.',
+  ),
   'attempt.fenced': entry(
     409,
     4409,

@@ -37,6 +37,20 @@ export const workErrors = {
     'An input is not there',
     'Upload the artifact first, then submit the job again.',
   ),
+  'job.isolated': entry(
+    423,
+    4423,
+    false,
+    'The job is isolated',
+    'The books of the coordinator broke over it; its operator can cancel or reinstate the job.',
+  ),
+  'account.isolated': entry(
+    423,
+    4423,
+    false,
+    'The account is isolated',
+    'A command of the account broke the books of the coordinator; its operator has to reinstate the account.',
+  ),
   'job.terminal': entry(409, 4409, false, 'The job has already ended', 'Submit a new job.'),
 
   'ledger.insufficient_funds': entry(

@@ -15,6 +15,10 @@ export const serviceRoutes = {
         status: Type.Literal('ok'),
         /** Where it took nothing lately: finished outputs wait on their nodes until it has room. */
         artifact_store: Type.Optional(Type.Union([Type.Literal('full'), Type.Literal('failing')])),
+        /** The process failed several times in a row: nothing is placed for now. */
+        mode: Type.Optional(Type.Literal('safe')),
+        /** Nodes, jobs and accounts that broke the books and are kept away from. */
+        isolated: Type.Optional(count),
       },
       closed,
     ),

@@ -46,6 +46,8 @@ export class Look {
   examinations: number = lookLimits.examinations;
   /** Something waits only because there was no time to look at more nodes. */
   isCutShort = false;
+  /** Told which node is looked at. */
+  readonly busy: { node: NodeId | undefined };
   readonly #changes: NodeChanges;
   /** By row of the table; only nodes that were given something have one. */
   readonly #plans = new Map<number, Plan>();
@@ -53,8 +55,13 @@ export class Look {
   /** Of jobs with several tasks, how many the look has given to each provider. */
   readonly #owners = new Map<Job, Map<AccountId, number>>();
 
-  constructor(excluded: ReadonlySet<NodeId>, changes: NodeChanges) {
+  constructor(
+    excluded: ReadonlySet<NodeId>,
+    changes: NodeChanges,
+    busy: { node: NodeId | undefined } = { node: undefined },
+  ) {
     this.excluded = excluded;
+    this.busy = busy;
     this.#changes = changes;
   }
 
@@ -86,6 +93,14 @@ export class Look {
     // Where all are alike, all suit: there is room.
     const suits = this.deviceRoomOf(node).kind === undefined ? matchesDevice : isAny;
     return chooseDevices(node.offer, devices, (id) => this.usedMilli(node, id), suits) ?? noDevices;
+  }
+
+  /** Whether all that the look has given away of the node was there. What is given twice is found before it is in the log. */
+  hasRoomFor(node: NodeRecord, devices: readonly string[]): boolean {
+    const { freeCpuMilli, freeDiskBytes, freeMemoryBytes, freeSlots } = this.freeOf(node);
+    if (freeSlots < 0 || freeCpuMilli < 0 || freeMemoryBytes < 0 || freeDiskBytes < 0) return false;
+    for (const device of devices) if (this.usedMilli(node, device) > 1000) return false;
+    return true;
   }
 
   deviceRoomOf(node: NodeRecord): DeviceRoom {

@@ -113,6 +113,7 @@ export class NodeOrder {
     }
     best = this.#nearest(this.#spread(best, task, job, look), near, task, look);
     const { node } = best;
+    look.busy.node = node.id;
     const devices = look.devicesFor(node, this.#terms.resources);
     if (best.revision === node.revision) this.#taken.push(best);
     look.give(job, node, this.#terms.resources, devices);
@@ -131,6 +132,7 @@ export class NodeOrder {
   #first(look: Look, task: Task, shunned: Entry[]): Entry | undefined {
     for (let top = this.#heap.top; top !== undefined; top = this.#heap.top) {
       const { node } = top;
+      look.busy.node = node.id;
       if (top.revision !== look.revisionOf(node)) {
         this.#heap.removeTop();
         continue;

@@ -97,6 +97,7 @@ export class NearestChange {
       case 'image_size':
       case 'node_silent':
       case 'node_closed':
+      case 'node_isolated':
       case 'node_backing_off':
       case 'node_kept':
       case 'tried':

@@ -120,6 +120,7 @@ export class NodeExplanation {
         // What the operator closed the owner cannot open.
         return directive === 'none' ? [{ obstacle, tasks: sumOf(alone) }] : [];
       // Another machine, or nothing that the owner decides.
+      case 'node_isolated':
       case 'node_backing_off':
       case 'node_kept':
       case 'platform':

@@ -47,6 +47,7 @@ export function obstaclesOf(node: NodeRecord, terms: JobTerms, task?: Task): rea
   const { resources, providers, excludeProviders } = terms;
   add('node_silent', !isConnected(node.status));
   add('node_closed', isConnected(node.status) && (node.status !== 'ready' || !node.accepting));
+  add('node_isolated', node.isIsolated);
   add('node_backing_off', node.isResting);
   add('node_kept', isKeptFrom(node, task?.job, terms));
   const isWanted = providers.length === 0 || providers.includes(node.provider);

@@ -1,6 +1,6 @@
 import type { JobId } from '@capacloud/protocol/ids';
 import type { Obstacle } from '@capacloud/protocol/obstacles';
-import type { TaskReason } from '@capacloud/protocol/reasons';
+import { type TaskReason, taskReasons } from '@capacloud/protocol/reasons';
 import { formatNano } from '@capacloud/protocol/units';
 import { runsOnOf } from '../../job/misfits.ts';
 import { storageObstacle } from '../../job/upload-hold.ts';
@@ -12,6 +12,8 @@ import { lastingOf, obstaclesOf, optionsOf } from './obstacles.ts';
 export interface WaitingReason {
   readonly reason: Extract<
     TaskReason,
+    | 'safe_mode'
+    | 'job_isolated'
     | 'store_full'
     | 'quota_full'
     | 'no_nodes'
@@ -36,6 +38,9 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
   if (job.ready === 0) {
     return { reason: 'backing_off', message: `${waits(queued)} for the next attempt.` };
   }
+  if (state.schedule.isPaused) return { reason: 'safe_mode', message: taskReasons.safe_mode.sentence };
+  if (job.isIsolated)
+    return { reason: 'job_isolated', message: `${waits(queued)}: ${taskReasons.job_isolated.sentence}` };
   const storage = storageObstacle(state, job);
   if (storage !== undefined) return { reason: storage, message: storageMessage(state, job, storage) };
   const options = optionsOf(job.terms);
