@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connections } from '@capacloud/transfer/connections';
 import type { Logger } from 'pino';
@@ -8,9 +8,11 @@ import { AttemptLogs } from './attempts/attempt-logs.ts';
 import { CoordinatorHttp } from './attempts/coordinator-http.ts';
 import { Executor } from './attempts/executor.ts';
 import { InputCache } from './attempts/input-cache.ts';
+import { openDiskWatch } from './composition/disk-watch.ts';
 import { connectionsOf, doctorParts, openSelfCheck } from './composition/doctor-parts.ts';
 import { chooseScratch, type ScratchKind } from './composition/scratch-choice.ts';
 import { statusOf } from './composition/status.ts';
+import { openStatus } from './composition/status-server.ts';
 import { ScheduledAsk } from './core/ask-schedule.ts';
 import type { Clock } from './core/clock.ts';
 import type { Journal } from './core/journal-port.ts';
@@ -30,7 +32,6 @@ import { readKeyFile } from './host/key-file.ts';
 import { makeFolder } from './host/make-folder.ts';
 import type { SelfCheck } from './host/self-check.ts';
 import { ServiceNotifier } from './host/service-notifier.ts';
-import { serveStatus } from './host/status-socket.ts';
 import { systemClock } from './host/system-clock.ts';
 import { openDatabase, usable } from './journal/schema.ts';
 import { SqliteJournal } from './journal/sqlite-journal.ts';
@@ -44,9 +45,6 @@ const pidsLimit = 4096;
 const inputCacheBytes = 10 * 1024 ** 3;
 /** Longest wait at a shutdown for reports that are on their way; the rest is sent by the next life. */
 const flushMs = 3000;
-
-/** Longest wait for the socket of `status` before the session opens. */
-const statusWaitMs = 1000;
 
 /** Longest wait for the first checks before the session opens; without them it opens and takes no work. */
 const firstChecksMs = 1000;
@@ -184,8 +182,9 @@ async function runLocked(
   const ask = new ScheduledAsk(config.ask, schedule);
   const scratch = await chooseScratch(config);
   const terms = { ...config, ...resources, scratchInMemory: scratch === 'memory' };
+  const disks = await openDiskWatch({ config, scratch, onChange: () => session.notify() }, signal);
   const offer = () =>
-    makeOffer({ ...terms, ask: ask.offered(clock.nowMs()) }, machine.size, machine.devices());
+    disks.limit(makeOffer({ ...terms, ask: ask.offered(clock.nowMs()) }, machine.size, machine.devices()));
   const http = new CoordinatorHttp(session, (url, call) => connections.fetch(url, call));
   const logs: AttemptLogs = new AttemptLogs(join(config.stateDir, 'logs'), http, journal, log, () =>
     executor.onChange(),
@@ -204,7 +203,7 @@ async function runLocked(
     log,
     lease,
     offer,
-    isClosed: () => !selfCheck.isWell || ask.at(clock.nowMs()) === undefined,
+    isClosed: () => !selfCheck.isWell || disks.isShort || ask.at(clock.nowMs()) === undefined,
     load: () => machine.load(),
     notifySession: () => session.notify(),
   });
@@ -229,27 +228,7 @@ async function runLocked(
   const minutes = schedule !== undefined;
   await work({ ...parts, config, session, executor, selfCheck, service, minutes }, aborted);
   await socket.close();
-  await probing;
-}
-
-/** A disk without room for the socket keeps nobody from working: it is made as soon as there is some. */
-async function openStatus(
-  { statusSocket }: AgentConfig,
-  status: () => Promise<object>,
-  parts: { readonly log: Logger; readonly signal: AbortSignal },
-): Promise<{ close(): Promise<void> }> {
-  const serve = () => serveStatus(statusSocket, status);
-  const serving = untilDiskTakesIt(dirname(statusSocket), serve, parts);
-  await Promise.race([serving, sleep(statusWaitMs)]);
-  const served = serving.catch((error: unknown) => {
-    parts.log.error({ err: error }, 'the socket of status could not be made');
-    return undefined;
-  });
-  return {
-    async close() {
-      await (await served)?.close();
-    },
-  };
+  await Promise.all([probing, disks.ended]);
 }
 
 interface WorkingParts {

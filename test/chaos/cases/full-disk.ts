@@ -46,7 +46,7 @@ export const fullCoordinator: ChaosCase = {
 
 export const fullAgent: ChaosCase = {
   name: 'full-agent',
-  summary: "the disk with an agent's state fills up",
+  summary: "the disk with an agent's state fills up: the agent pauses, and goes on when there is room",
   async plan(place) {
     const disk = await mountDisk(place, join(place.dir, 'agent-0', 'state'), sizes.agent);
     return {
@@ -59,14 +59,12 @@ export const fullAgent: ChaosCase = {
         const until = performance.now() + place.dice.between(1000, 4000);
         try {
           while (performance.now() < until) {
-            // Whoever runs it starts it again when it ends.
-            if (!agent.process.running) agent.start();
+            if (!agent.process.running) throw new Error('the agent ended on a full disk');
             await rig.last(250);
           }
         } finally {
           await disk.empty();
         }
-        if (!agent.process.running) agent.start();
         return 'full';
       },
     };
