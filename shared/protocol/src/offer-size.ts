@@ -8,14 +8,20 @@ export const offerLimits = {
   describedBytes: 8 * 2 ** 10,
   /** As canonical JSON, which is how the log holds it. */
   writtenBytes: 16 * 2 ** 10,
+  /** Descriptions of devices that differ in more than id and reason: the scheduler looks at each of the whole network. */
+  deviceKinds: 16,
 } as const;
 
 export interface OfferSize {
   readonly describedBytes: number;
   readonly writtenBytes: number;
+  readonly deviceKinds: number;
 }
 
 export function offerSize(offer: Offer): OfferSize {
+  const writtenBytes = byteLength(canonicalJson(offer));
+  if (offer.devices.length <= 1)
+    return { describedBytes: writtenBytes, writtenBytes, deviceKinds: offer.devices.length };
   const descriptions = new Set<string>();
   let repeatedBytes = 0;
   for (const device of offer.devices) {
@@ -23,13 +29,14 @@ export function offerSize(offer: Offer): OfferSize {
     if (descriptions.has(description)) repeatedBytes += byteLength(description) - emptyObjectBytes;
     else descriptions.add(description);
   }
-  const writtenBytes = byteLength(canonicalJson(offer));
-  return { describedBytes: writtenBytes - repeatedBytes, writtenBytes };
+  return { describedBytes: writtenBytes - repeatedBytes, writtenBytes, deviceKinds: descriptions.size };
 }
 
 /** Undefined for an offer within the bounds; otherwise what is too large. */
 export function offerFault(offer: Offer): string | undefined {
-  const { describedBytes, writtenBytes } = offerSize(offer);
+  const { describedBytes, writtenBytes, deviceKinds } = offerSize(offer);
+  if (deviceKinds > offerLimits.deviceKinds)
+    return `The offer has ${deviceKinds} kinds of devices; at most ${offerLimits.deviceKinds} are taken.`;
   if (describedBytes > offerLimits.describedBytes)
     return `The offer has ${describedBytes} bytes, where equal devices count once; at most ${offerLimits.describedBytes} are taken.`;
   if (writtenBytes > offerLimits.writtenBytes)

@@ -209,6 +209,7 @@ describe('offers', () => {
     machine.connect(0, { offer: machineOf(...gpus) });
     const tooLarge = [
       machineOf(...gpus.map((gpu, n) => ({ ...gpu, model: `${n}`.padEnd(96, 'm') }))),
+      offer({ devices: gpus.slice(0, 17).map((gpu, n) => ({ ...gpu, memoryBytes: n })) }),
       machineOf(...gpus.map((gpu) => ({ ...gpu, reason: 'r'.repeat(200) }))),
       machineOf(...gpus.map((gpu) => ({ ...gpu, id: gpu.id.padEnd(96, 'x'), model: 'm'.repeat(96) }))),
     ];

@@ -5,7 +5,7 @@ import { leaveAskClass } from './asks.ts';
 import { emptyOffer } from './node-record.ts';
 
 /** In one tick. */
-const maxForgottenPerTick = 1024;
+const maxForgottenPerTick = 256;
 /** Newcomers come in crowds: so many are made room for at once, because each search looks at all that are unproven. */
 const replacedAtOnce = 64;
 

@@ -2,6 +2,9 @@ import { canonicalJson } from '@capacloud/protocol/canonical';
 import type { Offer } from '@capacloud/protocol/resources';
 import { hash32 } from '../hash32.ts';
 
+/** As far as the ids of the first devices, by which machines of one kind differ. */
+const hashedLength = 2048;
+
 interface Pooled {
   readonly offer: Offer;
   uses: number;
@@ -21,7 +24,7 @@ export class OfferPool {
 
   take(offer: Offer): Offer {
     const text = canonicalJson(offer);
-    const key = `${text.length} ${hash32(text)}`;
+    const key = `${text.length} ${hash32(text.slice(0, hashedLength))}`;
     const known = this.#byKey.get(key);
     if (known === undefined) {
       const pooled = { offer: freeze(offer), uses: 1 };
