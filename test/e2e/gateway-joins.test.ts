@@ -108,7 +108,18 @@ test('nobody new is taken in when two thirds of the heap are used, and who is kn
   await dial(rig).open(known);
   share = 0.7;
   expect((await refusalOf(rig))?.message).toContain('70 % of its memory');
-  await dial(rig).open(known);
+  const peer = dial(rig);
+  await peer.open(known);
+  // Nor does what was never paid grow: many small nodes would need as much as new ones.
+  const grown = { ...plainOffer, labels: { tier: 'gold' } };
+  peer.send({ type: 'offer', seq: 1, ack: 0, offer: { ...plainOffer, slots: 2 }, accepting: true });
+  await expect.poll(() => rig.sequencer.state.nodes.get(known.node)?.offer.slots).toBe(2);
+  peer.send({ type: 'offer', seq: 2, ack: 0, offer: grown, accepting: true });
+  expect(await peer.ended).toMatchObject({ refusal: 'service.overloaded' });
+  const again = dial(rig);
+  again.send(await createHello(await again.challenge(), known, again.key, { offer: grown }));
+  expect(await again.ended).toMatchObject({ refusal: 'service.overloaded' });
+  expect(rig.sequencer.state.nodes.get(known.node)?.offer).toEqual({ ...plainOffer, slots: 2 });
   share = 0.3;
   await dial(rig).open(createIdentity());
 });

@@ -1,3 +1,5 @@
+import type { NodeRecord } from '@capacloud/core/state';
+import type { Offer } from '@capacloud/protocol/resources';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { JoinLimits } from '../join-limits.ts';
 
@@ -82,13 +84,9 @@ export class JoinGate {
 
   /** Why a newcomer from the address is refused now. Nothing is counted. */
   refusal(address: string): Refusal | undefined {
-    const { heapShare, limits, now } = this.#deps;
-    const share = heapShare();
-    if (share >= limits.maxHeapShare)
-      return refused(
-        `The coordinator has used ${Math.round(100 * share)} % of its memory, and takes in no node that it does not know.`,
-        'Connect again later. Its operator gives it more (NODE_OPTIONS=--max-old-space-size), or lowers rules.max_unproven_nodes.',
-      );
+    const { limits, now } = this.#deps;
+    const shortage = this.#shortage();
+    if (shortage !== undefined) return shortage;
     const here = this.#unproven.get(address) ?? 0;
     if (here >= limits.addressJoinsPerHour)
       return refused(
@@ -112,6 +110,25 @@ export class JoinGate {
     if (refusal !== undefined) return refusal;
     for (const { allowances, keyOf } of this.#bounds) allowances.take(keyOf(address), this.#deps.now());
     return undefined;
+  }
+
+  /** Why a node that was never paid may not offer this now: small nodes that grow together would need as much as new ones. */
+  growthRefusal({ isProven, offer: before }: NodeRecord, offer: Offer): Refusal | undefined {
+    if (isProven) return undefined;
+    const shortage = this.#shortage();
+    if (shortage === undefined || JSON.stringify(offer).length <= JSON.stringify(before).length)
+      return undefined;
+    return shortage;
+  }
+
+  #shortage(): Refusal | undefined {
+    const { heapShare, limits } = this.#deps;
+    const share = heapShare();
+    if (share < limits.maxHeapShare) return undefined;
+    return refused(
+      `The coordinator has used ${Math.round(100 * share)} % of its memory, and takes in no new node and no larger offer.`,
+      'Connect again later. Its operator gives it more (NODE_OPTIONS=--max-old-space-size), or lowers rules.max_unproven_nodes.',
+    );
   }
 
   /** A session opens of a node that was never paid. Gives what to call once when it ends. */

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import type { NodeRecord } from '@capacloud/core/state';
 import { canonicalJson } from '@capacloud/protocol/canonical';
 import { errorCatalogue } from '@capacloud/protocol/errors';
-import type { HeartbeatFrame, HelloFrame, WelcomeFrame } from '@capacloud/protocol/frames';
+import type { HeartbeatFrame, HelloFrame, OfferFrame, WelcomeFrame } from '@capacloud/protocol/frames';
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { ClientAddresses } from '../client-addresses.ts';
@@ -59,7 +60,7 @@ export class SessionDesk {
       connection.refuse(said === undefined ? ownerChanges : noRoom);
       return;
     }
-    const leave = this.#admit(session.node, connection);
+    const leave = this.#admit(session.node, hello, connection);
     if (leave === undefined) return;
     connection.onEnd = () => {
       leave();
@@ -145,11 +146,11 @@ export class SessionDesk {
   }
 
   /** Gives what to call when the session ends; undefined where the node was refused. */
-  #admit(node: NodeId, connection: Connection): (() => void) | undefined {
+  #admit(node: NodeId, { offer }: HelloFrame, connection: Connection): (() => void) | undefined {
     const { joins, sequencer } = this.#deps;
     const known = sequencer.state.nodes.get(node);
     if (known?.isProven === true) return () => {};
-    const refusal = known === undefined ? joins.join(connection.address) : undefined;
+    const refusal = known === undefined ? joins.join(connection.address) : joins.growthRefusal(known, offer);
     if (refusal === undefined) return joins.enter(connection.address);
     connection.refuse(refusal);
     return undefined;
@@ -222,8 +223,8 @@ export class SessionDesk {
   #take(session: Session, text: string, nowMs: number): Refusal | undefined {
     if (!session.mayReceive(nowMs)) return rateLimited;
     // Given up since its hello, so it came too late. Only another hello brings it back; an acknowledgement would renew its lease.
-    const status = this.#deps.sequencer.state.nodes.get(session.node)?.status;
-    if (status === 'lost' || status === undefined) return givenUp;
+    const node = this.#deps.sequencer.state.nodes.get(session.node);
+    if (node === undefined || node.status === 'lost') return givenUp;
     const read = readSessionFrame(text);
     if (!read.ok) return read.refusal;
     const frame = read.value;
@@ -236,9 +237,14 @@ export class SessionDesk {
         this.#beat(session, frame);
         return undefined;
       case 'offer':
-        this.#offers.get(session)?.push(frame);
-        return undefined;
+        return this.#offer(session, node, frame);
     }
+  }
+
+  #offer(session: Session, node: NodeRecord, frame: OfferFrame): Refusal | undefined {
+    const refusal = this.#deps.joins.growthRefusal(node, frame.offer);
+    if (refusal === undefined) this.#offers.get(session)?.push(frame);
+    return refusal;
   }
 
   #beat(session: Session, frame: HeartbeatFrame): void {
