@@ -22,6 +22,7 @@ import { needsImage } from './core/policy.ts';
 import { defaultUidRange } from './core/task-uids.ts';
 import { Machine } from './hardware/machine.ts';
 import { makeOffer } from './hardware/offer.ts';
+import { fitOffers } from './hardware/offer-fit.ts';
 import { openAgentLog, surviveStorageFaults } from './host/agent-log.ts';
 import { runCommandLine } from './host/command-line.ts';
 import type { AgentConfig } from './host/config.ts';
@@ -183,8 +184,9 @@ async function runLocked(
   const scratch = await chooseScratch(config);
   const terms = { ...config, ...resources, scratchInMemory: scratch === 'memory' };
   const disks = await openDiskWatch({ config, scratch, onChange: () => session.notify() }, signal);
-  const offer = () =>
-    disks.limit(makeOffer({ ...terms, ask: ask.offered(clock.nowMs()) }, machine.size, machine.devices()));
+  const offer = fitOffers(log, () =>
+    disks.limit(makeOffer({ ...terms, ask: ask.offered(clock.nowMs()) }, machine.size, machine.devices())),
+  );
   const http = new CoordinatorHttp(session, (url, call) => connections.fetch(url, call));
   const logs: AttemptLogs = new AttemptLogs(join(config.stateDir, 'logs'), http, journal, log, () =>
     executor.onChange(),
