@@ -9,6 +9,7 @@ import {
 import { controller } from '../test/bench/controller.ts';
 import { dispatch } from '../test/bench/dispatch.ts';
 import { fanin } from '../test/bench/fanin.ts';
+import { joins } from '../test/bench/joins.ts';
 import { lifecycle } from '../test/bench/lifecycle.ts';
 import { placement } from '../test/bench/placement/placement.ts';
 import { queue } from '../test/bench/queue.ts';
@@ -23,6 +24,7 @@ const benchmarks: readonly Benchmark[] = [
   dispatch,
   fanin,
   abuse,
+  joins,
   snapshot,
   trace,
   placement,
