@@ -9,7 +9,7 @@ import { CoordinatorHttp } from './attempts/coordinator-http.ts';
 import { Executor } from './attempts/executor.ts';
 import { InputCache } from './attempts/input-cache.ts';
 import { openDiskWatch } from './composition/disk-watch.ts';
-import { connectionsOf, doctorParts, openSelfCheck } from './composition/doctor-parts.ts';
+import { connectionsOf, doctorParts, openSelfCheck, registriesOf } from './composition/doctor-parts.ts';
 import { chooseScratch, type ScratchKind } from './composition/scratch-choice.ts';
 import { statusOf } from './composition/status.ts';
 import { openStatus } from './composition/status-server.ts';
@@ -72,6 +72,7 @@ function openEngine(
     takeUid: (key, { inUse, isMapped }) =>
       journal.takeUid(key, config.taskUids ?? defaultUidRange(identity.node, isMapped), inUse),
     localImages: readLocalImages(config.localImages),
+    registries: registriesOf(config),
     imageShare: config.resources.images,
     neededImages: () =>
       journal

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { readRegistries } from '@capacloud/agent/core/registries';
 import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
 import { PulledImages } from '@capacloud/agent/runtime/pulled-images';
 import type { Pack } from 'tar-stream';
@@ -39,6 +40,12 @@ function open(stateDir: string) {
   needed = [];
   return createDockerRuntime({
     ...rig.options,
+    registries: {
+      ...rig.options.registries,
+      get allowed() {
+        return readRegistries(registries.map(({ host }) => `http://${host}`));
+      },
+    },
     stateDir,
     imageShare: { kind: 'amount', value: budgetBytes },
     neededImages: () => needed,
@@ -48,13 +55,17 @@ function open(stateDir: string) {
 type Runtime = ReturnType<typeof open>;
 
 /** An image with a layer of its own, in a registry of its own. */
-async function push(add: (archive: Pack) => void): Promise<{ name: string; image: string }> {
+async function push(
+  add: (archive: Pack) => void,
+): Promise<{ name: string; onEngine: string; image: string }> {
   const registry = await Registry.open(await busyboxArchive(add));
   registries.push(registry);
   const digest = await registry.push('budget', 'v1');
   const name = `${registry.base}/budget@${digest}`;
-  made.push(name);
-  return { name, image: `${registry.base}/budget:v1` };
+  // By the agent, and by an owner who pulls it.
+  const onEngine = `pulled.capacloud.invalid/${registry.base.replace(':', '-')}/budget:${digest.replace(':', '-')}`;
+  made.push(onEngine, name);
+  return { name, onEngine, image: `${registry.base}/budget:v1` };
 }
 
 const noise = (sizeMiB: number) => (archive: Pack) =>
@@ -83,10 +94,10 @@ describe.skipIf(!isThere)('an image that is larger than the budget', () => {
     ['a layer of zeros', bomb],
     ['a layer with too many files', crumbs],
   ] as const)('is stopped while it is unpacked: %s', async (_what, add) => {
-    const { image, name } = await push(add);
+    const { image, onEngine } = await push(add);
     const runtime = open(await rig.folder());
     expect(await pull(runtime, image)).toMatchObject(tooLarge);
-    expect(await isOnEngine(name)).toBe(false);
+    expect(await isOnEngine(onEngine)).toBe(false);
   });
 
   it('is told from one that is pulled at the same time', async () => {
@@ -118,11 +129,16 @@ describe.skipIf(!isThere)('room for the next image', () => {
     expect(await pull(runtime, a.image)).toMatchObject(taken);
     needed = [b.image];
     expect(await pull(runtime, d.image)).toMatchObject(taken);
-    expect(await Promise.all(images.map(({ name }) => isOnEngine(name)))).toEqual([true, true, false, true]);
+    expect(await Promise.all(images.map(({ onEngine }) => isOnEngine(onEngine)))).toEqual([
+      true,
+      true,
+      false,
+      true,
+    ]);
     // What was removed is pulled again, after a restart as well.
     const restarted = open(stateDir);
     expect(await pull(restarted, c.image)).toMatchObject(taken);
-    expect(await isOnEngine(c.name)).toBe(true);
+    expect(await isOnEngine(c.onEngine)).toBe(true);
   });
 
   it('is never made of what the owner has', async () => {
@@ -144,10 +160,10 @@ describe.skipIf(!isThere)('room for the next image', () => {
     made.push(tag.image);
     const runtime = open(await rig.folder());
     for (const { image } of [digest, tag, later]) expect(await pull(runtime, image)).toMatchObject(taken);
-    await rig.docker.getImage(later.name).tag({ repo: later.image.slice(0, -3), tag: 'mine' });
+    await rig.docker.getImage(later.onEngine).tag({ repo: later.image.slice(0, -3), tag: 'mine' });
     made.push(`${later.image.slice(0, -3)}:mine`);
     expect(await pull(runtime, next.image)).toMatchObject(taken);
-    const names = [digest.name, tag.image, `${later.image.slice(0, -3)}:mine`, next.name];
+    const names = [digest.name, tag.image, `${later.image.slice(0, -3)}:mine`, next.onEngine];
     expect(await Promise.all(names.map(isOnEngine))).toEqual([true, true, true, true]);
   });
 
@@ -172,7 +188,7 @@ describe.skipIf(!isThere)('room for the next image', () => {
     await runtime.observe(rig.signal);
     await waitUntil('the notes', async () => (await notes.begun()).length === 0, { timeoutMs: 20_000 });
     expect(await pull(runtime, next.image)).toMatchObject(taken);
-    expect(await Promise.all([lost, old, next].map(({ name }) => isOnEngine(name)))).toEqual([
+    expect(await Promise.all([lost.name, old.name, next.onEngine].map(isOnEngine))).toEqual([
       false,
       true,
       true,

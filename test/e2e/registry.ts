@@ -22,6 +22,13 @@ export interface Platform {
   readonly os: string;
 }
 
+/** What differs from a common image. */
+export interface OddImage {
+  readonly config?: object;
+  readonly diffId?: string;
+  readonly top?: object;
+}
+
 /** What the engine under test runs on. */
 export const hostPlatform: Platform = {
   architecture: { x64: 'amd64', arm64: 'arm64' }[process.arch as 'x64' | 'arm64'],
@@ -74,12 +81,17 @@ export class Registry {
 
   /** How references to its images begin: the host, and the mark of the run, by which leftovers on an engine are found. */
   get base(): string {
-    return `${this.#host}/${runMark()}`;
+    return `${this.host}/${runMark()}`;
   }
 
   /** Puts an image under a tag, and gives the digest of its manifest. It is another image each time. */
   async push(repository: string, tag: string, platform = hostPlatform): Promise<string> {
     return (await this.#putImage(repository, tag, platform)).digest;
+  }
+
+  /** Puts an image whose configuration holds what a registry would not look at. */
+  async pushOdd(repository: string, odd: OddImage): Promise<void> {
+    await this.#putImage(repository, 'v1', hostPlatform, odd);
   }
 
   /** Puts a list of images for several platforms under one tag, and gives the digest of the list. */
@@ -99,7 +111,7 @@ export class Registry {
     await rm(this.#dir, { recursive: true, force: true });
   }
 
-  get #host(): string {
+  get host(): string {
     const address = this.#proxy.address();
     if (address === null || typeof address === 'string') throw new Error('the registry does not listen');
     return `127.0.0.1:${address.port}`;
@@ -119,7 +131,7 @@ export class Registry {
     await waitUntil(
       'the registry to answer',
       () =>
-        fetch(`http://${this.#host}/v2/`).then(
+        fetch(`http://${this.host}/v2/`).then(
           ({ ok }) => ok,
           () => false,
         ),
@@ -127,12 +139,22 @@ export class Registry {
     );
   }
 
-  async #putImage(repository: string, tag: string | undefined, platform: Platform): Promise<Content> {
+  async #putImage(
+    repository: string,
+    tag: string | undefined,
+    platform: Platform,
+    { config: settings, diffId = digestOf(this.#layer), top }: OddImage = {},
+  ): Promise<Content> {
     const image = {
       ...platform,
-      config: { Cmd: ['sh', '-c', 'echo pulled'], Env: [`SALT=${randomBytes(8).toString('hex')}`] },
-      rootfs: { type: 'layers', diff_ids: [digestOf(this.#layer)] },
+      config: {
+        Cmd: ['sh', '-c', 'echo pulled'],
+        Env: [`SALT=${randomBytes(8).toString('hex')}`],
+        ...settings,
+      },
+      rootfs: { type: 'layers', diff_ids: [diffId] },
       history: [{ created_by: 'test' }],
+      ...top,
     };
     const config = await this.#putBlob(repository, types.config, Buffer.from(JSON.stringify(image)));
     const layer = await this.#putLayer(repository);
@@ -174,7 +196,7 @@ export class Registry {
   }
 
   #url(repository: string, path: string): URL {
-    return new URL(`http://${this.#host}/v2/${runMark()}/${repository}/${path}`);
+    return new URL(`http://${this.host}/v2/${runMark()}/${repository}/${path}`);
   }
 
   async #send(

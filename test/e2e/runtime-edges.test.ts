@@ -31,7 +31,7 @@ describe('what cannot start', () => {
   it('an image that does not exist', async () => {
     const assignment = rig.assign({ ...script('true'), image: '127.0.0.1:1/nowhere/nothing:1' });
     const pulled = await rig.runtime.pull(assignment, () => undefined, rig.signal);
-    expect(pulled).toMatchObject({ ok: false, refusal: { reason: 'image_pull_failed' } });
+    expect(pulled).toMatchObject({ ok: false, refusal: { reason: 'registry_not_allowed' } });
     const invalid = rig.assign({ ...script('true'), image: 'UPPER/Case::1' });
     expect(await rig.runtime.pull(invalid, () => undefined, rig.signal)).toMatchObject({
       ok: false,

@@ -10,12 +10,14 @@ import {
   type PlacedInput,
   type Runtime,
 } from '@capacloud/agent/core/ports';
-import { createDockerRuntime, type DockerRuntimeOptions } from '@capacloud/agent/runtime/docker-runtime';
+import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
+import type { DockerRuntimeOptions } from '@capacloud/agent/runtime/runtime-options';
 import type { Assignment } from '@capacloud/protocol/frames';
 import { jobIdFrom, type NodeId, taskIdOf } from '@capacloud/protocol/ids';
 import Docker from 'dockerode';
 import { markedName } from '../marked-name.ts';
 import { dockerSocket, ensureBusyboxImage, testImages } from './engine-images.ts';
+import { registriesFor } from './test-registries.ts';
 
 const mebibyte = 2 ** 20;
 
@@ -55,6 +57,7 @@ export async function openRuntimeRig(
     takeUid: uidTaker(),
     policy: { allowRoot: false, pidsLimit: change.pidsLimit ?? 64 },
     localImages: readLocalImages(testImages),
+    registries: registriesFor([]),
     scratch: 'memory',
     stateDir: join(base, 'state'),
     ...change,

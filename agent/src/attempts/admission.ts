@@ -8,6 +8,7 @@ import { type Journal, outboxLimit } from '../core/journal-port.ts';
 import type { Lease } from '../core/lease.ts';
 import { itemsPerAttempt, refusalReason } from '../core/policy.ts';
 import { attemptKeyText } from '../core/ports.ts';
+import type { Sentence } from '../core/sentence.ts';
 import { makeReceipt } from './receipt-maker.ts';
 
 export interface AdmissionParts {
@@ -20,7 +21,7 @@ export interface AdmissionParts {
 }
 
 /** Takes an assignment into the journal, or reports why not. A repeated one changes nothing. */
-export function admit(parts: AdmissionParts, assignment: Assignment, closed: string | undefined): void {
+export function admit(parts: AdmissionParts, assignment: Assignment, closed: Sentence | undefined): void {
   const { clock, journal, lease, log, node, offer } = parts;
   const record = newAttempt(assignment, clock.nowMs());
   if (journal.attempt(record.key) !== undefined) return;

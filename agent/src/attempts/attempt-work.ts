@@ -1,13 +1,13 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import { type AttemptPhase, type AttemptRecord, advance, requestStop } from '../core/attempt-record.ts';
 import { savesCheckpoint } from '../core/checkpoint.ts';
 import type { ReportDraft } from '../core/journal-port.ts';
 import { evidenceOf, judgeEnding, outcomeOfStop } from '../core/outcome.ts';
 import { refusalReason } from '../core/policy.ts';
-import { type AttemptKey, attemptKeyText, type PullProgress } from '../core/ports.ts';
+import { type AttemptKey, attemptKeyText, type PullProgress, type RuntimeFailure } from '../core/ports.ts';
 import { runStart } from '../core/run-clock.ts';
+import { say } from '../core/sentence.ts';
 import type { WorkKind } from '../core/step.ts';
 import { extentOf } from './attempt-logs.ts';
 import { fetchArtifacts, heldArtifacts, saveCheckpoint, uploadCheckpoint } from './checkpoint-work.ts';
@@ -17,6 +17,7 @@ import { StageTimeout, untilEngineAnswers, withClock } from './deadline.ts';
 import { uploadOutputs } from './output-upload.ts';
 import { makeReceipt } from './receipt-maker.ts';
 import { claimStart } from './start-claim.ts';
+import { noInput, pullTimeout } from './step-failures.ts';
 import type { WorkParts } from './work-parts.ts';
 
 /** Longest wait for the rest of the log before the end of an attempt is reported without it; it follows later. */
@@ -53,7 +54,9 @@ export class AttemptWork {
    * Ends an attempt with an outcome, whatever it was doing. One that has failed or was stopped stays so, with or without what
    * was to be saved of it.
    */
-  fail(key: AttemptKey, reason: OutcomeReason, message: string, imageRunsOn?: readonly string[]): void {
+  fail(key: AttemptKey, { reason, message, imageRunsOn, detail }: RuntimeFailure): void {
+    // What the engine or a registry said stays here.
+    if (detail !== undefined) this.#parts.log.warn({ attempt: attemptKeyText(key), reason, detail }, message);
     const outcome = this.#parts.journal.attempt(key)?.outcome;
     const failed = outcome?.reason === 'completed' ? undefined : outcome;
     const ending = { reason, message, ...(imageRunsOn === undefined ? {} : { imageRunsOn }) };
@@ -80,19 +83,22 @@ export class AttemptWork {
   async #pull(record: AttemptRecord, signal: AbortSignal): Promise<void> {
     const { runtime, onPull } = this.#parts;
     const { key, assignment } = record;
-    const onProgress = (progress: PullProgress) => onPull(key, progress);
+    let stage: PullProgress['stage'];
+    const onProgress = (progress: PullProgress) => {
+      ({ stage } = progress);
+      onPull(key, progress);
+    };
     try {
       const pulled = await withClock(assignment.pullTimeoutMs, signal, (limit) =>
         untilEngineAnswers(limit, () => runtime.pull(assignment, onProgress, limit)),
       );
       if (!pulled.ok) {
-        const { reason, message, imageRunsOn } = pulled.refusal;
-        return this.fail(key, reason, message, imageRunsOn);
+        return this.fail(key, pulled.refusal);
       }
       this.#move(key, 'fetching', { image: pulled.value.image });
     } catch (error) {
       if (!(error instanceof StageTimeout)) throw error;
-      this.fail(key, 'pull_timeout', `Pulling took longer than ${assignment.pullTimeoutMs} ms.`);
+      this.fail(key, pullTimeout(assignment.pullTimeoutMs, stage));
     }
   }
 
@@ -109,7 +115,7 @@ export class AttemptWork {
       this.#move(key, 'preparing');
     } catch (error) {
       if (!(error instanceof StageTimeout || error instanceof TransferRefused)) throw error;
-      this.fail(key, 'input_unavailable', `An input could not be fetched: ${error.message}.`);
+      this.fail(key, noInput(error));
     }
   }
 
@@ -117,7 +123,7 @@ export class AttemptWork {
     const { inputs, offer, runtime } = this.#parts;
     const { key, assignment } = record;
     const refusal = refusalReason(assignment, offer());
-    if (refusal !== undefined) return this.fail(key, 'refused', refusal);
+    if (refusal !== undefined) return this.fail(key, { reason: 'refused', message: refusal });
     const placed = assignment.inputs.map(({ sha256, target }) => ({
       target,
       localPath: inputs.pathOf(sha256),
@@ -128,12 +134,12 @@ export class AttemptWork {
         const saved = await fetchArtifacts(this.#parts, record, limit);
         return untilEngineAnswers(limit, () => runtime.prepare(assignment, placed, limit, saved));
       });
-      if (!prepared.ok) return this.fail(key, prepared.refusal.reason, prepared.refusal.message);
+      if (!prepared.ok) return this.fail(key, prepared.refusal);
       this.#move(key, 'starting', {}, [this.#stage(key, 'starting')]);
     } catch (error) {
       if (error instanceof StageTimeout) return this.#startTimeout(record);
       if (!(error instanceof TransferRefused)) throw error;
-      this.fail(key, 'input_unavailable', `An input could not be fetched: ${error.message}.`);
+      this.fail(key, noInput(error));
     }
   }
 
@@ -144,7 +150,7 @@ export class AttemptWork {
       const started = await withClock(assignment.startTimeoutMs, signal, (limit) =>
         untilEngineAnswers(limit, () => this.#parts.runtime.start(assignment, claim, limit)),
       );
-      if (!started.ok) return this.fail(key, started.refusal.reason, started.refusal.message);
+      if (!started.ok) return this.fail(key, started.refusal);
       this.#running(key);
     } catch (error) {
       if (!(error instanceof StageTimeout)) throw error;
@@ -158,11 +164,8 @@ export class AttemptWork {
   }
 
   #startTimeout(record: AttemptRecord): void {
-    this.fail(
-      record.key,
-      'start_timeout',
-      `Starting took longer than ${record.assignment.startTimeoutMs} ms.`,
-    );
+    const message = say`Starting took longer than ${record.assignment.startTimeoutMs} ms.`;
+    this.fail(record.key, { reason: 'start_timeout', message });
   }
 
   async #adopt(record: AttemptRecord, signal: AbortSignal): Promise<void> {
@@ -218,7 +221,10 @@ export class AttemptWork {
       this.#move(key, 'uploading', kept);
     } catch (error) {
       if (!(error instanceof StageTimeout)) throw error;
-      return this.fail(key, 'upload_failed', 'The outputs could not be collected in time.');
+      return this.fail(key, {
+        reason: 'upload_failed',
+        message: say`The outputs could not be collected in time.`,
+      });
     }
     await this.#release(key, signal);
   }
@@ -247,7 +253,7 @@ export class AttemptWork {
     }
     const failure = await uploadOutputs(this.#parts, record, signal);
     if (failure === undefined) return this.#move(key, 'reporting');
-    this.fail(key, failure.reason, failure.message ?? '');
+    this.fail(key, failure);
   }
 
   async #report(record: AttemptRecord, signal: AbortSignal): Promise<void> {

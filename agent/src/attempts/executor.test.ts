@@ -36,6 +36,7 @@ import {
   type Runtime,
   type RuntimeFailure,
 } from '../core/ports.ts';
+import { say } from '../core/sentence.ts';
 import { openDatabase } from '../journal/schema.ts';
 import { SqliteJournal } from '../journal/sqlite-journal.ts';
 import { AttemptLogs } from './attempt-logs.ts';
@@ -138,7 +139,7 @@ class MemoryEngine implements Runtime {
     const box = this.box(assignment);
     if (box.state.container === 'created') {
       if (!claim())
-        return { ok: false as const, refusal: { reason: 'engine_lost' as const, message: 'It forgot.' } };
+        return { ok: false as const, refusal: { reason: 'engine_lost' as const, message: say`It forgot.` } };
       this.starts += 1;
       if (this.forgetsStart) {
         this.forgetsStart = false;
@@ -184,7 +185,7 @@ class MemoryEngine implements Runtime {
     if (this.output === undefined && assignment.outputs.length > 0) {
       return {
         ok: false as const,
-        refusal: { reason: 'output_missing' as const, message: 'it is not there' },
+        refusal: { reason: 'output_missing' as const, message: say`it is not there` },
       };
     }
     const files: { path: string; sizeBytes: number; sha256: Sha256Hex; localPath: string }[] = [];
@@ -568,7 +569,7 @@ describe('the executor', () => {
       'an image that is not there',
       {},
       () => {
-        engine.pullFailure = { reason: 'image_not_found', message: 'no' };
+        engine.pullFailure = { reason: 'image_not_found', message: say`no` };
       },
       'image_not_found',
     ],
@@ -610,7 +611,7 @@ describe('the executor', () => {
     [
       'a success that lacks an output',
       {},
-      { failure: { reason: 'output_missing', message: '/out/b.txt: no such file' } },
+      { failure: { reason: 'output_missing', message: say`/out/b.txt: no such file` } },
       'output_missing',
     ],
   ])('brings the outputs of %s, with what it notes of them', async (_, state, kept, reason) => {
@@ -867,7 +868,7 @@ describe('the executor', () => {
       [
         'a folder that cannot be saved',
         () => {
-          engine.saveFailure = { reason: 'output_invalid', message: 'too much' };
+          engine.saveFailure = { reason: 'output_invalid', message: say`too much` };
         },
       ],
       ['a save that hangs', () => engine.hangs.add('save')],

@@ -8,6 +8,7 @@ import type { Lease } from '../core/lease.ts';
 import { closedReason } from '../core/policy.ts';
 import { type AttemptKey, attemptKeyText, type PullProgress } from '../core/ports.ts';
 import { reconcile } from '../core/reconcile.ts';
+import type { Sentence } from '../core/sentence.ts';
 import type { NodeReport, SessionHost } from '../core/session-port.ts';
 import { isWork, type Step, unreachable, type WorkKind } from '../core/step.ts';
 import { AttemptWork } from './attempt-work.ts';
@@ -166,7 +167,7 @@ export class Executor implements SessionHost {
     this.#wake();
   }
 
-  #closedReason(): string | undefined {
+  #closedReason(): Sentence | undefined {
     const { journal } = this.#parts;
     return closedReason({
       paused: this.#paused,

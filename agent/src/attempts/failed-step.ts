@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { AttemptRecord } from '../core/attempt-record.ts';
 import { backoffMs } from '../core/backoff.ts';
 import { attemptKeyText } from '../core/ports.ts';
+import { own, say } from '../core/sentence.ts';
 import type { WorkKind } from '../core/step.ts';
 import { isStorageFault } from '../core/storage-fault.ts';
 import type { AttemptWork } from './attempt-work.ts';
@@ -45,9 +46,11 @@ export async function endFailedStep(
     return pause(failures, signal);
   if (isStorageFault(error) && (!earlySteps.has(kind) || failures < earlyTries))
     return pause(failures, signal, longestStoragePauseMs);
-  const message = error instanceof Error ? error.message : 'unknown';
   try {
-    work.fail(record.key, 'agent_failed', `The agent failed at ${kind}: ${message}`);
+    work.fail(record.key, {
+      reason: 'agent_failed',
+      message: say`The agent met an error at the step ${own(kind)}; its owner finds it in the log.`,
+    });
   } catch (cause) {
     // The journal cannot be written, as on a full disk.
     log.error({ err: cause, attempt }, 'a failure could not be noted');

@@ -1,6 +1,7 @@
 import type { Assignment, AttemptRef } from '@capacloud/protocol/frames';
 import { maxHeldAttempts } from '../core/policy.ts';
 import { attemptKeyText } from '../core/ports.ts';
+import type { Sentence } from '../core/sentence.ts';
 import { isStorageFault } from '../core/storage-fault.ts';
 import { type AdmissionParts, admit } from './admission.ts';
 
@@ -9,7 +10,7 @@ const lookAgainMs = 2000;
 
 interface IntakeParts extends AdmissionParts {
   /** Why no new work is taken; undefined where it is. */
-  readonly closedReason: () => string | undefined;
+  readonly closedReason: () => Sentence | undefined;
   /** No new work from now on, or work again. */
   readonly onChange: () => void;
 }

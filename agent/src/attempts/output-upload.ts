@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AttemptRecord, Outcome } from '../core/attempt-record.ts';
+import type { AttemptRecord } from '../core/attempt-record.ts';
 import { backoffMs } from '../core/backoff.ts';
-import { attemptKeyText } from '../core/ports.ts';
+import { attemptKeyText, type RuntimeFailure } from '../core/ports.ts';
+import { say } from '../core/sentence.ts';
 import { uploadFile } from './artifact-upload.ts';
 import { TransferRefused } from './coordinator-http.ts';
 import { StageTimeout, withClock } from './deadline.ts';
@@ -27,7 +28,7 @@ export async function uploadOutputs(
   parts: UploadParts,
   record: AttemptRecord,
   signal: AbortSignal,
-): Promise<Outcome | undefined> {
+): Promise<RuntimeFailure | undefined> {
   const { access, clock, journal } = parts;
   const { assignment, files, key } = record;
   let isWaiting = false;
@@ -67,7 +68,10 @@ export async function uploadOutputs(
     const isTooLarge = error instanceof TransferRefused && error.code === 'request.too_large';
     return {
       reason: isTooLarge ? 'output_too_large' : 'upload_failed',
-      message: `The outputs could not be uploaded: ${error.message}.`,
+      message: isTooLarge
+        ? say`An output is larger than the coordinator takes.`
+        : say`The outputs could not be uploaded.`,
+      detail: error.message,
     };
   }
 }

@@ -1,5 +1,6 @@
 import { type Connections, createConnections } from '@capacloud/transfer/connections';
 import type { Logger } from 'pino';
+import { readRegistries } from '../core/registries.ts';
 import { observeDevices } from '../hardware/device-health.ts';
 import { readDevices } from '../hardware/device-report.ts';
 import type { Machine } from '../hardware/machine.ts';
@@ -12,6 +13,8 @@ import { examine } from '../host/doctor.ts';
 import { Remembered } from '../host/remembered.ts';
 import { SelfCheck } from '../host/self-check.ts';
 import { examEngine } from '../runtime/engine-exam.ts';
+import type { RegistryClientOptions } from '../runtime/registry/registry-client.ts';
+import { silentRegistries } from '../runtime/registry/registry-exam.ts';
 import { meetCoordinator } from '../session/meeting.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import { findScratch } from './scratch-choice.ts';
@@ -21,9 +24,24 @@ const gpuCheckMs = 600_000;
 /** Between connections that are opened only to compare clocks. */
 const meetingMs = 3_600_000;
 
+/** Between questions to registries, which are strangers' machines. */
+const registryCheckMs = 3_600_000;
+
 /** Proxies come from the environment, as for other programs. */
 export function connectionsOf({ caFile }: AgentConfig): Connections {
   return createConnections({ env: process.env, caFile });
+}
+
+/** Which registries the owner allows, and both ways to them: the guard decides which one an address takes. */
+export function registriesOf({ caFile, registries }: AgentConfig): RegistryClientOptions {
+  const agent = { keepAlive: false };
+  return {
+    allowed: readRegistries(registries),
+    network: {
+      proxied: createConnections({ env: process.env, caFile, agent }),
+      direct: createConnections({ env: {}, caFile, agent }),
+    },
+  };
 }
 
 async function readGpus(signal: AbortSignal): Promise<FoundDevices> {
@@ -45,6 +63,7 @@ export function doctorParts(config: AgentConfig): DoctorParts {
     findDevices: readGpus,
     hasDriver: hasNvidiaDriver,
     meetCoordinator: (signal) => meetCoordinator(config.coordinator, agent, signal),
+    silentRegistries: (signal) => silentRegistries(registriesOf(config), signal),
     proxy: connections.proxyFor(config.coordinator),
   };
 }
@@ -59,6 +78,7 @@ export function openSelfCheck(
   const asked = doctorParts(config);
   const gpus = new Remembered<string | undefined>(gpuCheckMs);
   const meetings = new Remembered<Meeting | undefined>(meetingMs);
+  const registries = new Remembered<Awaited<ReturnType<DoctorParts['silentRegistries']>>>(registryCheckMs);
   const parts: DoctorParts = {
     ...asked,
     engine: {
@@ -67,6 +87,8 @@ export function openSelfCheck(
         (await gpus.get(devices.join(), () => asked.engine.tryGpus(devices, signal))).value,
     },
     findDevices: () => Promise.resolve(foundDevices(machine)),
+    silentRegistries: async (signal) =>
+      (await registries.get('', () => asked.silentRegistries(signal))).value,
     // The session itself tells whether a WebSocket opens: without one no work comes, and with one a second that fails says
     // nothing against the node. So the clock alone is left to compare.
     meetCoordinator: async (signal) => {

@@ -4,6 +4,7 @@ import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { LogGap } from '@capacloud/protocol/receipt';
 import type { AttemptKey, CollectedFile } from './ports.ts';
 import type { RunStart } from './run-clock.ts';
+import type { Sentence } from './sentence.ts';
 
 /**
  * Where an attempt stands on this node; each names the work that comes next, so that a restart does it again.
@@ -32,7 +33,7 @@ export type StopCause = 'stopped' | 'dropped' | 'lease_lapsed' | 'run_timeout';
 
 export interface Outcome {
   readonly reason: OutcomeReason;
-  readonly message?: string;
+  readonly message?: Sentence;
   /** With the reason image_wrong_platform, where it is known. */
   readonly imageRunsOn?: readonly string[];
 }
@@ -42,7 +43,7 @@ export interface Ending {
   readonly exitCode?: number;
   readonly oomKilled: boolean;
   readonly engineLost: boolean;
-  readonly engineError?: string;
+  readonly engineError?: Sentence;
   readonly pidsExhausted: boolean;
   readonly startedAtMs?: number;
   readonly finishedAtMs?: number;

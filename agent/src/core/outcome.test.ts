@@ -1,17 +1,18 @@
 import { expect, test } from 'vitest';
 import type { Ending, StopCause } from './attempt-record.ts';
 import { type CollectionEvidence, judgeEnding } from './outcome.ts';
+import { say } from './sentence.ts';
 
 const ended: Ending = { exitCode: 0, oomKilled: false, engineLost: false, pidsExhausted: false };
 const collected: CollectionEvidence = { ok: true, scratchFull: false };
 const full: CollectionEvidence = { ok: true, scratchFull: true };
 const missing: CollectionEvidence = {
   ok: false,
-  failure: { reason: 'output_missing', message: '/out/a is missing' },
+  failure: { reason: 'output_missing', message: say`/out/a is missing` },
 };
 const missingFull: CollectionEvidence = {
   ok: false,
-  failure: { reason: 'output_missing', message: '/out/a is missing', scratchFull: true },
+  failure: { reason: 'output_missing', message: say`/out/a is missing`, scratchFull: true },
 };
 
 test.each<[string, Partial<Ending>, StopCause | undefined, CollectionEvidence | undefined, string]>([

@@ -1,6 +1,7 @@
 import type { Result } from '@capacloud/protocol/result';
 import type { Ending, Outcome, StopCause } from './attempt-record.ts';
 import type { CollectedOutputs, RuntimeFailure } from './ports.ts';
+import { type Sentence, say } from './sentence.ts';
 
 /** What collecting the outputs showed; absent when there was nothing to collect or it was not reached. */
 export type CollectionEvidence =
@@ -15,11 +16,11 @@ export function evidenceOf(collected: Result<CollectedOutputs, RuntimeFailure>):
     : { ok: false, failure: { ...failure, scratchFull } };
 }
 
-const stopSentences: Readonly<Record<StopCause, string>> = {
-  dropped: 'The coordinator does not want it any more.',
-  stopped: 'Stopped at the request of the coordinator.',
-  lease_lapsed: 'Contact with the coordinator was lost for longer than the lease.',
-  run_timeout: 'Stopped when its run time was over.',
+const stopSentences: Readonly<Record<StopCause, Sentence>> = {
+  dropped: say`The coordinator does not want it any more.`,
+  stopped: say`Stopped at the request of the coordinator.`,
+  lease_lapsed: say`Contact with the coordinator was lost for longer than the lease.`,
+  run_timeout: say`Stopped when its run time was over.`,
 };
 
 /** The outcome of an attempt that the agent itself ended. */
@@ -40,21 +41,21 @@ export function judgeEnding(
   if (ending.engineLost)
     return {
       reason: 'engine_lost',
-      message: ending.engineError ?? 'The container engine lost the container.',
+      message: ending.engineError ?? say`The container engine lost the container.`,
     };
   if (ending.oomKilled)
     return {
       reason: 'oom_killed',
-      message: `The memory of the task was full, so a process was killed. ${exitSentence(ending)}`,
+      message: say`The memory of the task was full, so a process was killed. ${exitSentence(ending)}`,
     };
   const failed = ending.exitCode !== 0;
   if (isScratchFull(collection) && (failed || collection?.ok === false)) {
-    return { reason: 'disk_full', message: `The disk of the task was full. ${exitSentence(ending)}` };
+    return { reason: 'disk_full', message: say`The disk of the task was full. ${exitSentence(ending)}` };
   }
   if (failed && ending.pidsExhausted)
     return {
       reason: 'pids_exhausted',
-      message: `The task had as many processes as it may have. ${exitSentence(ending)}`,
+      message: say`The task had as many processes as it may have. ${exitSentence(ending)}`,
     };
   if (failed) return { reason: 'exit_nonzero', message: exitSentence(ending) };
   if (collection?.ok === false)
@@ -67,8 +68,9 @@ function isScratchFull(collection: CollectionEvidence | undefined): boolean {
   return collection.ok ? collection.scratchFull : collection.failure.scratchFull === true;
 }
 
-function exitSentence(ending: Ending): string {
-  if (ending.exitCode === undefined) return 'The container ended without an exit code.';
-  const signal = ending.exitCode > 128 && ending.exitCode < 160 ? ` (signal ${ending.exitCode - 128})` : '';
-  return `The container exited with ${ending.exitCode}${signal}.`;
+function exitSentence(ending: Ending): Sentence {
+  if (ending.exitCode === undefined) return say`The container ended without an exit code.`;
+  const signal =
+    ending.exitCode > 128 && ending.exitCode < 160 ? say` (signal ${ending.exitCode - 128})` : say``;
+  return say`The container exited with ${ending.exitCode}${signal}.`;
 }

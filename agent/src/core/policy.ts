@@ -3,6 +3,7 @@ import { checkMounts } from '@capacloud/protocol/job-mounts';
 import type { Device, Offer } from '@capacloud/protocol/resources';
 import { deviceMilli } from '@capacloud/protocol/resources';
 import type { AttemptPhase, AttemptRecord } from './attempt-record.ts';
+import { own, type Sentence, say } from './sentence.ts';
 
 /** A hello frame is at most 64 KiB, with its devices; this many attempts fit. */
 export const maxHeldAttempts = 512;
@@ -25,23 +26,22 @@ export function needsImage(phase: AttemptPhase): boolean {
 }
 
 /** Why the node could never run this, or undefined. That it has no room just now is no reason: it waits. */
-export function refusalReason(assignment: Assignment, offer: Offer): string | undefined {
+export function refusalReason(assignment: Assignment, offer: Offer): Sentence | undefined {
   const { checkpoint, inputs, outputs } = assignment;
   const { cpuMilli, memoryBytes, diskBytes } = assignment.resources;
   if (checkpoint !== undefined && checkMounts(inputs, outputs, checkpoint).length > 0)
-    return 'Its checkpoint needs a folder of its own.';
-  if (cpuMilli > offer.cpuMilli) return 'It asks for more CPU than the owner offers.';
-  if (memoryBytes > offer.memoryBytes) return 'It asks for more memory than the owner offers.';
-  if (diskBytes > offer.diskBytes) return 'It asks for more disk than the owner offers.';
+    return say`Its checkpoint needs a folder of its own.`;
+  if (cpuMilli > offer.cpuMilli) return say`It asks for more CPU than the owner offers.`;
+  if (memoryBytes > offer.memoryBytes) return say`It asks for more memory than the owner offers.`;
+  if (diskBytes > offer.diskBytes) return say`It asks for more disk than the owner offers.`;
   if (!offer.allowRoot && /^0+(:|$)/.test(assignment.user ?? ''))
-    return 'The owner does not allow containers that run as root.';
+    return say`The owner does not allow containers that run as root.`;
   for (const id of assignment.devices) {
     const device = offer.devices.find((entry) => entry.id === id);
-    if (device === undefined) return `The node has no device ${id}.`;
-    if (device.health === 'quarantined')
-      return `Device ${id} is quarantined: ${device.reason ?? 'it is faulty'}.`;
+    if (device === undefined) return say`The node has no device ${own(id)}.`;
+    if (device.health === 'quarantined') return say`Device ${own(id)} is quarantined.`;
     if (assignment.resources.devices?.shareMilli !== undefined && device.shareable !== true)
-      return `The owner does not let tasks share device ${id}.`;
+      return say`The owner does not let tasks share device ${own(id)}.`;
   }
   return undefined;
 }
@@ -112,13 +112,12 @@ export interface Acceptance {
 }
 
 /** Why no new work is taken, or undefined. A full outbox stops new work, because nothing in it may be dropped. */
-export function closedReason(state: Acceptance): string | undefined {
-  if (state.paused) return 'The node takes no new work.';
-  if (state.storageFault !== undefined)
-    return `The disk of the node takes no writes (${state.storageFault}).`;
-  if (!state.engineReachable) return 'The container engine cannot be reached.';
-  if (state.heldAttempts >= maxHeldAttempts) return 'The node holds too many attempts.';
+export function closedReason(state: Acceptance): Sentence | undefined {
+  if (state.paused) return say`The node takes no new work.`;
+  if (state.storageFault !== undefined) return say`The disk of the node takes no writes.`;
+  if (!state.engineReachable) return say`The container engine cannot be reached.`;
+  if (state.heldAttempts >= maxHeldAttempts) return say`The node holds too many attempts.`;
   if (state.outboxItems + (state.heldAttempts + 1) * itemsPerAttempt > state.outboxLimit)
-    return 'Too many reports wait for the coordinator.';
+    return say`Too many reports wait for the coordinator.`;
   return undefined;
 }

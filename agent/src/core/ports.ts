@@ -3,6 +3,7 @@ import type { Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { OutputLink, SkippedOutputs } from '@capacloud/protocol/outputs';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { Result } from '@capacloud/protocol/result';
+import type { Sentence } from './sentence.ts';
 
 /** One try of a task. Its text form is `attemptKeyText`. */
 export interface AttemptKey {
@@ -24,8 +25,8 @@ export interface ObservedAttempt {
   readonly container: ContainerState;
   readonly exitCode?: number;
   readonly oomKilled: boolean;
-  /** What the engine itself said about a container that failed, or that the engine was lost under it. */
-  readonly engineError?: string;
+  /** That a container failed, or that the engine was lost under it. */
+  readonly engineError?: Sentence;
   /** The engine went away while the container ran and took it along: exit code and state mean nothing. */
   readonly engineLost?: boolean;
   readonly startedAtMs?: number;
@@ -35,6 +36,8 @@ export interface ObservedAttempt {
 }
 
 export interface PullProgress {
+  /** Whom the pull waits for. */
+  readonly stage?: 'registry' | 'engine';
   readonly doneBytes: number;
   readonly totalBytes: number;
 }
@@ -63,7 +66,9 @@ export interface CollectedOutputs {
 /** Why the runtime could not do what was asked, in the words of a receipt. */
 export interface RuntimeFailure {
   readonly reason: OutcomeReason;
-  readonly message: string;
+  readonly message: Sentence;
+  /** What the engine or a registry said. For the owner's log; it never leaves the machine. */
+  readonly detail?: string;
   /** Architectures that the image is made for, where it is not made for that of the engine. */
   readonly imageRunsOn?: readonly string[];
   /** Told by collect: the scratch was full, which explains outputs that are missing. */

@@ -24,6 +24,7 @@ test('defaults are safe, and the rest is as written', () => {
       keyFile: '/s/node.key',
       statusSocket: '/s/agent.sock',
       dockerSocket: '/var/run/docker.sock',
+      registries: ['default'],
       localImages: [],
       allowRoot: false,
       shareDevices: false,
@@ -167,6 +168,16 @@ test.each<[string, string, string]>([
     `${coordinator}local_images: [App]`,
     'local_images: has "App", which must have its repository in lower case; write app',
   ],
+  [
+    'a registry with a path',
+    `${coordinator}registries: ["https://a.example/b"]`,
+    'registries: has "https://a.example/b", which must be the host of a registry, without a path, such as ghcr.io',
+  ],
+  [
+    'a star without TLS',
+    `${coordinator}registries: ["http://*"]`,
+    'registries: has "http://*", which has no TLS and a *; name each registry without TLS by its host',
+  ],
   ['a map of images', `${coordinator}local_images: {a: b}`, 'local_images: must be a list of texts'],
   ['a list for the file', '- a', ': must be a list of settings such as "coordinator: wss://…"'],
 ])('refuses %s', (_, file, problem) => {
@@ -287,5 +298,15 @@ test('an empty file is one without settings', () => {
   expect(resolve('', { flags: { coordinator: 'ws://c:1/path' } })).toMatchObject({
     ok: true,
     value: { coordinator: 'ws://c:1/path' },
+  });
+});
+
+test('the list of registries holds the public ones unless the owner says otherwise', () => {
+  expect(resolve(coordinator)).toMatchObject({ value: { registries: ['default'] } });
+  expect(resolve(`${coordinator}registries: [default, "registry.lan:5000"]\n`)).toMatchObject({
+    value: { registries: ['default', 'registry.lan:5000'] },
+  });
+  expect(resolve(coordinator, { env: { CAPACLOUD_AGENT_REGISTRIES: 'ghcr.io, *' } })).toMatchObject({
+    value: { registries: ['ghcr.io', '*'] },
   });
 });

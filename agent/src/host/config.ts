@@ -10,6 +10,7 @@ import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { parse as parseYaml } from 'yaml';
 import { maxLocalImages } from '../core/local-images.ts';
+import { maxRegistries } from '../core/registries.ts';
 import { OwnerMustAct } from './failure.ts';
 import { AcceptedFlawsSchema } from './flaws-setting.ts';
 import {
@@ -69,6 +70,7 @@ const ConfigSchema = Type.Object(
     ),
     minRunMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: maxDurationMs })),
     interruptibleDiscountPercent: Type.Optional(Type.Integer({ minimum: 1, maximum: 95 })),
+    registries: Type.Array(Type.String({ maxLength: 300 }), { minItems: 1, maxItems: maxRegistries }),
     localImages: Type.Array(Type.String({ maxLength: 512 }), { maxItems: maxLocalImages }),
     allowRoot: Type.Boolean(),
     taskUids: Type.Optional(UidRangeSchema),
@@ -265,6 +267,7 @@ function shape(parsed: ReadonlyMap<string, unknown>, periods: readonly WrittenPe
     ...optional('interruptibleDiscountPercent', 'ask.interruptible_discount'),
     ...optional('region', 'region'),
     ...optional('labels', 'labels'),
+    registries: parsed.get('registries'),
     localImages: parsed.get('local_images') ?? [],
     allowRoot: parsed.get('allow_root'),
     ...optional('taskUids', 'task_uids'),

@@ -61,6 +61,7 @@ function partsOf(change: Partial<DoctorParts> = {}, coordinator = 'ws://127.0.0.
       Promise.resolve({ kind: 'loop', loopWorks: true, offeredBytes: 2 ** 30, programBytes: 2 ** 30 }),
     findDevices: () => Promise.resolve({ devices: [], leftOut: [], command: 'nvidia-smi' }),
     hasDriver: () => Promise.resolve(false),
+    silentRegistries: () => Promise.resolve([]),
     meetCoordinator: () => Promise.resolve({ coordinator: 'c', nowMs: Date.now(), protocol: 3 }),
     proxy: undefined,
     ...change,
@@ -237,4 +238,20 @@ test('a clock that is off, another name and an unknown protocol are red', () => 
   expect(red(judgeMeeting(met, 'c', 'x', 1_070_000))).toEqual(['clock']);
   expect(red(judgeMeeting(met, 'd', 'x', 1_000_000))).toEqual(['coordinator']);
   expect(red(judgeMeeting({ ...met, protocol: undefined }, 'c', 'x', 1_000_000))).toEqual(['coordinator']);
+});
+
+test('registries that are silent, and the permission for all of them, are told and close no node', async () => {
+  const found = async (registries: string, silent: readonly { registry: string; why: string }[]) => {
+    const parts = partsOf({ silentRegistries: () => Promise.resolve(silent) });
+    const config = { ...parts.config, registries: [registries] };
+    return (await examine({ ...parts, config })).filter(({ id }) => id === 'registries');
+  };
+  expect(await found('default', [])).toMatchObject([{ ok: true, is: 'default' }]);
+  expect(await found('*', [])).toMatchObject([
+    { ok: true, isWarning: true, is: 'any public registry is allowed' },
+  ]);
+  const away = { registry: 'registry.lan', why: 'registry.lan cannot be reached' };
+  expect(await found('registry.lan', [away])).toMatchObject([
+    { ok: true, isWarning: true, is: 'registry.lan: registry.lan cannot be reached' },
+  ]);
 });

@@ -3,6 +3,7 @@ import { coordinatorCheck } from './checks/coordinator-checks.ts';
 import { engineCheck } from './checks/engine-checks.ts';
 import { type Check, type DoctorParts, type Finding, finding, messageOf } from './checks/finding.ts';
 import { gpuCheck } from './checks/gpu-checks.ts';
+import { registryCheck } from './checks/registry-checks.ts';
 import { roomFindings } from './checks/room.ts';
 import { uidCheck } from './checks/uid-checks.ts';
 import { readKeyFile } from './key-file.ts';
@@ -15,6 +16,7 @@ const checkTimeoutMs = 30_000;
 /** Every check there is, in the order in which they are told. */
 const checks: Readonly<Record<string, Check>> = {
   engine: engineCheck,
+  registries: registryCheck,
   state_dir: stateDir,
   scratch,
   task_uids: uidCheck,

@@ -1,5 +1,6 @@
 import { standardAsk } from '@capacloud/protocol/resources';
 import { formatNano } from '@capacloud/protocol/units';
+import { defaultRegistries } from '../core/registries.ts';
 import type { RawValue } from './setting.ts';
 
 const capaText = (amountNano: string): string => formatNano(BigInt(amountNano));
@@ -18,6 +19,7 @@ export const defaults: Readonly<Record<string, RawValue>> = {
   'ask.device_hour': capaText(standardAsk.deviceHourNano),
   allow_root: false,
   share_devices: false,
+  registries: defaultRegistries,
   scratch: 'auto',
   log_level: 'info',
 };

@@ -3,8 +3,8 @@ import { regionPattern } from '@capacloud/protocol/labels';
 import { maxDurationMs } from '@capacloud/protocol/resources';
 import { adviseDuration, advisePercent, adviseSize, isBareNumber } from '@capacloud/protocol/unit-hints';
 import { parseCpu, parseDecimalNano, parseDuration, parseSize } from '@capacloud/protocol/units';
-import { maxLocalImages, parseLocalImage } from '../core/local-images.ts';
 import { acceptedFlaws } from './flaws-setting.ts';
+import { localImages, registries } from './image-settings.ts';
 import { labels } from './labels-setting.ts';
 import { uidRange } from './uid-setting.ts';
 
@@ -153,20 +153,6 @@ function region(raw: RawValue): Parsed {
     : complain('must be a name such as eu-central: at most 32 letters, digits and dashes');
 }
 
-/** IMAGE,…, or the list of the file. */
-function localImages(raw: RawValue): Parsed {
-  const images = String(raw)
-    .split(',')
-    .map((text) => text.trim())
-    .filter((text) => text !== '');
-  if (images.length > maxLocalImages) return complain(`has more than ${maxLocalImages} entries`);
-  for (const text of images) {
-    const parsed = parseLocalImage(text);
-    if (!parsed.ok) return complain(`has ${JSON.stringify(text.slice(0, 100))}, which ${parsed.refusal}`);
-  }
-  return accept(images);
-}
-
 /** Every setting there is. The file, the environment and the flags all come from this list. */
 export const settings = [
   { key: 'coordinator', shape: 'url', help: 'WebSocket URL of the coordinator', parse: webSocketUrl },
@@ -240,6 +226,13 @@ export const settings = [
     shape: 'duration',
     help: 'take no tasks whose timeout is shorter, such as 10m',
     parse: duration,
+  },
+  {
+    key: 'registries',
+    shape: 'host,…',
+    help: 'registries that images may come from: default (the public ones), HOST, HOST:PORT, *.DOMAIN, * (any public one)',
+    parse: registries,
+    isList: true,
   },
   {
     key: 'local_images',

@@ -4,19 +4,16 @@ import { accept, type Result } from '@capacloud/protocol/result';
 import type Docker from 'dockerode';
 import type { ContainerInspectInfo } from 'dockerode';
 import { type AttemptKey, type ClaimStart, EngineUnavailable, type RuntimeFailure } from '../core/ports.ts';
+import { type OwnText, own, type Sentence, say } from '../core/sentence.ts';
 import { containerEvents, inspectContainer } from './attempt-inspection.ts';
 import { containerName, filledLabel, keeperName } from './attempt-names.ts';
 import { hasStarted } from './attempt-setup.ts';
 import { callEngine, deadlines, engineInfo, engineMessage, engineStatus } from './engine-call.ts';
+import { judgeRefusal } from './engine-refusal.ts';
+import { jobTexts } from './job-texts.ts';
 import { planMounts } from './mount-plan.ts';
 import { isScratchNew } from './scratch-age.ts';
-import {
-  holdsProgram,
-  isCommandFault,
-  type KnownPrograms,
-  programCandidates,
-  startFault,
-} from './start-check.ts';
+import { holdsProgram, type KnownPrograms, programCandidates } from './start-check.ts';
 
 const killWaitMs = 60_000;
 const unansweredPollMs = 500;
@@ -37,11 +34,11 @@ export async function startAttempt(
   const key: AttemptKey = { task: assignment.task, attempt: assignment.attempt };
   const name = containerName(key);
   const info = await inspectContainer(docker, name, signal);
-  if (info === undefined) return failure('engine_lost', 'The container is gone.');
+  if (info === undefined) return failure('engine_lost', say`The container is gone.`);
   if (hasStarted(info)) return accept(undefined);
   const keeper = await inspectContainer(docker, keeperName(key), signal);
   if (keeper?.State.Running !== true)
-    return failure('engine_lost', 'The container engine stopped before the start.');
+    return failure('engine_lost', say`The container engine stopped before the start.`);
   const plan = planMounts(assignment);
   const [scratch] = plan.scratch;
   // What was saved, and what the image holds there, is unpacked after the start of the keeper, and before the container is made.
@@ -50,13 +47,16 @@ export async function startAttempt(
     info.Config.Labels[filledLabel] !== undefined;
   const lastChange = isFilled ? info.Created : keeper.State.StartedAt;
   if (scratch !== undefined && (await isScratchNew(docker, name, scratch.folder, lastChange, signal)))
-    return failure('engine_lost', 'The container engine restarted before the start, and lost the scratch.');
+    return failure(
+      'engine_lost',
+      say`The container engine restarted before the start, and lost the scratch.`,
+    );
   const unfit = await programFault({ docker, known }, assignment, info, signal);
   if (unfit !== undefined) return unfit;
   if (!claim()) {
     const found = await afterUnansweredStart(docker, info, unansweredStartMs, signal);
     if (found === 'unknown')
-      return failure('engine_lost', 'The container engine stopped during the start, and did not note it.');
+      return failure('engine_lost', say`The container engine stopped during the start, and did not note it.`);
     if (found === 'started') return accept(undefined);
   }
   try {
@@ -68,10 +68,8 @@ export async function startAttempt(
     const status = engineStatus(error);
     if (status === undefined) throw error;
     if (status === 304) return accept(undefined);
-    const message = engineMessage(error);
-    return isCommandFault(message)
-      ? failure('start_failed', startFault(message))
-      : failure('agent_failed', message);
+    const ownTexts = ownTextsOf(assignment, info);
+    return { ok: false, refusal: judgeRefusal({ status, detail: engineMessage(error), ownTexts }) };
   }
 }
 
@@ -111,24 +109,34 @@ async function programFault(
   const answer = await holdsProgram(docker, containerName(assignment), candidates, signal);
   if (answer === 'present') known.add(assignment, info.Image, candidates);
   if (answer !== 'absent') return undefined;
-  const what = program.slice(0, 200);
+  const what = own(program);
   return known.has(assignment, info.Image, candidates)
-    ? failure('agent_failed', `${what}: the image held this program before; the node has lost a part of it.`)
+    ? failure(
+        'agent_failed',
+        say`${what}: the image held this program before; the node has lost a part of it.`,
+      )
     : failure('start_failed', absentProgram(what));
 }
 
-function absentProgram(program: string): string {
+function absentProgram(program: OwnText): Sentence {
   return program === '/bin/sh'
-    ? 'The image holds no /bin/sh, which runs a command that is written as a string; write the command as a list.'
-    : `${program}: the image holds no such program.`;
+    ? say`The image holds no /bin/sh, which runs a command that is written as a string; write the command as a list.`
+    : say`${program}: the image holds no such program.`;
+}
+
+/** What of the container the job or its image chose. */
+function ownTextsOf(assignment: Assignment, { Config: config }: ContainerInspectInfo): readonly string[] {
+  const { Cmd: command, Entrypoint: entrypoint, WorkingDir: workingDir } = config;
+  const volumes = Object.keys(config.Volumes ?? {});
+  return [...jobTexts(assignment), ...(toList(entrypoint) ?? []), ...(command ?? []), workingDir, ...volumes];
 }
 
 function toList(value: string | string[] | undefined | null): readonly string[] | undefined {
   return typeof value === 'string' ? [value] : (value ?? undefined);
 }
 
-function failure(reason: RuntimeFailure['reason'], message: string): Result<never, RuntimeFailure> {
-  return { ok: false, refusal: { reason, message: message.slice(0, 500) } };
+function failure(reason: RuntimeFailure['reason'], message: Sentence): Result<never, RuntimeFailure> {
+  return { ok: false, refusal: { reason, message } };
 }
 
 /** TERM, wait, KILL. The image's own stop signal is not asked for: it could be one that ends nothing. */

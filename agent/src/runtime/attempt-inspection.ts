@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { ContainerInspectInfo } from 'dockerode';
 import type { AttemptKey, ObservedAttempt } from '../core/ports.ts';
+import { say } from '../core/sentence.ts';
 import { containerName, keeperName } from './attempt-names.ts';
 import type { AttemptNotes } from './attempt-notes.ts';
 import { callEngine, deadlines, engineStatus, openEngineStream } from './engine-call.ts';
@@ -65,13 +66,13 @@ export async function inspectAttempt(
   const startedAtMs = engineTimeMs(info.State.StartedAt);
   const started = startedAtMs === undefined ? base : { ...base, startedAtMs };
   if (info.State.Dead || info.State.Status === 'removing' || info.State.Status === 'dead')
-    return { ...started, container: 'broken', engineLost: true, engineError: 'The container is dead.' };
+    return { ...started, container: 'broken', engineLost: true, engineError: say`The container is dead.` };
   if (info.State.Running) return { ...started, container: 'running' };
   if (startedAtMs === undefined)
     return {
       ...base,
       container: 'created',
-      ...(info.State.Error === '' ? {} : { engineError: info.State.Error }),
+      ...(info.State.Error === '' ? {} : { engineError: say`The container engine met an error of its own.` }),
     };
   const keeper = await inspectContainer(docker, keeperName(key), signal);
   const finishedAtMs = engineTimeMs(info.State.FinishedAt);
@@ -81,7 +82,7 @@ export async function inspectAttempt(
       ...ended,
       container: 'broken',
       engineLost: true,
-      engineError: 'The container engine stopped and took the container along.',
+      engineError: say`The container engine stopped and took the container along.`,
     };
   return await inspectExit(docker, info, ended, notes, signal);
 }
@@ -99,7 +100,7 @@ async function inspectExit(
       ...ended,
       container: 'broken',
       engineLost: true,
-      engineError: 'Somebody on the node stopped the container.',
+      engineError: say`Somebody on the node stopped the container.`,
     };
   const { ExitCode: exitCode } = info.State;
   // An exit that it heard of it announces; what it found gone it does not.
@@ -111,7 +112,7 @@ async function inspectExit(
       ...ended,
       container: 'broken',
       engineLost: true,
-      engineError: 'The container engine did not see how the container ended.',
+      engineError: say`The container engine did not see how the container ended.`,
     };
   if (exitCode !== 0 && !notes.stopAsked) notes.note(await searchKernelLog(info.Id));
   let oomKilled = ended.oomKilled || notes.evidence.oomKilled || events.includes('oom');

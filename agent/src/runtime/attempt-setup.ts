@@ -4,24 +4,26 @@ import { accept, type Result } from '@capacloud/protocol/result';
 import type Docker from 'dockerode';
 import type { ContainerInspectInfo } from 'dockerode';
 import type { AttemptKey, PlacedCheckpoint, PlacedInput, RuntimeFailure } from '../core/ports.ts';
+import { type Sentence, say } from '../core/sentence.ts';
 import { removeAttempt } from './attempt-cleanup.ts';
 import { inspectContainer } from './attempt-inspection.ts';
 import { containerName, keeperName, keyOfLabels, type RuntimeOwner } from './attempt-names.ts';
 import { type Furnishing, fileMounts, furnish, terminalVolume, tmpVolume } from './attempt-volumes.ts';
 import { examineSaved, unpackSaved } from './checkpoint-restore.ts';
-import { volumesFault } from './container-mounts.ts';
 import { type ContainerPolicy, containerOptions, namedUser } from './container-profile.ts';
 import { callEngine, deadlines, engineInfo, engineMessage, engineStatus } from './engine-call.ts';
+import { judgeRefusal } from './engine-refusal.ts';
 import { ImageFolderTooLarge } from './image-copy.ts';
 import { fitToImage, foldersOf } from './image-fit.ts';
 import type { ImageLayouts } from './image-layout.ts';
 import { ImageProbe } from './image-probe.ts';
 import type { ImageFacts, ImageStore } from './image-store.ts';
 import { InputMissing } from './input-copy.ts';
+import { jobTexts } from './job-texts.ts';
 import { planMounts } from './mount-plan.ts';
+import { settingsFault } from './registry/image-config.ts';
 import type { ScratchBackend } from './scratch-backend.ts';
 import { measureScratch } from './scratch-usage.ts';
-import { isCommandFault, isNodeFault } from './start-check.ts';
 import { type TakeUid, taskUser } from './task-user.ts';
 
 export interface SetupParts {
@@ -40,8 +42,12 @@ export interface Placed {
   readonly saved: PlacedCheckpoint | undefined;
 }
 
-function failure(reason: RuntimeFailure['reason'], message: string): Result<never, RuntimeFailure> {
-  return { ok: false, refusal: { reason, message: message.slice(0, 500) } };
+function failure(
+  reason: RuntimeFailure['reason'],
+  message: Sentence,
+  detail?: string,
+): Result<never, RuntimeFailure> {
+  return { ok: false, refusal: { reason, message, ...(detail === undefined ? {} : { detail }) } };
 }
 
 /**
@@ -56,17 +62,18 @@ export async function setUpAttempt(
 ): Promise<Result<void, RuntimeFailure>> {
   const key: AttemptKey = { task: assignment.task, attempt: assignment.attempt };
   const named = namedUser(assignment, parts.policy);
-  if (named === undefined) return failure('refused', 'The owner does not allow containers that run as root.');
+  if (named === undefined)
+    return failure('refused', say`The owner does not allow containers that run as root.`);
   const adopted = await adopt(parts, key, signal);
   if (adopted !== undefined) return adopted;
   await removeAttempt(parts.docker, parts.owner, parts.scratch, key, signal);
   const reference = parseImageReference(assignment.image);
   const image = reference.ok ? await parts.images.find(reference.value, signal) : undefined;
-  if (image === undefined) return failure('image_pull_failed', 'The image is no longer on the engine.');
-  const unusable = volumesFault(image.volumes);
-  if (unusable !== undefined) return failure('start_failed', unusable);
+  if (image === undefined) return failure('image_pull_failed', say`The image is no longer on the engine.`);
+  const unusable = settingsFault(image);
+  if (unusable !== undefined) return failure('image_invalid', unusable);
   const user = await taskUser(parts.docker, parts.takeUid, key, named, signal);
-  if (user === undefined) return failure('agent_failed', 'Every user id of the agent is in use.');
+  if (user === undefined) return failure('agent_failed', say`Every user id of the agent is in use.`);
   const plan = planMounts(assignment);
   const probe = new ImageProbe(parts.docker, parts.owner, key, image);
   try {
@@ -78,10 +85,12 @@ export async function setUpAttempt(
     await probe.close(signal);
     return await makeTask(parts, furnishing, image, filledBytes, signal);
   } catch (error) {
-    if (error instanceof InputMissing) return failure('input_unavailable', error.message);
-    if (error instanceof ImageFolderTooLarge) return failure('start_failed', error.message);
+    if (error instanceof InputMissing)
+      return failure('input_unavailable', say`An input of the task is no longer on the node.`, error.message);
+    if (error instanceof ImageFolderTooLarge) return failure('start_failed', error.sentence);
     if (engineStatus(error) === undefined) throw error;
-    return failure('agent_failed', engineMessage(error));
+    const message = say`The container engine could not make what the container needs.`;
+    return failure('agent_failed', message, engineMessage(error));
   }
 }
 
@@ -113,7 +122,7 @@ async function adopt(
   const task = await inspectContainer(parts.docker, containerName(key), signal);
   if (task === undefined) return undefined;
   if (keyOfLabels(parts.owner, task.Config.Labels) === undefined)
-    return failure('refused', 'Another agent on this engine holds a container of this name.');
+    return failure('refused', say`Another agent on this engine holds a container of this name.`);
   if (hasStarted(task)) return accept(undefined);
   const keeper = await inspectContainer(parts.docker, keeperName(key), signal);
   return keeper?.State.Running === true ? accept(undefined) : undefined;
@@ -159,9 +168,13 @@ async function makeTask(
   } catch (error) {
     const status = engineStatus(error);
     if (status === undefined) throw error;
-    // 400: the engine does not accept what the job asks, as when there is no command.
-    const message = engineMessage(error);
-    const isOwnFault = status === 400 ? !isNodeFault(message) : isCommandFault(message);
-    return failure(isOwnFault ? 'start_failed' : 'agent_failed', message);
+    const ownTexts = [
+      ...jobTexts(assignment),
+      ...image.volumes,
+      ...image.entrypoint,
+      ...image.command,
+      image.workingDir,
+    ];
+    return { ok: false, refusal: judgeRefusal({ status, detail: engineMessage(error), ownTexts }) };
   }
 }

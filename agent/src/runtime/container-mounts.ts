@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import type { MountSettings } from 'dockerode';
+import { own, type Sentence, say } from '../core/sentence.ts';
 import type { ContainerUser } from './container-profile.ts';
 import type { MountPlan } from './mount-plan.ts';
 
@@ -20,7 +21,7 @@ interface OwnMounts {
 }
 
 export const imageVolumeBytes = 16 * 2 ** 20;
-const maxImageVolumes = 16;
+export const maxImageVolumes = 16;
 
 // What the image holds at the mount point is not copied into the volume.
 const noCopy = { NoCopy: true, Labels: {}, DriverConfig: { Name: '', Options: {} } };
@@ -51,15 +52,22 @@ export function containerMounts(
 }
 
 /** Why no container could have the folders that an image declares as volumes; undefined where one could. */
-export function volumesFault(folders: readonly string[]): string | undefined {
-  if (folders.length > maxImageVolumes) return `The image declares more than ${maxImageVolumes} volumes.`;
+export function volumesFault(folders: readonly string[]): Sentence | undefined {
+  if (folders.length > maxImageVolumes) return say`The image declares more than ${maxImageVolumes} volumes.`;
+  const plain = folders.map((folder) => posix.normalize(folder).replace(/\/+$/, ''));
+  if (new Set(plain).size < plain.length) return say`The image declares one folder as a volume twice.`;
   const odd = folders.find((folder) => {
     const path = posix.normalize(folder);
-    return !path.startsWith('/') || path === '/' || /^\/(proc|sys)(\/|$)/.test(path);
+    return !path.startsWith('/') || path === '/' || isKernels(path);
   });
   return odd === undefined
     ? undefined
-    : `The image declares ${odd.slice(0, 100)} as a volume, which no container can have.`;
+    : say`The image declares ${own(odd)} as a volume, which no container can have.`;
+}
+
+/** Folders that the kernel and the engine fill; shared memory is mounted there anyway. */
+function isKernels(path: string): boolean {
+  return /^\/(proc|sys|dev)(\/|$)/.test(path) && !/^\/dev\/shm\/?$/.test(path);
 }
 
 /**

@@ -18,6 +18,7 @@ import {
   type Runtime,
   type RuntimeFailure,
 } from '../core/ports.ts';
+import { type Sentence, say } from '../core/sentence.ts';
 import { listAttempts, removeAttempt } from './attempt-cleanup.ts';
 import { startAttempt, stopAttempt, waitForEnd } from './attempt-control.ts';
 import { inspectAttempt, inspectContainer } from './attempt-inspection.ts';
@@ -38,24 +39,14 @@ import { followLog, LogPositions } from './log-follow.ts';
 import { loopScratch } from './loop-scratch.ts';
 import { memoryScratch } from './memory-scratch.ts';
 import { type MountPlan, planMounts } from './mount-plan.ts';
-import { type ImageOptions, openImages } from './open-images.ts';
+import { openImages } from './open-images.ts';
 import { OutputCollector } from './output-collect.ts';
+import type { DockerRuntimeOptions } from './runtime-options.ts';
 import { isScratchNew } from './scratch-age.ts';
 import type { ScratchBackend } from './scratch-backend.ts';
 import { measureScratch } from './scratch-usage.ts';
 import { KnownPrograms } from './start-check.ts';
 import type { TakeUid } from './task-user.ts';
-
-export interface DockerRuntimeOptions extends ImageOptions {
-  readonly socketPath: string;
-  readonly owner: RuntimeOwner;
-  readonly policy: ContainerPolicy;
-  readonly takeUid: TakeUid;
-  /** memory: a sized tmpfs. loop: a file system in a file; only for an agent that is root on the engine's host. */
-  readonly scratch: 'memory' | 'loop';
-  /** How long an engine may take to come to a start whose caller has gone away. Default 10 s. */
-  readonly unansweredStartMs?: number;
-}
 
 const unansweredStartMs = 10_000;
 const waitMs = 60_000;
@@ -172,7 +163,7 @@ class DockerRuntime implements Runtime {
       try {
         const seen = await inspectAttempt(this.#docker, key, this.#noteOf(key), signal);
         if (seen.container === 'absent')
-          return { ...seen, engineLost: true, engineError: 'The container engine lost the container.' };
+          return { ...seen, engineLost: true, engineError: say`The container engine lost the container.` };
         if (seen.container !== 'running') {
           this.#noteOf(key).watch?.close();
           return seen;
@@ -232,7 +223,14 @@ class DockerRuntime implements Runtime {
       return accept(await saveFolder(this.#docker, source, checkpoint, intoFile, signal));
     } catch (error) {
       if (!(error instanceof ArchiveRefused)) throw error;
-      return { ok: false, refusal: { reason: 'output_invalid', message: error.message } };
+      return {
+        ok: false,
+        refusal: {
+          reason: 'output_invalid',
+          message: say`The checkpoint could not be kept: it holds too much, or something that is no plain file or folder.`,
+          detail: error.message,
+        },
+      };
     }
   }
 
@@ -241,11 +239,11 @@ class DockerRuntime implements Runtime {
     assignment: Assignment,
     plan: MountPlan,
     signal: AbortSignal,
-  ): Promise<string | undefined> {
+  ): Promise<Sentence | undefined> {
     const keeper = keeperName(assignment);
     const info = await inspectContainer(this.#docker, keeper, signal);
     if (info?.State.Running !== true)
-      return 'The container engine stopped before the outputs were collected.';
+      return say`The container engine stopped before the outputs were collected.`;
     const [scratch] = plan.scratch;
     const task = await inspectContainer(this.#docker, containerName(assignment), signal);
     const endedAt = task?.State.FinishedAt;
@@ -253,7 +251,7 @@ class DockerRuntime implements Runtime {
       scratch !== undefined &&
       endedAt !== undefined &&
       (await isScratchNew(this.#docker, keeper, scratch.keeperPath, endedAt, signal));
-    return isLost ? 'The container engine restarted under the task, and lost the scratch.' : undefined;
+    return isLost ? say`The container engine restarted under the task, and lost the scratch.` : undefined;
   }
 
   pidsExhausted(key: AttemptKey): boolean {

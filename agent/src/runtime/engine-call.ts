@@ -96,17 +96,18 @@ export interface EngineStream {
 }
 
 /**
- * A call whose response is read as a stream: `timeoutMs` until it begins, and again for each silence in it.
+ * A call whose response is read as a stream: `beginMs` until it begins, and `timeoutMs` for each silence in it.
  * Reading fails with EngineUnavailable when the connection breaks or falls silent.
  */
 export async function openEngineStream(
   signal: AbortSignal,
   timeoutMs: number,
   action: (abortSignal: AbortSignal) => Promise<NodeJS.ReadableStream>,
+  beginMs = timeoutMs,
 ): Promise<EngineStream> {
   const controller = new AbortController();
   const both = AbortSignal.any([signal, controller.signal]);
-  const stream = await callEngine(both, timeoutMs, () => action(both)).catch((error: unknown) => {
+  const stream = await callEngine(both, beginMs, () => action(both)).catch((error: unknown) => {
     controller.abort();
     throw asEngineError(error, signal);
   });

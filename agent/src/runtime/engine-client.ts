@@ -45,20 +45,12 @@ export function connectEngine(socketPath: string): Docker {
   return new EngineClient(options);
 }
 
-/** What an engine is asked about an image: what it has of it, or what its registry has. */
-export type ImageQuestion = 'images' | 'distribution';
-
-/** As dockerode's own, which take no signal: at an engine that hangs each of them would keep its connection. */
-export function askOfImage<T>(
-  docker: Docker,
-  question: ImageQuestion,
-  name: string,
-  abortSignal: AbortSignal,
-): Promise<T> {
+/** What the engine has of an image. As dockerode's own, which takes no signal: at an engine that hangs it would keep its connection. */
+export function askOfImage<T>(docker: Docker, name: string, abortSignal: AbortSignal): Promise<T> {
   const { modem } = docker as unknown as { readonly modem: { dial(call: object, done: Callback): void } };
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const statusCodes = { 200: true, 401: 'no such image', 404: 'no such image', 500: 'server error' };
-  const path = `/${question}/${encodeURIComponent(name)}/json`;
+  const path = `/images/${encodeURIComponent(name)}/json`;
   modem.dial({ path, method: 'GET', abortSignal, statusCodes }, (error, value) => {
     // What the engine refused, or the client itself, is an error already.
     if (error === null || error === undefined) resolve(value as T);

@@ -1,5 +1,6 @@
 import type Docker from 'dockerode';
 import { extract, type Pack, pack } from 'tar-stream';
+import { own, type Sentence, say } from '../core/sentence.ts';
 import { ownership, plainTime } from './checkpoint-archive.ts';
 import type { ContainerUser } from './container-profile.ts';
 import { callEngine, engineMessage, engineStatus } from './engine-call.ts';
@@ -12,11 +13,12 @@ import { drained, type Entry, feed } from './tar-feed.ts';
 export class ImageFolderTooLarge extends Error {
   override readonly name = 'ImageFolderTooLarge';
 
+  readonly sentence: Sentence;
+
   constructor({ folder, sizeBytes }: ScratchMount) {
-    super(
-      `An output lies in ${folder.slice(0, 100)}, where the image holds files of its own, and they do not fit into the ` +
-        `${sizeBytes} bytes of scratch there. Raise resources.disk, or write to a folder of its own, such as /out.`,
-    );
+    const sentence = say`An output lies in ${own(folder)}, where the image holds files of its own, and they do not fit into the ${sizeBytes} bytes of scratch there. Raise resources.disk, or write to a folder of its own, such as /out.`;
+    super(sentence);
+    this.sentence = sentence;
   }
 }
 

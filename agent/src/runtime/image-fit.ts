@@ -1,6 +1,7 @@
 import type { Assignment } from '@capacloud/protocol/frames';
 import { isFilePath } from '@capacloud/protocol/job-mounts';
 import { accept, type Result } from '@capacloud/protocol/result';
+import { own, type Sentence, say } from '../core/sentence.ts';
 import type { TaskUser } from './container-profile.ts';
 import type { ImageLayout } from './image-layout.ts';
 import type { MountPlan, PlannedMount, ScratchMount } from './mount-plan.ts';
@@ -35,12 +36,12 @@ export function fitToImage(
   plan: MountPlan,
   user: TaskUser,
   { group, home, names, passwd, tmpIsOpen }: ImageLayout,
-): Result<ImageFit, string> {
+): Result<ImageFit, Sentence> {
   const holds = (folder: string) => names.get(folder) ?? [];
   const saved = plan.checkpoint?.folder;
   const claimed = [
-    ...outputFolders(outputs).map((folder) => ({ folder, what: 'output' })),
-    ...(saved === undefined ? [] : [{ folder: saved, what: 'checkpoint' }]),
+    ...outputFolders(outputs).map((folder) => ({ folder, what: 'output' as const })),
+    ...(saved === undefined ? [] : [{ folder: saved, what: 'checkpoint' as const }]),
   ];
   for (const { folder, what } of claimed) {
     const found = holds(folder);
@@ -54,11 +55,10 @@ export function fitToImage(
   });
 }
 
-function hidden(folder: string, what: string, found: readonly string[]): string {
-  const some = found.map((name) => `${folder}/${name}`.slice(0, 100)).join(', ');
-  const advice =
-    what === 'output'
-      ? `Write the outputs into a folder of their own, such as ${folder === '/out' ? '/results' : '/out'}, or list them as single files.`
-      : 'Give the checkpoint a folder of its own, such as /state.';
-  return `The ${what} folder ${folder.slice(0, 100)} would hide files of the image: ${some}. ${advice}`;
+function hidden(folder: string, what: 'output' | 'checkpoint', found: readonly string[]): Sentence {
+  const some = own(found.map((name) => `${folder}/${name}`.slice(0, 60)).join(', '));
+  const other = folder === '/out' ? say`/results` : say`/out`;
+  return what === 'output'
+    ? say`The output folder ${own(folder)} would hide files of the image: ${some}. Write the outputs into a folder of their own, such as ${other}, or list them as single files.`
+    : say`The checkpoint folder ${own(folder)} would hide files of the image: ${some}. Give the checkpoint a folder of its own, such as /state.`;
 }

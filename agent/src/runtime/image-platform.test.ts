@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { archOfEngine, isWrongPlatform, type Platform, wrongPlatform } from './image-platform.ts';
+import { archOfEngine, type Platform, wrongPlatform } from './image-platform.ts';
 
 const on = (architecture: string, os = 'linux'): Platform => ({ architecture, os });
 
@@ -34,15 +34,4 @@ test.each<[string, readonly Platform[], readonly string[] | undefined]>([
   expect(wrong).toMatchObject({ reason: 'image_wrong_platform' });
   expect(wrong?.message).toMatch(/^registry\.example\/app:1 is made for .*; the node runs linux\/amd64\.$/);
   expect(wrong?.imageRunsOn).toEqual(imageRunsOn);
-});
-
-test('knows what engines say of it', () => {
-  for (const text of [
-    'no matching manifest for linux/amd64 in the manifest list entries',
-    'image with reference x was found but does not match the specified platform: wanted linux/amd64, actual: linux/arm64',
-    'image operating system "windows" cannot be used on this platform',
-  ])
-    expect(isWrongPlatform(text)).toBe(true);
-  for (const text of ['manifest unknown', 'no such host', 'exec format error'])
-    expect(isWrongPlatform(text)).toBe(false);
 });

@@ -1,4 +1,5 @@
 import type { RuntimeFailure } from '../core/ports.ts';
+import { own, say } from '../core/sentence.ts';
 
 /** What an image is made for, as registries and engines spell it: amd64 and linux. */
 export interface Platform {
@@ -32,33 +33,21 @@ export function wrongPlatform(
 ): RuntimeFailure | undefined {
   // Attestations in a list of images have the platform unknown/unknown.
   const known = platforms.filter(({ architecture, os }) => isSaid(architecture) && isSaid(os));
-  // Not an older kind, such as 386 on amd64: the seccomp profile closes the calls of its programs.
-  const isRight = ({ architecture, os }: Platform) => os === 'linux' && architecture === engineArch;
-  if (known.length === 0 || known.some(isRight)) return undefined;
+  if (known.length === 0 || known.some((platform) => isRightPlatform(platform, engineArch))) return undefined;
   const archs = [...new Set(known.flatMap(({ architecture, os }) => (os === 'linux' ? [architecture] : [])))];
   const made = [...new Set(known.map(({ architecture, os }) => `${os}/${architecture}`))];
-  return misfit(image, `is made for ${made.slice(0, 8).join(', ')}`, engineArch, archs);
-}
-
-/** What the engine says where a list of images has none for it. */
-export function isWrongPlatform(message: string): boolean {
-  return /no matching manifest for|does not match the (specified|detected) platform|operating system .* cannot be used on this platform/i.test(
-    message,
-  );
-}
-
-export function misfit(
-  image: string,
-  why: string,
-  engineArch: string,
-  archs: readonly string[] = [],
-): RuntimeFailure {
   const runsOn = archs.filter((arch) => /^[a-z0-9_]{1,16}$/.test(arch)).slice(0, 16);
   return {
     reason: 'image_wrong_platform',
-    message: `${image.slice(0, 200)} ${why}; the node runs linux/${engineArch}.`.slice(0, 500),
+    // The owner's offer tells the architecture as well.
+    message: say`${own(image)} is made for ${own(made.slice(0, 8).join(', '))}; the node runs linux/${own(engineArch)}.`,
     ...(runsOn.length === 0 ? {} : { imageRunsOn: runsOn }),
   };
+}
+
+/** Whether tasks run programs that are made so. Not an older kind, such as 386 on amd64: the seccomp profile closes its calls. */
+export function isRightPlatform({ architecture, os }: Platform, engineArch: string): boolean {
+  return os === 'linux' && architecture === engineArch;
 }
 
 function isSaid(text: string): boolean {

@@ -2,7 +2,7 @@ import type Docker from 'dockerode';
 import { callEngine, deadlines, engineStatus } from './engine-call.ts';
 import { askOfImage } from './engine-client.ts';
 import { bytesOf, readLayers } from './image-layers.ts';
-import type { PulledImages, PullIntent, UsedImage } from './pulled-images.ts';
+import { nameOnEngine, type PulledImages, type PullIntent, type UsedImage } from './pulled-images.ts';
 
 /** Notes that are kept. Beyond them, images that nothing needs go, however small they are. */
 export const maxPulledImages = 4096;
@@ -66,7 +66,7 @@ export class ImageRemoval {
     const { docker, notes } = this.#parts;
     const [{ id } = { id: '' }] = same;
     const info = await this.#inspect(id, signal);
-    const ours = new Set(all.map(({ digest, name }) => `${name}@${digest}`));
+    const ours = new Set(all.map(nameOnEngine));
     const names = [...(info?.RepoTags ?? []), ...(info?.RepoDigests ?? [])];
     if (names.some((name) => !ours.has(name) && !name.startsWith('<none>'))) {
       // The owner gave it a name since, so it is the owner's from now on.
@@ -77,7 +77,7 @@ export class ImageRemoval {
       try {
         if (info !== undefined && name !== undefined)
           await callEngine(signal, deadlines.changeMs, (abortSignal) =>
-            docker.getImage(`${name}@${digest}`).remove({ noprune: true, abortSignal } as object),
+            docker.getImage(nameOnEngine({ digest, name })).remove({ noprune: true, abortSignal } as object),
           );
       } catch (error) {
         if (engineStatus(error) === 409) return 'busy';
@@ -107,7 +107,7 @@ export class ImageRemoval {
     const { needed, notes } = this.#parts;
     for (const intent of await notes.begun()) {
       if (this.pulling.has(intent.reference)) continue;
-      const info = await this.#inspect(`${intent.name}@${intent.digest}`, signal);
+      const info = await this.#inspect(nameOnEngine(intent), signal);
       if (info !== undefined) await this.settle(intent, info.Id, signal);
       else if (Date.now() - intent.atMs > settleAfterMs) await notes.end(intent.reference);
     }
@@ -126,7 +126,7 @@ export class ImageRemoval {
   async #inspect(name: string, signal: AbortSignal): Promise<Docker.ImageInspectInfo | undefined> {
     try {
       return await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-        askOfImage<Docker.ImageInspectInfo>(this.#parts.docker, 'images', name, abortSignal),
+        askOfImage<Docker.ImageInspectInfo>(this.#parts.docker, name, abortSignal),
       );
     } catch (error) {
       if (engineStatus(error) === 404) return undefined;

@@ -9,6 +9,7 @@ import {
   isShort,
 } from '../core/disk-room.ts';
 import type { RuntimeFailure } from '../core/ports.ts';
+import { say } from '../core/sentence.ts';
 import { engineInfo } from './engine-call.ts';
 import { ImageRemoval } from './image-removal.ts';
 import { type PullTold, PullWatch } from './pull-watch.ts';
@@ -96,15 +97,15 @@ export class ImageRoom {
 
   async #refusal(verdict: 'too_large' | 'no_room' | 'crowded'): Promise<RuntimeFailure> {
     const { bytes } = await this.#resolve();
-    const limit = `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+    const mebibytes = Math.floor(bytes / 2 ** 20);
     return verdict === 'too_large'
       ? {
           reason: 'image_too_large',
-          message: `The image is larger than the ${limit} that the node gives to images, or has too many files.`,
+          message: say`The image is larger than the ${mebibytes} MiB that the node gives to images, or has too many files.`,
         }
       : {
           reason: 'image_pull_failed',
-          message: 'The node has no room for the image: its disk, or what it gives to images, is in use.',
+          message: say`The node has no room for the image: its disk, or what it gives to images, is in use.`,
         };
   }
 

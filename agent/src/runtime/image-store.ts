@@ -6,30 +6,32 @@ import {
 } from '@capacloud/protocol/image-reference';
 import { accept, type Result } from '@capacloud/protocol/result';
 import type Docker from 'dockerode';
-import Type from 'typebox';
-import { Value } from 'typebox/value';
 import { isLocalImage, type LocalImage } from '../core/local-images.ts';
 import { EngineUnavailable, type PullProgress, type RuntimeFailure } from '../core/ports.ts';
-import {
-  callEngine,
-  deadlines,
-  engineInfo,
-  engineMessage,
-  engineStatus,
-  openEngineStream,
-} from './engine-call.ts';
+import { registryOrigin } from '../core/registries.ts';
+import { own, say } from '../core/sentence.ts';
+import { callEngine, deadlines, engineInfo, engineStatus } from './engine-call.ts';
 import { askOfImage } from './engine-client.ts';
-import { archOfEngine, isWrongPlatform, misfit, type Platform, wrongPlatform } from './image-platform.ts';
+import { archOfEngine, type Platform, wrongPlatform } from './image-platform.ts';
+import { offerPull, type PullOffer } from './image-pull.ts';
 import type { ImageRoom } from './image-room.ts';
-import { PullMeter, readPullLines } from './pull-progress.ts';
 import type { PullTold } from './pull-watch.ts';
 import type { PulledImages } from './pulled-images.ts';
+import type { ImageSettings } from './registry/image-config.ts';
+import { notAllowed, PullRefused } from './registry/pull-refused.ts';
+import type { RegistryClientOptions } from './registry/registry-client.ts';
 
 type Pulled = Result<{ readonly image: string }, RuntimeFailure>;
-type Refused = Result<never, RuntimeFailure>;
+
+interface ImageStoreParts {
+  readonly docker: Docker;
+  readonly notes: PulledImages;
+  readonly room: ImageRoom;
+  readonly localImages: readonly LocalImage[];
+  readonly registries: RegistryClientOptions;
+}
 
 interface FetchParts {
-  readonly engineArch: string;
   readonly report: (progress: PullProgress) => void;
   readonly told: PullTold;
 }
@@ -41,45 +43,32 @@ interface RunningPull {
 }
 
 /** What an image that is present says about itself. */
-export interface ImageFacts {
+export interface ImageFacts extends ImageSettings {
   /** What a container is made from: a name could lead to another image by then. */
   readonly id: string;
   readonly digest: string;
   readonly platform: Platform;
-  readonly env: readonly string[];
-  readonly volumes: readonly string[];
-  readonly entrypoint: readonly string[];
-  readonly command: readonly string[];
-  readonly workingDir: string;
 }
-
-const DistributionSchema = Type.Object({
-  Descriptor: Type.Object({ digest: Type.String({ pattern: '^sha256:[0-9a-f]{64}$' }) }),
-  Platforms: Type.Optional(
-    Type.Union([Type.Null(), Type.Array(Type.Object({ architecture: Type.String(), os: Type.String() }))]),
-  ),
-});
-
-const missing =
-  /not found|manifest unknown|does not exist|denied|unauthorized|no basic auth|invalid reference|name unknown/i;
 
 /**
  * Images that tasks may use. Most of what is on an engine is its owner's, and a stranger's job could name it. So an image is
  * used only where this agent pulled it under that very reference, or where the owner lists it (`local_images`). Everything
- * else is pulled from its registry, by digest: a pull by tag would give the owner's own tags to strangers' images.
+ * else is fetched from its registry by the agent, which gives the engine a name of its own for it.
  */
 export class ImageStore {
   readonly #docker: Docker;
   readonly #pulled: PulledImages;
   readonly #room: ImageRoom;
   readonly #local: readonly LocalImage[];
+  readonly #registries: RegistryClientOptions;
   readonly #pulls = new Map<string, RunningPull>();
 
-  constructor(docker: Docker, pulled: PulledImages, room: ImageRoom, local: readonly LocalImage[]) {
+  constructor({ docker, notes, room, localImages, registries }: ImageStoreParts) {
     this.#docker = docker;
-    this.#pulled = pulled;
+    this.#registries = registries;
+    this.#pulled = notes;
     this.#room = room;
-    this.#local = local;
+    this.#local = localImages;
   }
 
   /** The image that tasks may use under this reference; undefined when it is not on the engine, or nobody's to use. */
@@ -105,7 +94,7 @@ export class ImageStore {
   ): Promise<ImageFacts | undefined> {
     try {
       const info = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-        askOfImage<Docker.ImageInspectInfo>(this.#docker, 'images', name, abortSignal),
+        askOfImage<Docker.ImageInspectInfo>(this.#docker, name, abortSignal),
       );
       const config = info.Config;
       const entrypoint = config?.Entrypoint ?? [];
@@ -132,8 +121,14 @@ export class ImageStore {
     signal: AbortSignal,
   ): Promise<Pulled> {
     const parsed = parseImageReference(image);
-    if (!parsed.ok) return pullFailure('image_not_found', image, parsed.refusal);
+    if (!parsed.ok) {
+      const message = say`${own(image)}: the image ${own(parsed.refusal)}.`;
+      return { ok: false, refusal: { reason: 'image_not_found', message } };
+    }
     const reference = parsed.value;
+    const isAllowed = registryOrigin(this.#registries.allowed, reference) !== undefined;
+    if (!isAllowed && !isLocalImage(this.#local, reference))
+      return { ok: false, refusal: notAllowed(reference.registry).failure };
     const present = await this.find(reference, signal);
     if (present !== undefined) {
       const wrong = wrongPlatform(image, [present.platform], await this.#engineArch(signal));
@@ -178,78 +173,43 @@ export class ImageStore {
     signal: AbortSignal,
   ): Promise<Pulled> {
     const text = imageReferenceText(reference);
-    const name = imageName(reference);
     try {
       const engineArch = await this.#engineArch(signal);
-      const { digest, platforms } = await this.#askRegistry(reference, signal);
-      const wrong = wrongPlatform(text, platforms, engineArch);
-      if (wrong !== undefined) return { ok: false, refusal: wrong };
+      const offer = await offerPull(this.#registries, engineArch, reference, signal);
+      const { name, digest } = offer;
       const found = await this.#room.pull({ reference: text, name, digest }, signal, (limit, told) =>
-        this.#fetch(reference, digest, { engineArch, report, told }, limit),
+        this.#fetch(reference, offer, { report, told }, limit),
       );
-      if (!found.ok) return found;
-      const unfit = wrongPlatform(text, [found.value.platform], engineArch);
-      return unfit === undefined ? accept({ image: digest }) : { ok: false, refusal: unfit };
+      return found.ok ? accept({ image: digest }) : found;
     } catch (error) {
-      const status = engineStatus(error);
-      if (status === undefined) throw error;
-      const message = engineMessage(error);
-      if (status === 404 || status === 400) return pullFailure('image_not_found', text, message);
-      return failedPull(text, message);
+      if (error instanceof PullRefused) return { ok: false, refusal: error.failure };
+      throw error;
     }
   }
 
   async #fetch(
     reference: ImageReference,
-    digest: string,
-    { engineArch, report, told }: FetchParts,
+    offer: PullOffer,
+    { report, told }: FetchParts,
     signal: AbortSignal,
   ): Promise<Result<ImageFacts, RuntimeFailure>> {
-    const name = imageName(reference);
-    const text = imageReferenceText(reference);
-    const stream = await openEngineStream(signal, deadlines.idleMs, (abortSignal) =>
-      this.#docker.createImage({ fromImage: name, tag: digest, abortSignal }),
-    );
-    const meter = new PullMeter();
-    for await (const line of readPullLines(stream.chunks)) {
-      if (line.error !== undefined) return failedPull(text, line.error, engineArch);
-      if (!meter.take(line)) continue;
-      const progress = meter.progress();
-      told.progress(progress.totalBytes, meter.packedBytes);
+    const { name, totalBytes, transfer } = offer;
+    // Engines keep an archive as it came until all of it is unpacked.
+    const onProgress = (progress: PullProgress) => {
+      told.progress(totalBytes, progress.doneBytes);
       report(progress);
-    }
-    const found = await this.#inspect(reference, `${name}@${digest}`, signal);
-    return found === undefined
-      ? failedPull(text, 'the engine ended the pull without an image', engineArch)
-      : accept(found);
-  }
-
-  /** What the registry has for the reference now. The engine asks it, as it knows the way there. */
-  async #askRegistry(
-    reference: ImageReference,
-    signal: AbortSignal,
-  ): Promise<{ readonly digest: string; readonly platforms: readonly Platform[] }> {
-    const answer: unknown = await callEngine(signal, deadlines.idleMs, (abortSignal) =>
-      askOfImage(this.#docker, 'distribution', imageReferenceText(reference), abortSignal),
-    );
-    if (!Value.Check(DistributionSchema, answer)) throw new EngineUnavailable('The engine named no digest.');
-    return { digest: reference.digest ?? answer.Descriptor.digest, platforms: answer.Platforms ?? [] };
+    };
+    await transfer(this.#docker, onProgress, signal);
+    told.progress(totalBytes, 0);
+    const found = await this.#inspect(reference, name, signal);
+    if (found === undefined) throw new EngineUnavailable('The engine took an image and does not have it.');
+    return accept(found);
   }
 
   async #engineArch(signal: AbortSignal): Promise<string> {
     const { Architecture: architecture } = await engineInfo(this.#docker, signal);
     return archOfEngine(architecture);
   }
-}
-
-function failedPull(image: string, message: string, engineArch?: string): Refused {
-  if (engineArch !== undefined && isWrongPlatform(message))
-    return { ok: false, refusal: misfit(image, `cannot be pulled (${message})`, engineArch) };
-  return pullFailure(missing.test(message) ? 'image_not_found' : 'image_pull_failed', image, message);
-}
-
-function pullFailure(reason: RuntimeFailure['reason'], image: string, message: string): Refused {
-  return { ok: false, refusal: { reason, message: `${image.slice(0, 200)}: ${message}`.slice(0, 500) } };
 }
 
 /** Repository digest where there is one, best that of the repository asked for; else the image id. */

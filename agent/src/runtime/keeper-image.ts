@@ -110,7 +110,7 @@ async function inspectKeeper(
 ): Promise<string | undefined> {
   try {
     const image = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-      askOfImage<Docker.ImageInspectInfo>(docker, 'images', keeperImage, abortSignal),
+      askOfImage<Docker.ImageInspectInfo>(docker, keeperImage, abortSignal),
     );
     const layers = image.RootFS.Layers ?? [];
     return layers.length === 1 && layers[0] === layer ? image.Id : undefined;

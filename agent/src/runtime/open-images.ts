@@ -5,10 +5,13 @@ import { type LocalImage, referencesOf } from '../core/local-images.ts';
 import { ImageRoom } from './image-room.ts';
 import { ImageStore } from './image-store.ts';
 import { PulledImages } from './pulled-images.ts';
+import type { RegistryClientOptions } from './registry/registry-client.ts';
 
 export interface ImageOptions {
   /** What tasks may use of the images that the owner has on the engine; see `parseLocalImage`. */
   readonly localImages: readonly LocalImage[];
+  /** From which registries images may be fetched, and how these are reached. */
+  readonly registries: RegistryClientOptions;
   /** What images that the agent pulls may take on the engine's disk together; a quarter of what is free by default. */
   readonly imageShare?: ImageShare;
   /** Images that attempts of this node need: they are not removed. */
@@ -19,9 +22,9 @@ export interface ImageOptions {
 
 /** The images that tasks may use, and the room that those have which the agent pulls. */
 export function openImages(docker: Docker, options: ImageOptions) {
-  const { imageShare = defaultImageShare, localImages, neededImages, stateDir } = options;
+  const { imageShare = defaultImageShare, localImages, neededImages, registries, stateDir } = options;
   const notes = new PulledImages(join(stateDir, 'pulled-images'));
   const needed = () => referencesOf(neededImages?.() ?? []);
   const room = new ImageRoom({ docker, notes, share: imageShare, needed, stateDir });
-  return { room, images: new ImageStore(docker, notes, room, localImages) };
+  return { room, images: new ImageStore({ docker, notes, room, localImages, registries }) };
 }

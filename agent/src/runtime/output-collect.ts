@@ -8,6 +8,7 @@ import type { OutputLink, SkippedOutputs, SkippedReason } from '@capacloud/proto
 import type Docker from 'dockerode';
 import { extract } from 'tar-stream';
 import type { CollectedFile, RuntimeFailure } from '../core/ports.ts';
+import { own, type Sentence, say } from '../core/sentence.ts';
 import { deadlines, openEngineStream } from './engine-call.ts';
 import { HardLinks } from './hard-links.ts';
 import type { ScratchMount } from './mount-plan.ts';
@@ -34,12 +35,12 @@ const maxFiles = 20_000;
 /** More than the inodes of any scratch: what a single archive may bring. */
 const maxEntries = 300_000;
 
-const failureSentences: Partial<Record<SkippedReason, string>> = {
-  special: 'it is neither a file nor a folder',
-  link_outside: 'it is a link that leads out of the outputs',
-  link_loop: 'it is a link that leads back to itself',
-  too_large: 'it is larger than its max_size',
-  not_storable: 'it is larger than any file that the coordinator stores',
+const failureSentences: Partial<Record<SkippedReason, Sentence>> = {
+  special: say`it is neither a file nor a folder`,
+  link_outside: say`it is a link that leads out of the outputs`,
+  link_loop: say`it is a link that leads back to itself`,
+  too_large: say`it is larger than its max_size`,
+  not_storable: say`it is larger than any file that the coordinator stores`,
 };
 
 /**
@@ -111,17 +112,17 @@ export class OutputCollector {
   #lack({ optional, path }: Output, why: SkippedReason | undefined): void {
     if (why === 'link_outside' || why === 'link_loop') this.#skipped.add(path, why);
     if (optional === true) return;
-    const sentence = (why === undefined ? undefined : failureSentences[why]) ?? 'no such file or folder';
+    const sentence = (why === undefined ? undefined : failureSentences[why]) ?? say`no such file or folder`;
     const isLarge = why === 'too_large' || why === 'not_storable';
     const reason = why === undefined ? 'output_missing' : isLarge ? 'output_too_large' : 'output_invalid';
-    this.#failures.push({ reason, message: `${printable(path)}: ${sentence}`.slice(0, 400) });
+    this.#failures.push({ reason, message: say`${own(printable(path))}: ${sentence}` });
   }
 
   #failure(): RuntimeFailure | undefined {
     const [first, ...rest] = this.#failures;
     if (first === undefined || rest.length === 0) return first;
-    const others = rest.length === 1 ? 'one more output' : `${rest.length} more outputs`;
-    return { ...first, message: `${first.message} (and ${others})` };
+    const others = rest.length === 1 ? say`one more output` : say`${rest.length} more outputs`;
+    return { ...first, message: say`${first.message} (and ${others})` };
   }
 
   /** Gives why the last thing was lost that was not kept, or that there was nothing but folders. */

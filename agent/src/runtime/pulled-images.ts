@@ -11,7 +11,7 @@ const PulledImageSchema = Type.Object({
   id: digest,
   /** What the registry gave for the reference. */
   digest,
-  /** The name by which the engine knows it, with the digest: removing that name can take nothing of the owner's. */
+  /** The name by which the engine knows it: removing that name can take nothing of the owner's. See `nameOnEngine`. */
   name: Type.Optional(Type.String()),
   /**
    * Layers with their sizes, by the hash of each and all below it. Absent where the image was on the engine before, or may
@@ -29,6 +29,11 @@ const PullIntentSchema = Type.Object({
   before: Type.Array(Type.String()),
 });
 export type PullIntent = Static<typeof PullIntentSchema>;
+
+/** Names of the agent's own have a tag; earlier releases let the engine pull by digest. */
+export function nameOnEngine({ digest, name = '' }: Pick<PulledImage, 'digest' | 'name'>): string {
+  return /:[^/]+$/.test(name) ? name : `${name}@${digest}`;
+}
 
 /** A pulled image and when a task last used it. */
 export interface UsedImage extends PulledImage {

@@ -1,13 +1,6 @@
 import type { Assignment } from '@capacloud/protocol/frames';
 import { expect, it } from 'vitest';
-import {
-  isCommandFault,
-  isNodeFault,
-  KnownPrograms,
-  programCandidates,
-  startFault,
-  tellsOf,
-} from './start-check.ts';
+import { isCommandFault, isNodeFault, KnownPrograms, programCandidates, tellsOf } from './start-check.ts';
 
 it('knows the faults of a job from those of the node', () => {
   const missing = 'exec: "nosuch": executable file not found in $PATH: unknown';
@@ -24,13 +17,6 @@ it('knows the faults of a job from those of the node', () => {
   const gone =
     'invalid mount config for type "bind": bind source path does not exist: /var/lib/docker/volumes/x';
   expect([isNodeFault(gone), isCommandFault(gone)]).toEqual([true, false]);
-});
-
-it('says of a mount that the image has no place for where it was to be', () => {
-  const said =
-    'error mounting "/var/lib/docker/volumes/a/_data/0" to rootfs at "/app/lib": not a directory: unknown: Are';
-  expect(startFault(said)).toMatch(/^\/app\/lib cannot be mounted: the image has a folder there/);
-  expect(startFault('exec format error')).toBe('exec format error');
 });
 
 it('takes a program for missing only when the engine could look for it', () => {

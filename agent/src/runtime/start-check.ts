@@ -28,16 +28,6 @@ export function isNodeFault(message: string): boolean {
   return nodeFault.test(message);
 }
 
-const clash = /to rootfs at "([^"]+)".*not a directory/i;
-
-/** What the engine says of a start that failed, in words where it speaks of its own folders. */
-export function startFault(message: string): string {
-  const target = clash.exec(message)?.[1];
-  return target === undefined
-    ? message
-    : `${target} cannot be mounted: the image has a folder there, or a file in the place of a folder above it. Choose another path.`;
-}
-
 /** What the engine's answer to a question for a path tells; it gives a status alone, and no words with it. */
 export function tellsOf(status: number): 'absent' | 'unclear' {
   return status === 404 || status === 400 ? 'absent' : 'unclear';

@@ -11,6 +11,7 @@ import {
   type Runtime,
   type RuntimeFailure,
 } from '@capacloud/agent/core/ports';
+import { own, say } from '@capacloud/agent/core/sentence';
 import type { Assignment } from '@capacloud/protocol/frames';
 import { sha256Hex } from '@capacloud/protocol/hash';
 import type { Result } from '@capacloud/protocol/result';
@@ -56,26 +57,26 @@ export class SimulatedRuntime implements Runtime {
     const meanMs = image === 'large' ? 10_000 : 200;
     const [, madeFor] = /^made-for-(.+)$/.exec(image) ?? [];
     if (madeFor !== undefined && madeFor !== this.#arch) {
-      const refusal = { reason: 'image_wrong_platform', message: `It runs on ${madeFor}.` } as const;
+      const refusal = { reason: 'image_wrong_platform', message: say`It runs on ${own(madeFor)}.` } as const;
       return { ok: false, refusal: { ...refusal, imageRunsOn: [madeFor] } };
     }
     const [, share] = /^refused-by-([0-9]+)$/.exec(image) ?? [];
     if (share !== undefined && hashText(this.#actor.name, 0) % 100 < Number(share)) {
-      const message = 'The owner of the node does not allow the registry of the image.';
+      const message = say`The owner of the node does not allow the registry of the image.`;
       return { ok: false, refusal: { reason: 'registry_not_allowed', message } };
     }
     const [, large] = /^too-large-for-([0-9]+)$/.exec(image) ?? [];
     if (large !== undefined && hashText(this.#actor.name, 1) % 100 < Number(large)) {
-      const message = 'The image is larger than what the node gives to images.';
+      const message = say`The image is larger than what the node gives to images.`;
       return { ok: false, refusal: { reason: 'image_too_large', message } };
     }
     if (image === 'unreachable') {
-      const message = 'The registry of the image could not be reached.';
+      const message = say`The registry of the image could not be reached.`;
       return { ok: false, refusal: { reason: 'registry_failed', message } };
     }
     const pulled = await this.#call('pull', meanMs, signal, () => image !== 'missing');
     if (pulled) return { ok: true, value: { image: `sha256:${image}` } };
-    return { ok: false, refusal: { reason: 'image_not_found', message: 'There is no such image.' } };
+    return { ok: false, refusal: { reason: 'image_not_found', message: say`There is no such image.` } };
   }
 
   prepare(assignment: Assignment, _: unknown, signal: AbortSignal): Promise<Result<void, RuntimeFailure>> {
@@ -93,13 +94,13 @@ export class SimulatedRuntime implements Runtime {
     const key = { task, attempt };
     const { container } = await this.#call('inspect', 1, signal, () => this.#stateOf(key));
     if (container === 'absent')
-      return { ok: false, refusal: { reason: 'start_failed', message: 'There is no such container.' } };
+      return { ok: false, refusal: { reason: 'start_failed', message: say`There is no such container.` } };
     if (container !== 'created') return done;
     if (!claim())
-      return { ok: false, refusal: { reason: 'engine_lost', message: 'The engine forgot the start.' } };
+      return { ok: false, refusal: { reason: 'engine_lost', message: say`The engine forgot the start.` } };
     return await this.#call('start', 80, signal, () => {
       if (this.#engine.start(key)) return done;
-      return { ok: false, refusal: { reason: 'agent_failed', message: 'It cannot be started.' } };
+      return { ok: false, refusal: { reason: 'agent_failed', message: say`It cannot be started.` } };
     });
   }
 
@@ -142,7 +143,7 @@ export class SimulatedRuntime implements Runtime {
       const files: CollectedOutputs['files'][number][] = [];
       if (assignment.outputs.length > 0) {
         if (container === undefined)
-          return { ok: false, refusal: { reason: 'output_missing', message: 'The container is gone.' } };
+          return { ok: false, refusal: { reason: 'output_missing', message: say`The container is gone.` } };
         const localPath = join(intoDir, '0');
         const bytes = Buffer.from(container.output);
         disk().makeFolder(intoDir);

@@ -41,6 +41,10 @@ export interface DoctorParts {
   readonly hasDriver: () => Promise<boolean>;
   /** Undefined: there is no need to, or no sense in it. */
   readonly meetCoordinator: (signal: AbortSignal) => Promise<Meeting | undefined>;
+  /** Registries that the owner allows and that give no answer, each with what was in the way. */
+  readonly silentRegistries: (
+    signal: AbortSignal,
+  ) => Promise<readonly { readonly registry: string; readonly why: string }[]>;
   /** The proxy on the way to the coordinator, without a password. */
   readonly proxy: string | undefined;
 }

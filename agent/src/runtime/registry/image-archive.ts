@@ -1,0 +1,142 @@
+import { createHash } from 'node:crypto';
+import type { Transform } from 'node:stream';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import type { Pack } from 'tar-stream';
+import { say } from '../../core/sentence.ts';
+import { compressionOf, type Descriptor } from './manifest.ts';
+import { badAnswer, invalid } from './pull-refused.ts';
+
+export interface ArchiveLayer {
+  readonly descriptor: Descriptor;
+  /** Hash of the layer when it is unpacked, by the configuration. */
+  readonly diffId: string;
+  readonly open: () => AsyncIterable<Buffer>;
+}
+
+export interface ArchiveParts {
+  /** What the engine calls the image. */
+  readonly name: string;
+  readonly config: Buffer;
+  readonly layers: readonly ArchiveLayer[];
+  readonly onBytes: (bytes: number) => void;
+  /** The engine is waited for, and then no more. */
+  readonly onWait: (isWaiting: boolean) => void;
+}
+
+/**
+ * Writes what `docker load` reads. The list of contents comes last, so an archive that breaks off means nothing. Each layer is
+ * compared with both of its hashes: that of what came over the network, and that of what it unpacks to. With the second nobody
+ * gets a layer of the owner's by naming its hash and bringing another content.
+ */
+export async function writeArchive(archive: Pack, parts: ArchiveParts, signal: AbortSignal): Promise<void> {
+  const names: string[] = [];
+  for (const [index, layer] of parts.layers.entries()) {
+    const name = `${index}/layer.tar`;
+    names.push(name);
+    const entry = archive.entry({ name, size: layer.descriptor.size, mode: 0o600, mtime: new Date(0) });
+    for await (const chunk of checked(layer)) {
+      parts.onBytes(chunk.length);
+      if (entry.write(chunk)) continue;
+      parts.onWait(true);
+      await untilTaken(entry, signal);
+      parts.onWait(false);
+    }
+    // The typings want bytes here as well.
+    entry.end(Buffer.alloc(0));
+  }
+  const config = 'config.json';
+  const contents = [{ Config: config, RepoTags: [parts.name], Layers: names }];
+  archive.entry({ name: config, mode: 0o600, mtime: new Date(0) }, parts.config);
+  archive.entry(
+    { name: 'manifest.json', mode: 0o600, mtime: new Date(0) },
+    Buffer.from(JSON.stringify(contents)),
+  );
+  archive.finalize();
+}
+
+/** Until more can be written. Throws the signal's reason, or where nothing will be read any more. */
+async function untilTaken(entry: ReturnType<Pack['entry']>, signal: AbortSignal): Promise<void> {
+  const taken = Promise.withResolvers<void>();
+  const onAbort = () => taken.reject(signal.reason);
+  const onClose = () => taken.reject(new Error('the archive was closed'));
+  signal.addEventListener('abort', onAbort, { once: true });
+  entry.once('drain', taken.resolve);
+  entry.once('close', onClose);
+  try {
+    signal.throwIfAborted();
+    await taken.promise;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    entry.off('drain', taken.resolve);
+    entry.off('close', onClose);
+  }
+}
+
+async function* checked({ descriptor, diffId, open }: ArchiveLayer): AsyncGenerator<Buffer> {
+  const hash = createHash('sha256');
+  let unpacked: Unpacked | undefined;
+  let bytes = 0;
+  try {
+    for await (const chunk of open()) {
+      bytes += chunk.length;
+      hash.update(chunk);
+      unpacked ??= new Unpacked(chunk);
+      await unpacked.add(chunk);
+      yield chunk;
+    }
+    if (bytes !== descriptor.size || `sha256:${hash.digest('hex')}` !== descriptor.digest)
+      throw badAnswer(`${descriptor.digest} has other bytes`);
+    if ((await unpacked?.digest()) !== diffId)
+      throw invalid(say`A layer of the image does not unpack to what the configuration of the image says.`);
+  } finally {
+    unpacked?.close();
+  }
+}
+
+/** The hash of what a layer unpacks to. */
+class Unpacked {
+  readonly #hash = createHash('sha256');
+  readonly #stream: Transform | undefined;
+  #isBroken = false;
+
+  constructor(head: Buffer) {
+    const kind = compressionOf(head);
+    if (kind === 'none') return;
+    this.#stream = kind === 'gzip' ? createGunzip() : createZstdDecompress();
+    this.#stream.on('data', (chunk: Buffer) => this.#hash.update(chunk));
+    this.#stream.on('error', () => {
+      this.#isBroken = true;
+    });
+  }
+
+  async add(chunk: Buffer): Promise<void> {
+    if (this.#stream === undefined) {
+      this.#hash.update(chunk);
+      return;
+    }
+    if (this.#isBroken || this.#stream.write(chunk)) return;
+    await this.#settled('drain');
+  }
+
+  /** Undefined where it is no archive of its kind. */
+  async digest(): Promise<string | undefined> {
+    if (this.#stream !== undefined && !this.#isBroken) {
+      const ended = this.#settled('end');
+      this.#stream.end();
+      await ended;
+    }
+    return this.#isBroken ? undefined : `sha256:${this.#hash.digest('hex')}`;
+  }
+
+  close(): void {
+    this.#stream?.destroy();
+  }
+
+  async #settled(event: 'drain' | 'end'): Promise<void> {
+    const settled = Promise.withResolvers<void>();
+    const names = [event, 'close', 'error'];
+    for (const name of names) this.#stream?.once(name, settled.resolve);
+    await settled.promise;
+    for (const name of names) this.#stream?.off(name, settled.resolve);
+  }
+}

@@ -1,0 +1,13 @@
+import { readRegistries } from '@capacloud/agent/core/registries';
+import type { RegistryNetwork } from '@capacloud/agent/runtime/registry/guarded-client';
+import type { RegistryClientOptions } from '@capacloud/agent/runtime/registry/registry-client';
+import { createConnections } from '@capacloud/transfer/connections';
+
+/** What an owner with this setting allows; tries come fast after one another. */
+export function registriesFor(
+  texts: readonly string[],
+  network: Partial<RegistryNetwork> = {},
+): RegistryClientOptions {
+  const direct = createConnections({ env: {}, agent: { keepAlive: false } });
+  return { allowed: readRegistries(texts), network: { proxied: direct, direct, ...network }, retryMs: 10 };
+}
