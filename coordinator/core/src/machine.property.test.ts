@@ -87,6 +87,7 @@ function settleAll(state: State, from: number, log: Event[]): void {
       log.push(event);
     }
   };
+  for (const subject of state.isolated.keys()) run({ type: 'subject.reinstate', at, subject });
   const live = [...state.jobs.values()].filter((job) => job.live > 0);
   for (const job of live) {
     run({ type: 'job.cancel', at, job: job.id, consumer: job.consumer });
@@ -217,6 +218,8 @@ it('holds every invariant, replays to the same state and settles to nothing, wha
     'attempt.progressed',
     'attempt.ended',
     'attempt.released',
+    'subject.isolated',
+    'subject.reinstated',
     'upload.held',
     'upload.resumed',
     'store_full',

@@ -2,7 +2,7 @@ import type { AttemptStage } from '@capacloud/protocol/frames';
 import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import { outcomeReasons } from '@capacloud/protocol/reasons';
-import type { DeviceRequest } from '@capacloud/protocol/resources';
+import type { Device, DeviceRequest } from '@capacloud/protocol/resources';
 import type { Command, Contact } from '../command.ts';
 import { defaultRuleset } from '../ruleset.ts';
 import type { State, Task } from '../state.ts';
@@ -55,14 +55,27 @@ export const ruleset = {
 };
 const stages: readonly AttemptStage[] = ['pulling', 'starting', 'running', 'uploading'];
 const reasons = Object.keys(outcomeReasons) as OutcomeReason[];
-const devices = [0, 1].map((n) => ({
-  id: `GPU-${n}`,
-  vendor: 'nvidia' as const,
-  model: 'rtx-4090',
-  memoryBytes: 24 * gib,
-  health: 'healthy' as const,
-  shareable: n === 1,
-}));
+/** Ids come from a pool of three, so that they meet; now and then one is fresh, and a list may have one twice. */
+function randomDevices(dice: Dice): Device[] {
+  const health = dice.chance(20) ? 'quarantined' : 'healthy';
+  const list = Array.from({ length: dice.below(4) }, (_, n): Device => {
+    const id = dice.chance(90) ? n : 3 + dice.below(1000);
+    return {
+      id: `GPU-${id}`,
+      vendor: 'nvidia',
+      model: 'rtx-4090',
+      memoryBytes: 24 * gib,
+      health,
+      shareable: id === 1,
+    };
+  });
+  const [first] = list;
+  return first !== undefined && dice.chance(5) ? [...list, { ...first, health: 'healthy' }] : list;
+}
+
+function twiceAtTimes<T>(dice: Dice, list: T[]): T[] {
+  return dice.chance(3) ? [...list, ...list.slice(0, 1)] : list;
+}
 
 function anyTask(state: State, dice: Dice): Task | undefined {
   const tasks = [...state.tasks.values()].filter((task) => task.attempt > 0);
@@ -90,8 +103,8 @@ function randomTerms(dice: Dice) {
     runTimeoutMs: dice.pick([5000, 600_000]),
     retryExitCodes: dice.pick([[], [1]]),
     needsRoot: dice.chance(5),
-    providers: dice.pick([[], [], [provider]]),
-    excludeProviders: dice.pick([[], [], [provider]]),
+    providers: twiceAtTimes(dice, dice.pick([[], [], [provider]])),
+    excludeProviders: twiceAtTimes(dice, dice.pick([[], [], [provider]])),
     backoffInitialMs: dice.pick([0, 1000]),
     ...(dice.chance(70) ? { image: dice.pick(['a', 'a', 'a', 'b']) } : {}),
     resources: {
@@ -117,13 +130,11 @@ export function randomOffer(dice: Dice) {
     deviceHourNano: '5',
   };
   const said = dice.pick([{}, { region: 'eu-central' }, { region: 'us-east', labels: { tier: 'gold' } }]);
-  const isIll = dice.chance(20);
-  const now = isIll ? devices.map((device) => ({ ...device, health: 'quarantined' as const })) : devices;
   const discount = dice.pick([{}, { interruptibleDiscountPercent: 40 }]);
   const arch = dice.chance(20) ? { arch: 'arm64' } : {};
   return offer({
     slots: dice.below(4) + 1,
-    devices: dice.chance(70) ? now : [],
+    devices: randomDevices(dice),
     ask,
     ...said,
     ...discount,
@@ -175,7 +186,7 @@ function connect(state: State, dice: Dice, at: number): Command {
     provider: owner,
     offer: randomOffer(dice),
     accepting: dice.chance(90),
-    held,
+    held: twiceAtTimes(dice, held),
   };
 }
 
@@ -204,11 +215,25 @@ function randomJobCommand(state: State, dice: Dice, at: number): Command {
   return { type: 'job.cancel', at, job: dice.pick(live), consumer: owner };
 }
 
-function randomRareCommand(dice: Dice, at: number): Command {
+function randomIsolation(state: State, dice: Dice, at: number): Command {
+  const jobs = [...state.jobs.keys()];
+  const job = jobs.length === 0 ? jobId(1) : dice.pick(jobs);
+  const stops = dice.pick([['placement'], ['placement', 'commands'], ['placement', 'time']] as const);
+  const isolation = { type: 'subject.isolate', at, stops, cause: 'place' } as const;
+  if (dice.chance(30)) return { ...isolation, subject: job };
+  const node = { ...isolation, subject: nodeId(dice.below(3)) };
+  return dice.chance(50) ? { ...node, beside: job } : node;
+}
+
+function randomRareCommand(state: State, dice: Dice, at: number): Command {
   const node = nodeId(dice.below(6));
   const account = dice.pick([consumer, other, provider]);
   const ref = `r${dice.below(20)}`;
   const rules = { ...ruleset, assignTimeoutMs: 5000 + dice.below(9000) };
+  const isolated = [...state.isolated.keys()];
+  if (isolated.length > 0 && dice.chance(40))
+    return { type: 'subject.reinstate', at, subject: dice.pick(isolated) };
+  if (dice.chance(10)) return randomIsolation(state, dice, at);
   return dice.pick<Command>([
     { type: 'node.direct', at, node, to: dice.pick(['cordon', 'uncordon', 'uncordon', 'drain'] as const) },
     { type: 'node.change_offer', at, node, offer: randomOffer(dice), accepting: dice.chance(85) },
@@ -245,5 +270,5 @@ function randomCommand(state: State, dice: Dice, at: number): Command {
   if (roll < 80) return tick(state, dice, at);
   if (roll < 88) return connect(state, dice, at);
   if (roll < 94) return fallIll(state, dice, at);
-  return randomRareCommand(dice, at);
+  return randomRareCommand(state, dice, at);
 }
