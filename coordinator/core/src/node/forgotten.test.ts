@@ -71,21 +71,6 @@ describe('a node for whose work nothing was paid', () => {
     expect(machine.node(1).directive).toBe('cordon');
   });
 
-  it('stays while it is isolated', () => {
-    const machine = Machine.ready(2);
-    const suspicion = {
-      subject: nodeId(1),
-      cause: 'node.connect',
-      stops: ['commands', 'placement'],
-    } as const;
-    machine.run({ type: 'subject.isolate', at: machine.now, ...suspicion });
-    machine.wait(lostMs).tick();
-    expect(forgotten(machine)).toEqual([[0, 'unproven']]);
-    machine.run({ type: 'subject.reinstate', at: machine.now, subject: nodeId(1) });
-    expect(forgotten(machine)).toEqual([[1, 'unproven']]);
-    machine.check();
-  });
-
   it('is forgotten after attempts that failed, succeeded for nothing, or are still awaited elsewhere', () => {
     const machine = Machine.ready(0);
     machine.connect(0, { offer: offer({ ask: { ...offer().ask, cpuHourNano: '0' } }) });

@@ -14,13 +14,12 @@ function isAway({ status }: NodeRecord): boolean {
   return status === 'lost' || status === 'gone';
 }
 
-/** Nothing of it would be missed but what is known of it. What the operator wished of a node outlives its absence, and so does suspicion. */
-function isIdle({ directive, isIsolated, occupied, status }: NodeRecord): boolean {
+/** Nothing of it would be missed but what is known of it. What the operator wished of a node outlives its absence. */
+function isIdle({ directive, occupied, status }: NodeRecord): boolean {
   return (
     (status === 'lost' || status === 'gone' || status === 'unknown') &&
     occupied.size === 0 &&
-    directive === 'none' &&
-    !isIsolated
+    directive === 'none'
   );
 }
 
