@@ -74,7 +74,7 @@ describe('an isolated node', () => {
     machine.wait(120_000).tick(1);
     machine.wait(60_000).tick(1);
     machine.place();
-    expect(machine.state.nodes.has(nodeId(0))).toBe(false);
+    expect(machine.node(0).status).toBe('lost');
     expect(machine.task(1).node).toBe(nodeId(1));
     expect(machine.refusal({ ...connect, at: machine.now, node: nodeId(0) })).toBe('node.isolated');
     machine.check();
