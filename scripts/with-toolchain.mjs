@@ -19,6 +19,7 @@ import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureStarts } from './start-check.mjs';
+import { FetchError, fetchVerified } from './verified-package.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const toolchainDir = join(root, '.toolchain');
@@ -45,7 +46,7 @@ function fail(message, hint) {
   process.exit(1);
 }
 
-/** Installs `name@version` into its own ignored folder, atomically, and returns the package's folder. */
+/** Fetches `name@version`, checked by its hash, into its own ignored folder, atomically, and returns the package's folder. */
 function fetchPackage(name, version) {
   const target = join(toolchainDir, `${name.replaceAll('/', '+')}@${version}`);
   const packageDir = join(target, 'node_modules', name);
@@ -54,27 +55,18 @@ function fetchPackage(name, version) {
   const staging = `${target}.${process.pid}`;
   rmSync(staging, { recursive: true, force: true });
   mkdirSync(staging, { recursive: true });
-  writeFileSync(join(staging, 'package.json'), '{"private":true}\n');
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  const run = spawnSync(
-    npm,
-    [
-      'install',
-      '--no-audit',
-      '--no-fund',
-      '--ignore-scripts',
-      '--no-package-lock',
-      '--loglevel=error',
-      `${name}@${version}`,
-    ],
-    { cwd: staging, stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8', env: withoutNpmVariables() },
-  );
-  if (run.status !== 0) {
+  try {
+    fetchVerified({
+      name,
+      version,
+      hashes: toolchain.integrity,
+      folder: staging,
+      env: withoutNpmVariables(),
+    });
+  } catch (error) {
     rmSync(staging, { recursive: true, force: true });
-    fail(
-      `npm could not fetch ${name}@${version}:\n${run.stderr ?? ''}${run.error ?? ''}`,
-      'check the network and the npm registry, then run the same command again',
-    );
+    if (!(error instanceof FetchError)) throw error;
+    fail(error.message, error.hint);
   }
   try {
     renameSync(staging, target);

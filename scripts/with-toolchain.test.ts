@@ -31,6 +31,7 @@ beforeAll(() => {
   for (const file of [
     'with-toolchain.mjs',
     'start-check.mjs',
+    'verified-package.mjs',
     'bin/capacloud.mjs',
     'bin/capacloud-agent.mjs',
   ])

@@ -1,14 +1,21 @@
 import { createHash } from 'node:crypto';
-import { access, constants, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, constants, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type Docker from 'dockerode';
-import { requireCommand } from '../command.ts';
+import { fetchVerified } from '../verified-package.mjs';
 import { downloadDebianPackages } from './debian-packages.ts';
 import { connectEngine, findImage, loadRootfs, recipeLabel, registryHas } from './engine.ts';
 import { type RootfsEntry, writeRootfsTar } from './rootfs-tar.ts';
 
-/** What both Dockerfiles start from. */
-const baseImageName = 'node:26-bookworm-slim';
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+interface Manifest {
+  readonly toolchain: { readonly npm: string; readonly integrity: Readonly<Record<string, string>> };
+}
+
+/** What both Dockerfiles start from where no registry answers. Named as ours, so that nobody takes it for the official one. */
+const ownImageName = 'capacloud/node:26-bookworm-slim';
 
 const registryTimeoutMs = 60_000;
 const packages = [
@@ -24,13 +31,14 @@ const packages = [
   'sed',
   'tar',
 ];
-const npmVersion = '11.21.2';
 /** Raised when this module changes what the image holds. */
 const revision = '2';
 const hostCertificates = '/etc/ssl/certs/ca-certificates.crt';
 
 interface BaseImageRequest {
   readonly docker: Docker | string;
+  /** What the Dockerfiles start from, with its digest. */
+  readonly pinned: string;
   readonly cacheDir: string;
   readonly log: (line: string) => void;
   readonly signal: AbortSignal;
@@ -47,16 +55,17 @@ interface BaseImage {
  * since a machine without a registry often reaches the world through a proxy with a certificate of its own.
  */
 export async function ensureBaseImage(request: BaseImageRequest): Promise<BaseImage> {
-  const { cacheDir, log, signal } = request;
+  const { pinned, cacheDir, log, signal } = request;
   const docker = connectEngine(request.docker);
+  const { toolchain } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Manifest;
   const recipe = createHash('sha256')
-    .update(JSON.stringify([revision, packages, npmVersion, process.versions.node]))
+    .update(JSON.stringify([revision, packages, toolchain.npm, process.versions.node]))
     .digest('hex');
-  const image = baseImageName;
+  const image = ownImageName;
   if ((await findImage(docker, image, recipe)) !== undefined) return { image, builtFrom: 'cache' };
   if (await isOurs(docker, image)) log(`the ${image} made here earlier is out of date`);
-  else if (await registryHas(docker, image, { timeoutMs: registryTimeoutMs, signal }))
-    return { image, builtFrom: 'registry' };
+  else if (await registryHas(docker, pinned, { timeoutMs: registryTimeoutMs, signal }))
+    return { image: pinned, builtFrom: 'registry' };
   else log(`no image registry answers: making ${image} from Debian packages`);
 
   if (process.versions.node.split('.')[0] !== '26') {
@@ -70,7 +79,7 @@ export async function ensureBaseImage(request: BaseImageRequest): Promise<BaseIm
     log('downloading Debian packages and npm');
     const [debs, npmDir] = await Promise.all([
       downloadDebianPackages({ packages, cacheDir: join(work, 'packages'), log, signal }),
-      downloadNpm(join(work, 'npm'), signal),
+      downloadNpm(join(work, 'npm'), toolchain),
     ]);
     const file = join(work, 'rootfs.tar');
     await writeRootfsTar({
@@ -106,25 +115,15 @@ async function isOurs(docker: Docker, image: string): Promise<boolean> {
   return found?.Config.Labels?.[recipeLabel] !== undefined;
 }
 
-async function downloadNpm(folder: string, signal: AbortSignal): Promise<string> {
+async function downloadNpm(folder: string, toolchain: Manifest['toolchain']): Promise<string> {
   await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, 'package.json'), '{"private":true}\n');
-  await requireCommand({
-    argv: [
-      'npm',
-      'install',
-      '--prefix',
-      folder,
-      '--ignore-scripts',
-      '--no-audit',
-      '--no-fund',
-      '--no-package-lock',
-      `npm@${npmVersion}`,
-    ],
-    hint: 'check the network and the npm registry',
-    signal,
+  return fetchVerified({
+    name: 'npm',
+    version: toolchain.npm,
+    hashes: toolchain.integrity,
+    folder,
+    env: process.env,
   });
-  return join(folder, 'node_modules', 'npm');
 }
 
 async function ownEntries(npmDir: string): Promise<RootfsEntry[]> {

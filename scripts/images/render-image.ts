@@ -6,6 +6,7 @@ import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
 import { runMark } from '../leftovers/run-mark.ts';
 import { downloadDebianPackages } from './debian-packages.ts';
+import { basesOf } from './dockerfile-bases.ts';
 import { connectEngine, findImage, followProgress, loadRootfs, recipeLabel, registryHas } from './engine.ts';
 import { type RootfsEntry, readBeside, writeRootfsTar } from './rootfs-tar.ts';
 
@@ -87,7 +88,7 @@ interface Recipe {
 /** False where no registry answers or the build fails, for example because containers reach no mirror. */
 async function buildFromRegistry(docker: Docker, request: Recipe & { dockerfile: string }): Promise<boolean> {
   const { candidate, dockerfile, script, config, recipe, log, signal } = request;
-  const base = 'debian:bookworm-slim';
+  const base = basesOf(dockerfile)[0] ?? '';
   if (!(await registryHas(docker, base, { timeoutMs: registryTimeoutMs, signal }))) {
     log('no image registry answers: making the render image from Debian packages');
     return false;

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { requireCommand } from '../command.ts';
 import { ensureBaseImage } from './base-image.ts';
+import { basesOf, isPinned } from './dockerfile-bases.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const folders = { agent: 'agent', coordinator: 'coordinator/service' } as const;
@@ -24,16 +25,18 @@ interface ServiceImageRequest {
 export async function buildServiceImage(request: ServiceImageRequest): Promise<string> {
   const { name, docker, cacheDir, log, signal } = request;
   const file = join(root, `Dockerfile.${name}`);
-  const base = await ensureBaseImage({ docker, cacheDir, log, signal });
-  const others = foreignBases(await readFile(file, 'utf8'), base.image);
-  if (others.length > 0) throw new Error(`${file} starts from ${others.join(', ')}, not from ${base.image}`);
+  const [pinned, ...others] = basesOf(await readFile(file, 'utf8'));
+  if (pinned === undefined || others.length > 0 || !isPinned(pinned))
+    throw new Error(`${file} does not start from one image that is pinned by its digest`);
+  const base = await ensureBaseImage({ docker, pinned, cacheDir, log, signal });
   const manifest = await readFile(join(root, folders[name], 'package.json'), 'utf8');
   const image = `capacloud/${name}:${(JSON.parse(manifest) as { version: string }).version}`;
   const started = performance.now();
   log(`building ${image} on ${base.image} (${base.builtFrom})`);
   // A machine without an image registry often resolves names in a way that only its own network knows.
-  const network = base.builtFrom === 'registry' ? [] : ['--network', 'host'];
-  const options = ['--force-rm', ...network, '--tag', image, '--file', file];
+  const ownBase =
+    base.builtFrom === 'registry' ? [] : ['--network', 'host', '--build-arg', `BASE_IMAGE=${base.image}`];
+  const options = ['--force-rm', ...ownBase, '--tag', image, '--file', file];
   await requireCommand({
     argv: ['docker', '--host', `unix://${docker}`, 'build', ...options, root],
     hint: "the lines above are the build's last words; the npm registry must be reachable from it",
@@ -41,15 +44,4 @@ export async function buildServiceImage(request: ServiceImageRequest): Promise<s
   });
   log(`built ${image} in ${Math.round((performance.now() - started) / 1000)} s`);
   return image;
-}
-
-/** What a Dockerfile starts from besides `image` and its own stages. */
-export function foreignBases(dockerfile: string, image: string): readonly string[] {
-  const stages = new Set([image]);
-  const foreign: string[] = [];
-  for (const [, base = '', stage] of dockerfile.matchAll(/^FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?/gim)) {
-    if (!stages.has(base)) foreign.push(base);
-    if (stage !== undefined) stages.add(stage);
-  }
-  return foreign;
 }
