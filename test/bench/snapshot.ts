@@ -62,6 +62,7 @@ async function measure(
     rootAt: () => '00'.repeat(32),
     from: 0,
     everyEvents: Number.POSITIVE_INFINITY,
+    hasRoom: () => true,
     onFailure: (error) => {
       throw error;
     },

@@ -6,6 +6,7 @@ import type { NodeId } from '@capacloud/protocol/ids';
 import { rootAt } from '@capacloud/protocol/merkle-proofs';
 import type { Logger } from 'pino';
 import type { Config } from './config/config.ts';
+import { DiskWatch, type DiskWatchParts } from './disk-watch.ts';
 import { CommandSequencer } from './log/command-sequencer.ts';
 import { type Replayed, replay } from './log/replay.ts';
 import { SafeMode } from './log/safe-mode.ts';
@@ -14,9 +15,11 @@ import { Snapshotter } from './log/snapshotter.ts';
 import type { BrokenDecision, StateMachine } from './log/state-machine.ts';
 import { startTicker } from './log/ticker.ts';
 import { nativeSha256 } from './native-sha256.ts';
+import type { DiskRoom } from './ports/disk-room.ts';
 import type { LogPort } from './ports/log.ts';
 import type { Transparency } from './ports/transparency.ts';
 import { DataError } from './store/data-error.ts';
+import { dataFault } from './store/data-fault.ts';
 import { databasePath, readLogSize } from './store/open-database.ts';
 import { openStore, type Store } from './store/store.ts';
 import { HighWaterFile, readHighWater } from './transparency/high-water.ts';
@@ -34,8 +37,6 @@ const checkpointMs = 10_000;
 /** What a damaged write-ahead log may lose unnoticed, if no checkpoint of it was given out. */
 export const highWaterMs = 2000;
 const pruneMs = 10 * 60_000;
-/** An Idempotency-Key is remembered for a day. */
-const idempotencyMs = 24 * 3600_000;
 const checkpointKeepMs = 7 * 24 * 3600_000;
 
 export interface EngineParts {
@@ -45,6 +46,8 @@ export interface EngineParts {
   /** Told the time of the newest entry, if there is one, before anything is appended. */
   readonly onReplayed?: (newestAt: number) => void;
   readonly signal: AbortSignal;
+  /** Of the file system of the data folder; asked of the system where nothing is said. */
+  readonly space?: DiskWatchParts['space'];
   /** The process must not go on. */
   readonly onFatal: (error: Error) => void;
   /** A test may put a fault into it. */
@@ -58,6 +61,7 @@ export interface Engine {
   readonly store: Store;
   readonly sequencer: CommandSequencer;
   readonly transparency: Transparency;
+  readonly disk: DiskRoom;
   /** Starts the clock, given when each node was last heard. */
   startClock(heard: () => ReadonlyMap<NodeId, Contact>): void;
   /** Makes everything taken durable, writes a snapshot and closes the files. */
@@ -100,7 +104,9 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
   const replayed = await bringBack(store, files, rootHexAt, parts.signal);
   logger.info({ size: replayed.size, snapshot: replayed.from }, 'the log is open');
   await tellNewest(parts, log);
+  const disk = await watchDisk(parts, store);
   const sequencer = new CommandSequencer({
+    disk,
     state: replayed.state,
     log,
     fencingEpoch: store.fencingEpoch,
@@ -120,6 +126,7 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
     rootAt: rootHexAt,
     from: replayed.from,
     everyEvents: config.snapshotEvents,
+    hasRoom: () => disk.level === 'ample',
     onFailure: (err) => logger.error({ err }, 'a snapshot could not be written'),
   });
   const transparency = createTransparency({
@@ -132,15 +139,17 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
     now,
   });
   await transparency.raiseHighWater();
+  const onFailure = unlessFull(parts);
   const timers = [
-    every(checkpointMs, () => transparency.checkpoint(), onFatal),
-    every(highWaterMs, () => transparency.raiseHighWater(), onFatal),
-    every(pruneMs, () => store.prune(now() - idempotencyMs, now() - checkpointKeepMs), onFatal),
+    every(checkpointMs, () => transparency.checkpoint(), onFailure),
+    every(highWaterMs, () => transparency.raiseHighWater(), onFailure),
+    every(pruneMs, () => store.prune(now() - checkpointKeepMs), onFailure),
   ];
   return {
     store,
     sequencer,
     transparency,
+    disk,
     startClock(heard) {
       timers.push(safeMode.watch(now));
       timers.push(startTicker({ sequencer, heard, now, everyMs: tickMs }));
@@ -149,6 +158,7 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
       for (const stop of timers) stop();
       await snapshotter.save();
       await snapshotter.stop();
+      await disk.stop();
       await sequencer.close();
       await transparency.raiseHighWater();
       await store.close();
@@ -160,6 +170,27 @@ function tellBroken(logger: Logger, { command, error: err, suspicion }: BrokenDe
   const about = { err, command, subject: suspicion?.subject };
   if (suspicion === undefined) logger.error(about, 'a decision broke an invariant and was dropped');
   else logger.error(about, 'a decision broke an invariant and was dropped: its subject is isolated');
+}
+
+async function watchDisk({ config, logger, space }: EngineParts, store: Store): Promise<DiskWatch> {
+  const disk = new DiskWatch({
+    dataDir: config.dataDir,
+    reusableBytes: () => store.reusableBytes(),
+    logger,
+    onLow: () => void store.shrink().catch((err: unknown) => logger.error({ err }, 'no room was given back')),
+    ...(space === undefined ? {} : { space }),
+  });
+  await disk.start();
+  return disk;
+}
+
+/** Whether the log can go on with a full disk, the log finds out itself. */
+function unlessFull({ config, logger, onFatal }: EngineParts): (error: Error) => void {
+  return (error) => {
+    const fault = error instanceof DataError ? error : dataFault(error, config.dataDir);
+    if (fault?.isFull === true) logger.error({ err: error }, 'the disk is full');
+    else onFatal(error);
+  };
 }
 
 async function tellNewest({ onReplayed }: EngineParts, log: LogPort): Promise<void> {
@@ -215,7 +246,7 @@ async function applyRules({ config, now }: EngineParts, sequencer: CommandSequen
 }
 
 /** Runs a write on a timer, never twice at once. A write that fails is a disk that fails. */
-function every(everyMs: number, run: () => Promise<unknown>, onFatal: (error: Error) => void): () => void {
+function every(everyMs: number, run: () => Promise<unknown>, onFailure: (error: Error) => void): () => void {
   let busy = false;
   const timer = setInterval(() => {
     if (busy) return;
@@ -225,7 +256,8 @@ function every(everyMs: number, run: () => Promise<unknown>, onFatal: (error: Er
         busy = false;
       },
       (error: unknown) => {
-        onFatal(error instanceof Error ? error : new Error('a periodic write failed', { cause: error }));
+        busy = false;
+        onFailure(error instanceof Error ? error : new Error('a periodic write failed', { cause: error }));
       },
     );
   }, everyMs);

@@ -16,6 +16,9 @@ export function existsSync(path: string): boolean {
 export function statSync(): { readonly mode: number; isFile(): boolean } {
   return { mode: 0o600, isFile: () => true };
 }
+export function statfsSync(): { readonly blocks: number; readonly bsize: number } {
+  return { blocks: 2 ** 28, bsize: 4096 };
+}
 export function mkdirSync(path: string): void {
   disk().makeFolder(path);
 }

@@ -48,7 +48,8 @@ function writerThread(owner: ThreadOwner, path: string, watch: Watch, faults: Di
       serveWrites(port, path);
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
-      port.postMessage({ kind: 'refused', code: error.code, message: error.message, hint: error.hint });
+      const { code, hint, isFull, message } = error;
+      port.postMessage({ kind: 'refused', code, message, hint, isFull });
     }
   });
   return {

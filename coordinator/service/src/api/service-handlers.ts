@@ -12,12 +12,14 @@ export function serviceHandlers(
   return {
     getHealth: () => {
       const state = deps.storeState();
+      const { level } = deps.disk;
       const { isolated, schedule } = sequencer.state;
       return accept({
         status: 'ok',
         ...(state === undefined ? {} : { artifact_store: state }),
         ...(schedule.isPaused ? { mode: 'safe' } : {}),
         ...(isolated.size === 0 ? {} : { isolated: isolated.size }),
+        ...(level === 'ample' ? {} : { disk: level }),
       });
     },
     getReady: () => accept({ status: 'ready' }),

@@ -6,6 +6,7 @@ import { FatalEnds } from '../log/fatal-ends.ts';
 import type { StateMachine } from '../log/state-machine.ts';
 import { DataError } from '../store/data-error.ts';
 import { dataFault } from '../store/data-fault.ts';
+import { startWithRoom } from './room-wait.ts';
 
 /** Resolves when the coordinator has stopped in order. A second signal, or a failure, ends the process at once. */
 export async function serve(config: Config, version: string, machine?: StateMachine): Promise<void> {
@@ -30,15 +31,18 @@ export async function serve(config: Config, version: string, machine?: StateMach
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
-  const coordinator = await startCoordinator({
-    config,
-    version,
-    logger,
-    signal: stop.signal,
-    // Nothing may be said that is not durable, so nothing is said at all.
-    onFatal: end,
-    ...(machine === undefined ? {} : { machine }),
-  });
+  const start = () =>
+    startCoordinator({
+      config,
+      version,
+      logger,
+      signal: stop.signal,
+      // Nothing may be said that is not durable, so nothing is said at all.
+      onFatal: end,
+      ...(machine === undefined ? {} : { machine }),
+    });
+  const coordinator = await startWithRoom(start, config.dataDir, logger, stop.signal);
+  if (coordinator === undefined) return;
   logger.info(
     { url: coordinator.url, name: config.name, dataDir: config.dataDir },
     'the coordinator is ready',

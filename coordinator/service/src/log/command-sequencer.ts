@@ -6,11 +6,13 @@ import type { State } from '@capacloud/core/state';
 import { StateCapture } from '@capacloud/core/state-capture';
 import { canonicalJson } from '@capacloud/protocol/canonical';
 import type { Result } from '@capacloud/protocol/result';
+import type { DiskRoom } from '../ports/disk-room.ts';
 import type { LogPort } from '../ports/log.ts';
 import type { Projection } from '../ports/projection.ts';
 import type { Aside, CommittedEvent, Outcome, Sequencer, Submission } from '../ports/sequencer.ts';
 import { FatalDecision } from './fatal-decision.ts';
 import { Group } from './group.ts';
+import { beginsWork, diskFull } from './disk-refusal.ts';
 import { fits, type SequencerLimits, sequencerLimits } from './sequencer-limits.ts';
 import { broken, draining, overloaded, type Refused, tooLarge } from './sequencer-refusals.ts';
 import type { BrokenDecision, StateMachine } from './state-machine.ts';
@@ -28,6 +30,8 @@ export interface SequencerParts {
   readonly onBroken?: (broken: BrokenDecision) => void;
   readonly limits?: SequencerLimits;
   readonly machine?: StateMachine;
+  /** Of the log. Endless where nothing is said. */
+  readonly disk?: Pick<DiskRoom, 'level'>;
 }
 
 /**
@@ -152,6 +156,7 @@ export class CommandSequencer implements Sequencer {
 
   /** Decides and applies. Throws where the state is half changed because an invariant does not hold. */
   #execute(command: Command, asides?: (events: readonly CommittedEvent[]) => readonly Aside[]): Outcome {
+    if (this.#isDiskFull && beginsWork(this.state, command)) return diskFull;
     const entries: string[] = [];
     let events: readonly Event[];
     try {
@@ -243,8 +248,13 @@ export class CommandSequencer implements Sequencer {
     else void this.#commit(group);
   };
 
+  get #isDiskFull(): boolean {
+    return this.#parts.disk?.level === 'full';
+  }
+
   /** Work and capacity that came in this turn meet in this turn's group. */
   #place(): void {
+    if (this.#isDiskFull) return;
     while (!this.#closed && needsPlacement(this.state) && this.#open.count < this.#limits.groupEvents) {
       const before = this.#next;
       this.#execute({ type: 'place', at: Math.max(this.#parts.now(), this.#lastAt) });

@@ -10,6 +10,8 @@ export interface SnapshotterParts {
   /** Size of the newest snapshot. */
   readonly from: number;
   readonly everyEvents: number;
+  /** Whether the disk has room for one. */
+  readonly hasRoom: () => boolean;
   /** A snapshot only saves time, so a failed one is told and the next one tried. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -44,7 +46,8 @@ export class Snapshotter {
   }
 
   async #save(): Promise<void> {
-    const { sequencer, files, rootAt, onFailure } = this.#parts;
+    const { sequencer, files, hasRoom, rootAt, onFailure } = this.#parts;
+    if (!hasRoom()) return;
     try {
       const { size, capture, durable } = sequencer.capture();
       if (size === this.#last) {
@@ -54,7 +57,12 @@ export class Snapshotter {
       this.#last = size;
       await files.save({
         size,
-        write: (take) => writeState(capture, 'record-per-line', take),
+        write: (take) =>
+          writeState(capture, 'record-per-line', (block) => {
+            // The disk is the log's before it is a snapshot's.
+            if (!hasRoom()) throw new Error('the disk has become low');
+            return take(block);
+          }),
         root: async () => {
           await durable;
           return rootAt(size);

@@ -5,10 +5,17 @@ export class DataError extends Error {
   override readonly name = 'DataError';
   readonly code: ErrorCode;
   readonly hint: string;
+  /** The disk has no room: the same succeeds once it has. */
+  readonly isFull: boolean;
 
-  constructor(code: ErrorCode, message: string, options: ErrorOptions & { readonly hint?: string } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: ErrorOptions & { readonly hint?: string; readonly isFull?: boolean } = {},
+  ) {
     super(message, options);
     this.code = code;
+    this.isFull = options.isFull ?? false;
     this.hint = options.hint ?? errorCatalogue[code].hint;
   }
 }

@@ -64,6 +64,7 @@ export function dataFault(error: unknown, path: string): DataError | undefined {
   const { code, hint } = kind;
   return new DataError(code, `${path} ${sentences[code] ?? 'cannot be used'}: ${error.message} (${said}).`, {
     cause: error,
+    isFull: hint === full,
     ...(hint === undefined ? {} : { hint }),
   });
 }

@@ -1,7 +1,8 @@
-import { chmodSync, existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, statfsSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { reasonNames, type TaskReason, taskReasons } from '@capacloud/protocol/reasons';
 import Database from 'better-sqlite3';
+import { walBytesOf, walFramesOf } from '../disk-marks.ts';
 import { systemAccounts } from './codes.ts';
 import { DataError } from './data-error.ts';
 import { withData } from './data-fault.ts';
@@ -13,9 +14,8 @@ export function databasePath(dataDir: string): string {
   return join(dataDir, 'coordinator.db');
 }
 
-/** Frames of the WAL before SQLite moves them into the file; larger than its default of 1,000 because a busy second writes more. */
-const autocheckpointFrames = 4000;
-const walBytes = 64 * 1024 * 1024;
+/** What is left of a write-ahead log that once grew beyond its bound. */
+const maxKeptWalBytes = 64 * 1024 * 1024;
 
 /**
  * Opens the database for the one writer, and makes it on first use. Throws DataError: log.foreign for a file of
@@ -33,8 +33,9 @@ export function openForWriting(path: string): Database.Database {
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL');
     database.pragma('foreign_keys = ON');
-    database.pragma(`wal_autocheckpoint = ${autocheckpointFrames}`);
-    database.pragma(`journal_size_limit = ${walBytes}`);
+    const { blocks, bsize } = statfsSync(dirname(path));
+    database.pragma(`wal_autocheckpoint = ${walFramesOf(blocks * bsize)}`);
+    database.pragma(`journal_size_limit = ${Math.min(maxKeptWalBytes, 4 * walBytesOf(blocks * bsize))}`);
     database.transaction(() => {
       if (from === 0) create(database);
       if (from < schemaVersion) migrate(database, Math.max(1, from));

@@ -34,6 +34,11 @@ export function serveWrites(port: WriterPort, path: string): void {
       groups.write(write.group, fencingEpoch);
       return;
     }
+    if (write.kind === 'shrink') {
+      // A reader may be in its way: then it is less that is given back.
+      database.pragma('wal_checkpoint(TRUNCATE)');
+      return;
+    }
     database.transaction(() => {
       groups.assertLeader(fencingEpoch);
       sides.write(write);
@@ -57,7 +62,9 @@ export function serveWrites(port: WriterPort, path: string): void {
         message: error instanceof Error ? error.message : String(error),
         ...(fault === undefined
           ? {}
-          : { fault: { code: fault.code, message: fault.message, hint: fault.hint } }),
+          : {
+              fault: { code: fault.code, message: fault.message, hint: fault.hint, isFull: fault.isFull },
+            }),
       });
     }
   });

@@ -11,6 +11,6 @@ try {
 } catch (error) {
   const fault = error instanceof DataError ? error : dataFault(error, path);
   if (fault === undefined) throw error;
-  const { code, message, hint } = fault;
-  parentPort.postMessage({ kind: 'refused', code, message, hint } satisfies WriterReply);
+  const { code, message, hint, isFull } = fault;
+  parentPort.postMessage({ kind: 'refused', code, message, hint, isFull } satisfies WriterReply);
 }

@@ -10,6 +10,13 @@ export const serviceErrors = {
     'The coordinator is overloaded',
     'Try again after the time in Retry-After.',
   ),
+  'service.disk_low': entry(
+    507,
+    1013,
+    true,
+    'The disk of the coordinator is low',
+    'Try again later: the operator has to make room. What runs goes on meanwhile.',
+  ),
   'service.internal': entry(500, 1011, true, 'Internal error', 'Report it with the request id.'),
   'log.damaged': entry(
     500,

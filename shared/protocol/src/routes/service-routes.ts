@@ -19,6 +19,8 @@ export const serviceRoutes = {
         mode: Type.Optional(Type.Literal('safe')),
         /** Nodes, jobs and accounts that broke the books and are kept away from. */
         isolated: Type.Optional(count),
+        /** Of the data folder. `low`: uploads, task logs and new jobs are refused. `full`: nothing is placed. */
+        disk: Type.Optional(Type.Union([Type.Literal('low'), Type.Literal('full')])),
       },
       closed,
     ),
