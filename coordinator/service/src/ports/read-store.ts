@@ -162,6 +162,13 @@ export interface IdempotencyRow {
   readonly body: string;
   readonly at: number;
 }
+export interface KeptBytes {
+  /** Specs of jobs. */
+  readonly jobs: number;
+  readonly receipts: number;
+  /** Kept under idempotency keys. */
+  readonly answers: number;
+}
 export interface SessionRow {
   readonly delegation: string;
   readonly signature: string;
@@ -226,5 +233,7 @@ export interface ReadStore {
     at: number,
     since: number,
   ): Promise<{ readonly good: number; readonly made: number }>;
+  /** What private rows of the account take of the disk, with those that stay as long as they do. */
+  keptBytes(account: AccountId): Promise<KeptBytes>;
   getIdempotency(account: AccountId, key: string): Promise<IdempotencyRow | undefined>;
 }

@@ -151,6 +151,12 @@ it('keeps trades and prices, which agree with one another and with what the log 
   }
 
   const database = new Database(databasePath(folder.path));
+  const counting = database
+    .prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND sql LIKE '%kept_bytes%'")
+    .pluck()
+    .all();
+  for (const trigger of counting) database.exec(`DROP TRIGGER ${trigger}`);
+  database.exec('DROP TABLE kept_bytes; DROP INDEX late_receipts_of_event; DROP INDEX artifact_refs_of_job');
   database.exec(`DROP TABLE price_buckets; DROP TABLE device_classes; ALTER TABLE attempts DROP COLUMN class;
     ALTER TABLE attempts DROP COLUMN units; ALTER TABLE attempts DROP COLUMN pay_nano; DROP TABLE task_checkpoints; DROP TABLE left_outputs; DROP TABLE brought_outputs;
     ALTER TABLE nodes RENAME TO new_nodes;

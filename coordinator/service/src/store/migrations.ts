@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3';
+import { keptBytes } from './kept-migration.ts';
 import { marketHistory } from './market-migration.ts';
 
 /**
@@ -242,6 +243,7 @@ const migrations: readonly string[] = [
   leftOutputs,
   forgottenNodes,
   broughtOutputs,
+  keptBytes,
 ];
 
 /** `user_version`. A release opens files up to its own version and refuses newer ones. */

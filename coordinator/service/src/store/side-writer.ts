@@ -1,29 +1,36 @@
 import type Database from 'better-sqlite3';
-import type { ArtifactWrite, Write } from './write-message.ts';
+import { rowRemover } from './private-rows.ts';
+import type { ArtifactWrite, SideWrite } from './write-message.ts';
 
 /** Writes what is durable beside the log: checkpoints, artifact metadata, and the removal of what has aged. */
 export class SideWriter {
-  readonly #run: (write: Exclude<Write, { readonly kind: 'group' }>) => void;
+  readonly #run: (write: SideWrite) => void;
 
   constructor(database: Database.Database) {
     const addCheckpoint = database.prepare('INSERT OR IGNORE INTO checkpoints VALUES (?, ?, ?)');
-    const pruneKeys = database.prepare('DELETE FROM idempotency WHERE at < ?');
     // The newest stays whatever its age: the next start checks the log against it.
     const pruneCheckpoints = database.prepare(
       'DELETE FROM checkpoints WHERE at < ? AND size < (SELECT max(size) FROM checkpoints)',
     );
     const pruneApiKeys = database.prepare('DELETE FROM api_keys WHERE coalesce(revoked_at, expires_at) < ?');
     const writeArtifact = artifactWriter(database);
+    const removeRows = rowRemover(database);
     this.#run = (write) => {
       switch (write.kind) {
         case 'checkpoint':
           addCheckpoint.run(write.size, write.note, write.at);
           break;
         case 'prune':
-          pruneKeys.run(write.idempotencyBefore);
           pruneCheckpoints.run(write.checkpointsBefore);
           // Nothing refers to a key that has been worth nothing for as long.
           pruneApiKeys.run(write.checkpointsBefore);
+          break;
+        case 'forget.job':
+        case 'remove.jobs':
+        case 'remove.job_artifacts':
+        case 'remove.receipts':
+        case 'remove.answers':
+          removeRows(write);
           break;
         case 'artifact.put':
         case 'artifact.complete':
@@ -43,7 +50,7 @@ export class SideWriter {
   }
 
   /** Inside a transaction. */
-  write(write: Exclude<Write, { readonly kind: 'group' }>): void {
+  write(write: SideWrite): void {
     this.#run(write);
   }
 }

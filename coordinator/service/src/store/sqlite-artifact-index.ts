@@ -38,7 +38,9 @@ function ownedQueries(database: Database.Database): Pick<ArtifactIndex, 'listOfJ
       WHERE r.account = ? AND r.sha256 > ? GROUP BY r.sha256 ORDER BY r.sha256 LIMIT ?`,
   );
   const ofJob = database
-    .prepare<[string, string], Sha256Hex>('SELECT sha256 FROM artifact_refs WHERE account = ? AND job = ?')
+    .prepare<[string, string], Sha256Hex>(
+      "SELECT sha256 FROM artifact_refs WHERE account = ? AND job = ? AND job <> ''",
+    )
     .pluck();
   return {
     listOwned: (account, after, limit) =>

@@ -6,6 +6,7 @@ import type {
   AttemptRow,
   JobFilter,
   JobRow,
+  KeptBytes,
   NodeFilter,
   Paged,
   PageRequest,
@@ -66,6 +67,7 @@ export function createReadStore(database: Database.Database, reasons: CodeTable<
     ...marketReads(all, reasons),
     ...ledgerReads(all, one),
     ...keyReads(all, one),
+    ...keptReads(all),
     ...privateReads(one, jobNum),
   };
 }
@@ -219,10 +221,22 @@ function ledgerReads(all: All, one: One): Part<'listAccounts' | 'getAccount' | '
   };
 }
 
+function keptReads(all: All): Part<'keptBytes'> {
+  return {
+    async keptBytes(account: AccountId) {
+      const sql = 'SELECT kind, bytes FROM kept_bytes WHERE account = ?';
+      const rows = all<{ kind: keyof KeptBytes; bytes: bigint }>(sql, account);
+      const of = (kind: keyof KeptBytes) => Number(rows.find((row) => row.kind === kind)?.bytes ?? 0n);
+      return { jobs: of('jobs'), receipts: of('receipts'), answers: of('answers') };
+    },
+  };
+}
+
 function privateReads(one: One, jobNum: JobNum): Part<'getJobSpec' | 'getReceipt' | 'getNodeSession'> {
   return {
     async getJobSpec(job: JobId) {
-      const sql = 'SELECT spec, salt FROM job_specs WHERE job = (SELECT num FROM jobs WHERE id = ?)';
+      const sql =
+        "SELECT spec, salt FROM job_specs WHERE job = (SELECT num FROM jobs WHERE id = ?) AND spec <> ''";
       return one<{ spec: string; salt: string }>(sql, job);
     },
     async getReceipt(task: TaskId, attempt: number) {

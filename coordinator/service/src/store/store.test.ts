@@ -284,7 +284,7 @@ describe('private rows', () => {
       body: '{}',
       at: 7,
     });
-    await work.store.prune(8, 8);
+    await work.store.rows.removeOlder({ jobs: 0, receipts: 0, artifacts: undefined, answers: 8 });
     expect(await work.store.reads.getIdempotency(consumer, 'k')).toBeUndefined();
     await work.close();
   });

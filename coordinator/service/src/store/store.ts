@@ -3,6 +3,7 @@ import type { SubtreeReader } from '@capacloud/protocol/merkle-proofs';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { CheckpointStore } from '../ports/checkpoint-store.ts';
 import type { LogPort } from '../ports/log.ts';
+import type { PrivateRows } from '../ports/private-rows.ts';
 import type { Projection } from '../ports/projection.ts';
 import type { ReadStore } from '../ports/read-store.ts';
 import { withData } from './data-fault.ts';
@@ -11,6 +12,7 @@ import { lockDirectory } from './directory-lock.ts';
 import { LogReader } from './log-reader.ts';
 import { MerkleReader } from './merkle-reader.ts';
 import { databasePath, openForReading } from './open-database.ts';
+import { createPrivateRows } from './private-rows.ts';
 import { Projector } from './projector.ts';
 import { readProjectorSeed, readReasons } from './projector-seed.ts';
 import { createArtifactIndex } from './sqlite-artifact-index.ts';
@@ -32,8 +34,13 @@ export interface Store {
   readonly readSubtree: SubtreeReader;
   /** What the tables lack or say otherwise than the log; undefined where nothing is wrong. Before the first write. */
   faultOfTables(state: State): string | undefined;
-  /** Removes idempotency keys and superseded checkpoints from before these times. */
-  prune(idempotencyBefore: number, checkpointsBefore: number): Promise<void>;
+  /** Bytes of the database's file that are free for new rows. */
+  reusableBytes(): number;
+  /** Gives back what the write-ahead log holds of the disk beyond its need. */
+  shrink(): Promise<void>;
+  readonly rows: PrivateRows;
+  /** Removes superseded checkpoints from before this time. */
+  prune(checkpointsBefore: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -51,6 +58,8 @@ export async function openStore(dataDir: string): Promise<Store> {
     const write = (write: Write) => client.write(write, epoch);
     const merkle = new MerkleReader(database);
     const seed = readProjectorSeed(database);
+    const freePages = database.prepare<[], number>('PRAGMA freelist_count').pluck();
+    const pageBytes = Number(database.pragma('page_size', { simple: true }));
     const latest = database.prepare<[], { size: number; note: string }>(
       'SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1',
     );
@@ -66,8 +75,10 @@ export async function openStore(dataDir: string): Promise<Store> {
       },
       readSubtree: merkle.read,
       faultOfTables: (state) => faultOfTables(state, seed),
-      prune: (idempotencyBefore, checkpointsBefore) =>
-        write({ kind: 'prune', idempotencyBefore, checkpointsBefore }),
+      reusableBytes: () => (freePages.get() ?? 0) * pageBytes,
+      shrink: () => write({ kind: 'shrink' }),
+      rows: createPrivateRows(database, write),
+      prune: (checkpointsBefore) => write({ kind: 'prune', checkpointsBefore }),
       async close() {
         // The writer last: only it can move the write-ahead log into the file.
         database.close();

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '@capacloud/protocol/errors';
 import type { AttemptRef } from '@capacloud/protocol/frames';
-import type { AccountId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { AccountId, JobId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { ArtifactRef, BroughtFile, LeftOutputs, TaskCheckpoint } from '../ports/artifact-index.ts';
 import type { LogGroup } from '../ports/log.ts';
 
@@ -8,8 +8,20 @@ import type { LogGroup } from '../ports/log.ts';
 export type Write =
   | { readonly kind: 'group'; readonly group: LogGroup }
   | { readonly kind: 'checkpoint'; readonly size: number; readonly note: string; readonly at: number }
-  | { readonly kind: 'prune'; readonly idempotencyBefore: number; readonly checkpointsBefore: number }
+  | { readonly kind: 'prune'; readonly checkpointsBefore: number }
+  /** Moves the write-ahead log into the file and gives its room back. */
+  | { readonly kind: 'shrink' }
+  | RowRemoval
   | ArtifactWrite;
+/** Of private rows, at most `limit` of them where their number is open. */
+export type RowRemoval =
+  | { readonly kind: 'forget.job'; readonly job: JobId }
+  | {
+      readonly kind: 'remove.jobs' | 'remove.job_artifacts';
+      readonly jobs: readonly { readonly num: number; readonly id: JobId }[];
+    }
+  | { readonly kind: 'remove.receipts'; readonly upTo: number; readonly limit: number }
+  | { readonly kind: 'remove.answers'; readonly before: number; readonly limit: number };
 export type ArtifactWrite =
   | {
       readonly kind: 'artifact.put';
@@ -30,6 +42,9 @@ export type ArtifactWrite =
   | { readonly kind: 'artifact.bring'; readonly files: readonly BroughtFile[] }
   | { readonly kind: 'artifact.drop_brought'; readonly attempt: AttemptRef };
 
+/** What is written beside the log, in a transaction of its own. */
+export type SideWrite = Exclude<Write, { readonly kind: 'group' | 'shrink' }>;
+
 export interface WriteRequest {
   readonly id: number;
   readonly fencingEpoch: number;
@@ -40,6 +55,7 @@ export interface WriterFault {
   readonly code: ErrorCode;
   readonly message: string;
   readonly hint: string;
+  readonly isFull: boolean;
 }
 export type WriterReply =
   | { readonly kind: 'ready'; readonly epoch: number; readonly size: number }
