@@ -66,7 +66,7 @@ const rules = {
   poison_nodes: 2,
   preempt_after_ms: 500,
 };
-const artifacts = { max_size: '1Ki', account_quota: '1Ki', total: '1Mi' };
+const artifacts = { max_size: '4Mi', account_quota: '4Mi', total: '64Mi' };
 const grantNano = 10n ** 13n;
 
 /**

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { createApi } from './api/api.ts';
 import { connectionsOf } from './api/connection-guard.ts';
 import type { ApiSettings } from './api/dependencies.ts';
-import { openArtifactRoom } from './artifacts/artifact-room.ts';
+import { type ArtifactRoom, openArtifactRoom } from './artifacts/artifact-room.ts';
 import { ClientAddresses } from './client-addresses.ts';
 import type { Config } from './config/config.ts';
 import { type Engine, openEngine } from './engine.ts';
@@ -14,6 +14,7 @@ import type { StateMachine } from './log/state-machine.ts';
 import { openFilesLimit } from './open-files-limit.ts';
 import { ensureOperatorKey } from './operator-key.ts';
 import { pooledRandomBytes } from './random-bytes.ts';
+import { startRetention } from './retention.ts';
 import { readOrCreateSecret } from './secret-files.ts';
 import { SteadyClock } from './steady-clock.ts';
 
@@ -70,22 +71,7 @@ async function compose(
   const specs = new JobSpecs(store.reads);
   const clients = clientAddresses(config, logger);
   const gateway = openGateway(config, engine, specs, clients, logger, now);
-  const room = await openArtifactRoom({
-    dataDir: config.dataDir,
-    sequencer,
-    log: store.log,
-    store: store.reads,
-    specs,
-    index: store.artifacts,
-    limits: {
-      maxArtifactBytes: config.maxArtifactBytes,
-      accountBytes: config.accountArtifactBytes,
-      totalBytes: config.totalArtifactBytes,
-    },
-    logRetentionMs: config.logDays * 24 * 3600_000,
-    now,
-    logger,
-  });
+  const room = await openRoom(config, engine, specs, logger, now);
   const api = createApi(
     {
       settings: apiSettings(config, version),
@@ -98,6 +84,7 @@ async function compose(
       artifacts: room.artifacts,
       owned: room.owned,
       storeState: room.storeState,
+      disk: engine.disk,
       logs: room.logs,
       sessions: gateway.tokens,
       live: gateway.activity,
@@ -111,6 +98,7 @@ async function compose(
   api.app.server.on('upgrade', (_, socket) => api.connections.handOver(socket));
   gateway.attach(api.app.server);
   const url = await api.app.listen({ host: config.host, port: config.port, backlog });
+  const stopRetention = startRetention({ rows: store.rows, days: config.retention, now, logger });
   engine.startClock(() => gateway.heard());
   return {
     url,
@@ -122,6 +110,7 @@ async function compose(
       grace.addEventListener('abort', () => api.app.server.closeAllConnections(), { once: true });
       if (grace.aborted) api.app.server.closeAllConnections();
       await closed;
+      await stopRetention();
       await room.close();
       await engine.close();
     },
@@ -159,6 +148,34 @@ function clientAddresses({ trustedProxies }: Config, logger: Logger): ClientAddr
       'a proxy header was ignored, because its sender is not in trusted_proxies; if it is your reverse proxy, add it, or all its clients share the limits of one address',
     ),
   );
+}
+
+function openRoom(
+  config: Config,
+  { disk, sequencer, store }: Engine,
+  specs: JobSpecs,
+  logger: Logger,
+  now: () => number,
+): Promise<ArtifactRoom> {
+  return openArtifactRoom({
+    dataDir: config.dataDir,
+    sequencer,
+    log: store.log,
+    store: store.reads,
+    specs,
+    index: store.artifacts,
+    rows: store.rows,
+    disk,
+    limits: {
+      maxArtifactBytes: config.maxArtifactBytes,
+      accountBytes: config.accountArtifactBytes,
+      totalBytes: config.totalArtifactBytes,
+    },
+    logRetentionMs: config.logDays * 24 * 3600_000,
+    jobLogBytes: config.jobLogBytes,
+    now,
+    logger,
+  });
 }
 
 function secretIn({ dataDir }: Config, name: string): string {

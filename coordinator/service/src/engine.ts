@@ -129,22 +129,11 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
     hasRoom: () => disk.level === 'ample',
     onFailure: (err) => logger.error({ err }, 'a snapshot could not be written'),
   });
-  const transparency = createTransparency({
-    origin: config.name,
-    signer,
-    log,
-    readSubtree,
-    checkpoints,
-    highWater: new HighWaterFile(config.dataDir),
-    now,
-  });
+  const highWater = new HighWaterFile(config.dataDir);
+  const transparency = createTransparency({ ...heads, log, checkpoints, highWater, now });
   await transparency.raiseHighWater();
   const onFailure = unlessFull(parts);
-  const timers = [
-    every(checkpointMs, () => transparency.checkpoint(), onFailure),
-    every(highWaterMs, () => transparency.raiseHighWater(), onFailure),
-    every(pruneMs, () => store.prune(now() - checkpointKeepMs), onFailure),
-  ];
+  const timers = startUpkeep(parts, store, transparency, onFailure);
   return {
     store,
     sequencer,
@@ -160,7 +149,7 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
       await snapshotter.stop();
       await disk.stop();
       await sequencer.close();
-      await transparency.raiseHighWater();
+      await transparency.raiseHighWater().catch(onFailure);
       await store.close();
     },
   };
@@ -170,6 +159,19 @@ function tellBroken(logger: Logger, { command, error: err, suspicion }: BrokenDe
   const about = { err, command, subject: suspicion?.subject };
   if (suspicion === undefined) logger.error(about, 'a decision broke an invariant and was dropped');
   else logger.error(about, 'a decision broke an invariant and was dropped: its subject is isolated');
+}
+
+function startUpkeep(
+  { now }: EngineParts,
+  store: Store,
+  transparency: ReturnType<typeof createTransparency>,
+  onFailure: (error: Error) => void,
+): (() => void)[] {
+  return [
+    every(checkpointMs, () => transparency.checkpoint(), onFailure),
+    every(highWaterMs, () => transparency.raiseHighWater(), onFailure),
+    every(pruneMs, () => store.prune(now() - checkpointKeepMs), onFailure),
+  ];
 }
 
 async function watchDisk({ config, logger, space }: EngineParts, store: Store): Promise<DiskWatch> {

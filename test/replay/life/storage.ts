@@ -23,14 +23,18 @@ import {
   taskIs,
 } from './stage.ts';
 
+const mebibyte = 2 ** 20;
+
 /** Outputs of a task are larger than what its consumer has left, until an old artifact is deleted. */
 export async function lackRoom(
   coordinator: LocalCoordinator,
   client: Client,
   steady: ScriptedAgent,
 ): Promise<void> {
-  const bytes = 'old'.repeat(400).slice(0, 1000);
-  const old = await client.call('createArtifact', { body: { sha256: hashOf(bytes), size_bytes: 1000 } });
+  const bytes = 'o'.repeat(3 * mebibyte);
+  const old = await client.call('createArtifact', {
+    body: { sha256: hashOf(bytes), size_bytes: bytes.length },
+  });
   const params = { sha256: old.sha256 };
   await client.call('appendArtifact', {
     params,
@@ -42,7 +46,7 @@ export async function lackRoom(
   const first = { task: taskIdOf(job, 0), attempt: 1 };
   for (const stage of stages) steady.report(first, stage);
   await reached(client, job, 'uploading');
-  const answer = await announce(coordinator, steady, first, { sha256: hashOf('new'), size_bytes: 100 });
+  const answer = await announce(coordinator, steady, first, { sha256: hashOf('new'), size_bytes: mebibyte });
   if (answer.status !== 507) throw new Error(`there was room: ${answer.status} ${await answer.text()}`);
   const reasonIs = async (reason: string) =>
     (await client.call('getTask', { params: { task: first.task } })).reason === reason;

@@ -27,6 +27,8 @@ export const databaseFile = `${dataDir}/coordinator.db`;
 const restartMs = 1500;
 
 /** The coordinator's machine: one process after another on the same data folder. */
+const emptyDisk = { freeBytes: 2 ** 40, sizeBytes: 2 ** 40, freeInodes: 0, inodes: 0 };
+
 export class CoordinatorHost {
   readonly #watch: Watch;
   readonly #ruleset: Ruleset;
@@ -130,8 +132,9 @@ export class CoordinatorHost {
       onReplayed: (newestAt) => clock.notBefore(newestAt),
       signal,
       onFatal,
+      space: () => Promise.resolve(emptyDisk),
     });
-    const { store, sequencer, transparency } = engine;
+    const { disk, store, sequencer, transparency } = engine;
     this.#tellRestart(engine);
     await ensureOperatorKey(dataDir, sequencer, store.reads, now());
     const specs = new JobSpecs(store.reads);
@@ -158,6 +161,9 @@ export class CoordinatorHost {
       store: store.reads,
       specs,
       index: store.artifacts,
+      rows: store.rows,
+      disk,
+      jobLogBytes: 2 ** 30,
       limits: { maxArtifactBytes: 2 ** 26, accountBytes: 2 ** 30, totalBytes: 2 ** 34 },
       diskSpace: () => Promise.resolve({ freeBytes: this.isStoreFull ? 0 : 2 ** 40, sizeBytes: 2 ** 40 }),
       logRetentionMs: 24 * 3600_000,
@@ -176,6 +182,7 @@ export class CoordinatorHost {
         artifacts: room.artifacts,
         owned: room.owned,
         storeState: room.storeState,
+        disk,
         logs: room.logs,
         sessions: gateway.tokens,
         live: gateway.activity,

@@ -48,6 +48,7 @@ const settings: ApiDependencies['settings'] = {
     account: { perSecond: 1e6, burst: 1e6 },
     address: { perSecond: 1e6, burst: 1e6 },
     anonymous: { perSecond: 1e6, burst: 1e6 },
+    jobBytes: { perSecond: 1e9, burst: 1e9 },
   },
 };
 

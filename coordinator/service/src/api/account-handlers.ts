@@ -1,8 +1,10 @@
 import { type AccountId, isAccountId } from '@capacloud/protocol/ids';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
+import type { StorageView } from '@capacloud/protocol/storage-view';
 import { parseNano } from '@capacloud/protocol/units';
 import type { AccountView } from '@capacloud/protocol/views';
 import { nativeSha256Hex } from '../native-sha256.ts';
+import type { StorageUse } from '../ports/owned-artifacts.ts';
 import type { AccountRow, SystemAccount } from '../ports/read-store.ts';
 import { type KeyCaller, reaches } from './caller.ts';
 import type { ApiDependencies } from './dependencies.ts';
@@ -32,7 +34,8 @@ export function accountHandlers(
       const row = await store.getAccount(caller.account);
       // A key may be older than the first movement of its account.
       const known = row ?? { id: caller.account, availableNano: 0n, heldNano: 0n };
-      return accept({ ...accountView(known), scopes: [...caller.scopes] });
+      const storage = storageView(await deps.owned.use(caller.account));
+      return accept({ ...accountView(known), scopes: [...caller.scopes], storage });
     },
     listAccounts: ({ query }) => pageOfRows(query, (page) => store.listAccounts(page), accountView),
     createAccount: async (call) => {
@@ -70,6 +73,18 @@ export function accountHandlers(
       );
       return answered(answer, call);
     },
+  };
+}
+
+function storageView({ artifacts, logs, quotaBytes, rows, usedBytes }: StorageUse): StorageView {
+  return {
+    used_bytes: usedBytes,
+    quota_bytes: quotaBytes,
+    artifacts_bytes: artifacts,
+    logs_bytes: logs,
+    jobs_bytes: rows.jobs,
+    receipts_bytes: rows.receipts,
+    answers_bytes: rows.answers,
   };
 }
 

@@ -2,6 +2,7 @@ import type { ClientAddresses } from '../client-addresses.ts';
 import type { JobSpecs } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { ArtifactStore } from '../ports/artifact-store.ts';
+import type { DiskRoom } from '../ports/disk-room.ts';
 import type { LiveActivity } from '../ports/live-activity.ts';
 import type { OwnedArtifacts } from '../ports/owned-artifacts.ts';
 import type { ReadStore } from '../ports/read-store.ts';
@@ -32,6 +33,8 @@ export interface ApiSettings {
     readonly address: RatePolicy;
     /** By address, calls without good credentials. */
     readonly anonymous: RatePolicy;
+    /** By account, bytes of the specs of its jobs. */
+    readonly jobBytes: RatePolicy;
   };
 }
 
@@ -49,6 +52,7 @@ export interface ApiDependencies {
   readonly owned: OwnedArtifacts;
   /** What the artifact store takes nothing for; undefined while it has room. */
   readonly storeState: () => 'full' | 'failing' | undefined;
+  readonly disk: Pick<DiskRoom, 'level'>;
   readonly logs: TaskLogs;
   readonly sessions: SessionTokens;
   readonly live: LiveActivity;

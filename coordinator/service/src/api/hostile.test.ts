@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { routes } from '@capacloud/protocol/routes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ClientAddresses } from '../client-addresses.ts';
-import { startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';
+import { endless, startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';
 
 let coordinator: TestCoordinator;
 beforeAll(async () => {
@@ -160,6 +160,7 @@ it('limits the rate of accounts, and that of strangers more', async () => {
         account: { perSecond: 0.001, burst: 3 },
         address: { perSecond: 1000, burst: 1000 },
         anonymous: { perSecond: 0.001, burst: 2 },
+        jobBytes: endless,
       },
     },
   });
@@ -189,6 +190,7 @@ it('counts the clients of a trusted proxy one by one, and believes no header of 
     account: { perSecond: 1000, burst: 1000 },
     address: { perSecond: 1000, burst: 1000 },
     anonymous: { perSecond: 0.001, burst: 1 },
+    jobBytes: endless,
   };
   const statuses = async (trustedProxies: readonly string[], names: readonly string[]) => {
     const clients = new ClientAddresses(trustedProxies);

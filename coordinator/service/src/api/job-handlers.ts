@@ -13,9 +13,12 @@ import type { JobFeed } from './job-feed.ts';
 import { submitMany, submitOne } from './job-submission.ts';
 import { pageOfRows } from './pages.ts';
 import { PriceCeilings } from './price-ceilings.ts';
+import { TokenBuckets } from './rate-limit.ts';
 import { Bell, eventStream, lastEventId } from './server-events.ts';
 import type { TaskViews } from './task-views.ts';
 import { jobView } from './views.ts';
+
+const maxAccounts = 10_000;
 
 export interface JobParts {
   readonly deps: ApiDependencies;
@@ -30,7 +33,8 @@ export function jobHandlers(
 ): Handlers<'getJobSchema' | 'submitJob' | 'submitJobs' | 'listJobs' | 'getJob' | 'cancelJob' | 'followJob'> {
   const { deps, idempotency, feed, views, draining } = parts;
   const { store } = deps;
-  const reading = { deps, ceilings: new PriceCeilings(deps) };
+  const specRate = new TokenBuckets(deps.settings.rates.jobBytes, maxAccounts, deps.now);
+  const reading = { deps, ceilings: new PriceCeilings(deps), specRate };
   return {
     getJobSchema: () => accept(JobFileSchema),
     submitJob: async (call) => {

@@ -4,8 +4,9 @@ import { encodeHex } from '@capacloud/protocol/bytes';
 import { type AccountId, type JobId, jobIdFrom } from '@capacloud/protocol/ids';
 import type { JobFile } from '@capacloud/protocol/job-file';
 import { type JobSpec, parseJobFile } from '@capacloud/protocol/job-spec';
-import { accept, type Problem, type Result, refuse } from '@capacloud/protocol/result';
+import { accept, type Problem, type Refusal, type Result, refuse } from '@capacloud/protocol/result';
 import type { ResponseOf } from '@capacloud/protocol/routes';
+import { formatSize } from '@capacloud/protocol/units';
 import type { JobView } from '@capacloud/protocol/views';
 import type { Outcome, Submission } from '../ports/sequencer.ts';
 import type { ApiDependencies } from './dependencies.ts';
@@ -14,6 +15,7 @@ import { imageFingerprint, priceOf, termsOf } from './job-terms.ts';
 import { outputLimitProblems } from './output-limits.ts';
 import type { PriceCeilings } from './price-ceilings.ts';
 import { problemDetails } from './problem.ts';
+import type { TokenBuckets } from './rate-limit.ts';
 import { timeText } from './views.ts';
 
 /** A job that may be submitted: what its file says is right, and its inputs are held for it. */
@@ -23,15 +25,23 @@ interface PreparedJob extends Submission {
   readonly release: () => Promise<void>;
 }
 
+/** Rows and log entries of a job, and of each of its tasks, about. */
+const jobRowBytes = 2048;
+const taskRowBytes = 512;
+
 /** What reading a job file stands on. */
 export interface ReadingParts {
   readonly deps: ApiDependencies;
   readonly ceilings: PriceCeilings;
 }
+export interface SubmissionParts extends ReadingParts {
+  /** Bytes of specs by account. */
+  readonly specRate: TokenBuckets;
+}
 
 /** The answer is the JSON of a JobView. */
 export async function submitOne(
-  parts: ReadingParts,
+  parts: SubmissionParts,
   account: AccountId,
   body: unknown,
   asideOf: AsideOf,
@@ -54,7 +64,7 @@ type BatchResult = ResponseOf<'submitJobs'>['results'][number];
 
 /** The answer is the JSON of the results, which are durable in the commit of the jobs: sent again, a batch happens once. */
 export async function submitMany(
-  parts: ReadingParts,
+  parts: SubmissionParts,
   account: AccountId,
   files: readonly unknown[],
   requestId: string,
@@ -128,11 +138,17 @@ export async function readJob(
   return accept({ spec, salt, specText, terms: { ...unpriced, ...price.value, image } });
 }
 
-async function prepare(parts: ReadingParts, account: AccountId, body: unknown): Promise<Result<PreparedJob>> {
+async function prepare(
+  parts: SubmissionParts,
+  account: AccountId,
+  body: unknown,
+): Promise<Result<PreparedJob>> {
   const { deps } = parts;
   const read = await readJob(parts, account, body);
   if (!read.ok) return read;
   const { spec, terms, specText, salt } = read.value;
+  const refusal = await refusalOfStorage(parts, account, specText.length, terms.tasks);
+  if (refusal !== undefined) return { ok: false, refusal };
   const at = deps.now();
   const job = jobIdFrom(deps.randomBytes(20));
   const { artifactIndex, specs } = deps;
@@ -164,6 +180,24 @@ async function prepare(parts: ReadingParts, account: AccountId, body: unknown): 
       for (const ref of refs) await artifactIndex.removeRef(ref);
     },
   });
+}
+
+/** A job is kept after its end, and its text may be long: that much is of its account's storage and rate. */
+async function refusalOfStorage(
+  { deps, specRate }: SubmissionParts,
+  account: AccountId,
+  specBytes: number,
+  tasks: number,
+): Promise<Refusal | undefined> {
+  const { perSecond } = specRate.policy;
+  if (!specRate.take(account).allowed)
+    return {
+      code: 'request.rate_limited',
+      message: `The jobs of this account are more than ${formatSize(perSecond)} a second.`,
+      hint: 'Wait a second and submit it again. Large files are cheaper as inputs than in the command or environment.',
+    };
+  specRate.charge(account, specBytes - 1);
+  return deps.owned.refusalOfJob(account, specBytes + jobRowBytes + tasks * taskRowBytes);
 }
 
 async function missingInputs(

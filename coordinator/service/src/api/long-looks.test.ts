@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';
+import { endless, startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';
 import { LongLooks, lookLimits, weightOfLook } from './long-looks.ts';
 
 const never = new AbortController().signal;
@@ -60,6 +60,7 @@ describe('why a task waits', () => {
           account: { perSecond: 100, burst: 1000 },
           address: { perSecond: 10_000, burst: 10_000 },
           anonymous: { perSecond: 10_000, burst: 10_000 },
+          jobBytes: endless,
         },
       },
     });

@@ -7,6 +7,8 @@ import { type JobId, taskIdOf } from '@capacloud/protocol/ids';
 import type { RouteName, routes } from '@capacloud/protocol/routes';
 import type { JobView } from '@capacloud/protocol/views';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import type { DiskLevel, DiskRoom } from '../ports/disk-room.ts';
+import { endlessDisk } from '../testing/endless-disk.ts';
 import { poisonImage, poisonJob } from '../testing/poison.ts';
 import {
   agentToken,
@@ -17,6 +19,8 @@ import {
 } from '../testing/test-coordinator.ts';
 import { keyLimits } from './key-handlers.ts';
 
+const quotaBytes = 2 ** 20;
+
 type CodeOf<N extends RouteName> = (typeof routes)[N]['errors'][number] & ErrorCode;
 type Provoke = () => Promise<Response>;
 
@@ -24,7 +28,7 @@ let coordinator: TestCoordinator;
 let task: string;
 let ended: string;
 beforeAll(async () => {
-  coordinator = await startCoordinator({ accountBytes: 1000 });
+  coordinator = await startCoordinator({ accountBytes: quotaBytes });
   await coordinator.connectNode();
   const job = await submit({ version: '1', image: 'busybox', outputs: [{ path: '/out' }] }, 'first');
   task = taskIdOf(job as JobId, 0);
@@ -82,13 +86,29 @@ const append = (text: string, attempt = 1) =>
 /** While all that the consumer may store is in use. */
 async function withFullConsumer(provoke: Provoke): Promise<Response> {
   const { used_bytes: used } = (await (await get('/v1/artifacts')).json()) as { readonly used_bytes: number };
-  const filler = await upload('x'.repeat(1000 - used));
+  const filler = await upload('x'.repeat(quotaBytes - used));
   const response = await provoke();
   await coordinator.call('DELETE', `/v1/artifacts/${filler}`);
   return response;
 }
 const announceTo = (other: TestCoordinator) =>
   other.call('POST', '/v1/artifacts', { json: { sha256: noHash, size_bytes: 11 } });
+const submitTo = (other: TestCoordinator) =>
+  other.call('POST', '/v1/jobs', { json: job, headers: { 'idempotency-key': 'a' } });
+const diskOf = (level: DiskLevel): DiskRoom => ({ level, fileBytes: 0, rowBytes: 0, take: () => undefined });
+const operatorCall = (other: TestCoordinator, json: object) => ({
+  key: other.operatorKey,
+  json,
+  headers: { 'idempotency-key': 'a' },
+});
+/** It fills up once the coordinator has started. */
+function withFullDisk(provoke: (other: TestCoordinator) => Promise<Response>): Promise<Response> {
+  const disk = { ...endlessDisk, level: 'ample' as DiskLevel };
+  return withOther({ disk }, (other) => {
+    disk.level = 'full';
+    return provoke(other);
+  });
+}
 const brokenDisk = () => Object.assign(new Error('the disk is broken'), { code: 'EIO' });
 const noJob = `job_${'z'.repeat(20)}`;
 const noNode = `node_${'9'.repeat(40)}`;
@@ -169,6 +189,8 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
     'job.image_poisoned': () => withOther({}, (other) => poisonedAnswer(other, '/v1/jobs')),
     'job.artifact_missing': () =>
       post('/v1/jobs', { ...job, inputs: [{ source: `artifact:${noHash}`, target: '/in/a' }] }, 'a'),
+    'artifact.quota_exceeded': () => withOther({ accountBytes: 100 }, (other) => submitTo(other)),
+    'service.disk_low': () => withOther({ disk: diskOf('low') }, (other) => submitTo(other)),
     'ledger.insufficient_funds': () => post('/v1/jobs', { ...job, price: { max_per_hour: '90000000' } }, 'a'),
     'idempotency.mismatch': () => post('/v1/jobs', { ...job, image: 'other' }, 'first'),
     'idempotency.required': () => post('/v1/jobs', job),
@@ -209,9 +231,9 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
     'request.too_large': () => put(`/v1/tasks/${task}/attempts/1/log?offset=0`, 'x'.repeat(300_000)),
   },
   createArtifact: {
-    'artifact.quota_exceeded': () => post('/v1/artifacts', { sha256: noHash, size_bytes: 1001 }),
-    'artifact.consumer_full': () => withFullConsumer(() => bring(noHash, 1001)),
-    'attempt.unknown': () => bring(noHash, 1001, 2),
+    'artifact.quota_exceeded': () => post('/v1/artifacts', { sha256: noHash, size_bytes: quotaBytes }),
+    'artifact.consumer_full': () => withFullConsumer(() => bring(noHash, quotaBytes)),
+    'attempt.unknown': () => bring(noHash, quotaBytes, 2),
     'artifact.store_full': () => withOther({ totalBytes: 10 }, (other) => announceTo(other)),
     'artifact.store_failed': () =>
       withOther({ diskSpace: () => Promise.reject(brokenDisk()) }, (other) => announceTo(other)),
@@ -284,6 +306,8 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
   getOwnAccount: {},
   listAccounts: {},
   createAccount: {
+    'service.disk_low': () =>
+      withFullDisk((other) => other.call('POST', '/v1/accounts', operatorCall(other, { id: 'acc_one' }))),
     'ledger.account_exists': () => operate('/v1/accounts', { id: consumerAccount }, 'a'),
     'idempotency.mismatch': async () => {
       await operate('/v1/accounts', { id: 'acc_one' }, 'one');
@@ -302,6 +326,14 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
     'auth.forbidden': () => get('/v1/accounts/acc_operator/entries'),
   },
   creditAccount: {
+    'service.disk_low': () =>
+      withFullDisk((other) =>
+        other.call(
+          'POST',
+          `/v1/accounts/${consumerAccount}/credits`,
+          operatorCall(other, { amount_nano: '1' }),
+        ),
+      ),
     'ledger.account_unknown': () => operate('/v1/accounts/acc_none/credits', { amount_nano: '1' }, 'a'),
     'ledger.amount_invalid': () =>
       operate(`/v1/accounts/${consumerAccount}/credits`, { amount_nano: '0' }, 'a'),

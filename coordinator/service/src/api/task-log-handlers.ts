@@ -2,6 +2,7 @@ import { jobIdOf, type TaskId } from '@capacloud/protocol/ids';
 import { type LogGap, logHeadBytes, logTailBytes } from '@capacloud/protocol/receipt';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { apiLimits } from '@capacloud/protocol/routes';
+import { keptLogAttempts } from '../ports/task-logs.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import type { Call, Handlers, RawAnswer } from './handler.ts';
 import type { JobFeed } from './job-feed.ts';
@@ -51,6 +52,7 @@ export function taskLogHandlers(
         offset,
         bytes,
         final,
+        isSuperseded: attempt <= (await newestAttempt(deps, task)) - keptLogAttempts,
         ...(gapFrom === undefined ? {} : { gapFrom }),
       });
       if (appended.ok) return accept({ offset: appended.value.sizeBytes });
@@ -61,6 +63,10 @@ export function taskLogHandlers(
       return appended;
     },
   };
+}
+
+async function newestAttempt({ sequencer, store }: ApiDependencies, task: TaskId): Promise<number> {
+  return sequencer.state.tasks.get(task)?.attempt ?? (await store.getTask(task))?.attempts ?? 0;
 }
 
 function wantsEvents(call: Call<'followLog'>): boolean {
@@ -142,10 +148,12 @@ async function* follow(
     let grownAt = 0;
     for (;;) {
       // Read before the bytes: what was final then has no more bytes than are read now.
-      const { final, gap } = await deps.logs.extent(task, attempt);
+      const { final, gap, sizeBytes } = await deps.logs.extent(task, attempt);
       const endedAt = (await deps.store.getAttempt(task, attempt))?.endedAt;
+      // Nothing is kept of what comes now: where the gap ends is not known yet.
+      const isGrowing = gap !== undefined && gap.to === sizeBytes && !final && endedAt === undefined;
       for (;;) {
-        const past = pastGap(at, gap);
+        const past = isGrowing && at >= gap.from ? at : pastGap(at, gap);
         if (past > at) {
           yield serverEvent('gap', { from: at, to: past }, past);
           at = past;
@@ -169,7 +177,7 @@ async function* follow(
       hasWaited = true;
       if ((await bell.wait(Math.min(heartbeatMs, leftMs), signal)) || signal.aborted) continue;
       yield heartbeat;
-      if (isHeld || final || at < logHeadBytes + logTailBytes) continue;
+      if (isHeld || final || (!isGrowing && at < logHeadBytes + logTailBytes)) continue;
       isHeld = true;
       yield serverEvent('gap', { from: at }, at);
     }

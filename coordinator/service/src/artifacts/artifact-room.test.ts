@@ -12,11 +12,14 @@ import { JobSpecs } from '../job-specs.ts';
 import { CommandSequencer } from '../log/command-sequencer.ts';
 import type { ArtifactParty } from '../ports/artifact-store.ts';
 import { openStore, type Store } from '../store/store.ts';
+import { endlessDisk } from '../testing/endless-disk.ts';
+import { AccountQuota } from './account-quota.ts';
 import { ArtifactAccess } from './artifact-access.ts';
 import { idleUploadMs } from './artifact-collection.ts';
 import { type ArtifactRoom, openArtifactRoom } from './artifact-room.ts';
 import { DiskArtifactStore } from './artifact-store.ts';
 import { BroughtOutputs } from './brought-outputs.ts';
+import { LogBook } from './log-book.ts';
 import { OutputClaims } from './output-claims.ts';
 import { Staging } from './staging.ts';
 import { diskSpaceOf, StorageSpace } from './storage-space.ts';
@@ -42,6 +45,9 @@ async function openRoom(): Promise<ArtifactRoom> {
     store: store.reads,
     specs: new JobSpecs(store.reads),
     index: store.artifacts,
+    rows: store.rows,
+    disk: endlessDisk,
+    jobLogBytes: 2 ** 30,
     limits: { maxArtifactBytes: 2 ** 30, accountBytes: 2 ** 30, totalBytes: 1000 },
     logRetentionMs: dayMs,
     now: () => clock,
@@ -96,6 +102,7 @@ function plainStore(): DiskArtifactStore {
   const space = new StorageSpace({
     limits: { maxArtifactBytes: 2 ** 30, accountBytes: 2 ** 30, totalBytes: 2 ** 30 },
     index,
+    quota: new AccountQuota({ accountBytes: 2 ** 30, disk: endlessDisk, store: store.reads }),
     staging,
     brought,
     diskSpace: () => diskSpaceOf(folder),
@@ -294,7 +301,16 @@ it('drops what it does not know from the staging folder', async () => {
 it('bounds a log, refuses gaps, and removes those that are old', async () => {
   const task = `job_${'a'.repeat(20)}.0` as TaskId;
   const other = `job_${'b'.repeat(20)}.0` as TaskId;
-  const logs = new DiskTaskLogs(join(dataDir, 'logs'));
+  const folderOfLogs = join(dataDir, 'logs');
+  const book = new LogBook({
+    folder: folderOfLogs,
+    jobBytes: 2 ** 30,
+    disk: endlessDisk,
+    accountOf: () => Promise.resolve(ada),
+    usedBeside: () => Promise.resolve(0),
+    left: () => 2 ** 30,
+  });
+  const logs = new DiskTaskLogs(folderOfLogs, book);
   expect(await logs.extent(task, 1)).toEqual({ sizeBytes: 0, final: false });
   await logs.append(other, 1, { offset: 0, bytes: Buffer.from('new'), final: false });
   await logs.append(task, 1, { offset: 0, bytes: Buffer.from('one'), final: false });

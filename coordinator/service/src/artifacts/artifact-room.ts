@@ -4,16 +4,20 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { JobSpecs } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { ArtifactStore } from '../ports/artifact-store.ts';
+import type { DiskRoom } from '../ports/disk-room.ts';
 import type { LogPort } from '../ports/log.ts';
 import type { OwnedArtifacts } from '../ports/owned-artifacts.ts';
+import type { PrivateRows } from '../ports/private-rows.ts';
 import type { ReadStore } from '../ports/read-store.ts';
 import type { Sequencer } from '../ports/sequencer.ts';
 import type { TaskLogs } from '../ports/task-logs.ts';
+import { AccountQuota } from './account-quota.ts';
 import { ArtifactAccess } from './artifact-access.ts';
 import { DiskArtifactStore } from './artifact-store.ts';
 import { BroughtOutputs } from './brought-outputs.ts';
 import { takeOverEarlier } from './earlier-brought.ts';
 import { dropCheckpoints } from './ended-checkpoints.ts';
+import { LogBook } from './log-book.ts';
 import { OutputClaims } from './output-claims.ts';
 import { AccountArtifacts } from './owned-artifacts.ts';
 import { RepeatedWork } from './repeated-work.ts';
@@ -37,11 +41,16 @@ export interface ArtifactRoomParts {
   readonly store: ReadStore;
   readonly specs: JobSpecs;
   readonly index: ArtifactIndex;
+  readonly rows: Pick<PrivateRows, 'forgetJob'>;
+  /** Of the data folder. */
+  readonly disk: DiskRoom;
   readonly limits: ArtifactLimits;
   /** Of the file system under the artifacts; that of their folder where nothing is said. */
   readonly diskSpace?: (() => Promise<DiskSpace>) | undefined;
   /** Logs of jobs are removed when nothing was written to them for so long. */
   readonly logRetentionMs: number;
+  /** What the logs of one job keep at most. */
+  readonly jobLogBytes: number;
   readonly now: () => number;
   readonly logger: Pick<FastifyBaseLogger, 'info' | 'error'>;
 }
@@ -74,8 +83,10 @@ export async function openArtifactRoom(parts: ArtifactRoomParts): Promise<Artifa
   const staging = new Staging(join(folder, 'staging'), now);
   const rights = new UploadRights(state, specs);
   const brought = new BroughtOutputs(index, state);
+  const quota = new AccountQuota({ accountBytes: parts.limits.accountBytes, disk: parts.disk, store });
   const space = new StorageSpace({
     limits: parts.limits,
+    quota,
     index,
     staging,
     brought,
@@ -100,15 +111,15 @@ export async function openArtifactRoom(parts: ArtifactRoomParts): Promise<Artifa
   await disk.restore();
   const alarm = new StoreAlarm(logger, now);
   const artifacts = new HoldingStore({ store: disk, space, sequencer, alarm, now });
-  const logs = new DiskTaskLogs(join(parts.dataDir, 'logs'));
+  const { book, logs } = openLogs(parts, quota, space);
   const stopListening = sequencer.onCommitted((events) => claims.onCommitted(events));
   await claims.start();
   await takeOverEarlier(join(folder, 'brought'), { brought, index, state, at: now() });
 
-  const stopUpkeep = startUpkeep(parts, { disk, artifacts, logs });
+  const stopUpkeep = startUpkeep(parts, { book, disk, artifacts, logs });
   return {
     artifacts,
-    owned: new AccountArtifacts(index, access, space),
+    owned: new AccountArtifacts({ index, access, space, rows: parts.rows, logs }),
     logs,
     storeState: () => alarm.state,
     close: async () => {
@@ -120,6 +131,7 @@ export async function openArtifactRoom(parts: ArtifactRoomParts): Promise<Artifa
 }
 
 interface Kept {
+  readonly book: LogBook;
   readonly disk: DiskArtifactStore;
   readonly artifacts: HoldingStore;
   readonly logs: DiskTaskLogs;
@@ -128,9 +140,12 @@ interface Kept {
 /** What is done on timers; gives how to end it. */
 function startUpkeep(
   { index, logger, logRetentionMs, now, sequencer }: ArtifactRoomParts,
-  { artifacts, disk, logs }: Kept,
+  { artifacts, book, disk, logs }: Kept,
 ): () => Promise<void> {
   const stop = new AbortController();
+  const counting = book
+    .count(stop.signal)
+    .catch((err: unknown) => logger.error({ err }, 'task logs could not be counted'));
   const collect = async (): Promise<void> => {
     await dropCheckpoints(index, sequencer.state, stop.signal);
     const jobLogs = await logs.collect(now() - logRetentionMs, stop.signal);
@@ -149,6 +164,25 @@ function startUpkeep(
   ];
   return async () => {
     stop.abort();
+    await counting;
     for (const work of works) await work.stop();
   };
+}
+
+function openLogs(
+  { dataDir, disk, jobLogBytes, sequencer, store }: ArtifactRoomParts,
+  quota: AccountQuota,
+  space: StorageSpace,
+): { readonly book: LogBook; readonly logs: DiskTaskLogs } {
+  const folder = join(dataDir, 'logs');
+  const book = new LogBook({
+    folder,
+    jobBytes: jobLogBytes,
+    disk,
+    accountOf: async (job) => sequencer.state.jobs.get(job)?.consumer ?? (await store.getJob(job))?.account,
+    usedBeside: (account) => space.usedBesideLogs(account),
+    left: (usedBytes) => quota.left(usedBytes),
+  });
+  quota.countLogs(book);
+  return { book, logs: new DiskTaskLogs(folder, book) };
 }

@@ -9,12 +9,14 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { JobSpecs } from '../job-specs.ts';
 import { haveBrought } from '../ports/artifact-index.ts';
 import type { ArtifactParty } from '../ports/artifact-store.ts';
+import { endlessDisk } from '../testing/endless-disk.ts';
 import {
   consumerAccount,
   startCoordinator,
   type TestCoordinator,
   testNode,
 } from '../testing/test-coordinator.ts';
+import { AccountQuota } from './account-quota.ts';
 import { ArtifactAccess } from './artifact-access.ts';
 import { idleUploadMs } from './artifact-collection.ts';
 import { DiskArtifactStore } from './artifact-store.ts';
@@ -65,7 +67,10 @@ async function openRoom(): Promise<Room> {
   const access = new ArtifactAccess(index, state, specs, claims);
   const limits = { maxArtifactBytes: gibibyte, accountBytes: 10_000, totalBytes: gibibyte };
   const diskSpace = () => Promise.resolve({ freeBytes: 2 ** 40, sizeBytes: 2 ** 40 });
-  const space = new StorageSpace({ limits, index, staging, brought, diskSpace });
+  const keptBytes = () => Promise.resolve({ jobs: 0, receipts: 0, answers: 0 });
+  const { accountBytes } = limits;
+  const quota = new AccountQuota({ accountBytes, disk: endlessDisk, store: { keptBytes } });
+  const space = new StorageSpace({ limits, quota, index, staging, brought, diskSpace });
   const rights = new UploadRights(state, specs);
   const settled = () => sequencer.record([]);
   const parts = { folder, index, access, rights, brought, space, staging, now, settled };

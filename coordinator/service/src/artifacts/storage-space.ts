@@ -3,15 +3,17 @@ import type { AccountId } from '@capacloud/protocol/ids';
 import type { Refusal } from '@capacloud/protocol/result';
 import { apiLimits } from '@capacloud/protocol/routes';
 import { formatSize } from '@capacloud/protocol/units';
+import { diskMarksOf } from '../disk-marks.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
-import type { ArtifactUse } from '../ports/owned-artifacts.ts';
+import type { StorageUse } from '../ports/owned-artifacts.ts';
+import { type AccountQuota, sumOf } from './account-quota.ts';
 import type { BroughtOutputs } from './brought-outputs.ts';
 import type { Staging } from './staging.ts';
 
 export interface ArtifactLimits {
   /** Of one artifact. */
   readonly maxArtifactBytes: number;
-  /** Of what one account refers to and uploads. */
+  /** Of all that one account stores. */
   readonly accountBytes: number;
   /** Of everything. */
   readonly totalBytes: number;
@@ -30,8 +32,6 @@ export interface DiskSpace {
 }
 
 const gibibyte = 2 ** 30;
-/** Of the disk, this part is left alone, a gibibyte at most: the log may lie on it, and must be able to grow. */
-const keptPart = 20;
 /** Where less than this part of the store is left, or a gibibyte, nothing of anybody is sure to be stored. */
 const fullPart = 64;
 
@@ -42,6 +42,7 @@ export async function diskSpaceOf(folder: string): Promise<DiskSpace> {
 
 export interface SpaceParts {
   readonly limits: ArtifactLimits;
+  readonly quota: AccountQuota;
   readonly index: Pick<ArtifactIndex, 'totalBytes'>;
   readonly staging: Staging;
   readonly brought: Pick<BroughtOutputs, 'bytesFor'>;
@@ -66,16 +67,32 @@ export class StorageSpace {
 
   async #leftOnDisk(): Promise<number> {
     const { freeBytes, sizeBytes } = await this.#parts.diskSpace();
-    return freeBytes - Math.min(gibibyte, Math.floor(sizeBytes / keptPart));
+    // The log may lie on it, and must be able to grow.
+    return freeBytes - diskMarksOf(sizeBytes).fileBytes;
   }
 
   async leftOfAccount(account: AccountId): Promise<number> {
-    const { limits } = this.#parts;
-    return limits.accountBytes - (await this.#usedBy(account));
+    return this.#parts.quota.left(await this.#usedBy(account));
   }
 
-  async useOf(account: AccountId): Promise<ArtifactUse> {
-    return { usedBytes: await this.#usedBy(account), quotaBytes: this.#parts.limits.accountBytes };
+  async useOf(account: AccountId): Promise<StorageUse> {
+    const { quota } = this.#parts;
+    const logs = quota.logsOf(account);
+    const rows = await quota.rowsOf(account);
+    const usedBytes = await this.#usedBy(account);
+    return { usedBytes, quotaBytes: quota.bytes, artifacts: usedBytes - logs - sumOf(rows), logs, rows };
+  }
+
+  /** All that an account stores but its task logs. */
+  async usedBesideLogs(account: AccountId): Promise<number> {
+    return (await this.#usedBy(account)) - this.#parts.quota.logsOf(account);
+  }
+
+  /** What nodes bring now is left out: to add it up takes a look at each attempt, and a job should not wait for that. */
+  async refusalOfJob(account: AccountId, bytes: number): Promise<Refusal | undefined> {
+    const { index, quota, staging } = this.#parts;
+    const artifacts = (await index.totalBytes(account)) + staging.reservedBytes(account);
+    return quota.refusalOfJob(artifacts + (await quota.besideArtifacts(account)), bytes);
   }
 
   async isFull(): Promise<boolean> {
@@ -116,24 +133,24 @@ export class StorageSpace {
 
   /** Of an agent that does not say for which consumer it uploads, it is enough that one of them has room. */
   async #accountRefusal({ isNode, payers }: Payer, bytes: number): Promise<Refusal | undefined> {
-    const { accountBytes } = this.#parts.limits;
-    let used = 0;
+    let refusal: Refusal | undefined;
     for (const account of payers) {
-      used = await this.#usedBy(account);
-      if (used + bytes <= accountBytes) return undefined;
+      refusal = this.#parts.quota.refusalOfFile(await this.#usedBy(account), bytes);
+      if (refusal === undefined) return undefined;
     }
     // What a consumer stores is none of a stranger's business.
     if (isNode)
       return { code: 'artifact.consumer_full', message: 'The storage of the consumer has no room for it.' };
-    const message =
-      bytes === 0
-        ? `With this chunk, more than the ${formatSize(accountBytes)} of this account would be in use.`
-        : `${formatSize(used)} of the ${formatSize(accountBytes)} of this account are in use, and ${formatSize(bytes)} are needed.`;
-    return { code: 'artifact.quota_exceeded', message };
+    return refusal;
   }
 
   async #usedBy(account: AccountId): Promise<number> {
-    const { brought, index, staging } = this.#parts;
-    return (await index.totalBytes(account)) + staging.reservedBytes(account) + brought.bytesFor(account);
+    const { brought, index, quota, staging } = this.#parts;
+    return (
+      (await index.totalBytes(account)) +
+      staging.reservedBytes(account) +
+      brought.bytesFor(account) +
+      (await quota.besideArtifacts(account))
+    );
   }
 }

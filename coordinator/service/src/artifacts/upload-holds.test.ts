@@ -11,8 +11,8 @@ afterEach(() => coordinator.close());
 
 const hashOf = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 const job = { version: '1', image: 'busybox', outputs: [{ path: '/out/' }] };
-const output = Buffer.alloc(500, 'output');
-const own = Buffer.alloc(600, 'own');
+const output = Buffer.alloc(8000, 'output');
+const own = Buffer.alloc(18_000, 'own');
 const patience = { timeout: 10_000 };
 
 /** As an agent, where `attempt` names the attempt, or as the consumer. */
@@ -55,7 +55,7 @@ const held = () => [...coordinator.sequencer.state.held].map(({ id }) => id);
 const code = async (response: Response) => ((await response.json()) as { readonly code?: string }).code;
 
 it('keeps a task whose outputs its consumer has no room for, and goes on once the consumer deletes something', async () => {
-  coordinator = await startCoordinator({ accountBytes: 1000 });
+  coordinator = await startCoordinator({ accountBytes: 30_000 });
   await coordinator.connectNode();
   await announce(own, undefined, '');
   await append(own, undefined, '');
@@ -74,7 +74,7 @@ it('keeps a task whose outputs its consumer has no room for, and goes on once th
   // What another task of the account brought counts as well, before it has succeeded.
   await coordinator.call('DELETE', `/v1/artifacts/${hashOf(own)}`);
   await vi.waitFor(() => expect(held()).toEqual([]), patience);
-  const others = Buffer.alloc(700, 'other');
+  const others = Buffer.alloc(16_000, 'other');
   expect((await announce(others, `${other}/1`)).status).toBe(200);
   // An announcement takes no room from anybody; the bytes do, before and after they are all here.
   expect((await announce(output, `${task}/1`)).status).toBe(200);
@@ -90,7 +90,7 @@ it('keeps a task whose outputs its consumer has no room for, and goes on once th
 
 it('keeps outputs where the disk is full, says so to the operator, and lets them come when it is not', async () => {
   let freeBytes = 10;
-  const diskSpace = () => Promise.resolve({ freeBytes, sizeBytes: 1000 });
+  const diskSpace = () => Promise.resolve({ freeBytes, sizeBytes: 100_000 });
   coordinator = await startCoordinator({ diskSpace });
   await coordinator.connectNode();
   const task = await uploading('first');
@@ -100,11 +100,11 @@ it('keeps outputs where the disk is full, says so to the operator, and lets them
   const health = await coordinator.call('GET', '/healthz');
   expect(await health.json()).toEqual({ status: 'ok', artifact_store: 'full' });
   expect(await code(await announce(own, undefined, ''))).toBe('artifact.store_full');
-  freeBytes = 900;
+  freeBytes = 90_000;
   await vi.waitFor(() => expect(held()).toEqual([]), patience);
   expect((await announce(output, `${task}/1`)).status).toBe(200);
   // It fills up under an upload that had its room.
-  freeBytes = 20;
+  freeBytes = 20_000;
   const chunk = await append(output, `${task}/1`);
   expect(await code(chunk)).toBe('artifact.store_full');
   expect(held()).toEqual([task]);

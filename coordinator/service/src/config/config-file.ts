@@ -90,7 +90,25 @@ const RateSchema = Type.Object(
   },
   closed,
 );
-const RatesSchema = Type.Object({ account: RateSchema, address: RateSchema, anonymous: RateSchema }, closed);
+const byteCount = Type.Integer({ minimum: 1, maximum: 2 ** 50 });
+const ByteRateSchema = Type.Object({ per_second: byteCount, burst: byteCount }, closed);
+const RatesSchema = Type.Object(
+  {
+    account: RateSchema,
+    address: RateSchema,
+    anonymous: RateSchema,
+    /** Bytes of job specs, by account. */
+    job_bytes: ByteRateSchema,
+  },
+  closed,
+);
+
+const keptDays = Type.Integer({ minimum: 1, maximum: 3650 });
+/** How long what is private of ended jobs is kept; `log_days` says it of task logs. */
+const RetentionSchema = Type.Object(
+  { jobs_days: keptDays, receipts_days: keptDays, artifacts_days: Type.Optional(keptDays) },
+  closed,
+);
 
 const joins = Type.Integer({ minimum: 1, maximum: 100_000_000 });
 /** Nodes that are not known may join so often an hour. */
@@ -119,7 +137,9 @@ export const ConfigFileSchema = Type.Object(
     artifacts: ArtifactsSchema,
     rates: RatesSchema,
     joins: JoinsSchema,
-    log_days: Type.Integer({ minimum: 1, maximum: 3650 }),
+    log_days: keptDays,
+    job_log_quota: text(32),
+    retention: RetentionSchema,
     snapshot_events: Type.Integer({ minimum: 1000, maximum: 100_000_000 }),
     rules: Type.Optional(RulesSchema),
   },
@@ -146,7 +166,13 @@ function leaves(schema: { readonly properties: object }): Record<string, null> {
 export const knownKeys = {
   ...leaves(ConfigFileSchema),
   artifacts: leaves(ArtifactsSchema),
-  rates: { account: leaves(RateSchema), address: leaves(RateSchema), anonymous: leaves(RateSchema) },
   joins: leaves(JoinsSchema),
+  rates: {
+    account: leaves(RateSchema),
+    address: leaves(RateSchema),
+    anonymous: leaves(RateSchema),
+    job_bytes: leaves(ByteRateSchema),
+  },
+  retention: leaves(RetentionSchema),
   rules: leaves(RulesSchema),
 };

@@ -37,10 +37,16 @@ export interface Config {
   readonly accountArtifactBytes: number;
   readonly totalArtifactBytes: number;
   readonly logDays: number;
+  readonly jobLogBytes: number;
+  readonly retention: {
+    readonly jobs: number;
+    readonly receipts: number;
+    readonly artifacts: number | undefined;
+  };
   readonly snapshotEvents: number;
   readonly joins: JoinLimits;
   readonly rates: {
-    readonly [K in 'account' | 'address' | 'anonymous']: {
+    readonly [K in 'account' | 'address' | 'anonymous' | 'jobBytes']: {
       readonly perSecond: number;
       readonly burst: number;
     };
@@ -74,6 +80,7 @@ export const defaultConfig: ConfigFile = {
     account: { per_second: 200, burst: 1000 },
     address: { per_second: 500, burst: 2000 },
     anonymous: { per_second: 20, burst: 100 },
+    job_bytes: { per_second: 2 ** 20, burst: 2 ** 24 },
   },
   joins: {
     address_per_hour: defaultJoinLimits.addressJoinsPerHour,
@@ -81,6 +88,8 @@ export const defaultConfig: ConfigFile = {
     all_per_hour: defaultJoinLimits.allJoinsPerHour,
   },
   log_days: 30,
+  job_log_quota: '1Gi',
+  retention: { jobs_days: 90, receipts_days: 365 },
   snapshot_events: 100_000,
 };
 
@@ -116,6 +125,7 @@ function merge(file: Record<string, unknown>, { env, flags }: ConfigSources): Re
     artifacts: { ...defaultConfig.artifacts, ...(file.artifacts as object | undefined) },
     rates: { ...defaultConfig.rates, ...(file.rates as object | undefined) },
     joins: { ...defaultConfig.joins, ...(file.joins as object | undefined) },
+    retention: { ...defaultConfig.retention, ...(file.retention as object | undefined) },
   };
   for (const [key, variable] of Object.entries(environmentSettings)) {
     const text = flags[key] ?? env[variable];
@@ -206,20 +216,31 @@ function convert(file: ConfigFile, cwd: string): Result<Config> {
     accountArtifactBytes: size(file.artifacts.account_quota, '/artifacts/account_quota'),
     totalArtifactBytes: size(file.artifacts.total, '/artifacts/total'),
     logDays: file.log_days,
+    jobLogBytes: size(file.job_log_quota, '/job_log_quota'),
+    retention: {
+      jobs: file.retention.jobs_days,
+      receipts: file.retention.receipts_days,
+      artifacts: file.retention.artifacts_days,
+    },
     snapshotEvents: file.snapshot_events,
     joins: {
       addressJoinsPerHour: file.joins.address_per_hour,
       networkJoinsPerHour: file.joins.network_per_hour,
       allJoinsPerHour: file.joins.all_per_hour,
     },
-    rates: {
-      account: rateOf(file.rates.account),
-      address: rateOf(file.rates.address),
-      anonymous: rateOf(file.rates.anonymous),
-    },
+    rates: ratesOf(file.rates),
     ruleset: rulesetOf(file.rules),
   };
   return problems.length > 0 ? invalid(problems) : accept(config);
+}
+
+function ratesOf(rates: ConfigFile['rates']): Config['rates'] {
+  return {
+    account: rateOf(rates.account),
+    address: rateOf(rates.address),
+    anonymous: rateOf(rates.anonymous),
+    jobBytes: rateOf(rates.job_bytes),
+  };
 }
 
 function rateOf(rate: { readonly per_second: number; readonly burst: number }) {

@@ -1,12 +1,16 @@
 import type { AccountId, JobId } from '@capacloud/protocol/ids';
-import type { Result } from '@capacloud/protocol/result';
+import type { Refusal, Result } from '@capacloud/protocol/result';
 import type { OwnedArtifact } from './artifact-index.ts';
-import type { Page, PageRequest } from './read-store.ts';
+import type { KeptBytes, Page, PageRequest } from './read-store.ts';
 
-export interface ArtifactUse {
+export interface StorageUse {
   /** With what is announced and not there yet. */
   readonly usedBytes: number;
   readonly quotaBytes: number;
+  /** Bytes by what they are for; together they are `usedBytes`. */
+  readonly artifacts: number;
+  readonly logs: number;
+  readonly rows: KeptBytes;
 }
 
 export interface FreedSpace {
@@ -19,9 +23,11 @@ export type OwnedArtifactPage = Page<OwnedArtifact>;
 
 /** What an account has in the artifact store. */
 export interface OwnedArtifacts {
-  use(account: AccountId): Promise<ArtifactUse>;
+  use(account: AccountId): Promise<StorageUse>;
+  /** Why the account may not have so many bytes of rows more; undefined where it may, and then they count as taken. */
+  refusalOfJob(account: AccountId, bytes: number): Promise<Refusal | undefined>;
   /** By hash; undefined for a cursor that this list did not give. */
   list(account: AccountId, page: PageRequest): Promise<OwnedArtifactPage | undefined>;
-  /** Drops what the account refers to for the job, outputs and inputs; request.conflict while it is live. */
+  /** Drops what is stored for the job: outputs, inputs, task logs and the text of its spec; request.conflict while it is live. */
   releaseJob(account: AccountId, job: JobId): Promise<Result<FreedSpace>>;
 }

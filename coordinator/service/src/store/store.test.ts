@@ -251,7 +251,7 @@ describe('private rows', () => {
     expect(await work.store.reads.getApiKey(key.hash)).toMatchObject({ revokedAt: 9 });
     expect(await work.store.reads.listApiKeys(consumer, { limit: 10 })).toEqual({ items: [], cursors: [] });
     expect(await work.store.reads.getApiKeyById('key_a')).toMatchObject({ revokedAt: 9 });
-    await work.store.prune(8, 10);
+    await work.store.prune(10);
     expect(await work.store.reads.getApiKeyById('key_a')).toBeUndefined();
     expect(work.store.log.size()).toBe(3);
     await work.close();

@@ -19,10 +19,12 @@ import { ClientAddresses } from '../client-addresses.ts';
 import { JobSpecs } from '../job-specs.ts';
 import { CommandSequencer } from '../log/command-sequencer.ts';
 import { sequencerLimits } from '../log/sequencer-limits.ts';
+import type { DiskRoom } from '../ports/disk-room.ts';
 import type { PullProgress } from '../ports/live-activity.ts';
 import type { Outcome } from '../ports/sequencer.ts';
 import type { AgentIdentity } from '../ports/session-tokens.ts';
 import { openStore, type Store } from '../store/store.ts';
+import { endlessDisk } from './endless-disk.ts';
 import { openTestTransparency } from './test-transparency.ts';
 import { unsignedReceipt } from './workload.ts';
 
@@ -49,11 +51,25 @@ interface TestOptions {
   readonly accountBytes?: number;
   readonly totalBytes?: number;
   readonly diskSpace?: ArtifactRoomParts['diskSpace'];
+  readonly disk?: DiskRoom;
+  readonly jobLogBytes?: number;
   /** Of the sequencer. */
   readonly waitingCommands?: number;
 }
 
-const generous = { perSecond: 1e6, burst: 1e6 };
+export const endless = { perSecond: 2 ** 40, burst: 2 ** 40 };
+
+const settings: ApiSettings = {
+  name: 'capacloud.test',
+  version: '0.0.0',
+  chainId: 31337,
+  usdPerCapa: '0.10',
+  defaultMaxRateNano: 1_000_000n,
+  maxArtifactBytes: 2 ** 26,
+  accountBytes: 2 ** 28,
+  corsOrigins: [],
+  rates: { account: endless, address: endless, anonymous: endless, jobBytes: endless },
+};
 
 /** The real log, store, artifacts and API on a real socket; commands stand in for the gateway. */
 export class TestCoordinator {
@@ -188,8 +204,7 @@ export class TestCoordinator {
     await this.room.close();
     await this.store.close();
     await rm(this.dataDir, { recursive: true, force: true });
-    const failure = this.failures[0];
-    if (failure !== undefined) throw failure;
+    if (this.failures[0] !== undefined) throw this.failures[0];
   }
 }
 type MethodNames = 'call' | 'do' | 'addKey' | 'connectNode' | 'progress' | 'finish' | 'close';
@@ -201,6 +216,7 @@ function randomBase32(length: number): string {
 /** A new coordinator with an operator, a consumer with 1,000 CAPA, and a token for the agent of `testNode`. */
 export async function startCoordinator(options: TestOptions = {}): Promise<TestCoordinator> {
   const dataDir = await mkdtemp(join(tmpdir(), 'capacloud-api-'));
+  const { disk = endlessDisk, waitingCommands = 65_536 } = options;
   const store = await openStore(dataDir);
   const failures: Error[] = [];
   const sequencer = new CommandSequencer({
@@ -208,9 +224,10 @@ export async function startCoordinator(options: TestOptions = {}): Promise<TestC
     log: store.log,
     fencingEpoch: store.fencingEpoch,
     projection: store.projection,
+    disk,
     now: Date.now,
     onFatal: (error) => failures.push(error),
-    limits: { ...sequencerLimits, waitingCommands: options.waitingCommands ?? 65_536 },
+    limits: { ...sequencerLimits, waitingCommands },
   });
   const specs = new JobSpecs(store.reads);
   const room = await openArtifactRoom({
@@ -220,6 +237,9 @@ export async function startCoordinator(options: TestOptions = {}): Promise<TestC
     store: store.reads,
     specs,
     index: store.artifacts,
+    rows: store.rows,
+    disk,
+    jobLogBytes: options.jobLogBytes ?? 2 ** 30,
     limits: {
       maxArtifactBytes: 2 ** 26,
       accountBytes: options.accountBytes ?? 2 ** 28,
@@ -249,24 +269,14 @@ function apiDependencies(
 ): ApiDependencies {
   const { dataDir, store, sequencer, specs, room, tokens, pulls } = parts;
   return {
-    settings: {
-      name: 'capacloud.test',
-      version: '0.0.0',
-      chainId: 31337,
-      usdPerCapa: '0.10',
-      defaultMaxRateNano: 1_000_000n,
-      maxArtifactBytes: 2 ** 26,
-      accountBytes: 2 ** 28,
-      corsOrigins: [],
-      rates: { account: generous, address: generous, anonymous: generous },
-      ...options.settings,
-    },
+    settings: { ...settings, ...options.settings },
     clients: new ClientAddresses([]),
     ...options.connections,
     sequencer,
     store: store.reads,
     specs,
     artifactIndex: store.artifacts,
+    disk: options.disk ?? endlessDisk,
     ...room,
     sessions: { resolve: (token) => tokens.get(token) },
     live: { get: (task) => pulls.get(task) },

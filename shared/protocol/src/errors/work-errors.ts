@@ -88,8 +88,8 @@ export const workErrors = {
     413,
     4413,
     false,
-    'Artifact storage of the account is full',
-    'Delete artifacts that you no longer need (capacloud rm JOB), or ask the operator for a larger quota.',
+    'The storage of the account is full',
+    'Delete what you no longer need (capacloud storage, capacloud rm JOB), or ask the operator for a larger quota.',
   ),
   'artifact.consumer_full': entry(
     507,

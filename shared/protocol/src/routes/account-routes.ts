@@ -2,6 +2,7 @@ import Type from 'typebox';
 import { distinct, wholeItem } from '../distinct.ts';
 import { AccountIdSchema } from '../ids.ts';
 import { NanoSchema } from '../resources.ts';
+import { StorageViewSchema } from '../storage-view.ts';
 import { AccountViewSchema, ApiKeyViewSchema, LedgerEntryViewSchema, pageOf } from '../views.ts';
 import { expects } from '../wording.ts';
 import { closed, count, page, type Route } from './route.ts';
@@ -21,7 +22,14 @@ export const accountRoutes = {
     tag: 'accounts',
     auth: 'consumer',
     status: 200,
-    response: Type.Object({ ...AccountViewSchema.properties, scopes: Type.Array(Type.String()) }, closed),
+    response: Type.Object(
+      {
+        ...AccountViewSchema.properties,
+        scopes: Type.Array(Type.String()),
+        storage: Type.Optional(StorageViewSchema),
+      },
+      closed,
+    ),
     errors: [],
   },
   listAccounts: {
@@ -45,7 +53,7 @@ export const accountRoutes = {
     status: 201,
     response: AccountViewSchema,
     idempotent: true,
-    errors: ['ledger.account_exists', 'idempotency.mismatch', 'idempotency.required'],
+    errors: ['ledger.account_exists', 'idempotency.mismatch', 'idempotency.required', 'service.disk_low'],
   },
   getAccount: {
     method: 'GET',
@@ -86,6 +94,7 @@ export const accountRoutes = {
       'ledger.amount_invalid',
       'idempotency.mismatch',
       'idempotency.required',
+      'service.disk_low',
     ],
   },
   createKey: {

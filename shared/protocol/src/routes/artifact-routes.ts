@@ -98,7 +98,7 @@ export const artifactRoutes = {
   deleteJobArtifacts: {
     method: 'DELETE',
     path: '/v1/jobs/{job}/artifacts',
-    summary: 'Give up what an ended job has stored, so that it counts no more against the quota',
+    summary: 'Give up what an ended job has stored, with its logs and its file, so that it counts no more',
     tag: 'artifacts',
     auth: 'consumer',
     params: Type.Object({ job: JobIdSchema }, closed),

@@ -1,4 +1,5 @@
 import { isSha256 } from '@capacloud/protocol/ids';
+import type { StorageView } from '@capacloud/protocol/storage-view';
 import type { OwnedArtifactView } from '@capacloud/protocol/views';
 import type { Command } from 'commander';
 import type { Client } from '../../client.ts';
@@ -21,7 +22,9 @@ export function addStorage(program: Command, runner: Runner): void {
 export function addRm(program: Command, runner: Runner): void {
   program
     .command('rm')
-    .description('delete what ended jobs have stored, or single artifacts by their SHA-256')
+    .description(
+      'delete what ended jobs have stored (outputs, logs, job files), or artifacts by their SHA-256',
+    )
     .argument('<what...>', `${jobArgument}; or a SHA-256 as capacloud storage lists it`)
     .action(
       runner(async (context, texts: readonly string[]) => {
@@ -53,8 +56,9 @@ async function listStorage(context: Context): Promise<undefined> {
   for await (const artifact of listAll(client, 'listArtifacts', { query: { limit: 500 }, signal }))
     artifacts.push(artifact);
   const { used_bytes, quota_bytes } = await client.call('listArtifacts', { query: { limit: 1 }, signal });
+  const { storage } = await client.call('getOwnAccount', { signal });
   if (context.json) {
-    context.writeJson({ used_bytes, quota_bytes, artifacts });
+    context.writeJson({ used_bytes, quota_bytes, ...(storage === undefined ? {} : { storage }), artifacts });
     return undefined;
   }
   const nowMs = Date.now();
@@ -74,6 +78,20 @@ async function listStorage(context: Context): Promise<undefined> {
       jobs.join(' '),
     ]),
   );
-  context.say(`${sizeText(used_bytes)} of ${sizeText(quota_bytes)} are in use`);
+  context.say(`${sizeText(used_bytes)} of ${sizeText(quota_bytes)} are in use${kindsText(storage)}`);
   return undefined;
+}
+
+/** Coordinators of before kept no such account. */
+function kindsText(storage: StorageView | undefined): string {
+  if (storage === undefined) return '';
+  const kinds = [
+    ['artifacts', storage.artifacts_bytes],
+    ['task logs', storage.logs_bytes],
+    ['job files', storage.jobs_bytes],
+    ['receipts', storage.receipts_bytes],
+    ['kept answers', storage.answers_bytes],
+  ] as const;
+  const used = kinds.filter(([, bytes]) => bytes > 0).map(([name, bytes]) => `${name} ${sizeText(bytes)}`);
+  return used.length === 0 ? '' : `: ${used.join(', ')}`;
 }
