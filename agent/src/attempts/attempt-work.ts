@@ -215,8 +215,8 @@ export class AttemptWork {
         return untilEngineAnswers(limit, () => runtime.collect(assignment, intoDir, limit));
       });
       const outcome = judgeEnding(ending, stop, evidenceOf(collected));
-      const { files = [], links = [], skipped } = collected.ok ? collected.value : {};
-      const kept = { outcome, files, links, ...(skipped === undefined ? {} : { skipped }) };
+      const { files = [], links = [], emptyFolders = [], skipped } = collected.ok ? collected.value : {};
+      const kept = { outcome, files, links, emptyFolders, ...(skipped === undefined ? {} : { skipped }) };
       if (outcome.reason !== 'completed' && files.length === 0) return this.#move(key, 'reporting', kept);
       this.#move(key, 'uploading', kept);
     } catch (error) {

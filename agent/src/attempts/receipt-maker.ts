@@ -34,6 +34,9 @@ export function makeReceipt(node: NodeId, record: AttemptRecord, outcome: Outcom
       ...(packed === undefined ? {} : { packed }),
     })),
     ...(record.links === undefined || record.links.length === 0 ? {} : { links: [...record.links] }),
+    ...(record.emptyFolders === undefined || record.emptyFolders.length === 0
+      ? {}
+      : { emptyFolders: [...record.emptyFolders] }),
     ...(record.skipped === undefined ? {} : { skipped: record.skipped }),
     log: { sizeBytes: logBytes, truncated, ...(gap === undefined ? {} : { gap }) },
   };

@@ -81,6 +81,8 @@ export interface AttemptRecord {
   /** When the coordinator first had no room for them; Unix milliseconds. */
   readonly heldSinceMs?: number;
   readonly links?: readonly OutputLink[];
+  /** Outputs that are folders without a file. */
+  readonly emptyFolders?: readonly string[];
   /** What among the outputs could not be kept. */
   readonly skipped?: SkippedOutputs;
   readonly log: LogState;
@@ -118,7 +120,16 @@ export function mayAdvance(from: AttemptPhase, to: AttemptPhase): boolean {
 type Change = Partial<
   Pick<
     AttemptRecord,
-    'image' | 'runStart' | 'ending' | 'outcome' | 'saving' | 'files' | 'links' | 'skipped' | 'log'
+    | 'image'
+    | 'runStart'
+    | 'ending'
+    | 'outcome'
+    | 'saving'
+    | 'files'
+    | 'links'
+    | 'emptyFolders'
+    | 'skipped'
+    | 'log'
   >
 >;
 

@@ -55,6 +55,8 @@ export interface CollectedFile {
 export interface CollectedOutputs {
   readonly files: readonly CollectedFile[];
   readonly links?: readonly OutputLink[];
+  /** Outputs that are folders without a file. */
+  readonly emptyFolders?: readonly string[];
   readonly skipped?: SkippedOutputs;
   /** An output that has to be there is not; what there is of the others was collected. */
   readonly failure?: RuntimeFailure;

@@ -24,6 +24,8 @@ type Output = Assignment['outputs'][number];
 export interface KeptOutputs {
   readonly files: readonly CollectedFile[];
   readonly links: readonly OutputLink[];
+  /** Outputs that are folders without a file. */
+  readonly emptyFolders?: readonly string[];
   readonly skipped?: SkippedOutputs;
   /** An output that has to be there is not. */
   readonly failure?: RuntimeFailure;
@@ -53,6 +55,7 @@ export class OutputCollector {
   readonly #intoDir: string;
   readonly #files = new Map<string, CollectedFile>();
   readonly #skipped = new SkippedNotes();
+  readonly #emptyFolders: string[] = [];
   readonly #failures: RuntimeFailure[] = [];
   #maxFileBytes = Number.MAX_SAFE_INTEGER;
   #stored = 0;
@@ -81,6 +84,7 @@ export class OutputCollector {
     return {
       files,
       links,
+      ...(this.#emptyFolders.length === 0 ? {} : { emptyFolders: this.#emptyFolders }),
       ...(skipped === undefined ? {} : { skipped }),
       ...(failure === undefined ? {} : { failure }),
     };
@@ -101,6 +105,7 @@ export class OutputCollector {
     const isLarge = lost === 'too_large' || lost === 'not_storable';
     if (isFilePath(path) ? lost !== 'empty folder' : isLarge)
       this.#lack(output, lost === 'empty folder' ? undefined : lost);
+    else this.#emptyFolders.push(path);
   }
 
   #holds(path: string): boolean {

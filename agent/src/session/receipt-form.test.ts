@@ -1,6 +1,7 @@
 import { type ReportItem } from '@capacloud/protocol/frames';
 import type { NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import {
+  emptyFoldersProtocol,
   imageBudgetProtocol,
   imagePlatformProtocol,
   keptOutputsProtocol,
@@ -37,7 +38,7 @@ test('a receipt leaves out what an older coordinator would refuse', () => {
     receipt: { ...rest, outputs: [plain], log: { sizeBytes: 9, truncated: true } },
   });
   expect(reportFor(keptOutputsProtocol, item)).toEqual(item);
-  expect(reportFor(imageBudgetProtocol, item)).toBe(item);
+  expect(reportFor(emptyFoldersProtocol, item)).toBe(item);
 });
 
 test('an older coordinator hears of a failed pull where the image is not made for the node', () => {
@@ -50,9 +51,15 @@ test('an older coordinator hears of a failed pull where the image is not made fo
   });
 });
 
+test('an older coordinator hears of no folders without a file', () => {
+  const report = { ...item, receipt: { ...item.receipt, emptyFolders: ['/out'] } };
+  expect(reportFor(emptyFoldersProtocol, report)).toBe(report);
+  expect(reportFor(emptyFoldersProtocol - 1, report)).toEqual(item);
+});
+
 test('an older coordinator hears of a failed pull where the image is too large for the node', () => {
   const report = { ...item, receipt: { ...item.receipt, reason: 'image_too_large' as const } };
-  expect(reportFor(imageBudgetProtocol, report)).toBe(report);
+  expect(reportFor(imageBudgetProtocol, report)).toEqual(report);
   for (const protocol of [imageBudgetProtocol - 1, registryProtocol, 1])
     expect(reportFor(protocol, report)).toMatchObject({ receipt: { reason: 'image_pull_failed' } });
 });

@@ -1,5 +1,6 @@
 import { type ReportItem } from '@capacloud/protocol/frames';
 import {
+  emptyFoldersProtocol,
   imageBudgetProtocol,
   imagePlatformProtocol,
   keptOutputsProtocol,
@@ -13,13 +14,14 @@ import type { Receipt } from '@capacloud/protocol/receipt';
  * know. Done when it is sent, because a report outlives the session in which it was written.
  */
 export function reportFor(protocol: number, item: ReportItem): ReportItem {
-  if (protocol >= imageBudgetProtocol || item.kind !== 'finished') return item;
-  const sized = withoutSize(item.receipt);
-  if (protocol >= registryProtocol) return { ...item, receipt: sized };
-  const known = withOldReason(sized);
-  if (protocol >= imagePlatformProtocol) return { ...item, receipt: known };
-  const receipt = withoutPlatforms(known);
-  return { ...item, receipt: protocol >= keptOutputsProtocol ? receipt : withPlainOutputs(receipt) };
+  if (item.kind !== 'finished') return item;
+  let { receipt } = item;
+  for (const [since, older] of olderForms) if (protocol < since) receipt = older(receipt);
+  return receipt === item.receipt ? item : { ...item, receipt };
+}
+
+function withoutFolders({ emptyFolders: _folders, ...receipt }: Receipt): Receipt {
+  return receipt;
 }
 
 /** As it was before there was a reason of its own: another node may have more room. */
@@ -51,3 +53,12 @@ function withPlainOutputs({ links: _links, skipped: _skipped, log, outputs, ...r
     log: { sizeBytes, truncated },
   };
 }
+
+/** Newest first: what a coordinator of before that protocol is told instead. */
+const olderForms: readonly (readonly [since: number, older: (receipt: Receipt) => Receipt])[] = [
+  [emptyFoldersProtocol, withoutFolders],
+  [imageBudgetProtocol, withoutSize],
+  [registryProtocol, withOldReason],
+  [imagePlatformProtocol, withoutPlatforms],
+  [keptOutputsProtocol, withPlainOutputs],
+];

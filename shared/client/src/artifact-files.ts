@@ -114,6 +114,8 @@ export async function downloadArtifact(
       signal?.throwIfAborted();
       const final = error instanceof ApiError && !error.retryable;
       if ((await sizeOf(partial)) > before) failures = 0;
+      // What no repeat mends leaves nothing behind that another call could go on with.
+      if (final) await rm(partial, { force: true });
       if (final || isLocal(error) || ++failures >= maxFailuresInARow) throw error;
       await pause((options.pauseMs ?? 400) * 2 ** (failures - 1), signal);
     }
@@ -122,7 +124,12 @@ export async function downloadArtifact(
     await rm(partial, { force: true });
     throw damaged(`${path} does not have the hash ${artifact.sha256}`);
   }
-  await rename(partial, path);
+  try {
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
 }
 
 interface ArtifactName {

@@ -5,9 +5,10 @@
  * links, packed files and skipped outputs, and a log may have a gap. From `imagePlatformProtocol` on, it may say that an image is
  * not made for the node. From `fabricProtocol` on, an offer may say of a device that its NVLink is degraded. From
  * `registryProtocol` on, a receipt may say that the registry or the image is what failed. From `imageBudgetProtocol` on, it may
- * say that the image is larger than what the node gives to images.
+ * say that the image is larger than what the node gives to images. From `emptyFoldersProtocol` on, it names the outputs that are
+ * folders without a file.
  */
-export const protocolVersions: readonly number[] = [10, 7, 6, 5, 4, 3, 2, 1];
+export const protocolVersions: readonly number[] = [11, 10, 7, 6, 5, 4, 3, 2, 1];
 export const resumptionProtocol = 2;
 export const checkpointProtocol = 3;
 export const keptOutputsProtocol = 4;
@@ -15,3 +16,4 @@ export const imagePlatformProtocol = 5;
 export const fabricProtocol = 6;
 export const registryProtocol = 7;
 export const imageBudgetProtocol = 10;
+export const emptyFoldersProtocol = 11;

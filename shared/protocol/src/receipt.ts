@@ -78,6 +78,10 @@ export const ReceiptSchema = Type.Object(
     outputs: distinct(Type.Array(OutputFileSchema, { maxItems: maxOutputFiles }), ['path']),
     links: Type.Optional(distinct(Type.Array(OutputLinkSchema, { maxItems: maxOutputLinks }), ['path'])),
     skipped: Type.Optional(SkippedOutputsSchema),
+    /** Outputs that are folders without a file: they are there, though nothing of them is. */
+    emptyFolders: Type.Optional(
+      distinct(Type.Array(Type.String({ minLength: 1, maxLength: 1024 }), { maxItems: 64 }), wholeItem),
+    ),
     /** `sizeBytes` counts what lies in the gap as well. */
     log: Type.Object(
       { sizeBytes: millis, truncated: Type.Boolean(), gap: Type.Optional(LogGapSchema) },

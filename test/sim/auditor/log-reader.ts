@@ -199,6 +199,7 @@ export class LogReader {
       checkReceipt(entry, task, node, {
         heard: this.#books.speech.receiptsFor(task.id, entry.attempt),
         nonce: this.#books.speech.nonceOf(task.id, entry.attempt),
+        asked: this.#books.speech.askedOf(task.id),
         heldFor: task.heldFor?.cause,
         wasUploaded,
       });

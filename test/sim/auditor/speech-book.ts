@@ -24,7 +24,7 @@ export interface HeardReceipt {
   readonly exitCode: number | undefined;
   readonly oomKilled: boolean;
   readonly claimedMs: number;
-  readonly outputs: readonly { readonly sha256: string; readonly sizeBytes: number }[];
+  readonly outputs: readonly { readonly path: string; readonly sha256: string; readonly sizeBytes: number }[];
 }
 
 interface SessionFacts {
@@ -38,7 +38,17 @@ interface SessionFacts {
 }
 
 type Ref = { readonly task: string; readonly attempt: number };
-type SaidAssignment = Ref & { readonly nonce: string; readonly resources?: Resources };
+/** An output that an assignment asks for. */
+export interface AskedOutput {
+  readonly path: string;
+  readonly maxBytes: number;
+  readonly optional?: boolean;
+}
+type SaidAssignment = Ref & {
+  readonly nonce: string;
+  readonly resources?: Resources;
+  readonly outputs?: readonly AskedOutput[];
+};
 type Item = Ref & {
   readonly kind: string;
   readonly id: number;
@@ -73,6 +83,8 @@ export class SpeechBook {
   /** Receipts and nonces by job, then by attempt; they go with the job. */
   readonly #receipts = new Map<string, Map<string, HeardReceipt[]>>();
   readonly #nonces = new Map<string, Map<string, string>>();
+  /** By job: all attempts of its tasks are asked for the same. */
+  readonly #asked = new Map<string, readonly AskedOutput[]>();
 
   constructor(tasks: TaskBook, nodes: NodeBook) {
     this.#tasks = tasks;
@@ -151,8 +163,14 @@ export class SpeechBook {
     return this.#nonces.get(jobOf(task))?.get(`${task}/${attempt}`);
   }
 
+  /** What the job's assignments ask for; undefined when none was told. */
+  askedOf(task: string): readonly AskedOutput[] | undefined {
+    return this.#asked.get(jobOf(task));
+  }
+
   forget(job: string): void {
     this.#receipts.delete(job);
+    this.#asked.delete(job);
     this.#nonces.delete(job);
   }
 
@@ -211,7 +229,7 @@ export class SpeechBook {
       known.leaseUntilMs = Math.max(known.leaseUntilMs, facts.helloMs + Number(frame['leaseMs']));
   }
 
-  #sayAssignment(node: string, { task, attempt, nonce, resources }: SaidAssignment): void {
+  #sayAssignment(node: string, { task, attempt, nonce, outputs, resources }: SaidAssignment): void {
     const facts = this.#tasks.find(task);
     const where = facts?.nodes[attempt - 1];
     check(
@@ -232,8 +250,9 @@ export class SpeechBook {
       'said.assignment',
       () => `${task}/${attempt} has two nonces`,
     );
-    if (this.#tasks.jobs.has(jobOf(task)))
-      this.#nonces.set(jobOf(task), ofJob.set(`${task}/${attempt}`, nonce));
+    if (!this.#tasks.jobs.has(jobOf(task))) return;
+    this.#nonces.set(jobOf(task), ofJob.set(`${task}/${attempt}`, nonce));
+    if (outputs !== undefined) this.#asked.set(jobOf(task), outputs);
   }
 
   /** Reports up to `report` are durable, or what they say no longer matters; leases run from when the heartbeat came. */

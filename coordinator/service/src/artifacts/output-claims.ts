@@ -3,6 +3,7 @@ import type { Event, EventOf } from '@capacloud/core/event';
 import { jobIdOf } from '@capacloud/protocol/ids';
 import { taskReasons } from '@capacloud/protocol/reasons';
 import type { SignedReceipt } from '@capacloud/protocol/receipt';
+import { faultOfNamed } from '../declared-outputs.ts';
 import type { JobSpecs } from '../job-specs.ts';
 import { type ArtifactIndex, haveBrought } from '../ports/artifact-index.ts';
 import type { LogPort } from '../ports/log.ts';
@@ -148,14 +149,16 @@ export class OutputClaims {
     const row = await this.#store.getJob(job);
     const receipt = await this.#store.getReceipt(event.task, event.attempt);
     if (row === undefined || receipt === undefined) return;
-    const { outputs, reason } = (JSON.parse(receipt.signed) as SignedReceipt).receipt;
+    const named = (JSON.parse(receipt.signed) as SignedReceipt).receipt;
+    const { outputs, reason } = named;
     if (event.then.kind === 'succeeded') {
       for (const { sha256 } of outputs) await this.#index.addRef({ sha256, account: row.account, job });
       if (event.attempt > 1) await this.#index.dropLeft(event.task);
       return;
     }
     if (outputs.length === 0 || reason !== event.reason) return;
-    // Nobody judged them: what a receipt names may be the file of somebody else.
+    // Nobody judged them: what a receipt names may be the file of somebody else, or nothing that the job asked for.
+    if (faultOfNamed(named, spec.outputs) !== undefined) return;
     if (!(await haveBrought(this.#index, event, outputs))) return;
     const sha256s = [...new Set(outputs.map(({ sha256 }) => sha256))];
     await this.#index.keepLeft({ task: event.task, attempt: event.attempt, sha256s }, row.account);

@@ -1,7 +1,7 @@
 import { type AttemptRef, checkpointOverheadBytes } from '@capacloud/protocol/frames';
 import type { AccountId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';
 import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
-import { keptOutputsProtocol } from '@capacloud/protocol/protocol-versions';
+import { emptyFoldersProtocol, keptOutputsProtocol } from '@capacloud/protocol/protocol-versions';
 import type { OutputFile, Receipt } from '@capacloud/protocol/receipt';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
@@ -48,6 +48,7 @@ async function judged(
       },
     },
     specs: {
+      known: () => undefined,
       get: () => Promise.resolve({ checkpoint: { path: '/state', maxBytes }, outputs } as unknown as RunSpec),
     },
     sequencer: { state: { jobs, nodes } },
@@ -96,6 +97,32 @@ it('keeps nothing of who does not have the attempt, of a job that has ended, or 
 
 it('keeps nothing of a node that has lost the attempt', async () => {
   expect(await judged({}, size, { heldAttempt: 3 })).toEqual({ reason: 'stopped', kept: [], invalid: 0 });
+});
+
+const result = { path: '/out/result.json', maxBytes: size };
+const brought: OutputFile = { path: '/out/result.json', sha256, sizeBytes: size };
+
+it.each<[string, Partial<Receipt>, string, number]>([
+  ['all that was declared', { outputs: [brought] }, 'completed', 0],
+  ['nothing of it', { outputs: [] }, 'agent_failed', 1],
+  [
+    'more than was declared',
+    { outputs: [brought, { ...brought, path: '/etc/cron.d/x' }] },
+    'agent_failed',
+    1,
+  ],
+  ['a file that is too large', { outputs: [{ ...brought, sizeBytes: size + 1 }] }, 'agent_failed', 1],
+  ['the file of somebody else', { outputs: [{ ...brought, sha256: foreign }] }, 'upload_failed', 1],
+])('judges a success that names %s', async (_, change, reason, invalid) => {
+  const receipt = { reason: 'completed', exitCode: 0, ...change } as const;
+  const protocol = emptyFoldersProtocol;
+  expect(await judged(receipt, size, { protocol, outputs: [result] })).toEqual({ reason, invalid, kept: [] });
+});
+
+it('takes a success of a job that declares nothing only without outputs', async () => {
+  const receipt = { reason: 'completed', exitCode: 0 } as const;
+  expect(await judged({ ...receipt, outputs: [] })).toMatchObject({ reason: 'completed' });
+  expect(await judged({ ...receipt, outputs: [brought] })).toMatchObject({ reason: 'agent_failed' });
 });
 
 it('tries a task again where an older agent missed an output that is optional', async () => {

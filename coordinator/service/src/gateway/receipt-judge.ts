@@ -1,9 +1,11 @@
 import { checkpointOverheadBytes } from '@capacloud/protocol/frames';
 import { jobIdOf, type TaskId } from '@capacloud/protocol/ids';
+import type { JobSpec } from '@capacloud/protocol/job-spec';
 import { keptOutputsProtocol } from '@capacloud/protocol/protocol-versions';
 import type { OutcomeReason } from '@capacloud/protocol/reasons';
 import type { Receipt } from '@capacloud/protocol/receipt';
 import type { Logger } from 'pino';
+import { faultOfNamed, lacksDeclared } from '../declared-outputs.ts';
 import type { JobSpecs } from '../job-specs.ts';
 import { type ArtifactIndex, haveBrought } from '../ports/artifact-index.ts';
 import type { Sequencer } from '../ports/sequencer.ts';
@@ -14,7 +16,7 @@ import type { Session } from './session.ts';
 
 export interface JudgeDeps {
   readonly artifacts: Pick<ArtifactIndex, 'get' | 'hasBrought' | 'keepCheckpoint'>;
-  readonly specs: Pick<JobSpecs, 'get'>;
+  readonly specs: Pick<JobSpecs, 'get' | 'known'>;
   readonly counts: RefusalCounts;
   readonly logger: Logger;
   readonly placements: Placements;
@@ -45,9 +47,8 @@ export class ReceiptJudge {
     const { outputs, reason } = receipt;
     if (reason === 'output_missing' && this.#session.protocol < keptOutputsProtocol)
       return this.#judgeMissing(receipt);
-    if (outputs.length === 0) return reason;
-    if (reason === 'stopped') return this.#keepCheckpoint(receipt);
-    return reason === 'completed' ? this.#judgeOutputs(receipt) : reason;
+    if (reason === 'completed') return this.#judgeSuccess(receipt);
+    return reason === 'stopped' && outputs.length > 0 ? this.#keepCheckpoint(receipt) : reason;
   }
 
   #isConsistent({ node, task, attempt, nonce, reason, exitCode, oomKilled }: Receipt): boolean {
@@ -72,10 +73,37 @@ export class ReceiptJudge {
     return outputs.some(({ optional }) => optional === true) ? 'refused' : reason;
   }
 
+  /** A job without outputs is judged at once: most are such, and their specs are in memory. */
+  #judgeSuccess(receipt: Receipt): OutcomeReason | Promise<OutcomeReason> {
+    const job = jobIdOf(receipt.task);
+    const spec = this.#deps.specs.known(job);
+    if (spec !== undefined && (spec.outputs.length === 0 || receipt.outputs.length === 0))
+      return this.#judgeDeclared(receipt, spec.outputs);
+    return this.#judgeOutputs(receipt);
+  }
+
   async #judgeOutputs(receipt: Receipt): Promise<OutcomeReason> {
-    if (await this.#areUploaded(receipt)) return receipt.reason;
+    const spec = await this.#deps.specs.get(jobIdOf(receipt.task));
+    // The core says of a job that is not known what it says of any.
+    if (spec === undefined) return receipt.reason;
+    const reason = this.#judgeDeclared(receipt, spec.outputs);
+    if (reason !== receipt.reason || (await this.#areUploaded(receipt))) return reason;
     this.#deps.counts.add('receipt.invalid');
     return 'upload_failed';
+  }
+
+  /** A success without what the job declared is none, and what the job did not declare is no output. */
+  #judgeDeclared(receipt: Receipt, declared: JobSpec['outputs']): OutcomeReason {
+    const { protocol } = this.#session;
+    const fault = lacksDeclared(receipt, declared, protocol) ? 'missing' : faultOfNamed(receipt, declared);
+    if (fault === undefined) return receipt.reason;
+    const { task, attempt } = receipt;
+    this.#deps.counts.add('receipt.invalid');
+    this.#deps.logger.warn(
+      { node: this.#session.node, task, attempt, fault },
+      'the receipt contradicts the job',
+    );
+    return 'agent_failed';
   }
 
   /** Before its node is seen to let go of it: the next attempt goes on with what this one left. */

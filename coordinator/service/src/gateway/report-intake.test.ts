@@ -37,7 +37,7 @@ function stage(reportsInFlight: number) {
       keepCheckpoint: () => Promise.resolve(),
       hasBrought: () => Promise.resolve(false),
     },
-    specs: { get: () => Promise.resolve(undefined) },
+    specs: { known: () => undefined, get: () => Promise.resolve(undefined) },
     flushes: { add: () => calls.push('flush') } as unknown as FlushQueue,
     counts: new RefusalCounts(),
     placements: new Placements(),

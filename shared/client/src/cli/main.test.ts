@@ -211,6 +211,34 @@ describe('get', () => {
     expect(await readdir(folder)).not.toContain('here');
   });
 
+  test('skips what is damaged, gone or in the way, and fetches the rest', async () => {
+    const [gone, wrong] = ['1', '2'].map((digit) => digit.repeat(64) as Sha256Hex);
+    const noArchive = Buffer.alloc(1024, 'x');
+    const broken = createHash('sha256').update(noArchive).digest('hex') as Sha256Hex;
+    const outputs = [
+      { path: '/out/gone', sha256: gone, sizeBytes: 4 },
+      { path: '/out/wrong', sha256: wrong, sizeBytes: 4 },
+      { path: `/out/${'n'.repeat(300)}`, sha256: hash, sizeBytes: 4 },
+      { path: '/out/file', sha256: hash, sizeBytes: 4 },
+      { path: '/out/file/below', sha256: hash, sizeBytes: 4 },
+      { path: '/more-files.tar', sha256: broken, sizeBytes: 1024, packed: 2 },
+      { path: '/out/last', sha256: hash, sizeBytes: 4 },
+    ];
+    server
+      .on(tasks, json({ items: [{ ...withOutput('/out/x'), outputs } as never] }))
+      .on(`GET /v1/artifacts/${hash}`, text('tile'))
+      .on(`GET /v1/artifacts/${wrong}`, text('tale'))
+      .on(`GET /v1/artifacts/${broken}`, text(noArchive))
+      .on(`GET /v1/artifacts/${gone}`, problem('request.not_found'));
+    const ended = await capacloud(['get', jobId, join(folder, 'here')]);
+    expect(ended.code).toBe(125);
+    expect(ended.err).toContain('it was not written (and 4 more)');
+    const out = join(folder, 'here/0/out');
+    expect(await readFile(join(out, 'last'), 'utf8')).toBe('tile');
+    expect((await readdir(out)).sort()).toEqual(['file', 'last']);
+    expect(await readdir(join(folder, 'here/0'))).toEqual(['out']);
+  });
+
   test('makes links and unpacks what was packed, and says what there is of a failed task', async () => {
     const archive = pack();
     archive.entry({ name: 'out/2.png' }, 'two');

@@ -11,9 +11,10 @@ import { CommandError } from '../command-error.ts';
 import type { Context } from '../context.ts';
 import { exitStatus } from '../exit-status.ts';
 import { findJobOrTask, jobOrTaskArgument } from '../named-job.ts';
-import { OutputFolder, UnsafePath } from '../output-folder.ts';
+import { OutputFolder } from '../output-folder.ts';
 import { outputNotes, plain, plural, sizeText } from '../phrases.ts';
 import { TransferBar } from '../transfer-bar.ts';
+import { isUnfit } from '../unfit-output.ts';
 import { unpackOutputs } from '../unpack-outputs.ts';
 import type { Runner } from './verb.ts';
 
@@ -45,7 +46,7 @@ interface Tally {
   unended: number;
   /** Tasks with more to say than their files. */
   readonly noted: TaskView[];
-  /** What was not written, because it would have lain elsewhere. */
+  /** What was not written: it would have lain elsewhere, is damaged, or is gone. */
   readonly unfit: string[];
 }
 
@@ -170,9 +171,9 @@ function writeFile(
     context.terminal.out.write(`${plain(line.file)}\n`);
 }
 
-/** One path that leads elsewhere keeps nobody from the other files. */
+/** One file that cannot be had or written keeps nobody from the others. */
 function noteUnfit(error: unknown, { index }: TaskView, tally: Tally): void {
-  if (!(error instanceof UnsafePath)) throw error;
+  if (!isUnfit(error)) throw error;
   tally.unfit.push(`Task ${index}: ${plain(error.message)}`);
 }
 
@@ -188,8 +189,11 @@ async function unpack(
       writeFile(context, { task: task.id, path, file, size_bytes: sizeBytes }),
     onUnfit: (error: unknown) => noteUnfit(error, task, tally),
   };
-  await unpackOutputs(archive, folder, events, context.signal);
-  await rm(archive, { force: true });
+  try {
+    await unpackOutputs(archive, folder, events, context.signal);
+  } finally {
+    await rm(archive, { force: true });
+  }
 }
 
 async function makeLinks(
