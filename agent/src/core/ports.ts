@@ -38,6 +38,8 @@ export interface ObservedAttempt {
 export interface PullProgress {
   /** Whom the pull waits for. */
   readonly stage?: 'registry' | 'engine';
+  /** What was fetched unpacks to so much. */
+  readonly unpackedBytes?: number;
   readonly doneBytes: number;
   readonly totalBytes: number;
 }

@@ -62,7 +62,8 @@ export async function offerPull(
   const totalBytes = manifest.layers.reduce((sum, { size }) => sum + size, 0);
   const transfer: PullOffer['transfer'] = async (docker, report, limit) => {
     let doneBytes = 0;
-    const tell = (stage: 'registry' | 'engine') => report({ doneBytes, totalBytes, stage });
+    let unpackedBytes = 0;
+    const tell = (stage: 'registry' | 'engine') => report({ doneBytes, totalBytes, unpackedBytes, stage });
     tell('registry');
     const layers = manifest.layers.map((descriptor, index) => ({
       descriptor,
@@ -73,7 +74,10 @@ export async function offerPull(
       doneBytes += bytes;
       tell('registry');
     };
-    const archive = { name, config: plainConfig(config), layers, onBytes };
+    const onUnpacked = (bytes: number) => {
+      unpackedBytes += bytes;
+    };
+    const archive = { name, config: plainConfig(config), layers, onBytes, onUnpacked };
     await load(docker, archive, () => tell('engine'), limit);
   };
   return { name, digest, totalBytes, transfer };

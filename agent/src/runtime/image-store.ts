@@ -194,9 +194,10 @@ export class ImageStore {
     signal: AbortSignal,
   ): Promise<Result<ImageFacts, RuntimeFailure>> {
     const { name, totalBytes, transfer } = offer;
-    // Engines keep an archive as it came until all of it is unpacked.
+    // Engines keep an archive as it came until all of it is unpacked, and go on unpacking when nobody waits any more. So an
+    // image that unpacks to too much has to be ended before its archive is whole.
     const onProgress = (progress: PullProgress) => {
-      told.progress(totalBytes, progress.doneBytes);
+      told.progress(Math.max(totalBytes, progress.unpackedBytes ?? 0), progress.doneBytes);
       report(progress);
     };
     await transfer(this.#docker, onProgress, signal);

@@ -19,6 +19,8 @@ export interface ArchiveParts {
   readonly config: Buffer;
   readonly layers: readonly ArchiveLayer[];
   readonly onBytes: (bytes: number) => void;
+  /** So many more bytes are what the layers unpack to. */
+  readonly onUnpacked: (bytes: number) => void;
   /** The engine is waited for, and then no more. */
   readonly onWait: (isWaiting: boolean) => void;
 }
@@ -34,7 +36,7 @@ export async function writeArchive(archive: Pack, parts: ArchiveParts, signal: A
     const name = `${index}/layer.tar`;
     names.push(name);
     const entry = archive.entry({ name, size: layer.descriptor.size, mode: 0o600, mtime: new Date(0) });
-    for await (const chunk of checked(layer)) {
+    for await (const chunk of checked(layer, parts.onUnpacked)) {
       parts.onBytes(chunk.length);
       if (entry.write(chunk)) continue;
       parts.onWait(true);
@@ -43,6 +45,9 @@ export async function writeArchive(archive: Pack, parts: ArchiveParts, signal: A
     }
     // The typings want bytes here as well.
     entry.end(Buffer.alloc(0));
+    // What it unpacks to is known only now; where that is too much, the archive must not become whole.
+    parts.onBytes(0);
+    signal.throwIfAborted();
   }
   const config = 'config.json';
   const contents = [{ Config: config, RepoTags: [parts.name], Layers: names }];
@@ -72,7 +77,10 @@ async function untilTaken(entry: ReturnType<Pack['entry']>, signal: AbortSignal)
   }
 }
 
-async function* checked({ descriptor, diffId, open }: ArchiveLayer): AsyncGenerator<Buffer> {
+async function* checked(
+  { descriptor, diffId, open }: ArchiveLayer,
+  onUnpacked: (bytes: number) => void,
+): AsyncGenerator<Buffer> {
   const hash = createHash('sha256');
   let unpacked: Unpacked | undefined;
   let bytes = 0;
@@ -80,7 +88,7 @@ async function* checked({ descriptor, diffId, open }: ArchiveLayer): AsyncGenera
     for await (const chunk of open()) {
       bytes += chunk.length;
       hash.update(chunk);
-      unpacked ??= new Unpacked(chunk);
+      unpacked ??= new Unpacked(chunk, onUnpacked);
       await unpacked.add(chunk);
       yield chunk;
     }
@@ -97,13 +105,15 @@ async function* checked({ descriptor, diffId, open }: ArchiveLayer): AsyncGenera
 class Unpacked {
   readonly #hash = createHash('sha256');
   readonly #stream: Transform | undefined;
+  readonly #onBytes: (bytes: number) => void;
   #isBroken = false;
 
-  constructor(head: Buffer) {
+  constructor(head: Buffer, onBytes: (bytes: number) => void) {
+    this.#onBytes = onBytes;
     const kind = compressionOf(head);
     if (kind === 'none') return;
     this.#stream = kind === 'gzip' ? createGunzip() : createZstdDecompress();
-    this.#stream.on('data', (chunk: Buffer) => this.#hash.update(chunk));
+    this.#stream.on('data', (chunk: Buffer) => this.#take(chunk));
     this.#stream.on('error', () => {
       this.#isBroken = true;
     });
@@ -111,7 +121,7 @@ class Unpacked {
 
   async add(chunk: Buffer): Promise<void> {
     if (this.#stream === undefined) {
-      this.#hash.update(chunk);
+      this.#take(chunk);
       return;
     }
     if (this.#isBroken || this.#stream.write(chunk)) return;
@@ -130,6 +140,11 @@ class Unpacked {
 
   close(): void {
     this.#stream?.destroy();
+  }
+
+  #take(chunk: Buffer): void {
+    this.#hash.update(chunk);
+    this.#onBytes(chunk.length);
   }
 
   async #settled(event: 'drain' | 'end'): Promise<void> {
