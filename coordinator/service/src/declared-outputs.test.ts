@@ -32,6 +32,14 @@ describe('what a receipt names', () => {
     ['by another spelling', { outputs: [file('/data//a')] }],
     ['without a root', { outputs: [file('data/a')] }],
     ['as a link elsewhere', { outputs: [], links: [{ path: '/etc/x', target: 'y' }] }],
+    [
+      'as a link that leads elsewhere',
+      { outputs: [], links: [{ path: '/data/x', target: '../etc/passwd' }] },
+    ],
+    [
+      'as a link that leads there from the root',
+      { outputs: [], links: [{ path: '/data/x', target: '/data/y' }] },
+    ],
     ['as an archive of another name', { outputs: [{ ...archive(), path: '/data/x.tar' }] }],
     ['as two archives', { outputs: [archive(), archive()] }],
     ['as a folder that nobody declared', { outputs: [], emptyFolders: ['/home'] }],
@@ -67,6 +75,30 @@ describe('a success', () => {
     expect(lacksDeclared({ outputs: [] }, optional, 1)).toBe(false);
     const links = [{ path: '/out/result.json', target: '../data/a' }];
     expect(lacksDeclared({ outputs: both.slice(1), links }, declared, keptOutputsProtocol)).toBe(false);
+  });
+
+  it('names no link for a file that is not there', () => {
+    for (const target of ['x', '.', '../data/b', 'result.json']) {
+      const links = [{ path: '/out/result.json', target }];
+      expect(lacksDeclared({ outputs: both.slice(1), links }, declared, emptyFoldersProtocol)).toBe(true);
+    }
+    const links = [{ path: '/out/result.json', target: '../data' }];
+    const named = { outputs: [], links, emptyFolders: ['/data'] };
+    expect(lacksDeclared(named, declared, emptyFoldersProtocol)).toBe(false);
+  });
+
+  it('has in its archive what comes after the files that it names, and nothing else', () => {
+    const lacks = (...paths: string[]) =>
+      lacksDeclared(
+        { outputs: [...paths.map((path) => file(path)), archive()] },
+        declared,
+        emptyFoldersProtocol,
+      );
+    expect(lacks()).toBe(true);
+    expect(lacks('/data/a')).toBe(false);
+    expect(lacks('/out/result.json')).toBe(true);
+    expect(lacks('/data/a', '/out/result.json')).toBe(false);
+    expect(lacksDeclared({ outputs: [archive()] }, declared, keptOutputsProtocol - 1)).toBe(false);
   });
 
   it('may have a folder without a file, if its agent says so or has no word for it', () => {

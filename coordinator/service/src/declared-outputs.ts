@@ -1,6 +1,7 @@
+import { posix } from 'node:path';
 import { isFilePath } from '@capacloud/protocol/job-mounts';
 import type { JobSpec } from '@capacloud/protocol/job-spec';
-import { packedOutputPath } from '@capacloud/protocol/outputs';
+import { type OutputLink, packedOutputPath } from '@capacloud/protocol/outputs';
 import { emptyFoldersProtocol, keptOutputsProtocol } from '@capacloud/protocol/protocol-versions';
 import type { Receipt } from '@capacloud/protocol/receipt';
 
@@ -18,11 +19,12 @@ export function faultOfNamed(
   { outputs, links = [], emptyFolders = [] }: Named,
   declared: readonly Output[],
 ): OutputFault | undefined {
-  const isDeclared = (path: string): boolean => declared.some((output) => holds(output, path));
+  const places = declared.map(plainPath);
+  const isDeclared = (path: string): boolean => places.some((place) => holds(place, path));
   const named = [...outputs.filter(({ packed }) => packed === undefined), ...links];
   if (!named.every(({ path }) => isPlainPath(path) && isDeclared(path))) return 'undeclared';
-  if (!emptyFolders.every((path) => declared.some((output) => plainPath(output) === path)))
-    return 'undeclared';
+  if (!links.every((link) => !link.target.startsWith('/') && isDeclared(endOf(link)))) return 'undeclared';
+  if (!emptyFolders.every((path) => places.includes(path))) return 'undeclared';
   const archives = outputs.filter(({ packed }) => packed !== undefined);
   if (archives.length > 1 || archives.some(({ path }) => path !== packedOutputPath)) return 'undeclared';
   if (archives.length === 1 && declared.length === 0) return 'undeclared';
@@ -35,15 +37,35 @@ export function lacksDeclared(
   declared: readonly Output[],
   protocol: number,
 ): boolean {
-  // Which files lie in an archive is seen when it is unpacked.
-  if (outputs.some(({ packed }) => packed !== undefined)) return false;
-  const named = [...outputs, ...links].map(({ path }) => path);
-  return declared.some((output) => {
-    if (output.optional === true || named.some((path) => holds(output, path))) return false;
+  const files = outputs.filter(({ packed }) => packed === undefined).map(({ path }) => path);
+  const isArchived = archivedBeyond(files, outputs.length > files.length, protocol);
+  const isThere = (place: string): boolean => isArchived(place) || files.some((path) => holds(place, path));
+  const absent = declared.filter((output) => output.optional !== true && !isThere(plainPath(output)));
+  if (absent.length === 0) return false;
+  // A link is worth what it leads to.
+  const sound = links.filter((link) => isThere(endOf(link)) || emptyFolders.includes(endOf(link)));
+  return absent.some((output) => {
+    if (sound.some(({ path }) => holds(plainPath(output), path))) return false;
     if (protocol >= emptyFoldersProtocol) return !emptyFolders.includes(plainPath(output));
     // Agents before that have no word for a folder without a file, and those before keptOutputsProtocol took none.
     return protocol < keptOutputsProtocol || isFilePath(output.path);
   });
+}
+
+/**
+ * Whether a file at or below a path may lie in the archive; which do is seen when it is unpacked. Agents name files in the order of
+ * their paths and pack the rest, so what comes before the last named file is not in the archive.
+ */
+function archivedBeyond(
+  files: readonly string[],
+  hasArchive: boolean,
+  protocol: number,
+): (place: string) => boolean {
+  if (!hasArchive) return () => false;
+  if (protocol < keptOutputsProtocol) return () => true;
+  const last = files.reduce((a, b) => (a < b ? b : a), '');
+  // `0` is the character after `/`: with it, a path sorts right behind all that lies below it.
+  return (place) => last !== '' && `${place}0` > last;
 }
 
 function areTooLarge(outputs: Receipt['outputs'], declared: readonly Output[]): boolean {
@@ -52,16 +74,21 @@ function areTooLarge(outputs: Receipt['outputs'], declared: readonly Output[]): 
   for (const { packed, path, sizeBytes } of outputs) {
     bytes += sizeBytes;
     if (packed !== undefined) overhead += (packed + 1) * entryOverheadBytes;
-    else if (!declared.some((output) => holds(output, path) && sizeBytes <= output.maxBytes)) return true;
+    else if (!declared.some((output) => holds(plainPath(output), path) && sizeBytes <= output.maxBytes))
+      return true;
   }
   return bytes > declared.reduce((sum, { maxBytes }) => sum + maxBytes, overhead);
 }
 
 const plainPath = ({ path }: Output): string => path.replace(/\/+$/, '');
 
-function holds(output: Output, path: string): boolean {
-  const folder = plainPath(output);
-  return path === folder || path.startsWith(`${folder}/`);
+function holds(place: string, path: string): boolean {
+  return path === place || path.startsWith(`${place}/`);
+}
+
+/** Where a link leads; its target is relative to its folder. */
+function endOf({ path, target }: OutputLink): string {
+  return posix.resolve(posix.dirname(path), target);
 }
 
 function isPlainPath(path: string): boolean {
