@@ -4,6 +4,7 @@ import { cgroupFiles, countOf } from '@capacloud/agent/runtime/cgroup-evidence';
 import { isPlainPath } from '@capacloud/agent/runtime/engine-client';
 import { readEngineEvents } from '@capacloud/agent/runtime/engine-events';
 import { readKernelRecord } from '@capacloud/agent/runtime/kernel-log';
+import { readLoadLines } from '@capacloud/agent/runtime/load-lines';
 import { LogFrames } from '@capacloud/agent/runtime/log-frames';
 import {
   formatLogPosition,
@@ -11,7 +12,6 @@ import {
   parseLogPosition,
   sinceOf,
 } from '@capacloud/agent/runtime/log-position';
-import { PullMeter, readPullLines } from '@capacloud/agent/runtime/pull-progress';
 import { parseEvents } from '@capacloud/client/sse';
 import { parseRange } from '@capacloud/coordinator/api/byte-range';
 import { cursorOf } from '@capacloud/coordinator/store/page-cursor';
@@ -116,36 +116,26 @@ test('log positions: read back as written, and no cursor goes below zero', async
   );
 });
 
-const pullLine = fc.record(
+const loadLine = fc.record(
   {
-    id: fc.constantFrom('a', 'b', '__proto__'),
-    status: fc.constantFrom('Downloading', 'Download complete', 'Pull complete', 'Extracting'),
-    progressDetail: fc.record(
-      {
-        current: fc.oneof(fc.nat(), fc.constantFrom(9.3e18, -5, 0.5, 1e308)),
-        total: fc.oneof(fc.nat(), fc.constantFrom(9.3e18, -1, 1e308)),
-      },
-      { requiredKeys: [] },
-    ),
+    error: fc.constantFrom('no space left on device', '', 7, null),
+    stream: fc.constantFrom('Loaded image: busybox', '__proto__'),
   },
   { requiredKeys: [] },
 );
 
-test('pull progress: whatever an engine or a manifest says, a heartbeat can say it', async () => {
+test('messages of an engine that takes an image: errors as text, or none', async () => {
   const lines = fc.array(
     fc.oneof(
-      pullLine.map((line) => JSON.stringify(line)),
-      torn(pullLine.map((line) => JSON.stringify(line))),
+      loadLine.map((line) => JSON.stringify(line)),
+      torn(loadLine.map((line) => JSON.stringify(line))),
       fc.constantFrom(...oddTexts),
     ),
     { maxLength: 12 },
   );
   await holds(fc.tuple(lines, cuts), 800, async ([texts, places]) => {
-    const meter = new PullMeter();
-    for await (const line of readPullLines(stream(pieces(Buffer.from(texts.join('\n')), places))))
-      meter.take(line);
-    const { doneBytes, totalBytes } = meter.progress();
-    for (const bytes of [doneBytes, totalBytes]) expect(Number.isSafeInteger(bytes) && bytes >= 0).toBe(true);
+    for await (const { error } of readLoadLines(stream(pieces(Buffer.from(texts.join('\n')), places))))
+      expect(error === undefined || typeof error === 'string').toBe(true);
   });
 });
 
