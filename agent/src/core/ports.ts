@@ -38,8 +38,8 @@ export interface ObservedAttempt {
 export interface PullProgress {
   /** Whom the pull waits for. */
   readonly stage?: 'registry' | 'engine';
-  /** What was fetched unpacks to so much. */
-  readonly unpackedBytes?: number;
+  /** What was fetched takes so much on the disk. */
+  readonly unpacked?: { readonly bytes: number; readonly files: number };
   readonly doneBytes: number;
   readonly totalBytes: number;
 }

@@ -15,6 +15,7 @@ import {
   settingsFault,
   settingsOf,
 } from './registry/image-config.ts';
+import type { LayerUse } from './registry/layer-meter.ts';
 import { type ImageManifest, parseManifest, pickImage } from './registry/manifest.ts';
 import { invalid, PullRefused, refusedPull } from './registry/pull-refused.ts';
 import { RegistryClient, type RegistryClientOptions } from './registry/registry-client.ts';
@@ -62,8 +63,8 @@ export async function offerPull(
   const totalBytes = manifest.layers.reduce((sum, { size }) => sum + size, 0);
   const transfer: PullOffer['transfer'] = async (docker, report, limit) => {
     let doneBytes = 0;
-    let unpackedBytes = 0;
-    const tell = (stage: 'registry' | 'engine') => report({ doneBytes, totalBytes, unpackedBytes, stage });
+    const unpacked = { bytes: 0, files: 0 };
+    const tell = (stage: 'registry' | 'engine') => report({ doneBytes, totalBytes, unpacked, stage });
     tell('registry');
     const layers = manifest.layers.map((descriptor, index) => ({
       descriptor,
@@ -74,10 +75,11 @@ export async function offerPull(
       doneBytes += bytes;
       tell('registry');
     };
-    const onUnpacked = (bytes: number) => {
-      unpackedBytes += bytes;
+    const onUse = ({ bytes, files }: LayerUse) => {
+      unpacked.bytes += bytes;
+      unpacked.files += files;
     };
-    const archive = { name, config: plainConfig(config), layers, onBytes, onUnpacked };
+    const archive = { name, config: plainConfig(config), layers, onBytes, onUse };
     await load(docker, archive, () => tell('engine'), limit);
   };
   return { name, digest, totalBytes, transfer };

@@ -197,11 +197,12 @@ export class ImageStore {
     // Engines keep an archive as it came until all of it is unpacked, and go on unpacking when nobody waits any more. So an
     // image that unpacks to too much has to be ended before its archive is whole.
     const onProgress = (progress: PullProgress) => {
-      told.progress(Math.max(totalBytes, progress.unpackedBytes ?? 0), progress.doneBytes);
+      const { bytes, files } = progress.unpacked ?? { bytes: 0, files: 0 };
+      told.progress({ bytes: Math.max(totalBytes, bytes), files }, progress.doneBytes);
       report(progress);
     };
     await transfer(this.#docker, onProgress, signal);
-    told.progress(totalBytes, 0);
+    told.progress({ bytes: totalBytes, files: 0 }, 0);
     const found = await this.#inspect(reference, name, signal);
     if (found === undefined) throw new EngineUnavailable('The engine took an image and does not have it.');
     return accept(found);

@@ -1,4 +1,5 @@
 import { type DiskRoom, type ImageBudget, isShort } from '../core/disk-room.ts';
+import type { LayerUse } from './registry/layer-meter.ts';
 
 /** Between two looks at the disk while images are pulled: a layer that unpacks to much more than it says is fast. */
 const lookMs = 100;
@@ -29,8 +30,8 @@ interface PullWatchParts {
 
 /** Told by a pull of itself, so that it can be ended before the disk shows anything. */
 export interface PullTold {
-  /** What is announced to come, compressed, and what lies on the disk as it was downloaded: that goes when it is unpacked. */
-  progress(announcedBytes: number, packedBytes: number): void;
+  /** What is known to come, and what lies on the disk as it was downloaded: that goes when it is unpacked. */
+  progress(announced: LayerUse, packedBytes: number): void;
 }
 
 type Fetch<T> = (signal: AbortSignal, told: PullTold) => Promise<T>;
@@ -87,9 +88,10 @@ export class PullWatch {
     await this.#enter(pull);
     try {
       const told: PullTold = {
-        progress: (announcedBytes, packedBytes) => {
+        progress: ({ bytes, files }, packedBytes) => {
           pull.packedBytes = packedBytes;
-          if (this.#budget !== undefined && announcedBytes > this.#budget.bytes) end(pull, 'too_large');
+          const { bytes: maxBytes = Infinity, inodes: maxFiles = Infinity } = this.#budget ?? {};
+          if (bytes > maxBytes || (this.#countsInodes() && files > maxFiles)) end(pull, 'too_large');
         },
       };
       const value = await fetch(AbortSignal.any([signal, pull.abort.signal]), told);
@@ -102,6 +104,10 @@ export class PullWatch {
     } finally {
       this.#leave(pull);
     }
+  }
+
+  #countsInodes(): boolean {
+    return (this.#base?.inodes ?? 0) > 0;
   }
 
   async #enter(pull: WatchedPull): Promise<void> {

@@ -3,8 +3,9 @@ import type { Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import type { Pack } from 'tar-stream';
 import { say } from '../../core/sentence.ts';
-import { compressionOf, type Descriptor } from './manifest.ts';
-import { badAnswer, invalid } from './pull-refused.ts';
+import { LayerMeter, type LayerUse, OddLayer } from './layer-meter.ts';
+import { compressionHeadBytes, compressionOf, type Descriptor } from './manifest.ts';
+import { badAnswer, invalid, refusedPull } from './pull-refused.ts';
 
 export interface ArchiveLayer {
   readonly descriptor: Descriptor;
@@ -19,8 +20,8 @@ export interface ArchiveParts {
   readonly config: Buffer;
   readonly layers: readonly ArchiveLayer[];
   readonly onBytes: (bytes: number) => void;
-  /** So many more bytes are what the layers unpack to. */
-  readonly onUnpacked: (bytes: number) => void;
+  /** So much more is what the layers take on the disk. */
+  readonly onUse: (use: LayerUse) => void;
   /** The engine is waited for, and then no more. */
   readonly onWait: (isWaiting: boolean) => void;
 }
@@ -36,7 +37,7 @@ export async function writeArchive(archive: Pack, parts: ArchiveParts, signal: A
     const name = `${index}/layer.tar`;
     names.push(name);
     const entry = archive.entry({ name, size: layer.descriptor.size, mode: 0o600, mtime: new Date(0) });
-    for await (const chunk of checked(layer, parts.onUnpacked)) {
+    for await (const chunk of checked(layer, parts.onUse)) {
       parts.onBytes(chunk.length);
       if (entry.write(chunk)) continue;
       parts.onWait(true);
@@ -79,16 +80,16 @@ async function untilTaken(entry: ReturnType<Pack['entry']>, signal: AbortSignal)
 
 async function* checked(
   { descriptor, diffId, open }: ArchiveLayer,
-  onUnpacked: (bytes: number) => void,
+  onUse: (use: LayerUse) => void,
 ): AsyncGenerator<Buffer> {
   const hash = createHash('sha256');
   let unpacked: Unpacked | undefined;
   let bytes = 0;
   try {
-    for await (const chunk of open()) {
+    for await (const chunk of withWholeHead(open())) {
       bytes += chunk.length;
       hash.update(chunk);
-      unpacked ??= new Unpacked(chunk, onUnpacked);
+      unpacked ??= new Unpacked(chunk, onUse);
       await unpacked.add(chunk);
       yield chunk;
     }
@@ -101,16 +102,36 @@ async function* checked(
   }
 }
 
-/** The hash of what a layer unpacks to. */
+/** A registry may send its first bytes one by one; how a layer is compressed is seen in several. */
+async function* withWholeHead(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let head: Buffer | undefined = Buffer.alloc(0);
+  for await (const chunk of chunks) {
+    if (head === undefined) yield chunk;
+    else {
+      head = Buffer.concat([head, chunk]);
+      if (head.length < compressionHeadBytes) continue;
+      yield head;
+      head = undefined;
+    }
+  }
+  if (head !== undefined && head.length > 0) yield head;
+}
+
+/** The hash of what a layer unpacks to, and what that takes. Throws PullRefused for what engines would read otherwise. */
 class Unpacked {
   readonly #hash = createHash('sha256');
   readonly #stream: Transform | undefined;
-  readonly #onBytes: (bytes: number) => void;
+  readonly #meter: LayerMeter;
   #isBroken = false;
+  #odd: OddLayer | undefined;
 
-  constructor(head: Buffer, onBytes: (bytes: number) => void) {
-    this.#onBytes = onBytes;
+  constructor(head: Buffer, onUse: (use: LayerUse) => void) {
+    this.#meter = new LayerMeter(onUse);
     const kind = compressionOf(head);
+    if (kind === 'unsupported')
+      throw invalid(
+        say`A layer of the image is compressed in a way that is not supported: use gzip or zstd.`,
+      );
     if (kind === 'none') return;
     this.#stream = kind === 'gzip' ? createGunzip() : createZstdDecompress();
     this.#stream.on('data', (chunk: Buffer) => this.#take(chunk));
@@ -120,12 +141,9 @@ class Unpacked {
   }
 
   async add(chunk: Buffer): Promise<void> {
-    if (this.#stream === undefined) {
-      this.#take(chunk);
-      return;
-    }
-    if (this.#isBroken || this.#stream.write(chunk)) return;
-    await this.#settled('drain');
+    if (this.#stream === undefined) this.#take(chunk);
+    else if (!this.#isBroken && !this.#stream.write(chunk)) await this.#settled('drain');
+    this.#refuseOdd();
   }
 
   /** Undefined where it is no archive of its kind. */
@@ -135,6 +153,7 @@ class Unpacked {
       this.#stream.end();
       await ended;
     }
+    this.#refuseOdd();
     return this.#isBroken ? undefined : `sha256:${this.#hash.digest('hex')}`;
   }
 
@@ -144,7 +163,22 @@ class Unpacked {
 
   #take(chunk: Buffer): void {
     this.#hash.update(chunk);
-    this.#onBytes(chunk.length);
+    if (this.#odd !== undefined) return;
+    try {
+      this.#meter.take(chunk);
+    } catch (error) {
+      if (!(error instanceof OddLayer)) throw error;
+      this.#odd = error;
+    }
+  }
+
+  #refuseOdd(): void {
+    if (this.#odd === undefined) return;
+    throw refusedPull(
+      'image_invalid',
+      say`A layer of the image is no tar archive, or has an entry that is not supported, such as a sparse file.`,
+      this.#odd.message,
+    );
   }
 
   async #settled(event: 'drain' | 'end'): Promise<void> {

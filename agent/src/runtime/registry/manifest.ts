@@ -60,7 +60,9 @@ export const manifestTypes = [
 const layerType =
   /^application\/vnd\.(?:docker\.image\.rootfs\.diff|oci\.image\.layer\.v1)\.tar(?:[.+](gzip|zstd))?$/;
 
-export type Compression = 'none' | 'gzip' | 'zstd';
+export type Compression = 'none' | 'gzip' | 'zstd' | 'unsupported';
+/** So many bytes at the start of a layer tell how it is compressed. */
+export const compressionHeadBytes = 6;
 
 export type ParsedManifest =
   | { readonly kind: 'image'; readonly image: ImageManifest }
@@ -101,11 +103,15 @@ export function parseManifest(bytes: Buffer): ParsedManifest {
   return { kind: 'image', image: value };
 }
 
+/** bzip2, xz, and a frame of zstd without content: some engines unpack what begins so. */
+const unsupportedHeads = /^(?:425a68|fd377a585a00|5.2a4d18)/;
+
 /** By the first bytes, as engines do: what the manifest calls it may be wrong. */
 export function compressionOf(head: Buffer): Compression {
-  if (head.length >= 3 && head[0] === 0x1f && head[1] === 0x8b && head[2] === 8) return 'gzip';
-  if (head.length >= 4 && head.readUInt32LE(0) === 0xfd2fb528) return 'zstd';
-  return 'none';
+  const digits = head.toString('hex', 0, compressionHeadBytes);
+  if (digits.startsWith('1f8b08')) return 'gzip';
+  if (digits.startsWith('28b52ffd')) return 'zstd';
+  return unsupportedHeads.test(digits) ? 'unsupported' : 'none';
 }
 
 /** The image of a list that runs best on the engine; undefined where none is known to. */
