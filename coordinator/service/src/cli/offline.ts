@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Command } from '@capacloud/core/command';
 import type { Subject } from '@capacloud/core/isolation';
 import type { State } from '@capacloud/core/state';
@@ -6,6 +7,8 @@ import { pino } from 'pino';
 import type { Config } from '../config/config.ts';
 import { type Engine, openEngine } from '../engine.ts';
 import { SteadyClock } from '../steady-clock.ts';
+import { DataError } from '../store/data-error.ts';
+import { databasePath } from '../store/open-database.ts';
 import { CommandRefused } from './failure.ts';
 
 export const offlineVerbs = {
@@ -73,6 +76,7 @@ async function withEngine(
   config: Config,
   use: (engine: Engine, now: () => number) => Promise<object>,
 ): Promise<object> {
+  if (!existsSync(databasePath(config.dataDir))) throw noLog(config.dataDir);
   const clock = new SteadyClock();
   const fault = Promise.withResolvers<never>();
   fault.promise.catch(() => {});
@@ -90,8 +94,16 @@ async function withEngine(
     },
   });
   try {
+    if (engine.sequencer.state.origin === '') throw noLog(config.dataDir);
     return await Promise.race([use(engine, clock.now), fault.promise]);
   } finally {
     if (isSound) await engine.close();
   }
+}
+
+/** A verb begins no log: with a path that is wrong, an empty one would say that nothing is isolated. */
+function noLog(dataDir: string): DataError {
+  return new DataError('log.unavailable', `${dataDir} holds no log of a coordinator.`, {
+    hint: 'Point data_dir to the folder of the coordinator that is stopped.',
+  });
 }
