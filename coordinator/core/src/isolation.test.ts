@@ -1,5 +1,6 @@
 import type { JobId } from '@capacloud/protocol/ids';
 import { describe, expect, it } from 'vitest';
+import type { Command } from './command.ts';
 import { suspicionOf } from './isolation.ts';
 import { decide, needsPlacement } from './machine.ts';
 import { obstaclesOf } from './scheduler/why/obstacles.ts';
@@ -172,6 +173,64 @@ it('suspects the sender, and of the coordinator itself what it was busy with', (
   const lost = { at, cause: 'silent', node: nodeId(0), to: 'unknown', type: 'node.status_changed' } as const;
   expect(suspicionOf(state, tick, lost)).toMatchObject({ subject: nodeId(0), stops: ['placement', 'time'] });
 });
+
+it('suspects no job that a node only names, and none twice', () => {
+  const machine = Machine.ready(3);
+  machine.submit(1);
+  machine.place();
+  const task = machine.task(1);
+  const stranger = nodeId(task.node === nodeId(0) ? 1 : 0);
+  const finish = machine.finish(task, 'completed');
+  const named = { ...finish, node: stranger } as Command;
+  expect(suspicionOf(machine.state, named)).toMatchObject({ subject: stranger });
+  expect(suspicionOf(machine.state, named)).not.toHaveProperty('beside');
+  expect(suspicionOf(machine.state, finish)).toMatchObject({ beside: jobId(1) });
+  // Two nodes broke the books with the job, which is kept away from. Then it was not the job alone.
+  const beside: JobId = jobId(1);
+  for (const n of [0, 1, 2]) isolate(machine, { subject: nodeId(n), beside });
+  expect([0, 1, 2].map((n) => machine.node(n).isIsolated)).toEqual([false, false, true]);
+  expect(isolate(machine, { subject: nodeId(1), beside })).toMatchObject([{ subject: nodeId(1) }]);
+  expect([0, 1, 2].map((n) => machine.node(n).isIsolated)).toEqual([false, true, true]);
+  machine.check();
+});
+
+describe('a tick that breaks', () => {
+  it('over the end of a silent node suspects the job as well, and afterwards leaves it alone', () => {
+    const machine = Machine.ready(2);
+    machine.submit(1);
+    machine.place();
+    const { node } = machine.task(1);
+    const { state } = machine;
+    machine.wait(600_000);
+    const heard = new Map(
+      [...state.nodes.keys()].filter((id) => id !== node).map((id) => [id, heardNow(machine)]),
+    );
+    const tick = { type: 'tick', at: machine.now, heard, listeningSince: 0 } as const;
+    const spec = machine.job(1);
+    state.jobs.delete(spec.id);
+    expect(() => decide(state, tick)).toThrow();
+    expect(suspicionOf(state, tick)).toMatchObject({ subject: node, beside: jobId(1) });
+    state.jobs.set(spec.id, spec);
+    isolate(machine, { subject: jobId(1), stops: ['placement', 'time'], cause: 'tick' });
+    machine.run(tick);
+    machine.run(tick);
+    expect(machine.task(1).node).toBe(node);
+    machine.check();
+  });
+
+  it('over anything else suspects no node that was looked at before', () => {
+    const machine = Machine.ready(2);
+    const { preemptions } = machine.state.schedule;
+    preemptions.review = () => {
+      throw new Error('broken');
+    };
+    const tick = { type: 'tick', at: machine.now, heard: new Map(), listeningSince: 0 } as const;
+    expect(() => decide(machine.state, tick)).toThrow('broken');
+    expect(suspicionOf(machine.state, tick)).toBeUndefined();
+  });
+});
+
+const heardNow = ({ now }: Machine) => ({ lastAt: now, sinceAt: now });
 
 it('places nothing while it is paused', () => {
   const machine = Machine.ready();

@@ -39,8 +39,9 @@ export function decideIsolate(state: State, command: IsolateSubject): Result<rea
   );
   const others = beside === undefined ? [] : nodesBeside(state, beside, subject);
   const type = 'subject.isolated';
-  // With another node it was the same: the job is what both have in common, and the nodes are free again.
-  if (beside !== undefined && others.length > 0 && state.jobs.has(beside)) {
+  // With another node it was the same: the job is what both have in common, and the nodes are free again. Where the job is kept
+  // away from already, it was something else.
+  if (beside !== undefined && others.length > 0 && state.jobs.has(beside) && !covers(state, beside, stops)) {
     const { isolated } = state;
     const all = others.flatMap((id) => isolated.get(id)?.stops ?? []);
     const events: Event[] = [
@@ -53,6 +54,11 @@ export function decideIsolate(state: State, command: IsolateSubject): Result<rea
   return accept([
     beside === undefined ? { at, cause, stops, subject, type } : { at, beside, cause, stops, subject, type },
   ]);
+}
+
+function covers({ isolated }: State, subject: Subject, stops: readonly IsolationStop[]): boolean {
+  const known = isolated.get(subject)?.stops;
+  return known !== undefined && stops.every((stop) => known.includes(stop));
 }
 
 function nodesBeside({ isolated }: State, job: JobId, but: Subject): readonly NodeId[] {
@@ -135,6 +141,14 @@ function sendersOf(command: Command): readonly Subject[] {
 }
 
 /**
+ * Whether nothing is here of the sender of a command that was refused: of an account that submits a job, or of a node that
+ * would join. Keeping away from it would help nobody, and strangers who join with ever new keys would fill the log.
+ */
+export function leavesNothing({ nodes }: State, command: Command): boolean {
+  return command.type === 'job.submit' || (command.type === 'node.connect' && !nodes.has(command.node));
+}
+
+/**
  * What to keep away from after the decision of this command, or this event of it, broke an invariant; undefined where nobody
  * but the operator or the coordinator itself can be meant.
  */
@@ -144,7 +158,7 @@ export function suspicionOf(state: State, command: Command, event?: Event): Susp
   if (sender !== undefined) {
     const stops: readonly IsolationStop[] =
       command.type === 'job.submit' ? ['commands'] : ['placement', 'commands'];
-    return job === undefined
+    return job === undefined || !isHeld(state, command, event)
       ? { cause, stops, subject: sender }
       : { beside: job as JobId, cause, stops, subject: sender };
   }
@@ -158,6 +172,17 @@ export function suspicionOf(state: State, command: Command, event?: Event): Susp
   return about.job === undefined
     ? { cause, stops, subject: about.node }
     : { beside: about.job, cause, stops, subject: about.node };
+}
+
+/**
+ * Whether the sender has the task that it speaks of: a node may name any. A command with an event was looked through, and the
+ * event may have taken the task from the node.
+ */
+function isHeld({ nodes }: State, command: Command, event: Event | undefined): boolean {
+  if (event !== undefined) return true;
+  return (
+    'node' in command && 'task' in command && nodes.get(command.node)?.occupied.has(command.task) === true
+  );
 }
 
 interface Parties {

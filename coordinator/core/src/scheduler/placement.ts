@@ -81,7 +81,7 @@ class Placing {
 
   /** Who nodes are kept for goes first, with so many tasks or its gang; what it is given here is all that it gets in this look. */
   serveHolder(job: Job, tasks: number): void {
-    this.#notes.busy.job = job.id;
+    this.#beginJob(job);
     if (isKeptBack(this.#state, job) || job.ready === 0 || this.#holders.has(job)) return;
     const before = this.assignments.length;
     const order = this.#notes.orderOf(job.shape, job.terms, this.#look);
@@ -90,6 +90,13 @@ class Placing {
     if (this.assignments.length > before) this.#holders.add(job);
     // There may be time enough for the others.
     this.#look.isCutShort = false;
+  }
+
+  /** The node that was looked at last has nothing to do with it. */
+  #beginJob(job: Job): void {
+    const { busy } = this.#notes;
+    busy.job = job.id;
+    busy.node = undefined;
   }
 
   #serveTasks(job: Job, order: TaskOrder, count: number): void {
@@ -107,7 +114,7 @@ class Placing {
 
   serve(cursor: Cursor): Outcome {
     const { job, lane } = cursor;
-    this.#notes.busy.job = job.id;
+    this.#beginJob(job);
     if (cursor.isNew) {
       if (this.#jobs === placementLimits.jobs) return 'cut short';
       this.#jobs += 1;

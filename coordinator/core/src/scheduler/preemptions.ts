@@ -59,6 +59,7 @@ export class Preemptions {
     for (const { job, lane } of this.#starved(state, at, preemptAfterMs)) {
       if (budget.nodes <= 0 || budget.stops <= 0) return;
       lane.stopsSoughtAt = at;
+      state.schedule.busy.job = job.id;
       for (const steps of new StopSearch(state, decision, leaving, budget).roomFor(job)) {
         this.#clear(job, steps, decision, state, budget);
         mustGet(state.accounts, job.consumer, 'account').stopsOwed += steps.length;

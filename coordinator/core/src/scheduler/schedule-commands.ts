@@ -40,11 +40,15 @@ export function decideTick(state: State, tick: Tick): readonly Event[] {
   const leaving = new Set<NodeId>();
   beginBusy(state, false);
   judgeContacts(state, decision, heard, leaving);
+  // What comes next has nothing to do with the node that was looked at last.
+  beginBusy(state, false);
   const budget = { left: maxEndsPerTick };
   endStopped(state, decision, budget);
   endOverdue(state, decision, tick, budget);
   expireWaiting(state, decision, budget);
+  beginBusy(state, false);
   state.schedule.preemptions.review(state, decision, leaving);
+  beginBusy(state, false);
   const events = [...decision.close(), ...forgetAway(state, at)];
   state.schedule.reservations.review(state, at);
   place(state, at, leaving, events);
@@ -64,11 +68,12 @@ function judgeContacts(state: State, decision: Decision, heard: Tick['heard'], l
   const { busy } = state.schedule;
   for (const node of state.nodes.values()) {
     if (node.status === 'lost' || node.status === 'gone' || isFrozen(state, node.id)) continue;
+    busy.job = undefined;
     busy.node = node.id;
     const silentMs = at - Math.max(heard.get(node.id)?.lastAt ?? 0, node.heardAt);
     const isSilent = silentMs >= unknownAfterMs;
     if (isSilent) leaving.add(node.id);
-    if (isSilent && silentMs >= leaseMs + lostMarginMs) {
+    if (isSilent && silentMs >= leaseMs + lostMarginMs && !holdsFrozen(state, node)) {
       if (hasRoom()) loseNode(state, decision, node);
     } else if (isSilent !== (node.status === 'unknown') && changed.length < maxContactEventsPerTick) {
       changed.push(node);
@@ -79,6 +84,13 @@ function judgeContacts(state: State, decision: Decision, heard: Tick['heard'], l
     if (node.status === 'unknown') welcomeBack(decision, node);
     else events.push({ at, cause: 'silent', node: node.id, to: 'unknown', type: 'node.status_changed' });
   }
+}
+
+/** With the node, its attempts would end. Those of a job that time leaves as it is must not. */
+function holdsFrozen(state: State, node: NodeRecord): boolean {
+  if (state.isolated.size === 0) return false;
+  for (const { job } of node.occupied.values()) if (isFrozen(state, job)) return true;
+  return false;
 }
 
 /** What a decision is about before it is anything else. */
@@ -103,6 +115,7 @@ function loseNode(state: State, decision: Decision, node: NodeRecord): void {
     events.push({ at, cause: 'silent', node: node.id, to: 'unknown', type: 'node.status_changed' });
   }
   for (const { attempt, job: jobId, task: taskId } of node.occupied.values()) {
+    state.schedule.busy.job = jobId;
     const job = mustGet(state.jobs, jobId, 'job');
     const task = mustGet(state.tasks, taskId, 'task');
     if (task.attempt === attempt && isActive(task.state) && !decision.hasEnded(taskId)) {

@@ -70,6 +70,34 @@ it('drops a command that breaks an invariant, isolates its sender, and takes the
   await store.close();
 });
 
+it('isolates no node that could not join, of which strangers have ever new ones', async () => {
+  const { at, broken, sequencer, store } = await openFaulty({
+    decide(state, command) {
+      if (command.type === 'node.connect') throw new Error('broken');
+      return decide(state, command);
+    },
+  });
+  const known = sequencer.state.nodes.get(nodeNamed(0)) ?? expect.fail('no node');
+  const { offer, provider } = known;
+  const size = store.log.size();
+  for (let n = 10; n < 20; n++)
+    expect(
+      await sequencer.submit({
+        type: 'node.connect',
+        at,
+        node: nodeNamed(n),
+        provider,
+        offer,
+        accepting: true,
+        held: [],
+      }),
+    ).toMatchObject({ ok: false, refusal: { code: 'service.internal' } });
+  await sequencer.digest();
+  expect([broken.length, store.log.size() - size, sequencer.state.isolated.size]).toEqual([10, 0, 0]);
+  await sequencer.close();
+  await store.close();
+});
+
 it('places around what broke a placement', async () => {
   const { at, broken, fatal, sequencer, store } = await openFaulty({
     decide(state, command) {

@@ -1,6 +1,6 @@
 import type { Command } from '@capacloud/core/command';
 import type { Event } from '@capacloud/core/event';
-import { suspicionOf } from '@capacloud/core/isolation';
+import { leavesNothing, suspicionOf } from '@capacloud/core/isolation';
 import { apply, decide, needsPlacement } from '@capacloud/core/machine';
 import type { State } from '@capacloud/core/state';
 import { StateCapture } from '@capacloud/core/state-capture';
@@ -177,8 +177,7 @@ export class CommandSequencer implements Sequencer {
   /** Nothing has changed yet: the decision is dropped, and what it was about is kept away from. */
   #drop(command: Command, error: unknown): Outcome {
     if (command.type === 'subject.isolate') throw error;
-    // An account that sends what cannot be decided harms nobody.
-    const suspicion = command.type === 'job.submit' ? undefined : suspicionOf(this.state, command);
+    const suspicion = leavesNothing(this.state, command) ? undefined : suspicionOf(this.state, command);
     this.#parts.onBroken?.({ command: command.type, error, suspicion });
     if (suspicion !== undefined) this.#execute({ type: 'subject.isolate', at: command.at, ...suspicion });
     // What else waits is looked at again.
