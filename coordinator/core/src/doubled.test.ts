@@ -73,6 +73,11 @@ it('refuses a command that names something twice, and tells what', () => {
     [submit({ excludeProviders: [provider, provider] }), provider],
     [submit({ regions: ['eu', 'us', 'eu'] }), 'eu'],
     [submit({ constraints: [gold, gold] }), 'tier'],
+    // The same, written in another order.
+    [
+      submit({ constraints: [gold, Object.fromEntries(Object.entries(gold).reverse()) as typeof gold] }),
+      'tier',
+    ],
     [submit({ constraints: [{ ...gold, values: ['gold', 'gold'] }] }), 'gold'],
     [submit(wanting({ count: 1, models: ['h100', 'h100'] })), 'h100'],
     [submit(wanting({ count: 1 }, [{ count: 1, models: ['t4', 't4'] }])), 't4'],

@@ -57,7 +57,13 @@ function nameOf(item: unknown, key: ItemKey): string | undefined {
 
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'string' || value === undefined) return value;
-  return JSON.stringify(value);
+  return JSON.stringify(value, inOrder);
+}
+
+/** Two items are the same in whatever order their fields are written. */
+function inOrder(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function fieldOf(item: unknown, path: string): unknown {
