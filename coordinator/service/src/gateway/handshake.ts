@@ -142,7 +142,7 @@ async function admit(
   const node = nodeIdOf(delegation.node);
   const weight = resumes ? 1 : newDelegationWeight;
   // Nobody but the node itself uses its rate up, and a session that is open goes on.
-  if (!deps.rates.ofNode(node).sessions.has(deps.now(), weight)) return tooOften;
+  if (!deps.rates.mayOpen(node, weight, deps.now())) return tooOften;
   const refusal = resumes
     ? await deps.resumption.check(delegation, proven.hello.signature)
     : await verifyWallet(proven.hello, challenge, from, deps);

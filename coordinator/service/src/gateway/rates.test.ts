@@ -45,6 +45,15 @@ test('rates outlive sessions, for the most recent so many nodes and addresses', 
   expect(rates.ofAddress('x')).not.toBe(first);
 });
 
+test('who only claims to be a node makes no other node be forgotten', () => {
+  const rates = new Rates({ ...defaultGatewayLimits, ratedNodes: 2, sessionsOfNodeBurst: 1 }, () => 0);
+  const nodes = Array.from({ length: 20 }, (_, n) => `node_${n}` as NodeId);
+  const [a = expect.fail()] = nodes;
+  expect([rates.mayOpen(a, 1, 0), rates.ofNode(a).sessions.take(0)]).toEqual([true, true]);
+  for (const node of nodes.slice(1)) expect(rates.mayOpen(node, 1, 0)).toBe(true);
+  expect(rates.mayOpen(a, 1, 0)).toBe(false);
+});
+
 describe('OfferIntake', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());

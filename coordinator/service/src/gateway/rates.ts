@@ -13,6 +13,11 @@ class RateBook<K, R> {
     this.#make = make;
   }
 
+  /** What is remembered of the key. Whoever only claims to have it makes no one be forgotten. */
+  known(key: K): R | undefined {
+    return this.#rates.get(key);
+  }
+
   of(key: K): R {
     const rate = this.#rates.get(key) ?? this.#make();
     this.#rates.delete(key);
@@ -63,6 +68,11 @@ export class Rates {
       offers: new TokenBucket(limits.offersOfAddressPerSecond, limits.offersOfAddressBurst, now()),
       forgeries: new TokenBucket(limits.forgeriesPerSecond, limits.forgeriesBurst, now()),
     }));
+  }
+
+  /** Whether the node may open one more session. Asked before it has proven that it is the node. */
+  mayOpen(node: NodeId, weight: number, nowMs: number): boolean {
+    return this.#nodes.known(node)?.sessions.has(nowMs, weight) ?? true;
   }
 
   ofNode(node: NodeId): NodeRates {
