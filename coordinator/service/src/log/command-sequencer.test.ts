@@ -115,7 +115,10 @@ describe('a run of jobs', () => {
     expect(await reads.listJobs(consumer, { state: 'failed' }, { limit: 5 })).toMatchObject({
       items: [{ id: jobNamed(1) }],
     });
-    expect(await reads.listJobs(consumer, { state: 'queued' }, { limit: 5 })).toEqual({ items: [] });
+    expect(await reads.listJobs(consumer, { state: 'queued' }, { limit: 5 })).toEqual({
+      items: [],
+      cursors: [],
+    });
     expect(await reads.listJobs(consumer, {}, { limit: 5, cursor: 'x' })).toBeUndefined();
     await work.close();
   });
