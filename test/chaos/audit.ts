@@ -23,7 +23,7 @@ export interface AuditSubject {
   readonly dir: string;
   /** Except here. */
   readonly mountPoints: readonly string[];
-  /** Lines of logs may be missing: the engine's disk was full when they were written. */
+  /** Lines of logs may be missing: a disk was full when they were written. */
   readonly lossyLogs: boolean;
 }
 

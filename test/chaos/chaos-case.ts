@@ -40,7 +40,7 @@ export interface CasePlan {
   agent?(index: number, coordinator: LocalCoordinator): Promise<AgentPlan>;
   /** Mount points below the folder of the case that are its own. */
   readonly mountPoints?: readonly string[];
-  /** The engine may have had no room for what programs said. */
+  /** There may have been no room for what programs said, at the engine or at the coordinator. */
   readonly lossyLogs?: boolean;
   /** Events after which the next fault comes: a random number, this at most. */
   readonly maxEvents: number;

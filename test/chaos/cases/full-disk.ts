@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { waitUntil } from '../../../scripts/network/managed-process.ts';
 import { agentOf, type CasePlace, type ChaosCase, engineOf } from '../chaos-case.ts';
 import { SmallDisk } from '../small-disk.ts';
 
@@ -21,6 +22,8 @@ export const fullCoordinator: ChaosCase = {
     const disk = await mountDisk(place, join(place.dir, 'coordinator'), sizes.coordinator);
     return {
       cheapJobs: true,
+      // A log that finds no room has a gap: no task waits for its log.
+      lossyLogs: true,
       mountPoints: [disk.mountPoint],
       maxEvents: 60,
       async strike(rig) {
@@ -32,12 +35,17 @@ export const fullCoordinator: ChaosCase = {
         // What the write-ahead log has given back is not its to take again.
         await disk.fill();
         if (process.running) await process.kill();
-        // It waits for room, and says so.
         process.start();
         await rig.last(1000);
+        await process.expectRunning();
         await disk.empty();
-        if (process.running) await process.kill();
-        await coordinator.start();
+        // It has waited for room, and goes on by itself.
+        const ready = () =>
+          fetch(`${coordinator.url}/readyz`).then(
+            ({ ok }) => ok,
+            () => false,
+          );
+        await waitUntil('the coordinator to be ready', ready, { timeoutMs: 30_000, process });
         return 'full';
       },
     };
