@@ -16,6 +16,7 @@ import { createState } from '@capacloud/core/state';
 import { sha256Hex } from '@capacloud/protocol/hash';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { jobIdFrom, taskIndexOf } from '@capacloud/protocol/ids';
+import type { JobSpec } from '@capacloud/protocol/job-spec';
 import { pino } from 'pino';
 
 /** The gateway over the real core and sequencer, on a real socket; the log is kept in memory. */
@@ -30,7 +31,7 @@ export interface GatewayRig {
   readonly artifacts: Map<Sha256Hex, ArtifactRow & { readonly taskIndex: number }>;
   /** What ended the sequencer; a test that passes has none. */
   readonly fatal: Error[];
-  submitJob(tasks: number, change?: Partial<JobTerms>): Promise<JobId>;
+  submitJob(tasks: number, change?: Partial<JobTerms>, outputs?: JobSpec['outputs']): Promise<JobId>;
   cancel(job: JobId): Promise<void>;
   tick(): Promise<void>;
   stop(): Promise<void>;
@@ -172,10 +173,16 @@ export async function startGatewayRig(options: GatewayRigOptions = {}): Promise<
     asides,
     artifacts,
     fatal,
-    submitJob: async (tasks, change = {}) => {
+    submitJob: async (tasks, change = {}, outputs = []) => {
       const job = jobIdFrom(randomBytes(20));
       const terms = { ...plainTerms, ...change, tasks };
-      const aside: Aside = { kind: 'job_spec', job, spec: specOf(terms), salt: '', image: 'busybox' };
+      const aside: Aside = {
+        kind: 'job_spec',
+        job,
+        spec: specOf(terms, outputs),
+        salt: '',
+        image: 'busybox',
+      };
       await must(
         sequencer.submit({ type: 'job.submit', at: now(), job, consumer: rigConsumer, terms }, () => [aside]),
       );
@@ -216,7 +223,7 @@ const plainTerms: JobTerms = {
 };
 
 /** What the API would have stored for these terms. */
-function specOf(terms: JobTerms): string {
+function specOf(terms: JobTerms, outputs: JobSpec['outputs']): string {
   return JSON.stringify({
     labels: {},
     image: 'busybox',
@@ -227,7 +234,7 @@ function specOf(terms: JobTerms): string {
     excludeProviders: [],
     replicas: terms.tasks,
     inputs: [],
-    outputs: [],
+    outputs,
     timeoutMs: terms.runTimeoutMs,
     queueTimeoutMs: terms.queueTimeoutMs,
     stopGraceMs: terms.stopGraceMs,

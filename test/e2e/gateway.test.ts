@@ -257,7 +257,7 @@ test('a receipt that does not hold fails its own attempt and no other', async ()
     },
   });
   await agent.connect();
-  const job = await rig.submitJob(4);
+  const job = await rig.submitJob(4, {}, [{ path: '/out', maxBytes: 3 }]);
   await until(() => agent.acked === 4, 'every acknowledgement');
   const reasons = rig.events.flatMap(({ event }) =>
     event.type === 'attempt.ended' ? [[event.task, event.reason]] : [],
@@ -336,7 +336,9 @@ test('an offer changes what the node sells, and of many in a second the newest i
   const logged = rig.events.flatMap(({ event }) =>
     event.type === 'node.offered' ? [event.offer.slots] : [],
   );
-  expect(logged).toEqual([offer.slots, 9, 40]);
+  expect([...logged.slice(0, 2), logged.at(-1)]).toEqual([offer.slots, 9, 40]);
+  // One a second: how many seconds it takes to send them is for the machine to say.
+  expect(logged.length).toBeLessThan(10);
 });
 
 test('a peer that acknowledges nothing is given up', async () => {

@@ -32,8 +32,8 @@ export const holdGuards: readonly Guard[] = [
     name: 'nothing new comes for want of room',
     why: 'Nodes would compute what cannot be stored.',
     file: `${core}/scheduler/starvation.ts`,
-    find: 'job.isStopped || storageObstacle(state, job) !== undefined',
-    replace: 'job.isStopped',
+    find: ' || storageObstacle(state, job) !== undefined',
+    replace: '',
     faults: ['store-full'],
   },
   {

@@ -95,8 +95,8 @@ export const standingGuards: readonly Guard[] = [
     name: 'place nothing of a stopped image',
     why: 'It would ruin more devices until the tick has ended its tasks.',
     file: `${core}/scheduler/starvation.ts`,
-    find: 'job.isStopped || storageObstacle(',
-    replace: 'storageObstacle(',
+    find: 'return job.isStopped || job.isIsolated',
+    replace: 'return job.isIsolated',
     ruinous: true,
   },
   {

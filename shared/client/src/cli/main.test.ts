@@ -343,6 +343,16 @@ test('storage shows what is stored, and rm deletes it by job or by hash', async 
   const item = { sha256, size_bytes: 2048, created_at: new Date().toISOString(), jobs: [jobId] };
   const page = { items: [item], used_bytes: 2048, quota_bytes: 4096 };
   server.on('GET /v1/artifacts', json(page), json(page));
+  const kinds = {
+    artifacts_bytes: 1024,
+    logs_bytes: 512,
+    jobs_bytes: 256,
+    receipts_bytes: 256,
+    answers_bytes: 0,
+  };
+  const storage = { used_bytes: 2048, quota_bytes: 4096, ...kinds };
+  const account = { id: 'acc_ada', available_nano: '0', held_nano: '0', scopes: ['consumer'] };
+  server.on('GET /v1/account', json({ ...account, storage }));
   const listed = await capacloud(['storage']);
   expect(listed.code, listed.err).toBe(0);
   expect(listed.out).toMatch(new RegExp(`${sha256} +2 KiB .*${jobId}`));
