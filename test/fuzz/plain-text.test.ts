@@ -3,6 +3,7 @@ import { readFrame } from '@capacloud/agent/session/frame-reader';
 import { readHello, readSessionFrame } from '@capacloud/coordinator/gateway/frame-reader';
 import * as frames from '@capacloud/protocol/frames';
 import { JobFileSchema } from '@capacloud/protocol/job-file';
+import { holdsShownText } from '@capacloud/protocol/plain-text';
 import { type Route, routes } from '@capacloud/protocol/routes';
 import { schemaProblems } from '@capacloud/protocol/schema';
 import fc from 'fast-check';
@@ -63,6 +64,17 @@ test.each([
   for (const character of ['\0', '\ud800'])
     await holds(withCharacter(schema, character), 30, (value) => {
       if (value !== undefined) expect(read(JSON.stringify(value)).ok).toBe(false);
+    });
+});
+
+test.each([
+  ['hello', frames.HelloFrameSchema, readHello],
+  ['offer', frames.OfferFrameSchema, readSessionFrame],
+] as const)('a frame %s brings no text in its offer that nobody sees', async (_, schema, read) => {
+  for (const character of ['\u202e', '\u001b', '\u200b', '\u2028', '\ufeff', '\u{e0041}'])
+    await holds(withCharacter(schema, character), 30, (value) => {
+      const frame = read(JSON.stringify(value ?? null));
+      if (frame.ok && 'offer' in frame.value) expect(holdsShownText(frame.value.offer)).toBe(true);
     });
 });
 

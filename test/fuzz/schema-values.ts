@@ -67,6 +67,11 @@ function textsOf({ pattern, format, minLength = 0, maxLength = mostLength }: Sch
     return fc
       .date({ noInvalidDate: true, min: new Date(0), max: new Date('9999-12-31') })
       .map((date) => date.toISOString());
+  // fast-check draws from no classes of Unicode.
+  if (pattern?.includes('\\p{') === true)
+    return fc
+      .string({ unit: 'grapheme', minLength, maxLength: Math.min(most, 60) })
+      .filter((text) => text !== '' && text.length <= most && new RegExp(pattern, 'u').test(text));
   if (pattern === undefined)
     return fc
       .string({ unit: 'binary', minLength, maxLength: most })

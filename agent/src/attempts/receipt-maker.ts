@@ -1,5 +1,5 @@
 import type { NodeId } from '@capacloud/protocol/ids';
-import { toPlainText } from '@capacloud/protocol/plain-text';
+import { toShownText } from '@capacloud/protocol/plain-text';
 import type { Receipt } from '@capacloud/protocol/receipt';
 import type { AttemptRecord, Outcome } from '../core/attempt-record.ts';
 
@@ -18,7 +18,7 @@ export function makeReceipt(node: NodeId, record: AttemptRecord, outcome: Outcom
     reason: outcome.reason,
     ...(outcome.message === undefined
       ? {}
-      : { message: toPlainText(toPlainText(outcome.message).slice(0, largestMessageChars)) }),
+      : { message: toShownText(toShownText(outcome.message).slice(0, largestMessageChars)) }),
     ...(ending?.exitCode === undefined ? {} : { exitCode: Math.min(255, Math.max(0, ending.exitCode)) }),
     oomKilled: ending?.oomKilled ?? false,
     ...(record.image === undefined ? {} : { image: record.image.slice(0, 200) }),

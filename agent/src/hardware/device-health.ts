@@ -1,4 +1,4 @@
-import { toPlainText } from '@capacloud/protocol/plain-text';
+import { toShownText } from '@capacloud/protocol/plain-text';
 import type { Device } from '@capacloud/protocol/resources';
 import type { ReportedDevice } from './device-report.ts';
 import type { Verdict } from './gpu-verdict.ts';
@@ -61,6 +61,6 @@ function judge(history: DeviceHistory | undefined, device: Device, verdict: Verd
   }
   const bad = (history?.bad ?? 0) + 1;
   const quarantined = verdict.severity === 'fatal' || before === 'quarantined' || bad >= quarantineAfter;
-  const reason = toPlainText(toPlainText(verdict.reason ?? 'It is faulty.').slice(0, 200));
+  const reason = toShownText(toShownText(verdict.reason ?? 'It is faulty.').slice(0, 200));
   return { device: { ...plain, health: quarantined ? 'quarantined' : 'suspect', reason }, bad, good: 0 };
 }

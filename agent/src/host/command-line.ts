@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { shownJson } from '@capacloud/protocol/plain-text';
 import { Command, Option } from 'commander';
 import type { DoctorParts } from './checks/finding.ts';
 import { type AgentConfig, defaultConfigFile, readConfigFile, resolveConfig } from './config.ts';
@@ -73,14 +74,14 @@ async function status(options: Options): Promise<void> {
       hint: isForbidden ? 'Ask as the user of the agent, or as root.' : 'Start it: capacloud-agent run.',
     });
   });
-  say(options.json === true ? JSON.stringify(answer) : statusText(answer as AgentStatus));
+  say(options.json === true ? shownJson(answer) : statusText(answer as AgentStatus));
 }
 
 async function doctor(options: Options, parts: CommandParts): Promise<void> {
   const config = await loadConfig(options);
   const findings = await examine(parts.doctorParts(config));
   if (options.json === true) {
-    say(JSON.stringify({ ok: findings.every((finding) => finding.ok), checks: findings }));
+    say(shownJson({ ok: findings.every((finding) => finding.ok), checks: findings }));
   } else {
     for (const finding of findings) say(findingText(finding));
   }

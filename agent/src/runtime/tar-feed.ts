@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events';
+import { toShownText } from '@capacloud/protocol/plain-text';
 import type { extract } from 'tar-stream';
 
 type Archive = ReturnType<typeof extract>;
@@ -27,5 +28,5 @@ export async function drained(archive: EventEmitter): Promise<void> {
 }
 
 export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\ufffd]/gu, '?');
+  return toShownText(text).replaceAll('\ufffd', '?');
 }

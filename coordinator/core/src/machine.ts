@@ -4,6 +4,7 @@ import { invariant, unreachable } from './assert.ts';
 import type { Command } from './command.ts';
 import { doubledIn } from './doubled.ts';
 import type { AccountCredited, Event } from './event.ts';
+import { hiddenIn } from './hidden.ts';
 import {
   applyIsolated,
   applyReinstated,
@@ -52,8 +53,7 @@ export function decide(state: State, command: Command): Result<readonly Event[]>
     return accept([{ at: command.at, origin: command.origin, ruleset: command.ruleset, type: 'log.opened' }]);
   }
   if (state.origin === '') return refuse('request.conflict', 'The log is not open yet.');
-  const doubled = doubledIn(command);
-  const refusal = doubled ?? isolationRefusal(state, command);
+  const refusal = doubledIn(command) ?? hiddenIn(command) ?? isolationRefusal(state, command);
   if (refusal !== undefined) return { ok: false, refusal };
   switch (command.type) {
     case 'ruleset.change':

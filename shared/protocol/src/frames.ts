@@ -189,7 +189,7 @@ export const HelloFrameSchema = Type.Object(
   {
     type: Type.Literal('hello'),
     protocols: ProtocolsSchema,
-    agentVersion: Type.String({ minLength: 1, maxLength: 64 }),
+    agentVersion: Type.String({ minLength: 1, maxLength: 64, pattern: '^[!-~]+$' }),
     delegation: DelegationSchema,
     signature: Type.String({ pattern: '^0x[0-9a-f]{130}$', maxLength: 132 }),
     proof: Type.String({

@@ -5,7 +5,18 @@ import { Sha256Schema } from './ids.ts';
 import { variableNamePattern } from './job-env.ts';
 import { GpuSchema, SizeSchema as Size } from './job-gpu.ts';
 import { ConstraintsSchema, RegionsSchema } from './job-placement.ts';
-import { AbsolutePath, Account, command, cores, Duration, Ident, Money, path, Strings } from './job-texts.ts';
+import {
+  AbsolutePath,
+  Account,
+  command,
+  cores,
+  Duration,
+  Ident,
+  JobLabels,
+  Money,
+  path,
+  Strings,
+} from './job-texts.ts';
 import { expects, expectsKey } from './wording.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -18,13 +29,7 @@ export const JobFileSchema = Type.Object(
     $schema: Type.Optional(Type.String({ maxLength: 1024 })),
     version: Type.Literal('1'),
     name: Type.Optional(Ident),
-    labels: Type.Optional(
-      Type.Record(Type.String({ pattern: '^.{1,63}$' }), Type.String({ maxLength: 256 }), {
-        ...closed,
-        maxProperties: 64,
-        ...expectsKey('a name of 1 to 63 characters in one line'),
-      }),
-    ),
+    labels: Type.Optional(JobLabels),
     type: Type.Optional(Type.Literal('batch', { default: 'batch' })),
     // Its grammar is in image-reference.ts, which says in words what is wrong.
     image: Type.String({

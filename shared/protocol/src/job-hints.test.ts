@@ -71,7 +71,10 @@ describe('a job file that is refused says what would be right', () => {
     [{ env: { 'my-var': '1' } }, 'write my_var, if the program takes that'],
     [{ env: { 'spring.datasource.url': '1' } }, 'write SPRING_DATASOURCE_URL, if the program takes that'],
     [{ env: { ID: 2 ** 53 } }, 'beyond 9007199254740991'],
-    [{ labels: { v: 1.1 } }, '/labels/v must be text; put quotes around it'],
+    [
+      { labels: { v: 1.1 } },
+      '/labels/v must be text in one line without control characters or others that nobody sees; put quotes around it',
+    ],
     [{ image: 'Ubuntu:22.04' }, '/image must have its repository in lower case; write ubuntu:22.04'],
     [
       { outputs: [{ path: '/out/*.png' }] },

@@ -1,7 +1,8 @@
 import Type from 'typebox';
 import { repeatable } from './distinct.ts';
 import { accountIdPattern } from './ids.ts';
-import { expects } from './wording.ts';
+import { shownTextPattern } from './plain-text.ts';
+import { expects, expectsKey } from './wording.ts';
 
 /** Kinds of text that fields of the job file hold, each with words for what it must be. */
 
@@ -23,6 +24,20 @@ export const Ident = Type.String({
   maxLength: 63,
   ...expects('a name of small letters, digits and dashes, such as render-2', 'name'),
 });
+/** What its author wants to be told, and others are. */
+export const shown = {
+  pattern: shownTextPattern(),
+  ...expects('text in one line without control characters or others that nobody sees'),
+} as const;
+export const JobLabels = Type.Record(
+  Type.String({ pattern: shownTextPattern('{1,63}') }),
+  Type.String({ ...shown, maxLength: 256 }),
+  {
+    additionalProperties: false,
+    maxProperties: 64,
+    ...expectsKey('a name of 1 to 63 characters in one line, each of which can be seen'),
+  },
+);
 export const path = {
   pattern: '^/',
   maxLength: 1024,

@@ -8,24 +8,77 @@ export function isPlainText(text: string): boolean {
   return !text.includes('\0') && text.isWellFormed();
 }
 
-/** The text with a replacement character for each thing that nothing can keep. For what programs say, never for input. */
-export function toPlainText(text: string): string {
-  return text.toWellFormed().replaceAll('\0', '\ufffd');
+/**
+ * What is seen as nothing, or changes how other text is seen: control characters, marks that turn the direction of writing,
+ * spaces without width, fillers, tags, breaks of lines, and half of a surrogate pair.
+ */
+const hiddenClass = '\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}\\p{Default_Ignorable_Code_Point}';
+const hidden = new RegExp(`[${hiddenClass}]`, 'u');
+const everyHidden = new RegExp(`[${hiddenClass}]`, 'gu');
+const spaces = /[\t\n\v\f\r\u0085\u2028\u2029]+/g;
+const notAscii = /[^\x20-\x7e]/;
+
+/** Pattern of one line of text of which a reader sees every character; `count` is a quantifier such as {1,63}. */
+export function shownTextPattern(count = '*'): string {
+  return `^[^${hiddenClass}]${count}$`;
 }
 
-/** Whether every text of a value, keys included, is plain. However deep it is: nothing here calls itself. */
+/** Whether a reader sees every character of a text. What one stranger writes and another reads has to be such text. */
+export function isShownText(text: string): boolean {
+  return !notAscii.test(text) || !hidden.test(text);
+}
+
+/** The text in one line, with a replacement character for each that a reader would not see. For what programs say. */
+export function toShownText(text: string): string {
+  if (!notAscii.test(text)) return text;
+  return text.replace(spaces, ' ').replace(everyHidden, '\ufffd');
+}
+
+/**
+ * JSON text with an escape for each character that a reader would not see. It is the same value to every reader of JSON, and
+ * harmless where it is shown as it stands.
+ */
+export function escapeHidden(json: string): string {
+  if (!notAscii.test(json)) return json;
+  return json.replace(everyHidden, (character) =>
+    // Between values these are layout, and no JSON text has them within a string.
+    /[\t\n\r]/.test(character)
+      ? character
+      : Array.from(
+          { length: character.length },
+          (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,
+        ).join(''),
+  );
+}
+
+/** JSON of a value that holds text of strangers, for people and terminals as well as for programs. */
+export function shownJson(value: unknown): string {
+  return escapeHidden(JSON.stringify(value));
+}
+
+/** Whether a reader sees every character of every text of a value, keys included. */
+export function holdsShownText(value: unknown): boolean {
+  return everyText(value, isShownText);
+}
+
+/** Whether every text of a value, keys included, is plain. */
 export function holdsPlainText(value: unknown): boolean {
+  return everyText(value, isPlainText);
+}
+
+/** However deep the value is: nothing here calls itself. */
+function everyText(value: unknown, is: (text: string) => boolean): boolean {
   const waiting: unknown[] = [value];
   while (waiting.length > 0) {
     const next = waiting.pop();
-    if (typeof next === 'string' && !isPlainText(next)) return false;
+    if (typeof next === 'string' && !is(next)) return false;
     if (typeof next !== 'object' || next === null) continue;
     if (Array.isArray(next)) {
       for (const item of next) waiting.push(item);
       continue;
     }
     for (const key in next) {
-      if (!isPlainText(key)) return false;
+      if (!is(key)) return false;
       waiting.push((next as Readonly<Record<string, unknown>>)[key]);
     }
   }

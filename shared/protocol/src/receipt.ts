@@ -70,7 +70,7 @@ export const ReceiptSchema = Type.Object(
     exitCode: Type.Optional(Type.Integer({ minimum: 0, maximum: 255 })),
     oomKilled: Type.Boolean(),
     /** Digest of the image that ran: repository digest where there is one, else the image id. */
-    image: Type.Optional(Type.String({ maxLength: 200 })),
+    image: Type.Optional(Type.String({ maxLength: 200, pattern: '^[!-~]*$' })),
     /** With the reason image_wrong_platform: architectures that the image is made for, where that is known. */
     imageRunsOn: Type.Optional(ImageArchitecturesSchema),
     startedAt: Type.Optional(millis),

@@ -17,12 +17,21 @@ export const NanoSchema = Type.String({
   ...expects('an amount of nano-CAPA in text, such as "1000000000" for 1 CAPA'),
 });
 
+/** Every agent normalises the name, so an honest one has no other characters. */
+export const modelPattern = '^[A-Za-z0-9][A-Za-z0-9 ._+/()-]*$';
+
 /** One GPU that a node reports. `id` is the UUID that the driver gives; it detects collisions and grants nothing. */
 export const DeviceSchema = Type.Object(
   {
     id: Type.String({ minLength: 1, maxLength: 96, pattern: '^[A-Za-z0-9._:/-]+$' }),
     vendor: Type.Union([Type.Literal('nvidia'), Type.Literal('amd'), Type.Literal('intel')]),
-    model: Type.String({ minLength: 1, maxLength: 96, description: 'Normalised: rtx-4090, a100-sxm4-80gb.' }),
+    model: Type.String({
+      minLength: 1,
+      maxLength: 96,
+      pattern: modelPattern,
+      description: 'Normalised: rtx-4090, a100-sxm4-80gb.',
+      ...expects('the model of a GPU in letters, digits, spaces and . _ + / ( ) -, such as rtx-4090'),
+    }),
     memoryBytes: count(maxSizeBytes),
     computeCapability: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$' })),
     cuda: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}\\.[0-9]{1,2}$' })),

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { ErrorCode } from '@capacloud/protocol/errors';
 import { errorCatalogue } from '@capacloud/protocol/errors';
+import { shownJson } from '@capacloud/protocol/plain-text';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { problemDetails, sendProblem } from './problem.ts';
@@ -68,7 +69,7 @@ export function handleSocketError(error: Error & { readonly code?: string }, soc
   }
   const refusal = refusalOf(error) ?? { code: 'request.malformed' as const, message: 'This is not HTTP.' };
   const { http, title } = errorCatalogue[refusal.code];
-  const body = JSON.stringify(problemDetails(refusal, 'none'));
+  const body = shownJson(problemDetails(refusal, 'none'));
   socket.end(
     `HTTP/1.1 ${http} ${title}\r\ncontent-type: application/problem+json; charset=utf-8\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,

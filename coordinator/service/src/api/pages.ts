@@ -1,3 +1,4 @@
+import { shownJson } from '@capacloud/protocol/plain-text';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
 import type { Paged, PageRequest } from '../ports/read-store.ts';
 
@@ -36,7 +37,7 @@ export async function pageOfRows<Row, View>(
 export function withinPage<T>(items: readonly T[]): T[] {
   let bytes = 0;
   const end = items.findIndex((item, index) => {
-    bytes += Buffer.byteLength(JSON.stringify(item));
+    bytes += Buffer.byteLength(shownJson(item));
     return bytes > pageBytes && index > 0;
   });
   return items.slice(0, end < 0 ? items.length : end);

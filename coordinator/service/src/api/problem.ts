@@ -1,5 +1,6 @@
 import type { ProblemDetails } from '@capacloud/protocol/errors';
 import { errorCatalogue } from '@capacloud/protocol/errors';
+import { shownJson } from '@capacloud/protocol/plain-text';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { FastifyReply } from 'fastify';
 
@@ -34,5 +35,5 @@ export function sendProblem(reply: FastifyReply, refusal: Refusal): FastifyReply
     .code(entry.http)
     .header('content-type', 'application/problem+json; charset=utf-8')
     .header('request-id', reply.request.id)
-    .send(JSON.stringify(body));
+    .send(shownJson(body));
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { shownJson } from '@capacloud/protocol/plain-text';
 import { accept, type Problem, type Result, refuse } from '@capacloud/protocol/result';
 import { apiLimits, type Route, type RouteName, routes } from '@capacloud/protocol/routes';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -178,7 +179,7 @@ function sendAnswer(
     for (const [name, text] of Object.entries(answer.headers)) reply.header(name, text);
     return counted(answer.body);
   }
-  const text = JSON.stringify(value);
+  const text = shownJson(value);
   reply.header('content-type', 'application/json; charset=utf-8');
   if (route.method !== 'GET') return counted(text);
   const tag = `"${createHash('sha1').update(text).digest('base64url')}"`;

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { shownJson } from '@capacloud/protocol/plain-text';
 import type { RawAnswer } from './handler.ts';
 import { PulledStream } from './pulled-stream.ts';
 
@@ -10,7 +11,7 @@ export const heartbeat = ': heartbeat\n\n';
 
 /** One message of a `text/event-stream` (WHATWG HTML, section 9.2). */
 export function serverEvent(event: string, data: unknown, id?: number): string {
-  return `${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+  return `${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${shownJson(data)}\n\n`;
 }
 
 export function eventStream(make: (signal: AbortSignal) => AsyncGenerator<string, void, void>): RawAnswer {

@@ -1,5 +1,6 @@
 import { type WaitingReason, waitingReason } from '@capacloud/core/scheduler/why/waiting-reason';
 import type { JobId } from '@capacloud/protocol/ids';
+import { toShownText } from '@capacloud/protocol/plain-text';
 import type { Receipt, SignedReceipt } from '@capacloud/protocol/receipt';
 import { type AttemptView, endedTaskStates, type TaskView } from '@capacloud/protocol/views';
 import type { AttemptRow, TaskRow } from '../ports/read-store.ts';
@@ -73,7 +74,9 @@ export class TaskViews {
 
   async #storedReceipt(task: TaskRow['id'], attempt: number): Promise<Receipt | undefined> {
     const stored = await this.#deps.store.getReceipt(task, attempt);
-    return stored === undefined ? undefined : (JSON.parse(stored.signed) as SignedReceipt).receipt;
+    return stored === undefined
+      ? undefined
+      : shownReceipt((JSON.parse(stored.signed) as SignedReceipt).receipt);
   }
 
   #whyWaiting(job: JobId): WaitingReason | undefined {
@@ -85,6 +88,22 @@ export class TaskViews {
     this.#waiting.set(job, { at, why });
     return why;
   }
+}
+
+/** What an agent says in words of its own, made fit to be read. Paths stay: files are found by them. */
+function shownReceipt({ message, skipped, ...rest }: Receipt): Receipt {
+  return {
+    ...rest,
+    ...(message === undefined ? {} : { message: toShownText(message) }),
+    ...(skipped === undefined
+      ? {}
+      : {
+          skipped: {
+            total: skipped.total,
+            first: skipped.first.map(({ path, why }) => ({ path: toShownText(path), why })),
+          },
+        }),
+  };
 }
 
 function outputsIn(receipt: Receipt | undefined): TaskOutputs {

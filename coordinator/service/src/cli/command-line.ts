@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { shownJson } from '@capacloud/protocol/plain-text';
 import { Command } from 'commander';
 import { backUp } from './backup.ts';
 import { keysCommand } from './keys.ts';
@@ -76,5 +77,5 @@ export function createCommandLine(): Command {
 }
 
 function print(report: object): void {
-  process.stdout.write(`${JSON.stringify(report)}\n`);
+  process.stdout.write(`${shownJson(report)}\n`);
 }

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { isErrorCode } from '@capacloud/protocol/errors';
+import { escapeHidden } from '@capacloud/protocol/plain-text';
 import { adviseDuration } from '@capacloud/protocol/unit-hints';
 import { parseDuration } from '@capacloud/protocol/units';
 import { createConnections } from '@capacloud/transfer/connections';
@@ -101,7 +102,7 @@ async function call(flags: KeyFlags, method: string, path: string, body?: object
   });
   const text = await response.text();
   if (!response.ok) throw new CommandRefused(refusalOf(text, response.status));
-  if (text !== '') process.stdout.write(`${text}\n`);
+  if (text !== '') process.stdout.write(`${escapeHidden(text)}\n`);
 }
 
 function urlOf(path: string, { url }: KeyFlags, config: Config): URL {

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { shownJson } from '@capacloud/protocol/plain-text';
 import { Command } from 'commander';
 import { report } from '../simulate/report/report.ts';
 import { seriesCsv } from '../simulate/report/series-csv.ts';
@@ -32,7 +33,7 @@ export function simulateCommand(): Command {
       if (flags.csv !== undefined) mkdirSync(flags.csv, { recursive: true });
       const result = run(scenario);
       if (flags.csv !== undefined) writeFileSync(join(flags.csv, 'series.csv'), seriesCsv(result));
-      process.stdout.write(flags.json === true ? `${JSON.stringify(result)}\n` : report(result));
+      process.stdout.write(flags.json === true ? `${shownJson(result)}\n` : report(result));
     });
 }
 

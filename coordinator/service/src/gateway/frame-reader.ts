@@ -9,7 +9,8 @@ import {
 } from '@capacloud/protocol/frames';
 import { nestsTooDeeply } from '@capacloud/protocol/json-depth';
 import { offerFault, offerHint } from '@capacloud/protocol/offer-size';
-import { holdsPlainText } from '@capacloud/protocol/plain-text';
+import { holdsPlainText, isShownText, toShownText } from '@capacloud/protocol/plain-text';
+import type { Offer } from '@capacloud/protocol/resources';
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { schemaProblems } from '@capacloud/protocol/schema';
@@ -111,5 +112,15 @@ export function readSessionFrame(text: string): Result<SessionFrame> {
 
 function withSmallOffer<T extends HelloFrame | OfferFrame>(frame: T): Result<T> {
   const fault = offerFault(frame.offer);
-  return fault === undefined ? accept(frame) : refuse('frame.too_large', fault, { hint: offerHint });
+  if (fault !== undefined) return refuse('frame.too_large', fault, { hint: offerHint });
+  return accept({ ...frame, offer: withShownReasons(frame.offer) });
+}
+
+/** A reason quotes the driver, and older agents send it as it is: cleaned here, it keeps no honest node away. */
+function withShownReasons(offer: Offer): Offer {
+  if (offer.devices.every(({ reason = '' }) => isShownText(reason))) return offer;
+  const devices = offer.devices.map((device) =>
+    device.reason === undefined ? device : { ...device, reason: toShownText(device.reason) },
+  );
+  return { ...offer, devices };
 }

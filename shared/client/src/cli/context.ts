@@ -1,3 +1,4 @@
+import { shownJson } from '@capacloud/protocol/plain-text';
 import { type Client, createClient } from '../client.ts';
 import { createNodeExchange, createNodeOpening, nodeConnections } from '../node-exchange.ts';
 import { CommandError } from './command-error.ts';
@@ -64,7 +65,7 @@ export class Context {
 
   /** One line of data. */
   writeJson(value: unknown): void {
-    this.terminal.out.write(`${JSON.stringify(value)}\n`);
+    this.terminal.out.write(`${shownJson(value)}\n`);
   }
 
   /** A line about what happens, for people; broken between words where the terminal is narrow. */

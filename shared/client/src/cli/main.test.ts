@@ -404,6 +404,16 @@ test("a stranger's text cannot steer the terminal", async () => {
   expect(out).toContain('a�[2Jb�');
 });
 
+test("a stranger's text is escaped in --json, and stays the same value", async () => {
+  const image = 'a\u202eb\u200b\u{e0041}\u009b';
+  server.on(`GET /v1/jobs/${jobId}`, json({ ...jobView({ image }), spec: {} }));
+  server.on(tasks, json({ items: [] }));
+  const { out } = await capacloud(['status', jobId, '--json']);
+  expect(out).toContain('a\\u202eb\\u200b\\udb40\\udc41\\u009b');
+  expect(out).toMatch(/^[\x20-\x7e]+\n$/);
+  expect(JSON.stringify(JSON.parse(out))).toContain(image);
+});
+
 test('why of a job asks about the first task that waits, and tells what would help', async () => {
   server.on(tasks, json({ items: [taskView(1)] })).on(
     `GET /v1/tasks/${taskIdAt(1)}/why`,

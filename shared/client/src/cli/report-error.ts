@@ -1,3 +1,4 @@
+import { shownJson } from '@capacloud/protocol/plain-text';
 import { TransferError } from '@capacloud/transfer/transfer-error';
 import { ApiError } from '../api-error.ts';
 import { CommandError, Interrupted, OutputLost, type PlacedProblem, systemReason } from './command-error.ts';
@@ -24,7 +25,7 @@ export function reportError(output: Output, error: unknown, { json, isDebugging 
   const { message, code, hint, problems, requestId } = shown(error);
   if (json) {
     const body = { message, code, hint, problems, request_id: requestId };
-    output.write(`${JSON.stringify({ error: body })}\n`);
+    output.write(`${shownJson({ error: body })}\n`);
     return;
   }
   const { paint } = output;

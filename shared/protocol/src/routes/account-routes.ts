@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import { distinct, wholeItem } from '../distinct.ts';
 import { AccountIdSchema } from '../ids.ts';
+import { shown } from '../job-texts.ts';
 import { NanoSchema } from '../resources.ts';
 import { StorageViewSchema } from '../storage-view.ts';
 import { AccountViewSchema, ApiKeyViewSchema, LedgerEntryViewSchema, pageOf } from '../views.ts';
@@ -105,7 +106,7 @@ export const accountRoutes = {
     auth: 'consumer',
     body: Type.Object(
       {
-        name: Type.String({ minLength: 1, maxLength: 64 }),
+        name: Type.String({ minLength: 1, maxLength: 64, ...shown }),
         account: Type.Optional(AccountIdSchema),
         scopes: Type.Optional(
           distinct(
