@@ -4,6 +4,7 @@ import { request as requestHttps } from 'node:https';
 import { isIP } from 'node:net';
 import type { Connections } from '@capacloud/transfer/connections';
 import type { RegistryOrigin } from '../../core/registries.ts';
+import { isOwnAddress, networksOfMachine } from './own-networks.ts';
 import { isPublicAddress } from './public-address.ts';
 
 /** How registries are reached. */
@@ -14,6 +15,8 @@ export interface RegistryNetwork {
   readonly direct: Connections;
   /** Every address of a name; the system's resolver unless a test says otherwise. */
   readonly resolve?: (host: string) => Promise<readonly string[]>;
+  /** Networks of this machine, as ADDRESS/BITS; those of its interfaces unless a test says otherwise. */
+  readonly ownNetworks?: () => readonly string[];
 }
 
 /** No answer came, for whichever reason: nobody outside may learn which. The message is for the owner. */
@@ -77,12 +80,20 @@ export class GuardedClient {
     const found = isIP(name) === 0 ? await this.#resolve(name, signal) : [name];
     if (found.length === 0 && !(isProxied && isTrusted))
       throw new RegistryUnreachable(`${name} has no address`);
-    const unwanted = mayBePrivate ? undefined : found.find((address) => !isPublicAddress(address));
-    if (unwanted !== undefined)
-      throw new RegistryUnreachable(
-        `${name} has the address ${unwanted}, which is not public; only a registry that the setting registries names by its host may lie in the owner's network`,
-      );
+    if (!mayBePrivate) this.#refuseUnwanted(name, found);
     return found;
+  }
+
+  #refuseUnwanted(name: string, addresses: readonly string[]): void {
+    const networks = this.#network.ownNetworks?.() ?? networksOfMachine();
+    for (const address of addresses) {
+      const isPublic = isPublicAddress(address);
+      if (isPublic && !isOwnAddress(address, networks)) continue;
+      const what = isPublic ? 'lies in a network of this machine' : 'is not public';
+      throw new RegistryUnreachable(
+        `${name} has the address ${address}, which ${what}; only a registry that the setting registries names by its host may lie in the owner's network`,
+      );
+    }
   }
 
   async #resolve(name: string, signal: AbortSignal): Promise<readonly string[]> {
