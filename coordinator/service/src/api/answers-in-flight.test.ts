@@ -3,7 +3,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { consumerAccount, startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';
 import { AnswersInFlight, answerLimits } from './answers-in-flight.ts';
-import { pageBytes, withinPage } from './pages.ts';
+import { pageBytes, pageOfRows, withinPage } from './pages.ts';
 
 class Target extends EventEmitter {
   destroyed = false;
@@ -91,6 +91,14 @@ describe('a page', () => {
     expect(withinPage([large, large, large, large, large])).toHaveLength(3);
     expect(withinPage(['x'.repeat(2 * pageBytes), 'y'])).toHaveLength(1);
     expect(withinPage([])).toEqual([]);
+  });
+
+  it('makes no views beyond its bound', async () => {
+    const items = Array.from({ length: 500 }, (_, index) => index);
+    const view = vi.fn(() => 'x'.repeat(pageBytes / 4));
+    const read = () => ({ items, cursors: items.map(String) });
+    expect(await pageOfRows({}, read, view)).toMatchObject({ ok: true, value: { next: '2' } });
+    expect(view).toHaveBeenCalledTimes(4);
   });
 });
 

@@ -59,7 +59,8 @@ export async function* followJob(
           (row) => told.get(row.id) !== versionOf(row) && (!sweep || row.updatedAt >= changedAfter),
         );
         for (const row of news) told.set(row.id, versionOf(row));
-        for (const view of await views.ofTasks(news)) yield serverEvent('task', view);
+        // Made as they are read: what they hold of receipts is large, and many may follow a job.
+        for (const row of news) yield serverEvent('task', await views.ofTask(row));
       }
       const row = (await deps.store.getJob(job.id)) ?? job;
       // Rows can be read before the feed tells of them, so every task is looked at once more after the end.

@@ -26,10 +26,16 @@ export async function pageOfRows<Row, View>(
     return refuse('request.invalid', 'The cursor is not one that this list gave.', {
       problems: [{ pointer: '/query/cursor', message: 'is not a cursor of this list' }],
     });
-  const views: View[] = [];
-  for (const row of page.items) views.push(await view(row));
-  const items = withinPage(views);
-  const next = items.length < views.length ? page.cursors[items.length - 1] : page.next;
+  // One by one: a view may be much larger than its row, and what does not fit is not made.
+  const items: View[] = [];
+  let bytes = 0;
+  for (const row of page.items) {
+    const item = await view(row);
+    bytes += bytesOf(item);
+    if (bytes > pageBytes && items.length > 0) break;
+    items.push(item);
+  }
+  const next = items.length < page.items.length ? page.cursors[items.length - 1] : page.next;
   return accept(next === undefined ? { items } : { items, next });
 }
 
@@ -37,8 +43,12 @@ export async function pageOfRows<Row, View>(
 export function withinPage<T>(items: readonly T[]): T[] {
   let bytes = 0;
   const end = items.findIndex((item, index) => {
-    bytes += Buffer.byteLength(shownJson(item));
+    bytes += bytesOf(item);
     return bytes > pageBytes && index > 0;
   });
   return items.slice(0, end < 0 ? items.length : end);
+}
+
+function bytesOf(item: unknown): number {
+  return Buffer.byteLength(shownJson(item));
 }

@@ -1,7 +1,8 @@
 import { type JobId, type TaskId, taskIdOf } from '@capacloud/protocol/ids';
 import type { JobView, TaskView } from '@capacloud/protocol/views';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { agentToken, startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';
+import { followJob } from './job-events.ts';
 
 let coordinator: TestCoordinator;
 beforeAll(async () => {
@@ -81,6 +82,24 @@ it('tells a job as it is and as it changes, and ends after it', async () => {
   }
   expect(Object.fromEntries(states)).toEqual({ [first]: 'succeeded', [second]: 'succeeded' });
   expect(JSON.parse(last?.data ?? '')).toMatchObject({ id: job, state: 'succeeded' });
+});
+
+it('looks at a task when its reader comes to it, and not before', async () => {
+  const tasks = Array.from({ length: 200 }, (_, index) => ({
+    id: `task ${index}`,
+    state: 'succeeded',
+    updatedAt: 1,
+  }));
+  const ofTask = vi.fn(async (row: unknown) => row);
+  const store = { listTasks: async () => ({ items: tasks, cursors: [] }), getJob: async () => undefined };
+  const transparency = { entries: async () => ({ entries: [], size: 1 }) };
+  const parts = { deps: { store, transparency }, feed: { watch: () => () => undefined }, views: { ofTask } };
+  const events = followJob(parts as never, {} as never, undefined, new AbortController().signal);
+  for (let taken = 1; taken <= 3; taken++) {
+    await events.next();
+    expect(ofTask).toHaveBeenCalledTimes(taken);
+  }
+  await events.return();
 });
 
 it('tells whoever comes back only what has changed since', async () => {

@@ -20,10 +20,6 @@ export class TaskViews {
     this.#deps = deps;
   }
 
-  ofTasks(rows: readonly TaskRow[]): Promise<TaskView[]> {
-    return Promise.all(rows.map((row) => this.ofTask(row)));
-  }
-
   async ofTask(row: TaskRow): Promise<TaskView> {
     const ended = row.state === 'succeeded' || row.state === 'failed';
     const receipt = ended ? await this.#receiptOf(row, row.attempts) : undefined;
