@@ -35,7 +35,7 @@ export class Admission {
     const address = this.addressOf(request);
     const byAddress = this.#addresses.take(address);
     if (!byAddress.allowed) return limited(reply, 'address', byAddress, this.#addresses);
-    const identified = await this.#authentication.identify(request.headers.authorization);
+    const identified = await this.identify(request);
     const caller = identified.ok ? identified.value : undefined;
     if (caller === undefined) {
       const anonymous = this.#anonymous.take(address);
@@ -49,6 +49,11 @@ export class Admission {
     }
     if (!identified.ok) return route.auth === 'none' ? accept(undefined) : identified;
     return authorise(route, caller);
+  }
+
+  /** Who calls, by what the request brings. */
+  identify(request: FastifyRequest): Promise<Result<Caller | undefined>> {
+    return this.#authentication.identify(request.headers.authorization);
   }
 
   /** A body that asks for more than one call's work counts as so many calls of its account. */

@@ -1,5 +1,6 @@
+import { connect } from 'node:net';
 import type { ApiKeyView } from '@capacloud/protocol/views';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import {
   consumerAccount,
   operatorAccount,
@@ -103,6 +104,65 @@ it('lets no key live on that is made while its maker is revoked', async () => {
     const { secret } = (await answer.json()) as { secret?: string };
     if (secret !== undefined) expect(await statusOf(secret)).toBe(401);
   }
+});
+
+it('revokes what was on its way to the disk when it looked', async () => {
+  const maker = await make(coordinator.consumerKey);
+  const record = coordinator.sequencer.record.bind(coordinator.sequencer);
+  const kindOf = ([first]: Parameters<typeof record>[0]) => first?.kind;
+  const looked = Promise.withResolvers<undefined>();
+  const asked = Promise.withResolvers<undefined>();
+  let child: Promise<Required<ApiKeyView>> | undefined;
+  vi.spyOn(coordinator.sequencer, 'record').mockImplementation(async (rows) => {
+    if (kindOf(rows) === 'api_key') {
+      asked.resolve(undefined);
+      await looked.promise;
+    } else if (kindOf(rows) === 'api_key_revoked') {
+      looked.resolve(undefined);
+      await child;
+    }
+    await record(rows);
+  });
+  child = make(maker.secret);
+  await asked.promise;
+  expect(await ask('DELETE', '/v1/keys', coordinator.consumerKey)).toMatchObject({ body: { revoked: 2 } });
+  expect(await statusOf((await child).secret)).toBe(401);
+});
+
+it('takes nothing of a body whose key was revoked while it came', async () => {
+  const maker = await make(coordinator.consumerKey);
+  const body = JSON.stringify({ version: '1', image: 'busybox' });
+  const { hostname, port } = new URL(coordinator.url);
+  const socket = connect(Number(port), hostname);
+  socket.setEncoding('utf8');
+  let answer = '';
+  socket.on('data', (text: string) => (answer += text));
+  socket.write(
+    `POST /v1/jobs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${maker.secret}\r\nidempotency-key: slow\r\n` +
+      `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`,
+  );
+  // Its head has been read by the time that others get an answer.
+  expect(await statusOf(maker.secret)).toBe(200);
+  await ask('DELETE', `/v1/keys/${maker.id}`, coordinator.consumerKey);
+  socket.write(body);
+  await expect.poll(() => answer).toMatch(/^HTTP\/1.1 401 /);
+  socket.destroy();
+  expect(await ask('GET', '/v1/jobs', coordinator.consumerKey)).toMatchObject({ body: { items: [] } });
+});
+
+it('answers no call that waits once its key is revoked', async () => {
+  const waiter = await make(coordinator.consumerKey);
+  const waiting = coordinator.call('POST', '/v1/jobs?wait=60', {
+    key: waiter.secret,
+    json: { version: '1', image: 'busybox' },
+    headers: { 'idempotency-key': 'wait' },
+  });
+  waiting.catch(() => undefined);
+  const jobs = async () =>
+    (await ask<{ items: unknown[] }>('GET', '/v1/jobs', coordinator.consumerKey)).body.items.length;
+  await expect.poll(jobs).toBe(1);
+  await ask('DELETE', `/v1/keys/${waiter.id}`, coordinator.consumerKey);
+  await expect(waiting).rejects.toThrow();
 });
 
 it('ends the streams of a key that is revoked, and of no other', async () => {

@@ -24,7 +24,7 @@ export interface Registration {
   readonly handlers: Handlers;
   readonly admission: Admission;
   readonly inFlight: AnswersInFlight;
-  /** Cuts a stream when the key of its caller is good no more. */
+  /** Cuts a response when the key of its caller is good no more. */
   readonly follow: (caller: KeyCaller, stream: Stream) => void;
   readonly now: () => number;
   readonly isDraining: () => boolean;
@@ -70,6 +70,8 @@ function registerRoute(
     handler: async (request, reply) => {
       const parsed = parse(request, registration.now());
       if (!parsed.ok) return sendProblem(reply, parsed.refusal);
+      const stillGood = await readmit(registration, route, request, reply);
+      if (!stillGood.ok) return sendProblem(reply, stillGood.refusal);
       registration.admission.weigh(route, request, parsed.value['body']);
       const result = await handler(callOf(registration, parsed.value, request, reply));
       if (!result.ok) return sendProblem(reply, result.refusal);
@@ -78,10 +80,24 @@ function registerRoute(
   });
 }
 
+/** A body takes its time, and what its credentials stood for may have ended meanwhile. Then it comes to nothing. */
+async function readmit(
+  { admission, follow }: Registration,
+  route: Route,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<Result<unknown>> {
+  const { caller } = request;
+  if (caller === undefined || route.method === 'GET') return accept(undefined);
+  // These bodies are read while they are worked on.
+  if (route.body === 'binary' && caller.kind === 'key') follow(caller, reply.raw);
+  return admission.identify(request);
+}
+
 type Parsed = Readonly<Record<string, unknown>>;
 
 function callOf(
-  { admission }: Registration,
+  { admission, follow }: Registration,
   parsed: Parsed,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -95,6 +111,7 @@ function callOf(
     },
     charge: (calls: number) => admission.charge(request, calls),
     get signal() {
+      if (request.caller?.kind === 'key') follow(request.caller, reply.raw);
       return goneSignal(reply);
     },
     requestId: request.id,
