@@ -96,7 +96,7 @@ describe('a page', () => {
   it('makes no views beyond its bound', async () => {
     const items = Array.from({ length: 500 }, (_, index) => index);
     const view = vi.fn(() => 'x'.repeat(pageBytes / 4));
-    const read = () => ({ items, cursors: items.map(String) });
+    const read = async () => ({ items, cursors: items.map(String) });
     expect(await pageOfRows({}, read, view)).toMatchObject({ ok: true, value: { next: '2' } });
     expect(view).toHaveBeenCalledTimes(4);
   });

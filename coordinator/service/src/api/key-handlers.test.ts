@@ -112,18 +112,18 @@ it('revokes what was on its way to the disk when it looked', async () => {
   const kindOf = ([first]: Parameters<typeof record>[0]) => first?.kind;
   const looked = Promise.withResolvers<undefined>();
   const asked = Promise.withResolvers<undefined>();
-  let child: Promise<Required<ApiKeyView>> | undefined;
+  const answered = Promise.withResolvers<undefined>();
   vi.spyOn(coordinator.sequencer, 'record').mockImplementation(async (rows) => {
     if (kindOf(rows) === 'api_key') {
       asked.resolve(undefined);
       await looked.promise;
     } else if (kindOf(rows) === 'api_key_revoked') {
       looked.resolve(undefined);
-      await child;
+      await answered.promise;
     }
     await record(rows);
   });
-  child = make(maker.secret);
+  const child = make(maker.secret).finally(() => answered.resolve(undefined));
   await asked.promise;
   expect(await ask('DELETE', '/v1/keys', coordinator.consumerKey)).toMatchObject({ body: { revoked: 2 } });
   expect(await statusOf((await child).secret)).toBe(401);
