@@ -23,10 +23,19 @@ export async function holds<T>(
   });
   if (!outcome.failed) return;
   const replay = `CAPACLOUD_FUZZ_SEED=${seed} CAPACLOUD_FUZZ_EFFORT=${effort} vitest run --project loopback test/fuzz`;
-  const shown = fc.stringify(outcome.counterexample?.[0]).slice(0, 4000);
+  const shown = textOf(outcome.counterexample?.[0]).slice(0, 4000);
   throw new Error(`after ${outcome.numRuns} inputs: ${shown}\nsee it again: ${replay}`, {
     cause: outcome.errorInstance,
   });
+}
+
+/** The text of an input that nests too deeply to be written is of no use, but the failure that it brought about is. */
+function textOf(input: unknown): string {
+  try {
+    return fc.stringify(input);
+  } catch {
+    return 'an input that nests too deeply to be shown';
+  }
 }
 
 /** Numbers from the same seed, for tests that draw as they go. */

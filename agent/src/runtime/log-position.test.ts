@@ -111,8 +111,22 @@ describe('a position', () => {
     expect(sinceOf({ ...logStart, anchor: '2026-01-02T03:04:05.000000006Z' })).toBe('1767323045.000000006');
   });
 
+  it('asks for all messages where the time is none', () => {
+    expect(sinceOf({ ...logStart, anchor: '2026-01-41T03:04:05.000000006Z' })).toBe('0.000000000');
+  });
+
   it('is refused when it is none', () => {
-    for (const text of ['', '1/2', 'x/1/2/', '2026-01-02T03:04:05Z/1/2/', '/1/-2/', '/1/2'])
+    const noDay = '2026-01-41T03:04:05.000000006Z';
+    for (const text of [
+      '',
+      '1/2',
+      'x/1/2/',
+      '2026-01-02T03:04:05Z/1/2/',
+      '/1/-2/',
+      '/1/2',
+      `${noDay}/1/2/`,
+      `/1/2/${noDay}`,
+    ])
       expect(parseLogPosition(text)).toBeUndefined();
   });
 });

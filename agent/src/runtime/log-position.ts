@@ -28,7 +28,7 @@ export function formatLogPosition(position: LogPosition): string {
 /** Undefined when it is no position. */
 export function parseLogPosition(text: string): LogPosition | undefined {
   const match = positionPattern.exec(text);
-  if (match === null) return undefined;
+  if (match === null || ![match[1], match[4]].every(isTime)) return undefined;
   return {
     anchor: match[1] ?? '',
     bytesSinceAnchor: Number(match[2]),
@@ -37,8 +37,14 @@ export function parseLogPosition(text: string): LogPosition | undefined {
   };
 }
 
-/** Nanoseconds since 1970 of an RFC 3339 time with nine digits. */
+/** Of the right form it is; but a month has no 41 days. */
+function isTime(text = ''): boolean {
+  return text === '' || !Number.isNaN(Date.parse(`${text.slice(0, 19)}Z`));
+}
+
+/** Nanoseconds since 1970 of an RFC 3339 time with nine digits. An engine's time that there is not counts as the first. */
 function timeNs(timestamp: string): bigint {
+  if (!isTime(timestamp)) return 0n;
   const seconds = BigInt(Date.parse(`${timestamp.slice(0, 19)}Z`)) / 1000n;
   return seconds * 1_000_000_000n + BigInt(timestamp.slice(20, 29));
 }

@@ -1,7 +1,7 @@
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { describe, expect, it } from 'vitest';
-import { doubledProblem } from './distinct.ts';
+import { doubledItem, doubledProblem } from './distinct.ts';
 import * as frames from './frames.ts';
 import { JobFileSchema } from './job-file.ts';
 import { ReceiptSchema } from './receipt.ts';
@@ -177,4 +177,14 @@ describe('what is named twice is refused and told by its name', () => {
     expect(doubledProblem(schema as WordedSchema, doubled)).toEqual(problem);
     expect(doubledProblem(schema as WordedSchema, sound)).toBeUndefined();
   });
+});
+
+it('passes over items that nest too deeply to be named, which no schema takes', () => {
+  const deep = (levels: number): unknown => {
+    let value: unknown = 1;
+    for (let level = 0; level < levels; level++) value = [value];
+    return value;
+  };
+  expect(doubledItem([deep(50), deep(50)], [[]])).toBeDefined();
+  expect(doubledItem([deep(200_000), deep(200_000)], [[]])).toBeUndefined();
 });

@@ -57,7 +57,13 @@ function nameOf(item: unknown, key: ItemKey): string | undefined {
 
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'string' || value === undefined) return value;
-  return JSON.stringify(value, inOrder);
+  try {
+    return JSON.stringify(value, inOrder);
+  } catch (error) {
+    // It nests deeper than anything that a schema takes, and is refused for what it is.
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }
 
 /** Two items are the same in whatever order their fields are written. */
