@@ -54,7 +54,7 @@ export function containerMounts(
 /** Why no container could have the folders that an image declares as volumes; undefined where one could. */
 export function volumesFault(folders: readonly string[]): Sentence | undefined {
   if (folders.length > maxImageVolumes) return say`The image declares more than ${maxImageVolumes} volumes.`;
-  const plain = folders.map((folder) => posix.normalize(folder).replace(/\/+$/, ''));
+  const plain = folders.map(plainFolder);
   if (new Set(plain).size < plain.length) return say`The image declares one folder as a volume twice.`;
   const odd = folders.find((folder) => {
     const path = posix.normalize(folder);
@@ -65,6 +65,11 @@ export function volumesFault(folders: readonly string[]): Sentence | undefined {
     : say`The image declares ${own(odd)} as a volume, which no container can have.`;
 }
 
+/** As the engine spells it when it compares. */
+function plainFolder(folder: string): string {
+  return posix.normalize(folder).replace(/\/+$/, '');
+}
+
 /** Folders that the kernel and the engine fill; shared memory is mounted there anyway. */
 function isKernels(path: string): boolean {
   return /^\/(proc|sys|dev)(\/|$)/.test(path) && !/^\/dev\/shm\/?$/.test(path);
@@ -72,7 +77,8 @@ function isKernels(path: string): boolean {
 
 /**
  * Memory for the folders that the image declares as volumes. Left alone, each would become an anonymous volume: writable
- * disk without any quota. They belong to the container's user, because the engine gives them the mode of the image's folder.
+ * disk without any quota. So does one whose memory is given under another spelling, such as //data for /data. They belong to
+ * the container's user, because the engine gives them the mode of the image's folder.
  */
 export function imageVolumes(
   folders: readonly string[],
@@ -82,6 +88,6 @@ export function imageVolumes(
 ): Record<string, string> {
   const taken = new Set([...mounts.map((mount) => mount.Target), '/tmp', '/dev/shm', home]);
   const options = `rw,noexec,nosuid,nodev,mode=1777,uid=${uid},gid=${gid},size=${imageVolumeBytes}`;
-  const free = folders.filter((folder) => !taken.has(folder.replace(/\/+$/, '')));
+  const free = folders.map(plainFolder).filter((folder) => !taken.has(folder));
   return Object.fromEntries(free.map((folder) => [folder, options]));
 }
