@@ -71,5 +71,6 @@ function slotsOf(path: string): readonly [string, string] {
 
 /** As its second line says. Nothing is trusted yet. */
 function sizeOf(note: string): number {
-  return Number(note.split('\n')[1] ?? -1);
+  const size = Number(note.split('\n')[1] ?? -1);
+  return Number.isSafeInteger(size) ? size : -1;
 }

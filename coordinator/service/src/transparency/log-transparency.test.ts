@@ -229,6 +229,15 @@ describe('the high-water mark', () => {
     expect(trustedHighWater(heads(0), notes())).toBe(0);
   });
 
+  it('overwrites what a crash left half written, and not the note that is whole', async () => {
+    await new HighWaterFile(dataDir).raise(5, 'whole\n5\n');
+    const slots = Buffer.concat([readFileSync(highWaterPath(dataDir)), Buffer.alloc(4096)]);
+    slots.write('half\n5\ufffd', 4096);
+    writeFileSync(highWaterPath(dataDir), slots);
+    await new HighWaterFile(dataDir).raise(6, 'new\n6\n');
+    expect(readHighWater(dataDir)).toEqual(['new\n6\n', 'whole\n5\n']);
+  });
+
   it('is durable before a checkpoint is given out', async () => {
     const highWater = { raise: () => Promise.reject(new Error('the disk fails')) };
     const checkpoints = new Notes();
