@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Dirent, existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { type FileHandle, link, mkdir, open, readdir, rename, stat } from 'node:fs/promises';
+import { type FileHandle, link, lstat, mkdir, open, readdir, rename, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import Type from 'typebox';
 import { makeDataFolder } from '../store/data-folder.ts';
@@ -12,8 +12,9 @@ export const contentName = 'content';
 export const contentFolder = join('artifacts', contentName);
 
 const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' });
+const pathPattern = '^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$';
 const BackupFileSchema = Type.Object({
-  path: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$' }),
+  path: Type.String({ pattern: pathPattern }),
   bytes: Type.Integer({ minimum: 0 }),
   sha256: Sha256,
 });
@@ -27,6 +28,11 @@ export const ManifestSchema = Type.Object({
 });
 export type Manifest = Type.Static<typeof ManifestSchema>;
 export type BackupFile = Type.Static<typeof BackupFileSchema>;
+
+/** Whether a manifest can name it, so that it can be restored. */
+export function isBackupPath(path: string): boolean {
+  return new RegExp(pathPattern).test(path);
+}
 
 /**
  * Makes a folder under another name, and gives it its own once `fill` has put everything into it and it is on stable
@@ -59,13 +65,13 @@ async function isEmptyFolder(path: string): Promise<boolean> {
   return (await stat(path)).isDirectory() && (await readdir(path)).length === 0;
 }
 
-/** Files below a folder, as paths relative to it; none where it is missing. */
+/** Files, links and what else is no folder below a folder, as paths relative to it; none where it is missing. */
 export async function listFiles(folder: string, below = ''): Promise<readonly string[]> {
   const found: string[] = [];
   for (const entry of await entriesOf(join(folder, below))) {
     const path = below === '' ? entry.name : `${below}/${entry.name}`;
     if (entry.isDirectory()) found.push(...(await listFiles(folder, path)));
-    else if (entry.isFile()) found.push(path);
+    else found.push(path);
   }
   return found;
 }
@@ -115,8 +121,9 @@ async function pump(source: FileHandle, target: FileHandle) {
   }
 }
 
-/** A file that never changes, under a second name where the file system has such, else as a copy. False: it is gone. */
+/** A file that never changes, under a second name where the file system has such, else as a copy. False: it is gone, or no file. */
 export async function linkFile(from: string, to: string): Promise<boolean> {
+  if ((await lstat(from).catch(ignoreMissing))?.isFile() !== true) return false;
   await mkdir(dirname(to), { recursive: true, mode: 0o700 });
   try {
     await link(from, to);

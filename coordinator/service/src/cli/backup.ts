@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
-import { readdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, readdir, realpath, rm, writeFile } from 'node:fs/promises';
+import { isAbsolute, join, relative, sep } from 'node:path';
 import { encodeHex } from '@capacloud/protocol/bytes';
 import { signCheckpoint } from '@capacloud/protocol/checkpoint';
 import { completeArtifacts, copyDatabase } from '../store/database-copy.ts';
 import { lockName } from '../store/directory-lock.ts';
 import { databasePath } from '../store/open-database.ts';
 import { highWaterName } from '../transparency/high-water.ts';
-import { openLogKey } from '../transparency/log-key.ts';
+import { logKeyName, openLogKey } from '../transparency/log-key.ts';
 import {
   type BackupFile,
   contentFolder,
@@ -15,6 +15,7 @@ import {
   copyFile,
   entriesOf,
   hashFile,
+  isBackupPath,
   linkFile,
   listFiles,
   type Manifest,
@@ -27,8 +28,8 @@ import { CommandRefused } from './failure.ts';
 /** What is copied in a way or an order of its own. */
 const copiedApart = ['artifacts', 'coordinator.db', 'logs', 'snapshots'];
 /**
- * What a restored folder must not have: files that belong to an open database, the lock of the process, and how long the log
- * was, which may be longer than the copy.
+ * What a restored folder must not have: files that belong to an open database, the lock of the process, how long the log
+ * was, which may be longer than the copy, and what an earlier backup or the file system left.
  */
 const leftOut = [
   'coordinator.db-journal',
@@ -36,6 +37,8 @@ const leftOut = [
   'coordinator.db-wal',
   highWaterName,
   lockName,
+  'lost+found',
+  manifestName,
 ];
 /** Below `artifacts`: uploads that are not complete. */
 const unfinished = 'staging';
@@ -45,6 +48,8 @@ export interface BackupReport {
   readonly log: Manifest['log'];
   readonly files: number;
   readonly artifacts: number;
+  /** What is not in it: links, pipes, sockets and names that no backup has. */
+  readonly leftOut?: readonly string[];
 }
 
 /**
@@ -62,7 +67,13 @@ export async function backUp(dataDir: string, target: string, now: number): Prom
     });
   return makeFolder(target, async (folder) => {
     const backup = new Backup(dataDir, folder);
-    await backup.copyEach('', [...copiedApart, ...leftOut]);
+    await backup.copyEach('', [...copiedApart, ...leftOut, await ownPart(dataDir, folder)]);
+    if (!existsSync(join(folder, logKeyName)))
+      throw new CommandRefused({
+        code: 'log.foreign',
+        message: `${join(dataDir, logKeyName)} is no file.`,
+        hint: 'Put the key itself there, with mode 600: a backup without it cannot be restored.',
+      });
     await backup.copyEach('artifacts', [contentName, unfinished]);
     await backup.linkContent(await listFiles(join(dataDir, contentFolder)));
     await backup.copyAll(join('artifacts', 'brought'));
@@ -81,12 +92,20 @@ export async function backUp(dataDir: string, target: string, now: number): Prom
     const manifest: Manifest = { version: 1, name: head.name, takenAt: now, log, files: backup.files };
     await writeFile(join(folder, manifestName), `${JSON.stringify(manifest, null, 1)}\n`, { mode: 0o600 });
     await syncPath(join(folder, manifestName));
-    return { folder: target, log, files: manifest.files.length, artifacts };
+    const report = { folder: target, log, files: manifest.files.length, artifacts };
+    return backup.leftOut.length === 0 ? report : { ...report, leftOut: backup.leftOut };
   });
+}
+
+/** Where the backup lies in the data folder itself: the part that must not be copied into it. Else a name that no file has. */
+async function ownPart(dataDir: string, folder: string): Promise<string> {
+  const inside = relative(await realpath(dataDir), await realpath(folder));
+  return isAbsolute(inside) ? '' : (inside.split(sep)[0] ?? '');
 }
 
 class Backup {
   readonly #files = new Map<string, BackupFile>();
+  readonly #leftOut = new Set<string>();
   readonly #from: string;
   readonly #to: string;
 
@@ -95,12 +114,22 @@ class Backup {
     this.#to = to;
   }
 
+  get leftOut(): readonly string[] {
+    return [...this.#leftOut].sort();
+  }
+
   get files(): BackupFile[] {
     return [...this.#files.values()];
   }
 
-  /** Nothing where there is none. */
+  /** Nothing where there is none. What is no plain file is named: a link leads elsewhere, and a pipe never ends. */
   async copy(path: string): Promise<void> {
+    const found = await lstat(join(this.#from, path)).catch(() => undefined);
+    if (found === undefined) return;
+    if (!found.isFile() || !isBackupPath(path)) {
+      this.#leftOut.add(path);
+      return;
+    }
     const copied = await copyFile(join(this.#from, path), join(this.#to, path));
     if (copied !== undefined) this.#files.set(path, { path, ...copied });
   }
@@ -115,7 +144,7 @@ class Backup {
       if (except.includes(entry.name)) continue;
       const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
       if (entry.isDirectory()) await this.copyAll(path);
-      else if (entry.isFile()) await this.copy(path);
+      else await this.copy(path);
     }
   }
 

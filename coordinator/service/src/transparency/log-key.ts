@@ -28,9 +28,11 @@ export const verifyEd25519: VerifySignature = (publicKey, message, signature) =>
   }
 };
 
+export const logKeyName = 'log.key';
+
 /** The key that signs checkpoints, under the name of the log; made on first use, readable by the owner only. */
 export function openLogKey(dataDir: string, name: string): NoteSigner {
-  const key = createPrivateKey(readOrCreateSecret(join(dataDir, 'log.key'), newKey));
+  const key = createPrivateKey(readOrCreateSecret(join(dataDir, logKeyName), newKey));
   if (key.asymmetricKeyType !== 'ed25519') throw new Error('log.key is not an Ed25519 key');
   return {
     name,
