@@ -75,7 +75,7 @@ export class Gateway {
     const now = () => deps.now();
     this.#deps = deps;
     this.#limits = limits;
-    const joins = new JoinGate({ limits, heapShare: deps.heapShare ?? heapGauge(), now });
+    const joins = joinGate(deps, limits);
     this.#verifier = new DelegationVerifier(limits.verifierThreads, limits.unverified);
     const placements = new Placements();
     placements.restore(sequencer.state);
@@ -175,6 +175,20 @@ export class Gateway {
     this.#unfollow();
     await Promise.all([this.#verifier.close(), this.#receipts.close()]);
   }
+}
+
+function joinGate(deps: GatewayDeps, limits: GatewayLimits): JoinGate {
+  const { state } = deps.sequencer;
+  const unproven = () => {
+    const { maxUnprovenNodes: atMost = Number.POSITIVE_INFINITY } = state.ruleset;
+    return { size: state.unproven.size, atMost };
+  };
+  return new JoinGate({
+    limits,
+    heapShare: deps.heapShare ?? heapGauge(),
+    unproven,
+    now: () => deps.now(),
+  });
 }
 
 /** Build is not listen: nothing happens until `attach`. */

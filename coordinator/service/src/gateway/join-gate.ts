@@ -7,6 +7,17 @@ const hourMs = 3_600_000;
 /** Addresses and networks that are remembered. A forgotten one begins anew; the bound of all joins holds still. */
 const maxKeys = 16_384;
 
+/**
+ * Of the joins of an hour, and of the room for nodes that were never paid, what is kept for networks of which few come: so a
+ * stranger with some networks does not shut out owners everywhere else.
+ */
+export const keptForFew = {
+  share: 1 / 4,
+  /** Few are so many of what a network may have, and never fewer than `least`. */
+  ofNetwork: 1 / 100,
+  least: 10,
+} as const;
+
 interface Allowance {
   joins: number;
   at: number;
@@ -25,6 +36,11 @@ class Allowances {
   waitMs(key: string, nowMs: number): number {
     const missing = 1 - this.#left(key, nowMs);
     return missing <= 0 ? 0 : Math.ceil((missing * hourMs) / this.#perHour);
+  }
+
+  /** Joins of the key that have not come back yet. */
+  used(key: string, nowMs: number): number {
+    return this.#perHour - this.#left(key, nowMs);
   }
 
   take(key: string, nowMs: number): void {
@@ -48,6 +64,8 @@ export interface JoinGateDeps {
   readonly limits: JoinLimits & { readonly maxHeapShare: number };
   /** Of the heap that the process may have, the share that is used. */
   readonly heapShare: () => number;
+  /** Nodes that are known and were never paid. */
+  readonly unproven?: () => { readonly size: number; readonly atMost: number };
   /** Unix milliseconds. */
   readonly now: () => number;
 }
@@ -62,8 +80,10 @@ export class JoinGate {
     readonly whence: string;
     readonly keyOf: (address: string) => string;
   }[];
-  /** Sessions of nodes that were never paid when they opened, by address. */
+  /** Sessions of nodes that were never paid when they opened, by address and by network. */
   readonly #unproven = new Map<string, number>();
+  readonly #all: Allowances;
+  readonly #networks: Allowances;
 
   constructor(deps: JoinGateDeps) {
     const { addressJoinsPerHour, allJoinsPerHour, networkJoinsPerHour } = deps.limits;
@@ -75,10 +95,14 @@ export class JoinGate {
       keyOf,
     });
     this.#deps = deps;
+    const networks = bound(networkJoinsPerHour, 'joins.network_per_hour', ' from this network', networkOf);
+    const all = bound(allJoinsPerHour, 'joins.all_per_hour', '', () => '');
+    this.#networks = networks.allowances;
+    this.#all = all.allowances;
     this.#bounds = [
       bound(addressJoinsPerHour, 'joins.address_per_hour', ' from this address', (address) => address),
-      bound(networkJoinsPerHour, 'joins.network_per_hour', ' from this network', networkOf),
-      bound(allJoinsPerHour, 'joins.all_per_hour', '', () => ''),
+      networks,
+      all,
     ];
   }
 
@@ -101,6 +125,24 @@ export class JoinGate {
           `Connect again in ${Math.ceil(waitMs / 1000)} s. The operator of the coordinator sets the bound: ${setting}.`,
         );
     }
+    return this.#crowdRefusal(networkOf(address));
+  }
+
+  /** What is left is for networks of which few nodes have come. */
+  #crowdRefusal(network: string): Refusal | undefined {
+    const { limits, now, unproven } = this.#deps;
+    const few = Math.max(keptForFew.least, limits.networkJoinsPerHour * keptForFew.ofNetwork);
+    const free = 1 - keptForFew.share;
+    const { atMost, size } = unproven?.() ?? { atMost: Number.POSITIVE_INFINITY, size: 0 };
+    if (size >= atMost * free && (this.#unproven.get(network) ?? 0) >= few)
+      return crowded(size, 'are known for whose work nothing was paid yet', 'rules.max_unproven_nodes');
+    const used = this.#all.used('', now());
+    if (used >= limits.allJoinsPerHour * free && this.#networks.used(network, now()) >= few)
+      return crowded(
+        Math.floor(used),
+        'that were not known have joined within an hour',
+        'joins.all_per_hour',
+      );
     return undefined;
   }
 
@@ -133,13 +175,24 @@ export class JoinGate {
 
   /** A session opens of a node that was never paid. Gives what to call once when it ends. */
   enter(address: string): () => void {
-    this.#unproven.set(address, (this.#unproven.get(address) ?? 0) + 1);
+    // Where no network is known of an address, both are one.
+    const keys = new Set([address, networkOf(address)]);
+    for (const key of keys) this.#unproven.set(key, (this.#unproven.get(key) ?? 0) + 1);
     return () => {
-      const left = (this.#unproven.get(address) ?? 1) - 1;
-      if (left === 0) this.#unproven.delete(address);
-      else this.#unproven.set(address, left);
+      for (const key of keys) {
+        const left = (this.#unproven.get(key) ?? 1) - 1;
+        if (left === 0) this.#unproven.delete(key);
+        else this.#unproven.set(key, left);
+      }
     };
   }
+}
+
+function crowded(nodes: number, what: string, setting: string): Refusal {
+  return refused(
+    `${nodes} nodes ${what}, and the rest of the room is for networks of which few nodes come.`,
+    `Connect again later. The operator of the coordinator sets the bound: ${setting}.`,
+  );
 }
 
 /** Known to agents of every age: they connect again after a while. */

@@ -45,7 +45,7 @@ test('rates outlive sessions, for the most recent so many nodes and addresses', 
   expect(rates.ofAddress('x')).not.toBe(first);
 });
 
-test('who only claims to be a node makes no other node be forgotten', () => {
+test('a peer that only claims to be a node makes no other node be forgotten', () => {
   const rates = new Rates({ ...defaultGatewayLimits, ratedNodes: 2, sessionsOfNodeBurst: 1 }, () => 0);
   const nodes = Array.from({ length: 20 }, (_, n) => `node_${n}` as NodeId);
   const [a = expect.fail()] = nodes;

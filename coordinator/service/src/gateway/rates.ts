@@ -13,7 +13,7 @@ class RateBook<K, R> {
     this.#make = make;
   }
 
-  /** What is remembered of the key. Whoever only claims to have it makes no one be forgotten. */
+  /** What is remembered of the key, if anything. A peer that only claims to have it makes no other be forgotten. */
   known(key: K): R | undefined {
     return this.#rates.get(key);
   }
