@@ -9,6 +9,8 @@ const attemptPart = 16;
 const leastAttemptBytes = 64 * 1024;
 /** What a file costs beside its bytes: a short one takes a block of the disk all the same. */
 export const logFileBytes = 4096;
+/** The file of a log's end begins with the gap before it. */
+export const gapBytes = 16;
 /** Jobs whose size is kept in memory; that of another is looked up in its folder. */
 const maxJobs = 20_000;
 
@@ -151,9 +153,9 @@ interface LogDemand {
   readonly isNew: boolean;
 }
 
-/** The file of a log's end counts without a block: its log has the one of the beginning. */
+/** The file of a log's end counts by its output alone: its log has the block of the beginning. */
 export function sizeOnDisk(name: string, sizeBytes: number): number {
-  return name.endsWith('.tail.log') ? sizeBytes : logFileBytes + sizeBytes;
+  return name.endsWith('.tail.log') ? Math.max(0, sizeBytes - gapBytes) : logFileBytes + sizeBytes;
 }
 
 /** Of the files right in it; 0 where there is no such folder. */

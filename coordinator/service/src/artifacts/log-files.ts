@@ -2,13 +2,12 @@ import { type FileHandle, mkdir, open, rename, rm, stat, truncate, writeFile } f
 import { join } from 'node:path';
 import { jobIdOf, type TaskId, taskIndexOf } from '@capacloud/protocol/ids';
 import type { LogGap } from '@capacloud/protocol/receipt';
-import { sizeOnDisk } from './log-book.ts';
+import { gapBytes, sizeOnDisk } from './log-book.ts';
 
 /** The end of a long log, in a file of its own that begins with the gap before it, 8 bytes each. */
 export interface LogTail extends LogGap {
   readonly sizeBytes: number;
 }
-export const gapBytes = 16;
 
 export interface LogHead {
   readonly sizeBytes: number;
@@ -76,8 +75,13 @@ export class LogFiles {
     gap.writeBigUInt64BE(BigInt(from), 0);
     gap.writeBigUInt64BE(BigInt(to), 8);
     const path = this.#path('.tail');
-    await writeFile(`${path}.new`, gap, { mode: 0o600 });
-    await rename(`${path}.new`, path);
+    try {
+      await writeFile(`${path}.new`, gap, { mode: 0o600 });
+      await rename(`${path}.new`, path);
+    } catch (error) {
+      await rm(`${path}.new`, { force: true });
+      throw error;
+    }
     await truncate(this.#path(''), from);
   }
 

@@ -150,7 +150,7 @@ export class Staging {
     const file = await open(this.#pathOf(upload), 'r+');
     const prefix = this.#prefixOf(upload);
     try {
-      for await (const chunk of body as AsyncIterable<Buffer>) {
+      for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
         if (chunk.length > upload.windowBytes) return false;
         await writeAt(file, chunk, upload.offset);
         if (prefix !== undefined && prefix.bytes === upload.offset) {
@@ -164,6 +164,8 @@ export class Staging {
       }
       return true;
     } finally {
+      // The rest is read and dropped: the connection stays, so the sender hears why, and the next request comes through.
+      body.resume();
       await file.close();
     }
   }

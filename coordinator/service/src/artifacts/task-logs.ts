@@ -4,7 +4,7 @@ import { isJobId, type JobId, jobIdOf, type TaskId } from '@capacloud/protocol/i
 import { type LogGap, logTailBytes } from '@capacloud/protocol/receipt';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
 import { keptLogAttempts, type LogChunk, type LogExtent, type TaskLogs } from '../ports/task-logs.ts';
-import { folderSize, type LogBook } from './log-book.ts';
+import { folderSize, type LogBook, logFileBytes } from './log-book.ts';
 import { ignoreMissing, LogFiles, type LogTail } from './log-files.ts';
 import { storeFailure } from './store-failure.ts';
 
@@ -133,10 +133,12 @@ export class DiskTaskLogs implements TaskLogs {
         if (tail === undefined) await files.writeHead(bytes, offset);
         else await files.writeTail(bytes, tail.sizeBytes);
       } else if (final || (dropping !== undefined && fitting === bytes.length && fitting > 0)) {
-        this.#dropping.delete(key);
         // Not even a file: the log is as one that never came.
-        if (before === 0 && fitting === 0 && !this.#book.hasDisk) return;
-        await this.#keepEnd(files, before, { bytes, fitting, offset });
+        const isNothing = before === 0 && fitting === 0 && !this.#book.hasDisk;
+        if (!isNothing) await this.#keepEnd(files, before, { bytes, fitting, offset });
+        // Where its end could not be written, the gap goes on from where it began.
+        this.#dropping.delete(key);
+        if (isNothing) return;
         if (tail !== undefined) await this.#book.giveBack(jobIdOf(task), tail.sizeBytes);
       } else {
         const isHead = dropping === undefined && tail === undefined;
@@ -147,7 +149,9 @@ export class DiskTaskLogs implements TaskLogs {
       }
       if (final) await files.finish();
     } catch (error) {
-      await this.#book.giveBack(jobIdOf(task), fitting);
+      // A file that is still empty counts again with the next bytes.
+      const file = before === 0 && fitting > 0 ? logFileBytes : 0;
+      await this.#book.giveBack(jobIdOf(task), fitting + file);
       throw error;
     }
   }
