@@ -123,10 +123,12 @@ function refuseOtherPlatforms(
 }
 
 /** So the owner sees what it is, and no tag of the owner's ever means a stranger's image. */
-function engineName({ registry, repository }: ImageReference, digest: string): string {
-  const path = `${registry.toLowerCase()}/${repository}`
+export function engineName({ registry, repository }: ImageReference, digest: string): string {
+  // No part of a name may begin or end with a dash, as those of an IPv6 address would.
+  const path = `/${registry.toLowerCase()}/${repository}`
     .replace(/[^a-z0-9./_-]/g, '-')
-    .replace(/\/-+|-+\//g, '/');
+    .replace(/\/-+|-+\//g, '/')
+    .slice(1);
   const longest = 200;
   const short = createHash('sha256').update(path).digest('hex');
   return `${ownRegistry}/${path.length > longest ? short : path}:${digest.replace(':', '-').slice(0, 128)}`;
