@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '@capacloud/client/client';
 import { waitForJob } from '@capacloud/client/follow';
-import { openStore } from '@capacloud/coordinator/store/store';
+import { openLogForAudit, openStore } from '@capacloud/coordinator/store/store';
+import type { Event } from '@capacloud/core/event';
 import type { Assignment } from '@capacloud/protocol/frames';
 import type { AccountId, JobId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { protocolVersions } from '@capacloud/protocol/protocol-versions';
@@ -80,6 +81,23 @@ async function copyData(name: string, dataDir: string): Promise<void> {
     if (/\.(key|secret)$/.test(file)) await chmod(join(dataDir, file), 0o600);
 }
 
+/** When the release stopped, Unix milliseconds. */
+async function newestEventAt(dataDir: string): Promise<number> {
+  const audit = openLogForAudit(dataDir);
+  const [newest] = await audit.log.read(audit.log.size() - 1, 1);
+  audit.close();
+  return (JSON.parse(newest?.entry ?? '{}') as Event).at;
+}
+
+/**
+ * Lets a process begin at another time: what ran when the release stopped has a run timeout, which is over some hours after the
+ * data was recorded.
+ */
+function clockAt(ms: number): string {
+  const program = `const shift=${ms}-Date.now(),Real=Date;globalThis.Date=class extends Real{constructor(...of){if(of.length)super(...of);else super(Real.now()+shift)}static now(){return Real.now()+shift}};`;
+  return `--import=data:text/javascript,${encodeURIComponent(program)}`;
+}
+
 describe.each(folders)('the data folder of a release: %s', (name) => {
   let dir: string;
   let dataDir: string;
@@ -115,6 +133,7 @@ describe.each(folders)('the data folder of a release: %s', (name) => {
       name: 'eventful.test',
       // The node of then counts as just heard: soon it is lost, and what it was given goes to another.
       settings: { log_level: 'warn', rules: { unknown_after_ms: 1000, lease_ms: 3000, lost_margin_ms: 500 } },
+      env: { NODE_OPTIONS: clockAt((await newestEventAt(dataDir)) + 60_000) },
     });
     try {
       const client = createClient({ baseUrl: coordinator.url, apiKey: known.consumerKey });
