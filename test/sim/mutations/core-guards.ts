@@ -134,8 +134,8 @@ export const coreGuards: readonly Guard[] = [
     name: 'wait for the lease and its margin',
     why: 'A task would run twice: its first node may still run it.',
     file: `${core}/scheduler/schedule-commands.ts`,
-    find: 'if (isSilent && silentMs >= leaseMs + lostMarginMs) {',
-    replace: 'if (isSilent && silentMs >= leaseMs / 2) {',
+    find: 'silentMs >= leaseMs + lostMarginMs',
+    replace: 'silentMs >= leaseMs / 2',
     faults: ['partition', 'agent-freeze'],
   },
   {

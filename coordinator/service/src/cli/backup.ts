@@ -68,17 +68,17 @@ export async function backUp(dataDir: string, target: string, now: number): Prom
   return makeFolder(target, async (folder) => {
     const backup = new Backup(dataDir, folder);
     await backup.copyEach('', [...copiedApart, ...leftOut, await ownPart(dataDir, folder)]);
+    await backup.copyEach('artifacts', [contentName, unfinished]);
+    await backup.linkContent(await listFiles(join(dataDir, contentFolder)));
+    await backup.copyAll(join('artifacts', 'brought'));
+    const head = await copyDatabase(source, databasePath(folder));
+    await backup.add('coordinator.db');
     if (!existsSync(join(folder, logKeyName)))
       throw new CommandRefused({
         code: 'log.foreign',
         message: `${join(dataDir, logKeyName)} is no file.`,
         hint: 'Put the key itself there, with mode 600: a backup without it cannot be restored.',
       });
-    await backup.copyEach('artifacts', [contentName, unfinished]);
-    await backup.linkContent(await listFiles(join(dataDir, contentFolder)));
-    await backup.copyAll(join('artifacts', 'brought'));
-    const head = await copyDatabase(source, databasePath(folder));
-    await backup.add('coordinator.db');
     const artifacts = await backup.keepContent(completeArtifacts(databasePath(folder)));
     await backup.copyAll(join('artifacts', 'brought'));
     await backup.copyAll('logs');
