@@ -64,7 +64,7 @@ describe('what a container leaves', () => {
       new Map([
         ['/out/pipe', 'special'],
         ['/out/caf?.txt', 'name'],
-        ['/out/a?b.txt', 'name'],
+        ['/out/a b.txt', 'name'],
         [deep, 'long_name'],
         ['/out/big.bin', 'too_large'],
         ['/out/?', 'name'],
