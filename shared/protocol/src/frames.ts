@@ -243,11 +243,13 @@ export const ReportFrameSchema = Type.Object(
   {
     type: Type.Literal('report'),
     ...sequenced,
-    items: distinct(
-      Type.Array(ReportItemSchema, { minItems: 1, maxItems: wireLimits.itemsPerReport }),
-      ['id'],
-      ['receipt.task', 'receipt.attempt'],
-    ),
+    /**
+     * An attempt may have two receipts: an agent refuses an assignment again that is sent again before its first word has come
+     * through. The core takes the first.
+     */
+    items: distinct(Type.Array(ReportItemSchema, { minItems: 1, maxItems: wireLimits.itemsPerReport }), [
+      'id',
+    ]),
     signature: Type.Optional(Type.String({ maxLength: 128 })),
   },
   closed,
