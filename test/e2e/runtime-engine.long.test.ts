@@ -18,6 +18,13 @@ afterEach(async () => {
   await engine.close();
 });
 
+/** An engine keeps the volumes that it lost count of until it begins without their containers. */
+async function forget(key: AttemptKey): Promise<void> {
+  await rig.runtime.remove(key, rig.signal).catch(() => {});
+  await engine.end('SIGTERM');
+  await engine.start('--live-restore');
+}
+
 const obeysTerm = script('trap "exit 0" TERM; echo ready; while true; do sleep 0.1; done');
 
 describe('an engine that goes away', () => {
@@ -72,17 +79,11 @@ describe('an engine that goes away', () => {
     await engine.start('--live-restore');
     expect(await ended).toMatchObject({ container: 'exited', exitCode: 9 });
     expect((await log).stdout).toBe('one\ntwo\n');
+    await forget(key);
   });
 });
 
 describe('an engine that restarts around a start', () => {
-  /** It keeps the volume that it lost count of until it begins without its containers. */
-  const forget = async (key: AttemptKey) => {
-    await rig.runtime.remove(key, rig.signal).catch(() => {});
-    await engine.end('SIGTERM');
-    await engine.start('--live-restore');
-  };
-
   it('lost the scratch that the keeper holds: nothing is started on another', async () => {
     await open('--live-restore');
     const assignment = rig.assign({
