@@ -108,8 +108,11 @@ describe.skipIf(!isThere)('an image that is larger than the budget', () => {
   });
 });
 
+/** What else is written to the engine's disk during a pull counts as the image's: a test may meet what the last one left behind. */
+const again = { retry: 2 } as const;
+
 describe.skipIf(!isThere)('room for the next image', () => {
-  it('is made by removing the least recently used one that nothing needs', async () => {
+  it('is made by removing the least recently used one that nothing needs', again, async () => {
     const images = [
       await push(noise(18)),
       await push(noise(18)),
@@ -141,7 +144,7 @@ describe.skipIf(!isThere)('room for the next image', () => {
     expect(await isOnEngine(c.onEngine)).toBe(true);
   });
 
-  it('is never made of what the owner has', async () => {
+  it('is never made of what the owner has', again, async () => {
     const [digest, tag, later, next] = [
       await push(noise(24)),
       await push(noise(24)),
@@ -167,31 +170,35 @@ describe.skipIf(!isThere)('room for the next image', () => {
     expect(await Promise.all(names.map(isOnEngine))).toEqual([true, true, true, true]);
   });
 
-  it('is made of an image whose pull was not noted any more, and not of one that was there before', async () => {
-    const [lost, old, next] = [await push(noise(24)), await push(noise(24)), await push(noise(48))];
-    const stateDir = await rig.folder();
-    const notes = new PulledImages(join(stateDir, 'pulled-images'));
-    const pullOf = ({ name, image }: typeof lost) => {
-      const [repository = '', hash = ''] = name.split('@');
-      return { reference: image, name: repository, digest: hash };
-    };
-    const fetch = async (name: string) => {
-      for await (const _line of await rig.docker.createImage({ fromImage: name })) void _line;
-    };
-    await fetch(old.name);
-    const ids = async () => (await rig.docker.listImages({ all: true })).map(({ Id: id }) => id);
-    // Killed after the engine had both, and before either was noted.
-    await notes.begin({ ...pullOf(lost), before: [...(await ids())] });
-    await notes.begin({ ...pullOf(old), before: [...(await ids())] });
-    await fetch(lost.name);
-    const runtime = open(stateDir);
-    await runtime.observe(rig.signal);
-    await waitUntil('the notes', async () => (await notes.begun()).length === 0, { timeoutMs: 20_000 });
-    expect(await pull(runtime, next.image)).toMatchObject(taken);
-    expect(await Promise.all([lost.name, old.name, next.onEngine].map(isOnEngine))).toEqual([
-      false,
-      true,
-      true,
-    ]);
-  });
+  it(
+    'is made of an image whose pull was not noted any more, and not of one that was there before',
+    again,
+    async () => {
+      const [lost, old, next] = [await push(noise(24)), await push(noise(24)), await push(noise(48))];
+      const stateDir = await rig.folder();
+      const notes = new PulledImages(join(stateDir, 'pulled-images'));
+      const pullOf = ({ name, image }: typeof lost) => {
+        const [repository = '', hash = ''] = name.split('@');
+        return { reference: image, name: repository, digest: hash };
+      };
+      const fetch = async (name: string) => {
+        for await (const _line of await rig.docker.createImage({ fromImage: name })) void _line;
+      };
+      await fetch(old.name);
+      const ids = async () => (await rig.docker.listImages({ all: true })).map(({ Id: id }) => id);
+      // Killed after the engine had both, and before either was noted.
+      await notes.begin({ ...pullOf(lost), before: [...(await ids())] });
+      await notes.begin({ ...pullOf(old), before: [...(await ids())] });
+      await fetch(lost.name);
+      const runtime = open(stateDir);
+      await runtime.observe(rig.signal);
+      await waitUntil('the notes', async () => (await notes.begun()).length === 0, { timeoutMs: 20_000 });
+      expect(await pull(runtime, next.image)).toMatchObject(taken);
+      expect(await Promise.all([lost.name, old.name, next.onEngine].map(isOnEngine))).toEqual([
+        false,
+        true,
+        true,
+      ]);
+    },
+  );
 });
