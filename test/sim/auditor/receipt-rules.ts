@@ -1,7 +1,7 @@
 import type { AttemptEnded } from './entry.ts';
 import { holdReasons } from './hold-rules.ts';
 import { check, fail } from './observation.ts';
-import type { AskedOutput, HeardReceipt } from './speech-book.ts';
+import type { AskedOutput, HeardReceipt } from './spoken.ts';
 import type { TaskFacts } from './task-facts.ts';
 
 interface Evidence {

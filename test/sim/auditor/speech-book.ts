@@ -1,6 +1,7 @@
 import { jobOf, parseFrame, type Resources } from './entry.ts';
 import type { NodeBook } from './node-book.ts';
 import { check, fail } from './observation.ts';
+import type { AskedOutput, HeardReceipt } from './spoken.ts';
 import type { TaskBook } from './task-book.ts';
 import { stages } from './task-facts.ts';
 import { isSameRequest } from './wish-rules.ts';
@@ -11,20 +12,6 @@ interface Report {
   readonly attempt: number;
   /** Empty for a receipt. */
   readonly stage: string;
-}
-
-/** A receipt as it came in. */
-export interface HeardReceipt {
-  /** Of the session. */
-  readonly node: string;
-  /** Whose receipt it says that it is. */
-  readonly saysNode: string;
-  readonly nonce: string;
-  readonly reason: string;
-  readonly exitCode: number | undefined;
-  readonly oomKilled: boolean;
-  readonly claimedMs: number;
-  readonly outputs: readonly { readonly path: string; readonly sha256: string; readonly sizeBytes: number }[];
 }
 
 interface SessionFacts {
@@ -38,12 +25,6 @@ interface SessionFacts {
 }
 
 type Ref = { readonly task: string; readonly attempt: number };
-/** An output that an assignment asks for. */
-export interface AskedOutput {
-  readonly path: string;
-  readonly maxBytes: number;
-  readonly optional?: boolean;
-}
 type SaidAssignment = Ref & {
   readonly nonce: string;
   readonly resources?: Resources;
