@@ -61,7 +61,7 @@ const impureGlobals = [
   'setTimeout',
 ];
 /** The one file that may look up TextEncoder, which the language's own types leave out. */
-const encoderFile = 'shared/protocol/src/bytes.ts';
+const encoderFile = 'shared/protocol/src/log/bytes.ts';
 
 function purity(globals: readonly string[]): Rules {
   const message = 'Pure code has no clock, randomness, environment or I/O: take it as an input.';

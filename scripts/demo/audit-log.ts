@@ -4,11 +4,11 @@ import type { Event } from '@capacloud/core/event';
 import { apply } from '@capacloud/core/machine';
 import { stateHash } from '@capacloud/core/snapshot';
 import { createState } from '@capacloud/core/state';
-import { decodeHex, encodeUtf8, equalBytes } from '@capacloud/protocol/bytes';
-import { type Checkpoint, openCheckpoint } from '@capacloud/protocol/checkpoint';
-import { leafHash, verifyConsistency, verifyInclusion } from '@capacloud/protocol/merkle';
-import { MerkleFrontier } from '@capacloud/protocol/merkle-frontier';
-import { parseVerifierKey } from '@capacloud/protocol/signed-note';
+import { decodeHex, encodeUtf8, equalBytes } from '@capacloud/protocol/log/bytes';
+import { type Checkpoint, openCheckpoint } from '@capacloud/protocol/log/checkpoint';
+import { leafHash, verifyConsistency, verifyInclusion } from '@capacloud/protocol/log/merkle';
+import { MerkleFrontier } from '@capacloud/protocol/log/merkle-frontier';
+import { parseVerifierKey } from '@capacloud/protocol/log/signed-note';
 
 export interface Audit {
   readonly events: number;

@@ -1,8 +1,8 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { availableParallelism, freemem } from 'node:os';
 import type { Client } from '@capacloud/client/client';
-import type { Checkpoint } from '@capacloud/protocol/checkpoint';
 import type { AccountId } from '@capacloud/protocol/ids';
+import type { Checkpoint } from '@capacloud/protocol/log/checkpoint';
 import { buildPackages } from '../build-packages.ts';
 import { type DockerEngine, ensureDockerEngine } from '../engine/docker-engine.ts';
 import { ensureRenderImage, renderImageName } from '../images/render-image.ts';

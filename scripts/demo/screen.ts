@@ -1,5 +1,5 @@
 import { stripVTControlCharacters } from 'node:util';
-import type { TaskStateName, TaskView } from '@capacloud/protocol/views';
+import type { TaskStateName, TaskView } from '@capacloud/protocol/routes/views';
 
 /** Where the demo writes: a live board on a terminal, plain lines elsewhere (CI, pipes, NO_COLOR honoured). */
 export interface Screen {

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sessionPath } from '@capacloud/protocol/frames';
+import { sessionPath } from '@capacloud/protocol/wire/frames';
 
 /**
  * Child process of the abuse benchmark: holds slow sockets open, says a byte a second on each, and sends malformed

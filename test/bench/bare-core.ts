@@ -3,8 +3,8 @@ import type { Event } from '@capacloud/core/event';
 import { apply, decide } from '@capacloud/core/machine';
 import { defaultRuleset } from '@capacloud/core/ruleset';
 import { createState } from '@capacloud/core/state';
+import type { Offer, Resources } from '@capacloud/protocol/capacity/resources';
 import type { AccountId, JobId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';
-import type { Offer, Resources } from '@capacloud/protocol/resources';
 
 const consumer = 'acc_bench' as AccountId;
 const provider = 'acc_cluster' as AccountId;

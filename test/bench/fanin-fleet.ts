@@ -1,5 +1,5 @@
-import type { ChallengeFrame, CoordinatorFrame, HelloFrame } from '@capacloud/protocol/frames';
-import { sessionPath } from '@capacloud/protocol/frames';
+import type { ChallengeFrame, CoordinatorFrame, HelloFrame } from '@capacloud/protocol/wire/frames';
+import { sessionPath } from '@capacloud/protocol/wire/frames';
 import { WebSocket } from 'ws';
 import { createHello, createIdentity, createSessionKey, resumingHello } from '../e2e/agent-keys.ts';
 

@@ -1,9 +1,9 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { CoordinatorFrame } from '@capacloud/protocol/frames';
-import { offerSize } from '@capacloud/protocol/offer-size';
-import type { Device, Offer } from '@capacloud/protocol/resources';
+import type { Device, Offer } from '@capacloud/protocol/capacity/resources';
+import type { CoordinatorFrame } from '@capacloud/protocol/wire/frames';
+import { offerSize } from '@capacloud/protocol/wire/offer-size';
 import { createCoordinator, type LocalCoordinator } from '../../scripts/network/local-network.ts';
 import { createHello, createIdentity, plainOffer } from '../e2e/agent-keys.ts';
 import { RawPeer } from '../e2e/raw-peer.ts';

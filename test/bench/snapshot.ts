@@ -9,8 +9,8 @@ import { openStore, type Store } from '@capacloud/coordinator/store/store';
 import { defaultRuleset } from '@capacloud/core/ruleset';
 import { encodeState } from '@capacloud/core/snapshot';
 import { createState } from '@capacloud/core/state';
-import type { AttemptStage } from '@capacloud/protocol/frames';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { AttemptStage } from '@capacloud/protocol/wire/frames';
 import type { Benchmark, BenchmarkResult } from './benchmark.ts';
 
 const tasksPerJob = 100;

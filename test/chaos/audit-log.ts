@@ -1,11 +1,11 @@
 import type { Client } from '@capacloud/client/client';
 import { verifyEd25519 } from '@capacloud/client/ed25519';
 import type { Event } from '@capacloud/core/event';
-import { decodeHex, encodeHex, encodeUtf8 } from '@capacloud/protocol/bytes';
-import { type Checkpoint, openCheckpoint } from '@capacloud/protocol/checkpoint';
-import { leafHash, verifyInclusion } from '@capacloud/protocol/merkle';
-import { MerkleFrontier } from '@capacloud/protocol/merkle-frontier';
-import { parseVerifierKey } from '@capacloud/protocol/signed-note';
+import { decodeHex, encodeHex, encodeUtf8 } from '@capacloud/protocol/log/bytes';
+import { type Checkpoint, openCheckpoint } from '@capacloud/protocol/log/checkpoint';
+import { leafHash, verifyInclusion } from '@capacloud/protocol/log/merkle';
+import { MerkleFrontier } from '@capacloud/protocol/log/merkle-frontier';
+import { parseVerifierKey } from '@capacloud/protocol/log/signed-note';
 
 const pageEntries = 1000;
 const proofSamples = 24;

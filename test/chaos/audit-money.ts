@@ -2,7 +2,7 @@ import type { Client } from '@capacloud/client/client';
 import { listAll } from '@capacloud/client/pages';
 import type { Event, JobSubmitted } from '@capacloud/core/event';
 import { type JobId, jobIdOf, type TaskId } from '@capacloud/protocol/ids';
-import type { LedgerEntryView } from '@capacloud/protocol/views';
+import type { LedgerEntryView } from '@capacloud/protocol/routes/views';
 import type { Findings } from './audit-log.ts';
 
 /** What every account must have according to the log alone. A book of the auditor's own: it shares no code with the core. */

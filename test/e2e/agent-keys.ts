@@ -1,13 +1,13 @@
 import { generateKeyPairSync, hash, type KeyObject, randomBytes, sign } from 'node:crypto';
-import { canonicalJson } from '@capacloud/protocol/canonical';
-import { type Delegation, delegationDomain, delegationTypes } from '@capacloud/protocol/delegation';
-import type { ChallengeFrame, HelloFrame, ReportItem } from '@capacloud/protocol/frames';
-import { sessionProofMessage } from '@capacloud/protocol/frames';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { NodeId } from '@capacloud/protocol/ids';
 import { nodeIdOf } from '@capacloud/protocol/ids';
-import { receiptBatchMessage } from '@capacloud/protocol/receipt';
-import { receiptBatchRoot } from '@capacloud/protocol/receipt-batch';
-import type { Offer } from '@capacloud/protocol/resources';
+import { canonicalJson } from '@capacloud/protocol/log/canonical';
+import { type Delegation, delegationDomain, delegationTypes } from '@capacloud/protocol/wire/delegation';
+import type { ChallengeFrame, HelloFrame, ReportItem } from '@capacloud/protocol/wire/frames';
+import { sessionProofMessage } from '@capacloud/protocol/wire/frames';
+import { receiptBatchMessage } from '@capacloud/protocol/wire/receipt';
+import { receiptBatchRoot } from '@capacloud/protocol/wire/receipt-batch';
 import { type BaseWallet, Wallet } from 'ethers';
 
 /** What an agent signs with, and what it says at the handshake: real keys, real signatures. */

@@ -1,5 +1,5 @@
 import type { PlacedInput } from '@capacloud/agent/core/ports';
-import type { Assignment } from '@capacloud/protocol/frames';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type Docker from 'dockerode';
 import type { Pack } from 'tar-stream';
 import { busyboxArchive, importImage } from './engine-images.ts';

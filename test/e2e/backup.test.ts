@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { uploadArtifact } from '@capacloud/client/artifact-files';
 import type { Client } from '@capacloud/client/client';
-import type { Assignment } from '@capacloud/protocol/frames';
 import type { AccountId, JobId } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
-import { endedJobStates } from '@capacloud/protocol/views';
+import { endedJobStates } from '@capacloud/protocol/routes/views';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import {
   createCoordinator,

@@ -1,9 +1,10 @@
 import { connect } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import type { Delegation } from '@capacloud/protocol/delegation';
-import type { ErrorCode } from '@capacloud/protocol/errors';
-import type { Assignment, ChallengeFrame, HelloFrame, ReportItem } from '@capacloud/protocol/frames';
+import type { ErrorCode } from '@capacloud/protocol/catalogue/errors';
+import type { NodeId, TaskId } from '@capacloud/protocol/ids';
+import type { Delegation } from '@capacloud/protocol/wire/delegation';
+import type { Assignment, ChallengeFrame, HelloFrame, ReportItem } from '@capacloud/protocol/wire/frames';
 import {
   HeartbeatFrameSchema,
   HelloFrameSchema,
@@ -11,9 +12,8 @@ import {
   ReportFrameSchema,
   sessionPath,
   wireLimits,
-} from '@capacloud/protocol/frames';
-import type { NodeId, TaskId } from '@capacloud/protocol/ids';
-import type { Receipt } from '@capacloud/protocol/receipt';
+} from '@capacloud/protocol/wire/frames';
+import type { Receipt } from '@capacloud/protocol/wire/receipt';
 import { Compile } from 'typebox/compile';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { timesOf } from '../fuzz/fuzz-run.ts';

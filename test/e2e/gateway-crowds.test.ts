@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { sessionPath } from '@capacloud/protocol/frames';
+import { sessionPath } from '@capacloud/protocol/wire/frames';
 import { afterEach, expect, test } from 'vitest';
 import { openHouse } from '../fuzz/house.ts';
 import { createIdentity } from './agent-keys.ts';

@@ -1,4 +1,4 @@
-import type { Offer } from '@capacloud/protocol/resources';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
 import { afterEach, expect, test } from 'vitest';
 import { createHello, createIdentity, type Identity, plainOffer } from './agent-keys.ts';
 import { type GatewayRig, type GatewayRigOptions, startGatewayRig } from './gateway-rig.ts';

@@ -1,4 +1,4 @@
-import type { HelloFrame } from '@capacloud/protocol/frames';
+import type { HelloFrame } from '@capacloud/protocol/wire/frames';
 import { afterEach, expect, test } from 'vitest';
 import {
   createHello,

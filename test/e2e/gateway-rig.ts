@@ -13,10 +13,10 @@ import type { Aside, CommittedEvent } from '@capacloud/coordinator/ports/sequenc
 import type { JobTerms } from '@capacloud/core/command';
 import { defaultRuleset, type Ruleset } from '@capacloud/core/ruleset';
 import { createState } from '@capacloud/core/state';
-import { sha256Hex } from '@capacloud/protocol/hash';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { jobIdFrom, taskIndexOf } from '@capacloud/protocol/ids';
-import type { JobSpec } from '@capacloud/protocol/job-spec';
+import type { JobSpec } from '@capacloud/protocol/job/job-spec';
+import { sha256Hex } from '@capacloud/protocol/log/hash';
 import { pino } from 'pino';
 
 /** The gateway over the real core and sequencer, on a real socket; the log is kept in memory. */

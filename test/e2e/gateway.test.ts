@@ -1,20 +1,18 @@
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { request } from 'node:http';
 import { signedReceipt } from '@capacloud/coordinator/store/stored-receipt';
-import { decodeBase64, decodeHex } from '@capacloud/protocol/bytes';
-import { delegationDomain, delegationTypes } from '@capacloud/protocol/delegation';
-import type { AckFrame, AssignFrame, Assignment } from '@capacloud/protocol/frames';
-import { AssignmentSchema } from '@capacloud/protocol/frames';
-
 import type { Sha256Hex } from '@capacloud/protocol/ids';
-
-import { leafHash, verifyInclusion } from '@capacloud/protocol/merkle';
+import { decodeBase64, decodeHex } from '@capacloud/protocol/log/bytes';
+import { leafHash, verifyInclusion } from '@capacloud/protocol/log/merkle';
+import { delegationDomain, delegationTypes } from '@capacloud/protocol/wire/delegation';
+import type { AckFrame, AssignFrame, Assignment } from '@capacloud/protocol/wire/frames';
+import { AssignmentSchema } from '@capacloud/protocol/wire/frames';
 import {
   hashReceipt,
   receiptBatchMessage,
   type SignedReceipt,
   SignedReceiptSchema,
-} from '@capacloud/protocol/receipt';
+} from '@capacloud/protocol/wire/receipt';
 import { verifyTypedData } from 'ethers';
 import { Compile } from 'typebox/compile';
 import { afterEach, expect, test } from 'vitest';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Client } from '@capacloud/client/client';
 import type { AccountId, Sha256Hex } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
-import type { Receipt } from '@capacloud/protocol/receipt';
+import type { Receipt } from '@capacloud/protocol/wire/receipt';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createCoordinator, type LocalCoordinator } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';

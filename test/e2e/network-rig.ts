@@ -8,9 +8,9 @@ import type { AgentStatus } from '@capacloud/agent/host/status-text';
 import type { Client } from '@capacloud/client/client';
 import type { Event } from '@capacloud/core/event';
 import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
-import type { JobFile } from '@capacloud/protocol/job-file';
-import type { AttemptView, JobView, NodeView, TaskView } from '@capacloud/protocol/views';
-import { endedJobStates } from '@capacloud/protocol/views';
+import type { JobFile } from '@capacloud/protocol/job/job-file';
+import type { AttemptView, JobView, NodeView, TaskView } from '@capacloud/protocol/routes/views';
+import { endedJobStates } from '@capacloud/protocol/routes/views';
 import Docker from 'dockerode';
 import {
   createAgent,

@@ -1,5 +1,10 @@
-import type { ChallengeFrame, CoordinatorFrame, HelloFrame, WelcomeFrame } from '@capacloud/protocol/frames';
-import { sessionPath } from '@capacloud/protocol/frames';
+import type {
+  ChallengeFrame,
+  CoordinatorFrame,
+  HelloFrame,
+  WelcomeFrame,
+} from '@capacloud/protocol/wire/frames';
+import { sessionPath } from '@capacloud/protocol/wire/frames';
 import { WebSocket } from 'ws';
 import { createHello, createSessionKey, type Identity, type SessionKey } from './agent-keys.ts';
 

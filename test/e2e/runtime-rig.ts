@@ -12,8 +12,8 @@ import {
 } from '@capacloud/agent/core/ports';
 import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
 import type { DockerRuntimeOptions } from '@capacloud/agent/runtime/runtime-options';
-import type { Assignment } from '@capacloud/protocol/frames';
 import { jobIdFrom, type NodeId, taskIdOf } from '@capacloud/protocol/ids';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import Docker from 'dockerode';
 import { markedName } from '../marked-name.ts';
 import { dockerSocket, ensureBusyboxImage, testImages } from './engine-images.ts';

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sha256Hex } from '@capacloud/protocol/hash';
+import { sha256Hex } from '@capacloud/protocol/log/hash';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openRuntimeRig, type RuntimeRig, readLog, script } from './runtime-rig.ts';
 

@@ -1,4 +1,6 @@
-import type { Delegation } from '@capacloud/protocol/delegation';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
+import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
+import type { Delegation } from '@capacloud/protocol/wire/delegation';
 import type {
   Assignment,
   AttemptRef,
@@ -6,11 +8,9 @@ import type {
   CoordinatorFrame,
   ReportItem,
   WelcomeFrame,
-} from '@capacloud/protocol/frames';
-import { sessionPath, wireLimits } from '@capacloud/protocol/frames';
-import type { OutcomeReason } from '@capacloud/protocol/reasons';
-import { type Receipt } from '@capacloud/protocol/receipt';
-import type { Offer } from '@capacloud/protocol/resources';
+} from '@capacloud/protocol/wire/frames';
+import { sessionPath, wireLimits } from '@capacloud/protocol/wire/frames';
+import { type Receipt } from '@capacloud/protocol/wire/receipt';
 import { WebSocket } from 'ws';
 import {
   createHello,

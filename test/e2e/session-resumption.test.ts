@@ -1,4 +1,4 @@
-import type { HelloFrame, WelcomeFrame } from '@capacloud/protocol/frames';
+import type { HelloFrame, WelcomeFrame } from '@capacloud/protocol/wire/frames';
 import { afterEach, expect, test } from 'vitest';
 import { createHello, createIdentity, createSessionKey, type Identity, resumingHello } from './agent-keys.ts';
 import { type GatewayRig, startGatewayRig } from './gateway-rig.ts';

@@ -6,7 +6,7 @@ import { type Client, createClient } from '@capacloud/client/client';
 import { waitForJob } from '@capacloud/client/follow';
 import { createNodeExchange } from '@capacloud/client/node-exchange';
 import type { AccountId, JobId } from '@capacloud/protocol/ids';
-import type { StorageView } from '@capacloud/protocol/storage-view';
+import type { StorageView } from '@capacloud/protocol/routes/storage-view';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createCoordinator, type LocalCoordinator } from '../../scripts/network/local-network.ts';
 import { SmallDisk } from '../chaos/small-disk.ts';

@@ -16,7 +16,7 @@ import { parseEvents } from '@capacloud/client/sse';
 import { parseRange } from '@capacloud/coordinator/api/byte-range';
 import { cursorOf } from '@capacloud/coordinator/store/page-cursor';
 import type { NodeId } from '@capacloud/protocol/ids';
-import { imageReferenceText, parseImageReference } from '@capacloud/protocol/image-reference';
+import { imageReferenceText, parseImageReference } from '@capacloud/protocol/job/image-reference';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { holds } from './fuzz-run.ts';

@@ -18,7 +18,7 @@ import {
   RefusalFrameSchema,
   StopFrameSchema,
   WelcomeFrameSchema,
-} from '@capacloud/protocol/frames';
+} from '@capacloud/protocol/wire/frames';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { Value } from 'typebox/value';

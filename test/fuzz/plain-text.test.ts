@@ -1,11 +1,11 @@
 import { resolveConfig } from '@capacloud/agent/host/config';
 import { readFrame } from '@capacloud/agent/session/frame-reader';
 import { readHello, readSessionFrame } from '@capacloud/coordinator/gateway/frame-reader';
-import * as frames from '@capacloud/protocol/frames';
-import { JobFileSchema } from '@capacloud/protocol/job-file';
-import { holdsShownText } from '@capacloud/protocol/plain-text';
-import { type Route, routes } from '@capacloud/protocol/routes';
-import { schemaProblems } from '@capacloud/protocol/schema';
+import { holdsShownText } from '@capacloud/protocol/input/plain-text';
+import { schemaProblems } from '@capacloud/protocol/input/schema';
+import { JobFileSchema } from '@capacloud/protocol/job/job-file';
+import { type Route, routes } from '@capacloud/protocol/routes/routes';
+import * as frames from '@capacloud/protocol/wire/frames';
 import fc from 'fast-check';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';

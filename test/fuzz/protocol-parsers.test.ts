@@ -1,13 +1,6 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
-import { decodeBase64, decodeHex, encodeBase64, encodeHex } from '@capacloud/protocol/bytes';
-import { canonicalJson } from '@capacloud/protocol/canonical';
-import {
-  formatCheckpoint,
-  openCheckpoint,
-  parseCheckpoint,
-  signCheckpoint,
-} from '@capacloud/protocol/checkpoint';
-import { isErrorCode } from '@capacloud/protocol/errors';
+import { normaliseModel } from '@capacloud/protocol/capacity/resources';
+import { isErrorCode } from '@capacloud/protocol/catalogue/errors';
 import {
   isAccountId,
   isJobId,
@@ -17,10 +10,22 @@ import {
   taskIdOf,
   taskIndexOf,
 } from '@capacloud/protocol/ids';
-import { verifyConsistency, verifyInclusion } from '@capacloud/protocol/merkle';
-import { nearest } from '@capacloud/protocol/nearest';
-import { normaliseModel } from '@capacloud/protocol/resources';
-import { encodeVerifierKey, openNote, parseNote, parseVerifierKey } from '@capacloud/protocol/signed-note';
+import { nearest } from '@capacloud/protocol/input/nearest';
+import { decodeBase64, decodeHex, encodeBase64, encodeHex } from '@capacloud/protocol/log/bytes';
+import { canonicalJson } from '@capacloud/protocol/log/canonical';
+import {
+  formatCheckpoint,
+  openCheckpoint,
+  parseCheckpoint,
+  signCheckpoint,
+} from '@capacloud/protocol/log/checkpoint';
+import { verifyConsistency, verifyInclusion } from '@capacloud/protocol/log/merkle';
+import {
+  encodeVerifierKey,
+  openNote,
+  parseNote,
+  parseVerifierKey,
+} from '@capacloud/protocol/log/signed-note';
 import {
   formatNano,
   formatSize,

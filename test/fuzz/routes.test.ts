@@ -1,9 +1,9 @@
 import { Agent, request } from 'node:http';
 import { openApiDocument } from '@capacloud/coordinator/api/openapi';
-import { type ErrorCode, errorCatalogue, isErrorCode } from '@capacloud/protocol/errors';
-import { sha256Hex } from '@capacloud/protocol/hash';
-import { JobFileSchema } from '@capacloud/protocol/job-file';
-import { type Route, type RouteName, routes } from '@capacloud/protocol/routes';
+import { type ErrorCode, errorCatalogue, isErrorCode } from '@capacloud/protocol/catalogue/errors';
+import { JobFileSchema } from '@capacloud/protocol/job/job-file';
+import { sha256Hex } from '@capacloud/protocol/log/hash';
+import { type Route, type RouteName, routes } from '@capacloud/protocol/routes/routes';
 import fc from 'fast-check';
 import { Value } from 'typebox/value';
 import { afterAll, beforeAll, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-import { doubledItem, type ItemKey } from '@capacloud/protocol/distinct';
-import { isPlainText } from '@capacloud/protocol/plain-text';
+import { doubledItem, type ItemKey } from '@capacloud/protocol/input/distinct';
+import { isPlainText } from '@capacloud/protocol/input/plain-text';
 import fc from 'fast-check';
 
 /** What is read of a JSON schema as TypeBox writes it. */

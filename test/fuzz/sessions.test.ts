@@ -1,8 +1,8 @@
-import { isErrorCode } from '@capacloud/protocol/errors';
-import type { ReportItem } from '@capacloud/protocol/frames';
-import { HeartbeatFrameSchema, OfferFrameSchema, ReportFrameSchema } from '@capacloud/protocol/frames';
+import { isErrorCode } from '@capacloud/protocol/catalogue/errors';
 import type { TaskId } from '@capacloud/protocol/ids';
-import type { Receipt } from '@capacloud/protocol/receipt';
+import type { ReportItem } from '@capacloud/protocol/wire/frames';
+import { HeartbeatFrameSchema, OfferFrameSchema, ReportFrameSchema } from '@capacloud/protocol/wire/frames';
+import type { Receipt } from '@capacloud/protocol/wire/receipt';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';

@@ -1,10 +1,10 @@
 import { ConfigFileSchema } from '@capacloud/coordinator/config/config-file';
-import { JobFileSchema } from '@capacloud/protocol/job-file';
-import { parseJobFile } from '@capacloud/protocol/job-spec';
+import { schemaProblems } from '@capacloud/protocol/input/schema';
+import type { WordedSchema } from '@capacloud/protocol/input/wording';
+import { JobFileSchema } from '@capacloud/protocol/job/job-file';
+import { parseJobFile } from '@capacloud/protocol/job/job-spec';
 import type { Problem } from '@capacloud/protocol/result';
-import { type Route, routes } from '@capacloud/protocol/routes';
-import { schemaProblems } from '@capacloud/protocol/schema';
-import type { WordedSchema } from '@capacloud/protocol/wording';
+import { type Route, routes } from '@capacloud/protocol/routes/routes';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { describe, expect, test } from 'vitest';

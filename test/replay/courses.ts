@@ -1,8 +1,8 @@
 import type { Event, EventOf } from '@capacloud/core/event';
+import type { DeviceRequest } from '@capacloud/protocol/capacity/resources';
+import { requestOf } from '@capacloud/protocol/capacity/resources';
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
 import { jobIdOf } from '@capacloud/protocol/ids';
-import type { DeviceRequest } from '@capacloud/protocol/resources';
-import { requestOf } from '@capacloud/protocol/resources';
 import { eventsOf } from '../e2e/public-log.ts';
 
 type Submitted = EventOf<'job.submitted'>;

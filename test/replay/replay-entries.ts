@@ -2,9 +2,9 @@ import { checkInvariants } from '@capacloud/core/invariants';
 import { apply } from '@capacloud/core/machine';
 import { stateHash } from '@capacloud/core/snapshot';
 import { createState, type State } from '@capacloud/core/state';
-import { encodeHex, encodeUtf8 } from '@capacloud/protocol/bytes';
-import { leafHash } from '@capacloud/protocol/merkle';
-import { MerkleFrontier } from '@capacloud/protocol/merkle-frontier';
+import { encodeHex, encodeUtf8 } from '@capacloud/protocol/log/bytes';
+import { leafHash } from '@capacloud/protocol/log/merkle';
+import { MerkleFrontier } from '@capacloud/protocol/log/merkle-frontier';
 import { parseEntries } from './eventful-life.ts';
 
 export interface Replayed {

@@ -6,7 +6,7 @@ import { checkInvariants } from '@capacloud/core/invariants';
 import { apply } from '@capacloud/core/machine';
 import { decodeState, encodeState, stateHash } from '@capacloud/core/snapshot';
 import { createState } from '@capacloud/core/state';
-import { canonicalJson } from '@capacloud/protocol/canonical';
+import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { repositoryRoot } from '../../scripts/network/local-network.ts';
 import { waitUntil } from '../../scripts/network/managed-process.ts';

@@ -1,6 +1,6 @@
-import type { Assignment } from '@capacloud/protocol/frames';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { NodeId } from '@capacloud/protocol/ids';
-import type { Offer } from '@capacloud/protocol/resources';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type { Logger } from 'pino';
 import { newAttempt } from '../core/attempt-record.ts';
 import type { Clock } from '../core/clock.ts';

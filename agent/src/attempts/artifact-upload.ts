@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { attemptHeaderName, attemptName } from '@capacloud/protocol/attempt-name';
+import { attemptHeaderName, attemptName } from '@capacloud/protocol/wire/attempt-name';
 import { backoffMs } from '../core/backoff.ts';
 import type { AttemptKey, CollectedFile } from '../core/ports.ts';
 import { type CoordinatorHttp, TransferRefused } from './coordinator-http.ts';

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Assignment } from '@capacloud/protocol/frames';
 import type { TaskId } from '@capacloud/protocol/ids';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { newAttempt } from '../core/attempt-record.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Receipt } from '@capacloud/protocol/receipt';
+import type { Receipt } from '@capacloud/protocol/wire/receipt';
 import type { Logger } from 'pino';
 import type { Journal } from '../core/journal-port.ts';
 import { type AttemptKey, attemptKeyText } from '../core/ports.ts';

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Assignment } from '@capacloud/protocol/frames';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type { AttemptRecord } from '../core/attempt-record.ts';
 import { largestArchiveBytes } from '../core/checkpoint.ts';
 import { attemptKeyText, type CollectedFile, type PlacedCheckpoint } from '../core/ports.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { roomErrors } from '@capacloud/protocol/errors';
+import { roomErrors } from '@capacloud/protocol/catalogue/errors';
 import { backoffMs } from '../core/backoff.ts';
 import type { CoordinatorAccess } from '../core/session-port.ts';
 

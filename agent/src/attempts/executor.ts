@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Assignment, AttemptRef, HeartbeatFrame } from '@capacloud/protocol/frames';
-import type { Offer } from '@capacloud/protocol/resources';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
+import type { Assignment, AttemptRef, HeartbeatFrame } from '@capacloud/protocol/wire/frames';
 import { type AttemptRecord, isStoppable, requestStop } from '../core/attempt-record.ts';
 import { backoffMs } from '../core/backoff.ts';
 import { outboxLimit } from '../core/journal-port.ts';

@@ -1,4 +1,4 @@
-import type { Assignment, AttemptRef } from '@capacloud/protocol/frames';
+import type { Assignment, AttemptRef } from '@capacloud/protocol/wire/frames';
 import { maxHeldAttempts } from '../core/policy.ts';
 import { attemptKeyText } from '../core/ports.ts';
 import type { Sentence } from '../core/sentence.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TaskId } from '@capacloud/protocol/ids';
-import { keptOutputsProtocol } from '@capacloud/protocol/protocol-versions';
+import { keptOutputsProtocol } from '@capacloud/protocol/wire/protocol-versions';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type CoordinatorHttp, TransferRefused } from './coordinator-http.ts';
 import { sendLog } from './log-sender.ts';

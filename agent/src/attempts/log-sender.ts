@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { keptOutputsProtocol } from '@capacloud/protocol/protocol-versions';
+import { keptOutputsProtocol } from '@capacloud/protocol/wire/protocol-versions';
 import { type AttemptKey } from '../core/ports.ts';
 import { type CoordinatorHttp, TransferRefused } from './coordinator-http.ts';
 import type { LogSpool } from './log-spool.ts';

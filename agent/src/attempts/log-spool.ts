@@ -1,6 +1,6 @@
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type LogGap, logHeadBytes, logTailBytes } from '@capacloud/protocol/receipt';
+import { type LogGap, logHeadBytes, logTailBytes } from '@capacloud/protocol/wire/receipt';
 
 export interface SpoolLimits {
   /** First bytes of a log that are kept. */

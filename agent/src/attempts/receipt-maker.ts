@@ -1,6 +1,6 @@
 import type { NodeId } from '@capacloud/protocol/ids';
-import { toShownText } from '@capacloud/protocol/plain-text';
-import type { Receipt } from '@capacloud/protocol/receipt';
+import { toShownText } from '@capacloud/protocol/input/plain-text';
+import type { Receipt } from '@capacloud/protocol/wire/receipt';
 import type { AttemptRecord, Outcome } from '../core/attempt-record.ts';
 
 const largestMessageChars = 500;

@@ -1,5 +1,5 @@
+import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { NodeId } from '@capacloud/protocol/ids';
-import type { Offer } from '@capacloud/protocol/resources';
 import type { Logger } from 'pino';
 import type { Clock } from '../core/clock.ts';
 import type { Journal } from '../core/journal-port.ts';

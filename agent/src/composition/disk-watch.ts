@@ -1,7 +1,7 @@
 import { readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Offer } from '@capacloud/protocol/resources';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
 import { sellableBytes, steadyOffer } from '../core/disk-offer.ts';
 import { type DiskRoom, isShort } from '../core/disk-room.ts';
 import type { EngineExam } from '../core/engine-facts.ts';

@@ -1,4 +1,4 @@
-import type { Offer } from '@capacloud/protocol/resources';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { Executor } from '../attempts/executor.ts';
 import type { ScheduledAsk } from '../core/ask-schedule.ts';
 import type { Clock } from '../core/clock.ts';

@@ -1,4 +1,4 @@
-import type { Ask } from '@capacloud/protocol/resources';
+import type { Ask } from '@capacloud/protocol/capacity/resources';
 
 const dayMinutes = 24 * 60;
 const minuteMs = 60_000;

@@ -1,5 +1,5 @@
-import type { Assignment } from '@capacloud/protocol/frames';
 import type { TaskId } from '@capacloud/protocol/ids';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { describe, expect, test } from 'vitest';
 import {
   type AttemptPhase,

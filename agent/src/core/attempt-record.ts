@@ -1,7 +1,7 @@
-import type { Assignment } from '@capacloud/protocol/frames';
-import type { OutputLink, SkippedOutputs } from '@capacloud/protocol/outputs';
-import type { OutcomeReason } from '@capacloud/protocol/reasons';
-import type { LogGap } from '@capacloud/protocol/receipt';
+import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
+import type { OutputLink, SkippedOutputs } from '@capacloud/protocol/wire/outputs';
+import type { LogGap } from '@capacloud/protocol/wire/receipt';
 import type { AttemptKey, CollectedFile } from './ports.ts';
 import type { RunStart } from './run-clock.ts';
 import type { Sentence } from './sentence.ts';

@@ -1,4 +1,4 @@
-import type { Assignment } from '@capacloud/protocol/frames';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { expect, test } from 'vitest';
 import { newAttempt, type StopCause } from './attempt-record.ts';
 import { largestArchiveBytes, savesCheckpoint } from './checkpoint.ts';

@@ -1,4 +1,4 @@
-import { checkpointOverheadBytes } from '@capacloud/protocol/frames';
+import { checkpointOverheadBytes } from '@capacloud/protocol/wire/frames';
 import type { AttemptRecord, Ending } from './attempt-record.ts';
 
 /** Files and folders of one checkpoint. */

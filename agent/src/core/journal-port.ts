@@ -1,4 +1,4 @@
-import type { ReportItem } from '@capacloud/protocol/frames';
+import type { ReportItem } from '@capacloud/protocol/wire/frames';
 import type { AttemptRecord } from './attempt-record.ts';
 import type { AttemptKey } from './ports.ts';
 

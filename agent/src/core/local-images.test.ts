@@ -1,4 +1,4 @@
-import { parseImageReference } from '@capacloud/protocol/image-reference';
+import { parseImageReference } from '@capacloud/protocol/job/image-reference';
 import { expect, test } from 'vitest';
 import { isLocalImage, parseLocalImage } from './local-images.ts';
 

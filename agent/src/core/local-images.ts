@@ -2,7 +2,7 @@ import {
   type ImageReference,
   imageReferenceText,
   parseImageReference,
-} from '@capacloud/protocol/image-reference';
+} from '@capacloud/protocol/job/image-reference';
 import type { Result } from '@capacloud/protocol/result';
 
 /** Of one owner. */

@@ -1,5 +1,5 @@
-import type { Assignment } from '@capacloud/protocol/frames';
-import type { Offer } from '@capacloud/protocol/resources';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { expect, test } from 'vitest';
 import { outboxLimit } from './journal-port.ts';
 import { closedReason, itemsPerAttempt, maxHeldAttempts, Room, refusalReason } from './policy.ts';

@@ -1,7 +1,7 @@
-import type { Assignment } from '@capacloud/protocol/frames';
-import { checkMounts } from '@capacloud/protocol/job-mounts';
-import type { Device, Offer } from '@capacloud/protocol/resources';
-import { deviceMilli } from '@capacloud/protocol/resources';
+import type { Device, Offer } from '@capacloud/protocol/capacity/resources';
+import { deviceMilli } from '@capacloud/protocol/capacity/resources';
+import { checkMounts } from '@capacloud/protocol/job/job-mounts';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type { AttemptPhase, AttemptRecord } from './attempt-record.ts';
 import { own, type Sentence, say } from './sentence.ts';
 

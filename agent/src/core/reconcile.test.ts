@@ -1,6 +1,6 @@
-import type { Assignment } from '@capacloud/protocol/frames';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { TaskId } from '@capacloud/protocol/ids';
-import type { Offer } from '@capacloud/protocol/resources';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { describe, expect, test } from 'vitest';
 import { type AttemptPhase, type AttemptRecord, newAttempt } from './attempt-record.ts';
 import { attemptKeyText, type ContainerState, type ObservedAttempt } from './ports.ts';

@@ -1,4 +1,4 @@
-import type { Offer } from '@capacloud/protocol/resources';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { AttemptPhase, AttemptRecord, StopCause } from './attempt-record.ts';
 import { bringsOutputs, isStoppable } from './attempt-record.ts';
 import { occupies, Room, refusalReason } from './policy.ts';

@@ -1,4 +1,4 @@
-import type { ImageReference } from '@capacloud/protocol/image-reference';
+import type { ImageReference } from '@capacloud/protocol/job/image-reference';
 import { accept, type Result } from '@capacloud/protocol/result';
 
 /** Of one owner. */

@@ -1,5 +1,5 @@
-import type { Assignment, AttemptRef, HeartbeatFrame } from '@capacloud/protocol/frames';
-import type { Offer } from '@capacloud/protocol/resources';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
+import type { Assignment, AttemptRef, HeartbeatFrame } from '@capacloud/protocol/wire/frames';
 
 export type SessionState = 'idle' | 'connecting' | 'open' | 'waiting' | 'superseded' | 'closed';
 

@@ -1,5 +1,5 @@
-import { toShownText } from '@capacloud/protocol/plain-text';
-import type { Device } from '@capacloud/protocol/resources';
+import type { Device } from '@capacloud/protocol/capacity/resources';
+import { toShownText } from '@capacloud/protocol/input/plain-text';
 import type { ReportedDevice } from './device-report.ts';
 import type { Verdict } from './gpu-verdict.ts';
 

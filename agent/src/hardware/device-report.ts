@@ -1,4 +1,4 @@
-import { type Device, maxOfferedDevices, normaliseModel } from '@capacloud/protocol/resources';
+import { type Device, maxOfferedDevices, normaliseModel } from '@capacloud/protocol/capacity/resources';
 import type { NvidiaSmiGpu } from 'nvidia-smi-parser';
 import { fabricFault, judgeGpu, sharesMachineMemory, type Verdict } from './gpu-verdict.ts';
 import type { NvidiaFacts } from './nvidia.ts';

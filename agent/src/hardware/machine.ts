@@ -1,5 +1,5 @@
-import type { HeartbeatFrame } from '@capacloud/protocol/frames';
-import type { Device } from '@capacloud/protocol/resources';
+import type { Device } from '@capacloud/protocol/capacity/resources';
+import type { HeartbeatFrame } from '@capacloud/protocol/wire/frames';
 import type { Logger } from 'pino';
 import { CpuMeter, cpuProbe } from './cpu.ts';
 import { type DeviceHistory, observeDevices, observeSilence } from './device-health.ts';

@@ -1,5 +1,5 @@
-import { offerFault, offerSize } from '@capacloud/protocol/offer-size';
-import type { Device, Offer } from '@capacloud/protocol/resources';
+import type { Device, Offer } from '@capacloud/protocol/capacity/resources';
+import { offerFault, offerSize } from '@capacloud/protocol/wire/offer-size';
 import { expect, it } from 'vitest';
 import { fitOffer, fitOffers } from './offer-fit.ts';
 

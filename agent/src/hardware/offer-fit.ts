@@ -1,6 +1,6 @@
-import type { Labels } from '@capacloud/protocol/labels';
-import { offerFault } from '@capacloud/protocol/offer-size';
-import type { Offer } from '@capacloud/protocol/resources';
+import type { Labels } from '@capacloud/protocol/capacity/labels';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
+import { offerFault } from '@capacloud/protocol/wire/offer-size';
 import type { Logger } from 'pino';
 
 /** What reasons of devices are cut to, in this order, until the offer is small enough. */

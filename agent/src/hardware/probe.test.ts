@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Device } from '@capacloud/protocol/resources';
+import type { Device } from '@capacloud/protocol/capacity/resources';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { cpuProbe } from './cpu.ts';
 import { diskProbe } from './disk.ts';

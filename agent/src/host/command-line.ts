@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { shownJson } from '@capacloud/protocol/plain-text';
+import { shownJson } from '@capacloud/protocol/input/plain-text';
 import { Command, Option } from 'commander';
 import type { DoctorParts } from './checks/finding.ts';
 import { type AgentConfig, defaultConfigFile, readConfigFile, resolveConfig } from './config.ts';

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { LabelsSchema, RegionSchema } from '@capacloud/protocol/capacity/labels';
+import { type Ask, AskSchema, maxDurationMs } from '@capacloud/protocol/capacity/resources';
 import { AddressSchema } from '@capacloud/protocol/ids';
-import { LabelsSchema, RegionSchema } from '@capacloud/protocol/labels';
-import { nearest } from '@capacloud/protocol/nearest';
-import { type Ask, AskSchema, maxDurationMs } from '@capacloud/protocol/resources';
+import { nearest } from '@capacloud/protocol/input/nearest';
+import { schemaProblems } from '@capacloud/protocol/input/schema';
 import { type Problem, type Result, refuse } from '@capacloud/protocol/result';
-import { schemaProblems } from '@capacloud/protocol/schema';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { parse as parseYaml } from 'yaml';

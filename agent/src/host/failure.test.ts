@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { errorCatalogue } from '@capacloud/protocol/errors';
+import { errorCatalogue } from '@capacloud/protocol/catalogue/errors';
 import { expect, test } from 'vitest';
 import { failureOf, failureText, OwnerMustAct } from './failure.ts';
 

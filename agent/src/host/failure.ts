@@ -1,5 +1,5 @@
 import { debuglog } from 'node:util';
-import { errorCatalogue } from '@capacloud/protocol/errors';
+import { errorCatalogue } from '@capacloud/protocol/catalogue/errors';
 import type { Refusal } from '@capacloud/protocol/result';
 
 /** What a command that cannot go on tells: what happened, what to do, and the exit status (2: usage and configuration). */

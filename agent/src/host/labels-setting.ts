@@ -1,4 +1,9 @@
-import { isReservedLabel, labelKeyPattern, labelLimits, labelValuePattern } from '@capacloud/protocol/labels';
+import {
+  isReservedLabel,
+  labelKeyPattern,
+  labelLimits,
+  labelValuePattern,
+} from '@capacloud/protocol/capacity/labels';
 import type { Parsed, RawValue } from './setting.ts';
 
 function complain(message: string): Parsed {

@@ -1,5 +1,5 @@
-import { nearest } from '@capacloud/protocol/nearest';
-import { type Ask, AskSchema } from '@capacloud/protocol/resources';
+import { type Ask, AskSchema } from '@capacloud/protocol/capacity/resources';
+import { nearest } from '@capacloud/protocol/input/nearest';
 import type { Problem } from '@capacloud/protocol/result';
 import Type from 'typebox';
 import { type AskPeriod, type Weekday, weekdays } from '../core/ask-schedule.ts';

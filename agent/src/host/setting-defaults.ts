@@ -1,4 +1,4 @@
-import { standardAsk } from '@capacloud/protocol/resources';
+import { standardAsk } from '@capacloud/protocol/capacity/resources';
 import { formatNano } from '@capacloud/protocol/units';
 import { defaultRegistries } from '../core/registries.ts';
 import type { RawValue } from './setting.ts';

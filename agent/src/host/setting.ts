@@ -1,7 +1,12 @@
+import { regionPattern } from '@capacloud/protocol/capacity/labels';
+import { maxDurationMs } from '@capacloud/protocol/capacity/resources';
 import { addressPattern } from '@capacloud/protocol/ids';
-import { regionPattern } from '@capacloud/protocol/labels';
-import { maxDurationMs } from '@capacloud/protocol/resources';
-import { adviseDuration, advisePercent, adviseSize, isBareNumber } from '@capacloud/protocol/unit-hints';
+import {
+  adviseDuration,
+  advisePercent,
+  adviseSize,
+  isBareNumber,
+} from '@capacloud/protocol/input/unit-hints';
 import { parseCpu, parseDecimalNano, parseDuration, parseSize } from '@capacloud/protocol/units';
 import { acceptedFlaws } from './flaws-setting.ts';
 import { localImages, registries } from './image-settings.ts';

@@ -1,4 +1,4 @@
-import type { Ask } from '@capacloud/protocol/resources';
+import type { Ask } from '@capacloud/protocol/capacity/resources';
 import { formatNano } from '@capacloud/protocol/units';
 import type { ScratchUse } from '../core/scratch-use.ts';
 import type { NodePause, SessionStatus } from '../core/session-port.ts';

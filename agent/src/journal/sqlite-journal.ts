@@ -1,4 +1,4 @@
-import type { ReportItem } from '@capacloud/protocol/frames';
+import type { ReportItem } from '@capacloud/protocol/wire/frames';
 import type Database from 'better-sqlite3';
 import type { AttemptRecord } from '../core/attempt-record.ts';
 import { type Journal, type LeaseNote, outboxLimit, type ReportDraft } from '../core/journal-port.ts';

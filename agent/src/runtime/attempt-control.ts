@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Assignment } from '@capacloud/protocol/frames';
 import { accept, type Result } from '@capacloud/protocol/result';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type Docker from 'dockerode';
 import type { ContainerInspectInfo } from 'dockerode';
 import { type AttemptKey, type ClaimStart, EngineUnavailable, type RuntimeFailure } from '../core/ports.ts';

@@ -1,6 +1,6 @@
-import type { Assignment } from '@capacloud/protocol/frames';
-import { parseImageReference } from '@capacloud/protocol/image-reference';
+import { parseImageReference } from '@capacloud/protocol/job/image-reference';
 import { accept, type Result } from '@capacloud/protocol/result';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type Docker from 'dockerode';
 import type { ContainerInspectInfo } from 'dockerode';
 import type { AttemptKey, PlacedCheckpoint, PlacedInput, RuntimeFailure } from '../core/ports.ts';

@@ -1,4 +1,4 @@
-import type { Assignment } from '@capacloud/protocol/frames';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type Docker from 'dockerode';
 import type { AttemptKey, PlacedInput } from '../core/ports.ts';
 import { attemptLabels, containerName, keeperName, type RuntimeOwner } from './attempt-names.ts';

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import type { Assignment } from '@capacloud/protocol/frames';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
 import { type AttemptKey, EngineUnavailable, type PlacedCheckpoint } from '../core/ports.ts';

@@ -1,5 +1,5 @@
-import type { Assignment } from '@capacloud/protocol/frames';
 import type { NodeId } from '@capacloud/protocol/ids';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { describe, expect, it } from 'vitest';
 import { containerEnv, containerOptions, namedUser } from './container-profile.ts';
 

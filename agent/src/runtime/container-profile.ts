@@ -1,4 +1,4 @@
-import type { Assignment } from '@capacloud/protocol/frames';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type { ContainerCreateOptions, HostConfig } from 'dockerode';
 import { attemptLabels, containerName, filledLabel, type RuntimeOwner } from './attempt-names.ts';
 import { containerMounts, type FileMount, imageVolumeBytes, imageVolumes } from './container-mounts.ts';

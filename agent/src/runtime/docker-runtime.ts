@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Assignment } from '@capacloud/protocol/frames';
 import { accept, type Result } from '@capacloud/protocol/result';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type Docker from 'dockerode';
 import {
   type AttemptKey,

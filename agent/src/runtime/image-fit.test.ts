@@ -1,4 +1,4 @@
-import type { Assignment } from '@capacloud/protocol/frames';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { expect, it } from 'vitest';
 import { fitToImage, foldersOf } from './image-fit.ts';
 import { planMounts } from './mount-plan.ts';

@@ -1,6 +1,6 @@
-import type { Assignment } from '@capacloud/protocol/frames';
-import { isFilePath } from '@capacloud/protocol/job-mounts';
+import { isFilePath } from '@capacloud/protocol/job/job-mounts';
 import { accept, type Result } from '@capacloud/protocol/result';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { own, type Sentence, say } from '../core/sentence.ts';
 import type { TaskUser } from './container-profile.ts';
 import type { ImageLayout } from './image-layout.ts';

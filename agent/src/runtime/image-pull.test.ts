@@ -1,4 +1,4 @@
-import { parseImageReference } from '@capacloud/protocol/image-reference';
+import { parseImageReference } from '@capacloud/protocol/job/image-reference';
 import { expect, it } from 'vitest';
 import { engineName } from './image-pull.ts';
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type ImageReference, imageReferenceText } from '@capacloud/protocol/image-reference';
+import { type ImageReference, imageReferenceText } from '@capacloud/protocol/job/image-reference';
 import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
 import { EngineUnavailable, type PullProgress } from '../core/ports.ts';

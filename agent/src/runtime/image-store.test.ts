@@ -1,4 +1,4 @@
-import { type ImageReference, parseImageReference } from '@capacloud/protocol/image-reference';
+import { type ImageReference, parseImageReference } from '@capacloud/protocol/job/image-reference';
 import { describe, expect, it } from 'vitest';
 import { digestOf } from './image-store.ts';
 

@@ -3,7 +3,7 @@ import {
   imageName,
   imageReferenceText,
   parseImageReference,
-} from '@capacloud/protocol/image-reference';
+} from '@capacloud/protocol/job/image-reference';
 import { accept, type Result } from '@capacloud/protocol/result';
 import type Docker from 'dockerode';
 import { isLocalImage, type LocalImage } from '../core/local-images.ts';

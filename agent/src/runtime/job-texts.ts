@@ -1,4 +1,4 @@
-import type { Assignment } from '@capacloud/protocol/frames';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 
 /** What of a container a job chose by itself. */
 export function jobTexts(assignment: Assignment): readonly string[] {

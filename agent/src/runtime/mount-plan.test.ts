@@ -1,4 +1,4 @@
-import type { Assignment } from '@capacloud/protocol/frames';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { describe, expect, it } from 'vitest';
 import { keeperPathOf, planMounts, scratchBytes, scratchInodes } from './mount-plan.ts';
 

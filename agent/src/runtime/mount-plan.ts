@@ -1,5 +1,5 @@
-import type { Assignment } from '@capacloud/protocol/frames';
-import { inputFolder, outputFolder } from '@capacloud/protocol/job-mounts';
+import { inputFolder, outputFolder } from '@capacloud/protocol/job/job-mounts';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type { AttemptKey } from '../core/ports.ts';
 import { containerName } from './attempt-names.ts';
 

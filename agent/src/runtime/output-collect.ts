@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Assignment } from '@capacloud/protocol/frames';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
-import { isFilePath } from '@capacloud/protocol/job-mounts';
-import type { OutputLink, SkippedOutputs, SkippedReason } from '@capacloud/protocol/outputs';
+import { isFilePath } from '@capacloud/protocol/job/job-mounts';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
+import type { OutputLink, SkippedOutputs, SkippedReason } from '@capacloud/protocol/wire/outputs';
 import type Docker from 'dockerode';
 import { extract } from 'tar-stream';
 import type { CollectedFile, RuntimeFailure } from '../core/ports.ts';

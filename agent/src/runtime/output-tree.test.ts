@@ -1,4 +1,4 @@
-import type { SkippedReason } from '@capacloud/protocol/outputs';
+import type { SkippedReason } from '@capacloud/protocol/wire/outputs';
 import { expect, test } from 'vitest';
 import { OutputTree } from './output-tree.ts';
 

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { maxOutputLinks, type OutputLink, type SkippedReason } from '@capacloud/protocol/outputs';
+import { maxOutputLinks, type OutputLink, type SkippedReason } from '@capacloud/protocol/wire/outputs';
 
 /** As many links as the kernel follows in one path. */
 const maxHops = 40;

@@ -3,7 +3,7 @@ import {
   maxSkippedNames,
   type SkippedOutputs,
   type SkippedReason,
-} from '@capacloud/protocol/outputs';
+} from '@capacloud/protocol/wire/outputs';
 import { printable } from './tar-feed.ts';
 
 /** Paths that are known not to be told twice; beyond them the total may count one of two overlapping outputs twice. */

@@ -1,4 +1,4 @@
-import type { Assignment } from '@capacloud/protocol/frames';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { expect, it } from 'vitest';
 import { isCommandFault, isNodeFault, KnownPrograms, programCandidates, tellsOf } from './start-check.ts';
 

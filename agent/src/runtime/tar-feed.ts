@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events';
-import { toShownText } from '@capacloud/protocol/plain-text';
+import { toShownText } from '@capacloud/protocol/input/plain-text';
 import type { extract } from 'tar-stream';
 
 type Archive = ReturnType<typeof extract>;

@@ -1,4 +1,4 @@
-import type { Assignment } from '@capacloud/protocol/frames';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type { TaskUser } from './container-profile.ts';
 
 /** Where the user of a task has a home: writable, and programs in it may be run. */

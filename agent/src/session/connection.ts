@@ -1,12 +1,12 @@
 import type { Agent } from 'node:http';
-import { type ErrorCode, errorCatalogue, isErrorCode } from '@capacloud/protocol/errors';
+import { type ErrorCode, errorCatalogue, isErrorCode } from '@capacloud/protocol/catalogue/errors';
 import {
   type ChallengeFrame,
   type CoordinatorFrame,
   chooseProtocol,
   wireLimits,
-} from '@capacloud/protocol/frames';
-import { protocolVersions } from '@capacloud/protocol/protocol-versions';
+} from '@capacloud/protocol/wire/frames';
+import { protocolVersions } from '@capacloud/protocol/wire/protocol-versions';
 import type { Logger } from 'pino';
 import { WebSocket } from 'ws';
 import type { Clock } from '../core/clock.ts';

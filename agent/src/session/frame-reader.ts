@@ -1,3 +1,6 @@
+import { holdsPlainText } from '@capacloud/protocol/input/plain-text';
+import { schemaProblems } from '@capacloud/protocol/input/schema';
+import { type Result, refuse } from '@capacloud/protocol/result';
 import {
   AckFrameSchema,
   AssignFrameSchema,
@@ -6,10 +9,7 @@ import {
   RefusalFrameSchema,
   StopFrameSchema,
   WelcomeFrameSchema,
-} from '@capacloud/protocol/frames';
-import { holdsPlainText } from '@capacloud/protocol/plain-text';
-import { type Result, refuse } from '@capacloud/protocol/result';
-import { schemaProblems } from '@capacloud/protocol/schema';
+} from '@capacloud/protocol/wire/frames';
 import { Compile } from 'typebox/compile';
 
 // One validator a type: a union would try them all and name no fault.

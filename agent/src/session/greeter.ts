@@ -1,5 +1,5 @@
-import { type ChallengeFrame } from '@capacloud/protocol/frames';
-import { resumptionProtocol } from '@capacloud/protocol/protocol-versions';
+import { type ChallengeFrame } from '@capacloud/protocol/wire/frames';
+import { resumptionProtocol } from '@capacloud/protocol/wire/protocol-versions';
 import type { Clock } from '../core/clock.ts';
 import type { Delegated, NodeIdentity } from './identity.ts';
 

@@ -1,16 +1,16 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { encodeHex } from '@capacloud/protocol/bytes';
+import { type Address, type NodeId, nodeIdOf } from '@capacloud/protocol/ids';
+import { encodeHex } from '@capacloud/protocol/log/bytes';
+import type { Hash } from '@capacloud/protocol/log/hash';
 import {
   type Delegation,
   delegationDomain,
   delegationTypes,
   maxDelegationLifetimeS,
-} from '@capacloud/protocol/delegation';
-import { type ChallengeFrame, sessionProofMessage } from '@capacloud/protocol/frames';
-import type { Hash } from '@capacloud/protocol/hash';
-import { type Address, type NodeId, nodeIdOf } from '@capacloud/protocol/ids';
-import { hashReceipt, type Receipt, receiptBatchMessage } from '@capacloud/protocol/receipt';
-import { receiptBatchRoot } from '@capacloud/protocol/receipt-batch';
+} from '@capacloud/protocol/wire/delegation';
+import { type ChallengeFrame, sessionProofMessage } from '@capacloud/protocol/wire/frames';
+import { hashReceipt, type Receipt, receiptBatchMessage } from '@capacloud/protocol/wire/receipt';
+import { receiptBatchRoot } from '@capacloud/protocol/wire/receipt-batch';
 import { Wallet } from 'ethers';
 
 const nativeSha256: Hash = (bytes) => createHash('sha256').update(bytes).digest();

@@ -1,6 +1,6 @@
 import type { Agent } from 'node:http';
-import { chooseProtocol, wireLimits } from '@capacloud/protocol/frames';
-import { protocolVersions } from '@capacloud/protocol/protocol-versions';
+import { chooseProtocol, wireLimits } from '@capacloud/protocol/wire/frames';
+import { protocolVersions } from '@capacloud/protocol/wire/protocol-versions';
 import { WebSocket } from 'ws';
 import { readFrame } from './frame-reader.ts';
 

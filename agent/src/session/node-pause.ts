@@ -1,5 +1,5 @@
 import type { NodeId } from '@capacloud/protocol/ids';
-import { NodeWhySchema } from '@capacloud/protocol/node-why';
+import { NodeWhySchema } from '@capacloud/protocol/routes/node-why';
 import { Compile } from 'typebox/compile';
 import type { NodePause } from '../core/session-port.ts';
 

@@ -1,5 +1,5 @@
-import { fabricProtocol } from '@capacloud/protocol/protocol-versions';
-import type { Offer } from '@capacloud/protocol/resources';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
+import { fabricProtocol } from '@capacloud/protocol/wire/protocol-versions';
 import { expect, it } from 'vitest';
 import { offerFor } from './offer-form.ts';
 

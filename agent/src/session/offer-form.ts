@@ -1,5 +1,5 @@
-import { fabricProtocol } from '@capacloud/protocol/protocol-versions';
-import type { Offer } from '@capacloud/protocol/resources';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
+import { fabricProtocol } from '@capacloud/protocol/wire/protocol-versions';
 
 /** An offer as a session of this protocol takes it: an older coordinator would refuse what it does not know. */
 export function offerFor(protocol: number, offer: Offer): Offer {

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@capacloud/protocol/errors';
+import type { ErrorCode } from '@capacloud/protocol/catalogue/errors';
 import {
   type AckFrame,
   type AgentFrame,
@@ -6,8 +6,8 @@ import {
   type ReportFrame,
   type WelcomeFrame,
   wireLimits,
-} from '@capacloud/protocol/frames';
-import type { Receipt } from '@capacloud/protocol/receipt';
+} from '@capacloud/protocol/wire/frames';
+import type { Receipt } from '@capacloud/protocol/wire/receipt';
 import type { Logger } from 'pino';
 import type { Clock } from '../core/clock.ts';
 import type { Journal } from '../core/journal-port.ts';

@@ -1,12 +1,12 @@
-import { type ReportItem } from '@capacloud/protocol/frames';
 import type { NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import { type ReportItem } from '@capacloud/protocol/wire/frames';
 import {
   emptyFoldersProtocol,
   imageBudgetProtocol,
   imagePlatformProtocol,
   keptOutputsProtocol,
   registryProtocol,
-} from '@capacloud/protocol/protocol-versions';
+} from '@capacloud/protocol/wire/protocol-versions';
 import { expect, test } from 'vitest';
 import { reportFor } from './receipt-form.ts';
 

@@ -1,13 +1,13 @@
-import { type ReportItem } from '@capacloud/protocol/frames';
+import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
+import { type ReportItem } from '@capacloud/protocol/wire/frames';
 import {
   emptyFoldersProtocol,
   imageBudgetProtocol,
   imagePlatformProtocol,
   keptOutputsProtocol,
   registryProtocol,
-} from '@capacloud/protocol/protocol-versions';
-import type { OutcomeReason } from '@capacloud/protocol/reasons';
-import type { Receipt } from '@capacloud/protocol/receipt';
+} from '@capacloud/protocol/wire/protocol-versions';
+import type { Receipt } from '@capacloud/protocol/wire/receipt';
 
 /**
  * A report as a session of this protocol takes it: frames are closed, so an older coordinator would refuse what it does not

@@ -1,4 +1,4 @@
-import { type ReportItem, wireLimits } from '@capacloud/protocol/frames';
+import { type ReportItem, wireLimits } from '@capacloud/protocol/wire/frames';
 
 /** Room for the frame around its items: numbers, type and signature. */
 const envelopeBytes = 1024;

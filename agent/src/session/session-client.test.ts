@@ -5,7 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { delegationDomain, delegationTypes } from '@capacloud/protocol/delegation';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
+import type { TaskId } from '@capacloud/protocol/ids';
+import { delegationDomain, delegationTypes } from '@capacloud/protocol/wire/delegation';
 import {
   type AgentFrame,
   type Assignment,
@@ -13,11 +15,9 @@ import {
   type ReportFrame,
   sessionProofMessage,
   wireLimits,
-} from '@capacloud/protocol/frames';
-import type { TaskId } from '@capacloud/protocol/ids';
-import { hashReceipt, type Receipt, receiptBatchMessage } from '@capacloud/protocol/receipt';
-import { receiptBatchRoot } from '@capacloud/protocol/receipt-batch';
-import type { Offer } from '@capacloud/protocol/resources';
+} from '@capacloud/protocol/wire/frames';
+import { hashReceipt, type Receipt, receiptBatchMessage } from '@capacloud/protocol/wire/receipt';
+import { receiptBatchRoot } from '@capacloud/protocol/wire/receipt-batch';
 import { verifyTypedData } from 'ethers';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';

@@ -1,6 +1,6 @@
 import type { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ErrorCode, errorCatalogue } from '@capacloud/protocol/errors';
+import { type ErrorCode, errorCatalogue } from '@capacloud/protocol/catalogue/errors';
 import type { Logger } from 'pino';
 import { backoffMs, leaseLimitMs } from '../core/backoff.ts';
 import type { Clock } from '../core/clock.ts';

@@ -1,7 +1,7 @@
-import type { AttemptRef, AttemptStage } from '@capacloud/protocol/frames';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
+import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
-import type { OutcomeReason } from '@capacloud/protocol/reasons';
-import type { Offer } from '@capacloud/protocol/resources';
+import type { AttemptRef, AttemptStage } from '@capacloud/protocol/wire/frames';
 import type { HoldCause, PublicTerms } from './event.ts';
 import type { IsolationStop, Subject } from './isolation.ts';
 import type { Misfit } from './job/misfits.ts';

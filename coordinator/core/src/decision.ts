@@ -1,5 +1,5 @@
+import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
-import type { TaskReason } from '@capacloud/protocol/reasons';
 import { mustGet } from './assert.ts';
 import type { AfterAttempt, AttemptEnded, Event } from './event.ts';
 import { isActive } from './job/task-states.ts';

@@ -1,4 +1,4 @@
-import type { DeviceRequest } from '@capacloud/protocol/resources';
+import type { DeviceRequest } from '@capacloud/protocol/capacity/resources';
 import { expect, it } from 'vitest';
 import type { Command } from './command.ts';
 import { decide } from './machine.ts';

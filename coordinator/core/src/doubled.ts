@@ -1,5 +1,5 @@
-import { doubledItem, type ItemKey, wholeItem } from '@capacloud/protocol/distinct';
-import type { Device, Offer } from '@capacloud/protocol/resources';
+import type { Device, Offer } from '@capacloud/protocol/capacity/resources';
+import { doubledItem, type ItemKey, wholeItem } from '@capacloud/protocol/input/distinct';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { Command, JobTerms } from './command.ts';
 

@@ -1,8 +1,8 @@
-import type { AttemptStage } from '@capacloud/protocol/frames';
+import type { LabelConstraint } from '@capacloud/protocol/capacity/labels';
+import type { Offer, Resources } from '@capacloud/protocol/capacity/resources';
+import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
-import type { LabelConstraint } from '@capacloud/protocol/labels';
-import type { TaskReason } from '@capacloud/protocol/reasons';
-import type { Offer, Resources } from '@capacloud/protocol/resources';
+import type { AttemptStage } from '@capacloud/protocol/wire/frames';
 import type { IsolationStop, Subject } from './isolation.ts';
 import type { Ruleset } from './ruleset.ts';
 

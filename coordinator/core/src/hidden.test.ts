@@ -1,4 +1,4 @@
-import type { Offer } from '@capacloud/protocol/resources';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
 import { expect, it } from 'vitest';
 import type { Command } from './command.ts';
 import { decide } from './machine.ts';

@@ -1,4 +1,4 @@
-import { holdsShownText } from '@capacloud/protocol/plain-text';
+import { holdsShownText } from '@capacloud/protocol/input/plain-text';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { Command } from './command.ts';
 

@@ -1,5 +1,5 @@
+import { deviceMilli, requestOf, resourcesBy } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
-import { deviceMilli, requestOf, resourcesBy } from '@capacloud/protocol/resources';
 import { invariant, mustGet } from './assert.ts';
 import { type ConsumerQueue, hasQueueClock, hasTurnBefore, isReady } from './job/queue.ts';
 import { stageDeadline } from './job/stage-clock.ts';

@@ -1,5 +1,5 @@
-import { sha256Hex } from '@capacloud/protocol/hash';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
+import { sha256Hex } from '@capacloud/protocol/log/hash';
 import { invariant, mustGet } from './assert.ts';
 import { withoutDoubles } from './doubled.ts';
 import { firstDeadline, newJob } from './job/job-events.ts';

@@ -1,5 +1,5 @@
-import { canonicalJson } from '@capacloud/protocol/canonical';
 import type { AccountId, NodeId } from '@capacloud/protocol/ids';
+import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import { mustGet, unreachable } from './assert.ts';
 import type { Event } from './event.ts';
 import { tellsOfImage } from './job/misfits.ts';

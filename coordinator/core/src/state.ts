@@ -1,6 +1,6 @@
+import type { Offer } from '@capacloud/protocol/capacity/resources';
+import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
-import type { TaskReason } from '@capacloud/protocol/reasons';
-import type { Offer } from '@capacloud/protocol/resources';
 import type { Clocked } from './clock-wheel.ts';
 import { ClockWheel } from './clock-wheel.ts';
 import type { JobTerms } from './command.ts';

@@ -3,7 +3,7 @@ import {
   emptyFoldersProtocol,
   keptOutputsProtocol,
   protocolVersions,
-} from '@capacloud/protocol/protocol-versions';
+} from '@capacloud/protocol/wire/protocol-versions';
 import { describe, expect, it } from 'vitest';
 import { faultOfNamed, lacksDeclared } from './declared-outputs.ts';
 

@@ -1,9 +1,9 @@
 import { posix } from 'node:path';
-import { isFilePath } from '@capacloud/protocol/job-mounts';
-import type { JobSpec } from '@capacloud/protocol/job-spec';
-import { type OutputLink, packedOutputPath } from '@capacloud/protocol/outputs';
-import { emptyFoldersProtocol, keptOutputsProtocol } from '@capacloud/protocol/protocol-versions';
-import type { Receipt } from '@capacloud/protocol/receipt';
+import { isFilePath } from '@capacloud/protocol/job/job-mounts';
+import type { JobSpec } from '@capacloud/protocol/job/job-spec';
+import { type OutputLink, packedOutputPath } from '@capacloud/protocol/wire/outputs';
+import { emptyFoldersProtocol, keptOutputsProtocol } from '@capacloud/protocol/wire/protocol-versions';
+import type { Receipt } from '@capacloud/protocol/wire/receipt';
 
 /** Of an archive, for each file in it: its name and headers. */
 const entryOverheadBytes = 8 * 1024;

@@ -1,9 +1,9 @@
 import type { Contact } from '@capacloud/core/command';
 import type { Event } from '@capacloud/core/event';
-import { encodeHex } from '@capacloud/protocol/bytes';
-import { canonicalJson } from '@capacloud/protocol/canonical';
 import type { NodeId } from '@capacloud/protocol/ids';
-import { rootAt } from '@capacloud/protocol/merkle-proofs';
+import { encodeHex } from '@capacloud/protocol/log/bytes';
+import { canonicalJson } from '@capacloud/protocol/log/canonical';
+import { rootAt } from '@capacloud/protocol/log/merkle-proofs';
 import type { Logger } from 'pino';
 import type { Config } from './config/config.ts';
 import { DiskWatch, type DiskWatchParts } from './disk-watch.ts';

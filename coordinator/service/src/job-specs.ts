@@ -1,5 +1,5 @@
 import type { JobId } from '@capacloud/protocol/ids';
-import type { JobSpec } from '@capacloud/protocol/job-spec';
+import type { JobSpec } from '@capacloud/protocol/job/job-spec';
 import type { ReadStore } from './ports/read-store.ts';
 
 /** What of a spec is the same in memory and in the store: amounts are text there. */

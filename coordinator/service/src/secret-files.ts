@@ -1,5 +1,5 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
-import type { ErrorCode } from '@capacloud/protocol/errors';
+import type { ErrorCode } from '@capacloud/protocol/catalogue/errors';
 
 /** A secret that must not be used. Its message is for the person who started the coordinator. */
 export class SecretRefused extends Error {

@@ -1,4 +1,4 @@
-import type { ErrorCode, ProblemDetails } from '@capacloud/protocol/errors';
+import type { ErrorCode, ProblemDetails } from '@capacloud/protocol/catalogue/errors';
 import type { Problem } from '@capacloud/protocol/result';
 
 /** A refusal by the coordinator, or `network` when no answer came. Switch on `code`, show `message` and `hint`. */

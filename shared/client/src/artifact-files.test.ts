@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
-import { apiLimits } from '@capacloud/protocol/routes';
+import { apiLimits } from '@capacloud/protocol/routes/routes';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { downloadArtifact, uploadArtifact } from './artifact-files.ts';
 import { createClient } from './client.ts';

@@ -1,5 +1,5 @@
-import type { ErrorCode, ProblemDetails } from '@capacloud/protocol/errors';
-import { isErrorCode } from '@capacloud/protocol/errors';
+import type { ErrorCode, ProblemDetails } from '@capacloud/protocol/catalogue/errors';
+import { isErrorCode } from '@capacloud/protocol/catalogue/errors';
 import {
   type BodyOf,
   type ParamsOf,
@@ -8,7 +8,7 @@ import {
   type Route,
   type RouteName,
   routes,
-} from '@capacloud/protocol/routes';
+} from '@capacloud/protocol/routes/routes';
 import { ApiError, networkError } from './api-error.ts';
 import { type Exchange, type ExchangeAnswer, type ExchangeRequest, fetchExchange } from './exchange.ts';
 import { pause } from './pause.ts';

@@ -1,6 +1,6 @@
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
-import type { JobView, TaskView } from '@capacloud/protocol/views';
-import { endedJobStates } from '@capacloud/protocol/views';
+import type { JobView, TaskView } from '@capacloud/protocol/routes/views';
+import { endedJobStates } from '@capacloud/protocol/routes/views';
 import { ApiError } from './api-error.ts';
 import { readBody } from './body.ts';
 import type { CallOptions, Client } from './client.ts';

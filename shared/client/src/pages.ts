@@ -1,4 +1,4 @@
-import type { QueryOf, ResponseOf, RouteName } from '@capacloud/protocol/routes';
+import type { QueryOf, ResponseOf, RouteName } from '@capacloud/protocol/routes/routes';
 import type { CallOptions, Client } from './client.ts';
 
 /** Routes that answer in pages. */

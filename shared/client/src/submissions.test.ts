@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@capacloud/protocol/errors';
+import type { ErrorCode } from '@capacloud/protocol/catalogue/errors';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Client, createClient } from './client.ts';
 import { json, problem, ScriptedServer, type SeenRequest } from './testing/scripted-server.ts';

@@ -1,6 +1,6 @@
-import type { ProblemDetails } from '@capacloud/protocol/errors';
-import type { ResponseOf } from '@capacloud/protocol/routes';
-import type { JobView } from '@capacloud/protocol/views';
+import type { ProblemDetails } from '@capacloud/protocol/catalogue/errors';
+import type { ResponseOf } from '@capacloud/protocol/routes/routes';
+import type { JobView } from '@capacloud/protocol/routes/views';
 import { ApiError } from './api-error.ts';
 
 /** A second request prepares while the first is answered; more of them would only make the batches smaller. */

@@ -1,16 +1,16 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
-import { encodeHex } from '@capacloud/protocol/bytes';
 import type { Address } from '@capacloud/protocol/ids';
 import { nodeIdOf } from '@capacloud/protocol/ids';
-import { leafHash, nodeHash } from '@capacloud/protocol/merkle';
-import { inclusionProof } from '@capacloud/protocol/merkle-proofs';
+import { encodeHex } from '@capacloud/protocol/log/bytes';
+import { leafHash, nodeHash } from '@capacloud/protocol/log/merkle';
+import { inclusionProof } from '@capacloud/protocol/log/merkle-proofs';
 import {
   hashReceipt,
   type Receipt,
   receiptBatchMessage,
   type SignedReceipt,
-} from '@capacloud/protocol/receipt';
-import { receiptBatchRoot } from '@capacloud/protocol/receipt-batch';
+} from '@capacloud/protocol/wire/receipt';
+import { receiptBatchRoot } from '@capacloud/protocol/wire/receipt-batch';
 import { describe, expect, test } from 'vitest';
 import { verifyEd25519 } from './ed25519.ts';
 import { taskIdAt } from './testing/views.ts';

@@ -1,10 +1,10 @@
-import { decodeBase64, decodeHex, encodeHex } from '@capacloud/protocol/bytes';
-import { type Delegation, delegationDomain, delegationTypes } from '@capacloud/protocol/delegation';
 import type { NodeId } from '@capacloud/protocol/ids';
 import { nodeIdOf } from '@capacloud/protocol/ids';
-import { inclusionRoot, leafHash } from '@capacloud/protocol/merkle';
-import { hashReceipt, receiptBatchMessage, type SignedReceipt } from '@capacloud/protocol/receipt';
+import { decodeBase64, decodeHex, encodeHex } from '@capacloud/protocol/log/bytes';
+import { inclusionRoot, leafHash } from '@capacloud/protocol/log/merkle';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
+import { type Delegation, delegationDomain, delegationTypes } from '@capacloud/protocol/wire/delegation';
+import { hashReceipt, receiptBatchMessage, type SignedReceipt } from '@capacloud/protocol/wire/receipt';
 
 export interface ReceiptVerifier {
   /** Name of the coordinator that the node must have delegated to: `name` of GET /v1/info. */

@@ -1,7 +1,8 @@
 import { Compile } from 'typebox/compile';
 import { describe, expect, it } from 'vitest';
-import { errorCatalogue, isErrorCode } from './errors.ts';
-import { AckFrameSchema, chooseProtocol, HelloFrameSchema } from './frames.ts';
+import { normaliseModel } from './capacity/resources.ts';
+import { errorCatalogue, isErrorCode } from './catalogue/errors.ts';
+import { taskReasons } from './catalogue/reasons.ts';
 import {
   isJobId,
   isTaskId,
@@ -12,10 +13,9 @@ import {
   taskIdOf,
   taskIndexOf,
 } from './ids.ts';
-import { taskReasons } from './reasons.ts';
-import { hashReceipt, type Receipt, ReceiptSchema, receiptBatchMessage } from './receipt.ts';
-import { normaliseModel } from './resources.ts';
-import { type Route, routes } from './routes.ts';
+import { type Route, routes } from './routes/routes.ts';
+import { AckFrameSchema, chooseProtocol, HelloFrameSchema } from './wire/frames.ts';
+import { hashReceipt, type Receipt, ReceiptSchema, receiptBatchMessage } from './wire/receipt.ts';
 
 /** Codes, statuses and reasons are a contract with programs that we never see: a change here is a breaking one. */
 describe('the error catalogue', () => {

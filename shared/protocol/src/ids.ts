@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { expects } from './wording.ts';
+import { expects } from './input/wording.ts';
 
 declare const brand: unique symbol;
 export type Branded<T, Name extends string> = T & { readonly [brand]: Name };

@@ -1,4 +1,4 @@
-import type { ErrorCode } from './errors.ts';
+import type { ErrorCode } from './catalogue/errors.ts';
 
 /** One thing that is wrong with a piece of input. `pointer` is a JSON Pointer (RFC 6901) into it. */
 export interface Problem {

@@ -1,4 +1,4 @@
-import type { Offer, Resources } from '@capacloud/protocol/resources';
+import type { Offer, Resources } from '@capacloud/protocol/capacity/resources';
 
 const gib = 2 ** 30;
 const memoriesGib = [8, 12, 16, 24, 48, 80];

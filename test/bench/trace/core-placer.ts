@@ -1,4 +1,4 @@
-import type { Offer, Resources } from '@capacloud/protocol/resources';
+import type { Offer, Resources } from '@capacloud/protocol/capacity/resources';
 import { BareCore } from '../bare-core.ts';
 import type { TracePlacer } from './experiment.ts';
 import type { TraceNode, TraceTask } from './trace-file.ts';

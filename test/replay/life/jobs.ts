@@ -1,7 +1,7 @@
 import type { Client } from '@capacloud/client/client';
 import { waitForJob } from '@capacloud/client/follow';
-import type { Assignment } from '@capacloud/protocol/frames';
 import type { JobId } from '@capacloud/protocol/ids';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type { Act } from '../../e2e/scripted-agent.ts';
 import { backoff, reached, stages } from './stage.ts';
 

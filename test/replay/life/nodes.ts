@@ -1,8 +1,8 @@
 import type { Client } from '@capacloud/client/client';
 import { waitForJob } from '@capacloud/client/follow';
+import type { Device } from '@capacloud/protocol/capacity/resources';
 import type { NodeId } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
-import type { Device } from '@capacloud/protocol/resources';
 import type { LocalCoordinator } from '../../../scripts/network/local-network.ts';
 import { waitUntil } from '../../../scripts/network/managed-process.ts';
 import { plainOffer } from '../../e2e/agent-keys.ts';

@@ -1,5 +1,5 @@
+import type { Offer } from '@capacloud/protocol/capacity/resources';
 import { taskIdOf } from '@capacloud/protocol/ids';
-import type { Offer } from '@capacloud/protocol/resources';
 import type { ScriptedAgent } from '../../e2e/scripted-agent.ts';
 import { complete, completed, device, endsAs, join, run, type Stage, submitLong, taskIs } from './stage.ts';
 

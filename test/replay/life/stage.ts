@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { Client } from '@capacloud/client/client';
 import { waitForJob } from '@capacloud/client/follow';
-import { attemptHeaderName, attemptName } from '@capacloud/protocol/attempt-name';
-import type { Assignment, AttemptRef } from '@capacloud/protocol/frames';
+import type { Device, Offer } from '@capacloud/protocol/capacity/resources';
 import type { JobId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';
-import { protocolVersions } from '@capacloud/protocol/protocol-versions';
-import type { OutputFile } from '@capacloud/protocol/receipt';
-import type { Device, Offer } from '@capacloud/protocol/resources';
+import { attemptHeaderName, attemptName } from '@capacloud/protocol/wire/attempt-name';
+import type { Assignment, AttemptRef } from '@capacloud/protocol/wire/frames';
+import { protocolVersions } from '@capacloud/protocol/wire/protocol-versions';
+import type { OutputFile } from '@capacloud/protocol/wire/receipt';
 import type { LocalCoordinator } from '../../../scripts/network/local-network.ts';
 import { waitUntil } from '../../../scripts/network/managed-process.ts';
 import { plainOffer } from '../../e2e/agent-keys.ts';

@@ -1,7 +1,7 @@
 import type { Client } from '@capacloud/client/client';
 import { waitForJob } from '@capacloud/client/follow';
 import { taskIdOf } from '@capacloud/protocol/ids';
-import type { Receipt } from '@capacloud/protocol/receipt';
+import type { Receipt } from '@capacloud/protocol/wire/receipt';
 import type { LocalCoordinator } from '../../../scripts/network/local-network.ts';
 import { waitUntil } from '../../../scripts/network/managed-process.ts';
 import type { ScriptedAgent } from '../../e2e/scripted-agent.ts';

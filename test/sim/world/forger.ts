@@ -1,4 +1,4 @@
-import type { ReportItem } from '@capacloud/protocol/frames';
+import type { ReportItem } from '@capacloud/protocol/wire/frames';
 
 interface ReportText {
   readonly type: string;

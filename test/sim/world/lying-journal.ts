@@ -1,11 +1,11 @@
 import type { AttemptRecord } from '@capacloud/agent/core/attempt-record';
 import type { Journal, LeaseNote, ReportDraft } from '@capacloud/agent/core/journal-port';
 import type { AttemptKey } from '@capacloud/agent/core/ports';
-import type { ReportItem } from '@capacloud/protocol/frames';
-import { sha256Hex } from '@capacloud/protocol/hash';
 import type { NodeId, TaskId } from '@capacloud/protocol/ids';
 import { jobIdOf, taskIdOf, taskIndexOf } from '@capacloud/protocol/ids';
-import type { Receipt } from '@capacloud/protocol/receipt';
+import { sha256Hex } from '@capacloud/protocol/log/hash';
+import type { ReportItem } from '@capacloud/protocol/wire/frames';
+import type { Receipt } from '@capacloud/protocol/wire/receipt';
 import { kernel } from '../kernel/kernel.ts';
 import { hashText, Prng } from '../kernel/prng.ts';
 import { sameResult } from './engine.ts';

@@ -1,4 +1,4 @@
-import type { Offer } from '@capacloud/protocol/resources';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
 import { Prng } from '../kernel/prng.ts';
 import {
   type JobPlan,

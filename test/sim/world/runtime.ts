@@ -12,9 +12,9 @@ import {
   type RuntimeFailure,
 } from '@capacloud/agent/core/ports';
 import { own, say } from '@capacloud/agent/core/sentence';
-import type { Assignment } from '@capacloud/protocol/frames';
-import { sha256Hex } from '@capacloud/protocol/hash';
+import { sha256Hex } from '@capacloud/protocol/log/hash';
 import type { Result } from '@capacloud/protocol/result';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type { Actor } from '../kernel/actor.ts';
 import { disk, writeAt } from '../kernel/disk.ts';
 import { kernel } from '../kernel/kernel.ts';

@@ -2,7 +2,7 @@ import { answerQuestion } from '@capacloud/coordinator/gateway/receipt-check';
 import { DataError } from '@capacloud/coordinator/store/data-error';
 import type { Write, WriteRequest, WriterReply } from '@capacloud/coordinator/store/write-message';
 import { serveWrites } from '@capacloud/coordinator/store/writer-service';
-import { type Delegation, delegationDomain, delegationTypes } from '@capacloud/protocol/delegation';
+import { type Delegation, delegationDomain, delegationTypes } from '@capacloud/protocol/wire/delegation';
 import { disk } from '../kernel/disk.ts';
 import { kernel } from '../kernel/kernel.ts';
 import type { Prng } from '../kernel/prng.ts';

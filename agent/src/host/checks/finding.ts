@@ -1,4 +1,4 @@
-import type { Device } from '@capacloud/protocol/resources';
+import type { Device } from '@capacloud/protocol/capacity/resources';
 import type { EngineExam } from '../../core/engine-facts.ts';
 import type { ScratchUse } from '../../core/scratch-use.ts';
 import type { AgentConfig } from '../config.ts';

@@ -1,4 +1,4 @@
-import type { OutcomeReason } from '@capacloud/protocol/reasons';
+import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
 import type { RuntimeFailure } from '../../core/ports.ts';
 import { type Sentence, say } from '../../core/sentence.ts';
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { type ImageReference, parseImageReference } from '@capacloud/protocol/image-reference';
+import { type ImageReference, parseImageReference } from '@capacloud/protocol/job/image-reference';
 import { createConnections } from '@capacloud/transfer/connections';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { readRegistries } from '../../core/registries.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ImageReference } from '@capacloud/protocol/image-reference';
+import type { ImageReference } from '@capacloud/protocol/job/image-reference';
 import {
   type AllowedRegistry,
   contentOrigin,

@@ -1,6 +1,6 @@
+import { requestOf } from '@capacloud/protocol/capacity/resources';
+import { type TaskReason, taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import type { NodeId } from '@capacloud/protocol/ids';
-import { type TaskReason, taskReasons } from '@capacloud/protocol/reasons';
-import { requestOf } from '@capacloud/protocol/resources';
 import { broken, mustGet } from '../assert.ts';
 import type {
   AttemptAssigned,

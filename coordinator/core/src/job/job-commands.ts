@@ -1,4 +1,4 @@
-import { maxGangTasks } from '@capacloud/protocol/job-spec';
+import { maxGangTasks } from '@capacloud/protocol/job/job-spec';
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { formatNano } from '@capacloud/protocol/units';

@@ -1,5 +1,5 @@
+import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId } from '@capacloud/protocol/ids';
-import type { TaskReason } from '@capacloud/protocol/reasons';
 import type { JobTerms } from '../command.ts';
 import type { AttemptEnded } from '../event.ts';
 import type { Job, NodeRecord, State } from '../state.ts';

@@ -1,5 +1,5 @@
+import type { Device } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
-import type { Device } from '@capacloud/protocol/resources';
 import { describe, expect, it } from 'vitest';
 import type { JobTerms } from '../command.ts';
 import { encodeState } from '../snapshot.ts';

@@ -1,4 +1,4 @@
-import type { Offer } from '@capacloud/protocol/resources';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
 import { mustGet } from '../assert.ts';
 import type { DeviceFault, ImagePoisoned, NodeOffered } from '../event.ts';
 import { imageOf, spare } from '../node/standing.ts';

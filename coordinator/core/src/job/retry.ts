@@ -1,5 +1,5 @@
-import type { TaskReason } from '@capacloud/protocol/reasons';
-import { taskReasons } from '@capacloud/protocol/reasons';
+import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
+import { taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import type { AfterAttempt } from '../event.ts';
 import { hash32 } from '../hash32.ts';
 import type { Job, Task } from '../state.ts';

@@ -1,4 +1,4 @@
-import type { AttemptStage } from '@capacloud/protocol/frames';
+import type { AttemptStage } from '@capacloud/protocol/wire/frames';
 
 export type TaskState =
   | 'queued'

@@ -1,4 +1,4 @@
-import type { TaskReason } from '@capacloud/protocol/reasons';
+import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import { mustGet } from '../assert.ts';
 import type { HoldCause } from '../event.ts';
 import type { HeldUpload } from '../occupancy.ts';

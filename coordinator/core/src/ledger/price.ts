@@ -1,5 +1,5 @@
-import type { Ask, Resources } from '@capacloud/protocol/resources';
-import { deviceMilli } from '@capacloud/protocol/resources';
+import type { Ask, Resources } from '@capacloud/protocol/capacity/resources';
+import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 
 /** Prices of one unit for an hour, in nano-CAPA. */
 export interface AskNano {

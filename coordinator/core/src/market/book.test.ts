@@ -1,4 +1,4 @@
-import type { Device } from '@capacloud/protocol/resources';
+import type { Device } from '@capacloud/protocol/capacity/resources';
 import { expect, it } from 'vitest';
 import { gib, Machine, offer, terms } from '../testing/harness.ts';
 import { Book } from './book.ts';

@@ -1,5 +1,5 @@
-import type { Offer, Resources } from '@capacloud/protocol/resources';
-import { deviceMilli } from '@capacloud/protocol/resources';
+import type { Offer, Resources } from '@capacloud/protocol/capacity/resources';
+import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 
 /** Class of a task without devices, and of nodes that have none. */
 export const cpuClass = 'cpu';

@@ -1,4 +1,4 @@
-import type { Resources } from '@capacloud/protocol/resources';
+import type { Resources } from '@capacloud/protocol/capacity/resources';
 import type { JobTerms } from '../command.ts';
 import type { AskClass } from '../ledger/ask-class.ts';
 import { isSoldInterruptible, rateOn } from '../node/asks.ts';

@@ -1,4 +1,4 @@
-import { deviceMilli, resourcesBy } from '@capacloud/protocol/resources';
+import { deviceMilli, resourcesBy } from '@capacloud/protocol/capacity/resources';
 import type { JobTerms } from '../command.ts';
 import { makingWayMs } from '../job/making-way.ts';
 import { stageDeadline } from '../job/stage-clock.ts';

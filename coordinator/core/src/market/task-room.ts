@@ -1,5 +1,5 @@
-import type { Offer, Resources } from '@capacloud/protocol/resources';
-import { deviceMilli } from '@capacloud/protocol/resources';
+import type { Offer, Resources } from '@capacloud/protocol/capacity/resources';
+import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { Free } from '../node/capacity.ts';
 import { matchesDevice } from '../scheduler/fit/feasibility.ts';
 

@@ -1,4 +1,4 @@
-import { standardAsk } from '@capacloud/protocol/resources';
+import { standardAsk } from '@capacloud/protocol/capacity/resources';
 import { expect, it } from 'vitest';
 import { parseAsk, rateNano } from '../ledger/price.ts';
 import { gib, Machine, offer, terms } from '../testing/harness.ts';

@@ -1,4 +1,4 @@
-import { standardAsk } from '@capacloud/protocol/resources';
+import { standardAsk } from '@capacloud/protocol/capacity/resources';
 import type { JobTerms } from '../command.ts';
 import { parseAsk, rateNano } from '../ledger/price.ts';
 import { rateOn } from '../node/asks.ts';

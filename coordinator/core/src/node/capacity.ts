@@ -1,6 +1,6 @@
+import type { Offer, Resources } from '@capacloud/protocol/capacity/resources';
+import { deviceMilli, resourcesBy } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
-import type { Offer, Resources } from '@capacloud/protocol/resources';
-import { deviceMilli, resourcesBy } from '@capacloud/protocol/resources';
 import { broken, mustGet } from '../assert.ts';
 import type { Occupancy } from '../occupancy.ts';
 import type { Amounts, Job, NodeRecord, State } from '../state.ts';

@@ -1,4 +1,4 @@
-import type { AttemptRef } from '@capacloud/protocol/frames';
+import type { AttemptRef } from '@capacloud/protocol/wire/frames';
 import { isActive } from '../job/task-states.ts';
 import type { NodeRecord, State } from '../state.ts';
 

@@ -1,6 +1,6 @@
+import type { Device, Offer } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
-import { offerLimits } from '@capacloud/protocol/offer-size';
-import type { Device, Offer } from '@capacloud/protocol/resources';
+import { offerLimits } from '@capacloud/protocol/wire/offer-size';
 import { describe, expect, it } from 'vitest';
 import { defaultRuleset, type Ruleset } from '../ruleset.ts';
 import { stateHash } from '../snapshot.ts';

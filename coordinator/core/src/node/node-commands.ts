@@ -1,8 +1,8 @@
-import { canonicalJson } from '@capacloud/protocol/canonical';
-import type { AttemptRef } from '@capacloud/protocol/frames';
-import { offerFault, offerHint } from '@capacloud/protocol/offer-size';
+import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
+import type { AttemptRef } from '@capacloud/protocol/wire/frames';
+import { offerFault, offerHint } from '@capacloud/protocol/wire/offer-size';
 import { mustGet } from '../assert.ts';
 import type { ChangeOffer, ConnectNode, DirectNode } from '../command.ts';
 import { Decision } from '../decision.ts';

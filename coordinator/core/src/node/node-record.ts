@@ -1,5 +1,5 @@
+import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { NodeId } from '@capacloud/protocol/ids';
-import type { Offer } from '@capacloud/protocol/resources';
 import { noDeviceRoom } from '../scheduler/fit/device-room.ts';
 import type { NodeRecord, State } from '../state.ts';
 

@@ -1,5 +1,5 @@
-import { canonicalJson } from '@capacloud/protocol/canonical';
-import type { Offer } from '@capacloud/protocol/resources';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
+import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import { hash32 } from '../hash32.ts';
 
 /** As far as the ids of the first devices, by which machines of one kind differ. */

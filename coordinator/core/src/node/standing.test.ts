@@ -1,4 +1,4 @@
-import type { OutcomeReason } from '@capacloud/protocol/reasons';
+import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
 import { describe, expect, it } from 'vitest';
 import { defaultRuleset } from '../ruleset.ts';
 import { Machine, nodeId, offer } from '../testing/harness.ts';

@@ -1,5 +1,5 @@
+import { taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import type { NodeId } from '@capacloud/protocol/ids';
-import { taskReasons } from '@capacloud/protocol/reasons';
 import type { AttemptEnded } from '../event.ts';
 import type { Ruleset } from '../ruleset.ts';
 import type { Job, NodeRecord, Standing, State } from '../state.ts';

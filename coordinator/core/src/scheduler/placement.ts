@@ -1,4 +1,4 @@
-import { resourcesBy } from '@capacloud/protocol/resources';
+import { resourcesBy } from '@capacloud/protocol/capacity/resources';
 import { isLate } from '../job/job-events.ts';
 import { isReady } from '../job/queue.ts';
 import type { Job, NodeRecord, State } from '../state.ts';

@@ -1,5 +1,5 @@
-import type { DeviceRequest } from '@capacloud/protocol/resources';
-import { deviceMilli } from '@capacloud/protocol/resources';
+import type { DeviceRequest } from '@capacloud/protocol/capacity/resources';
+import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { JobTerms } from '../command.ts';
 import { hash32 } from '../hash32.ts';
 import type { ConsumerQueue, Lane } from '../job/queue.ts';

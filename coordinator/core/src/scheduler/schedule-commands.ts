@@ -1,5 +1,5 @@
+import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, NodeId } from '@capacloud/protocol/ids';
-import type { TaskReason } from '@capacloud/protocol/reasons';
 import { broken, mustGet } from '../assert.ts';
 import type { Place, Tick } from '../command.ts';
 import { Decision } from '../decision.ts';

@@ -1,5 +1,5 @@
+import { alternativesOf } from '@capacloud/protocol/capacity/resources';
 import type { JobId, NodeId } from '@capacloud/protocol/ids';
-import { alternativesOf } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
 import type { NodeRecord } from '../state.ts';
 import { deviceRoomOf } from './fit/device-room.ts';

@@ -1,5 +1,5 @@
+import { deviceMilli, resourcesBy } from '@capacloud/protocol/capacity/resources';
 import type { NodeId } from '@capacloud/protocol/ids';
-import { deviceMilli, resourcesBy } from '@capacloud/protocol/resources';
 import type { JobTerms } from '../command.ts';
 import type { Decision } from '../decision.ts';
 import { isActive } from '../job/task-states.ts';

@@ -1,4 +1,4 @@
-import { resourcesBy } from '@capacloud/protocol/resources';
+import { resourcesBy } from '@capacloud/protocol/capacity/resources';
 import type { ConsumerQueue, Lane } from '../job/queue.ts';
 import { hasTurnBefore, isReady, positionOf } from '../job/queue.ts';
 import { addUse } from '../node/capacity.ts';

@@ -1,9 +1,9 @@
-import type { ErrorCode } from '@capacloud/protocol/errors';
-import type { AttemptStage } from '@capacloud/protocol/frames';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
+import type { ErrorCode } from '@capacloud/protocol/catalogue/errors';
+import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
-import type { OutcomeReason } from '@capacloud/protocol/reasons';
-import type { Offer } from '@capacloud/protocol/resources';
+import type { AttemptStage } from '@capacloud/protocol/wire/frames';
 import type { Command, Contact, JobTerms } from '../command.ts';
 import type { Event, EventOf, EventType } from '../event.ts';
 import { checkInvariants } from '../invariants.ts';

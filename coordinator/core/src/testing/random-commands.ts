@@ -1,8 +1,8 @@
-import type { AttemptStage } from '@capacloud/protocol/frames';
+import type { Device, DeviceRequest } from '@capacloud/protocol/capacity/resources';
+import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
+import { outcomeReasons } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
-import type { OutcomeReason } from '@capacloud/protocol/reasons';
-import { outcomeReasons } from '@capacloud/protocol/reasons';
-import type { Device, DeviceRequest } from '@capacloud/protocol/resources';
+import type { AttemptStage } from '@capacloud/protocol/wire/frames';
 import type { Command, Contact } from '../command.ts';
 import { defaultRuleset } from '../ruleset.ts';
 import type { State, Task } from '../state.ts';

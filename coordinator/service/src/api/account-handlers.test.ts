@@ -1,6 +1,6 @@
 import type { AccountId } from '@capacloud/protocol/ids';
-import { protocolVersions } from '@capacloud/protocol/protocol-versions';
-import type { AccountView, ApiKeyView, LedgerEntryView } from '@capacloud/protocol/views';
+import type { AccountView, ApiKeyView, LedgerEntryView } from '@capacloud/protocol/routes/views';
+import { protocolVersions } from '@capacloud/protocol/wire/protocol-versions';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
   consumerAccount,

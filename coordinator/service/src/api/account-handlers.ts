@@ -1,8 +1,8 @@
 import { type AccountId, isAccountId } from '@capacloud/protocol/ids';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
-import type { StorageView } from '@capacloud/protocol/storage-view';
+import type { StorageView } from '@capacloud/protocol/routes/storage-view';
+import type { AccountView } from '@capacloud/protocol/routes/views';
 import { parseNano } from '@capacloud/protocol/units';
-import type { AccountView } from '@capacloud/protocol/views';
 import { nativeSha256Hex } from '../native-sha256.ts';
 import type { StorageUse } from '../ports/owned-artifacts.ts';
 import type { AccountRow, SystemAccount } from '../ports/read-store.ts';

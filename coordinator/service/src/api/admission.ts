@@ -1,5 +1,5 @@
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
-import type { Route } from '@capacloud/protocol/routes';
+import type { Route } from '@capacloud/protocol/routes/routes';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ClientAddresses } from '../client-addresses.ts';
 import { type Authentication, authorise } from './authentication.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { nestsTooDeeply } from '@capacloud/protocol/json-depth';
-import { apiLimits, routes } from '@capacloud/protocol/routes';
-import { withJsonSpelling } from '@capacloud/protocol/spelling';
+import { nestsTooDeeply } from '@capacloud/protocol/input/json-depth';
+import { withJsonSpelling } from '@capacloud/protocol/job/spelling';
+import { apiLimits, routes } from '@capacloud/protocol/routes/routes';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { accountHandlers } from './account-handlers.ts';
 import { Admission } from './admission.ts';

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { type JobId, taskIdOf } from '@capacloud/protocol/ids';
-import type { ArtifactView, JobView, OwnedArtifactView } from '@capacloud/protocol/views';
+import type { ArtifactView, JobView, OwnedArtifactView } from '@capacloud/protocol/routes/views';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { agentToken, startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';
 

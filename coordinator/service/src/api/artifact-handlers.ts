@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
-import { attemptHeaderName, readAttemptName } from '@capacloud/protocol/attempt-name';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
-import type { ArtifactView, OwnedArtifactView } from '@capacloud/protocol/views';
+import type { ArtifactView, OwnedArtifactView } from '@capacloud/protocol/routes/views';
+import { attemptHeaderName, readAttemptName } from '@capacloud/protocol/wire/attempt-name';
 import type { OwnedArtifact } from '../ports/artifact-index.ts';
 import type { ArtifactContent, ArtifactParty, ArtifactProgress } from '../ports/artifact-store.ts';
 import { type ByteRange, parseRange } from './byte-range.ts';

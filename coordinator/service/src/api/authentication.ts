@@ -1,6 +1,6 @@
 import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
-import type { Route } from '@capacloud/protocol/routes';
+import type { Route } from '@capacloud/protocol/routes/routes';
 import { nativeSha256Hex } from '../native-sha256.ts';
 import type { ApiKeyRow, ReadStore } from '../ports/read-store.ts';
 import type { SessionTokens } from '../ports/session-tokens.ts';

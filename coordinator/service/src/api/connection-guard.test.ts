@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import type { JobView } from '@capacloud/protocol/views';
+import type { JobView } from '@capacloud/protocol/routes/views';
 import { afterEach, expect, test } from 'vitest';
 import { ClientAddresses } from '../client-addresses.ts';
 import { startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
-import type { ErrorCode } from '@capacloud/protocol/errors';
-import { errorCatalogue } from '@capacloud/protocol/errors';
-import { shownJson } from '@capacloud/protocol/plain-text';
+import type { ErrorCode } from '@capacloud/protocol/catalogue/errors';
+import { errorCatalogue } from '@capacloud/protocol/catalogue/errors';
+import { shownJson } from '@capacloud/protocol/input/plain-text';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { problemDetails, sendProblem } from './problem.ts';

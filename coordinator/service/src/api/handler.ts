@@ -1,6 +1,13 @@
 import type { Readable } from 'node:stream';
 import type { Result } from '@capacloud/protocol/result';
-import type { BodyOf, ParamsOf, QueryOf, ResponseOf, RouteName, Routes } from '@capacloud/protocol/routes';
+import type {
+  BodyOf,
+  ParamsOf,
+  QueryOf,
+  ResponseOf,
+  RouteName,
+  Routes,
+} from '@capacloud/protocol/routes/routes';
 import type { TSchema } from 'typebox';
 import type { AgentCaller, Caller, KeyCaller } from './caller.ts';
 import type { IdempotentRequest } from './idempotency.ts';

@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { routes } from '@capacloud/protocol/routes';
+import { routes } from '@capacloud/protocol/routes/routes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ClientAddresses } from '../client-addresses.ts';
 import { endless, startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';

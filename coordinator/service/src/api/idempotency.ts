@@ -1,6 +1,6 @@
 import type { AccountId, Sha256Hex } from '@capacloud/protocol/ids';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
-import { apiLimits } from '@capacloud/protocol/routes';
+import { apiLimits } from '@capacloud/protocol/routes/routes';
 import { nativeSha256Hex } from '../native-sha256.ts';
 import type { ReadStore } from '../ports/read-store.ts';
 import type { Aside } from '../ports/sequencer.ts';

@@ -1,8 +1,8 @@
-import { canonicalJson } from '@capacloud/protocol/canonical';
-import { sha256Hex } from '@capacloud/protocol/hash';
 import { type JobId, taskIdOf } from '@capacloud/protocol/ids';
-import type { ResponseOf } from '@capacloud/protocol/routes';
-import type { JobView, TaskView } from '@capacloud/protocol/views';
+import { canonicalJson } from '@capacloud/protocol/log/canonical';
+import { sha256Hex } from '@capacloud/protocol/log/hash';
+import type { ResponseOf } from '@capacloud/protocol/routes/routes';
+import type { JobView, TaskView } from '@capacloud/protocol/routes/views';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   consumerAccount,

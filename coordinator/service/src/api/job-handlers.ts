@@ -1,8 +1,8 @@
 import type { JobId } from '@capacloud/protocol/ids';
-import { JobFileSchema } from '@capacloud/protocol/job-file';
+import { JobFileSchema } from '@capacloud/protocol/job/job-file';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
-import type { ResponseOf } from '@capacloud/protocol/routes';
-import type { JobView } from '@capacloud/protocol/views';
+import type { ResponseOf } from '@capacloud/protocol/routes/routes';
+import type { JobView } from '@capacloud/protocol/routes/views';
 import type { JobRow, ReadStore } from '../ports/read-store.ts';
 import { type KeyCaller, reaches } from './caller.ts';
 import type { ApiDependencies } from './dependencies.ts';

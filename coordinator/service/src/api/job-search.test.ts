@@ -1,6 +1,6 @@
 import type { AccountId } from '@capacloud/protocol/ids';
-import type { ResponseOf } from '@capacloud/protocol/routes';
-import type { JobView } from '@capacloud/protocol/views';
+import type { ResponseOf } from '@capacloud/protocol/routes/routes';
+import type { JobView } from '@capacloud/protocol/routes/views';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';
 

@@ -1,13 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { JobTerms } from '@capacloud/core/command';
-import { encodeHex } from '@capacloud/protocol/bytes';
 import { type AccountId, type JobId, jobIdFrom } from '@capacloud/protocol/ids';
-import type { JobFile } from '@capacloud/protocol/job-file';
-import { type JobSpec, parseJobFile } from '@capacloud/protocol/job-spec';
+import type { JobFile } from '@capacloud/protocol/job/job-file';
+import { type JobSpec, parseJobFile } from '@capacloud/protocol/job/job-spec';
+import { encodeHex } from '@capacloud/protocol/log/bytes';
 import { accept, type Problem, type Refusal, type Result, refuse } from '@capacloud/protocol/result';
-import type { ResponseOf } from '@capacloud/protocol/routes';
+import type { ResponseOf } from '@capacloud/protocol/routes/routes';
+import type { JobView } from '@capacloud/protocol/routes/views';
 import { formatSize } from '@capacloud/protocol/units';
-import type { JobView } from '@capacloud/protocol/views';
 import type { Outcome, Submission } from '../ports/sequencer.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import type { AsideOf } from './idempotency.ts';

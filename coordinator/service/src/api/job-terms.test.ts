@@ -1,4 +1,4 @@
-import { type JobSpec, parseJobFile } from '@capacloud/protocol/job-spec';
+import { type JobSpec, parseJobFile } from '@capacloud/protocol/job/job-spec';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { imageFingerprint, priceOf, termsOf } from './job-terms.ts';

@@ -1,8 +1,8 @@
 import type { JobTerms } from '@capacloud/core/command';
-import { canonicalJson } from '@capacloud/protocol/canonical';
+import type { DeviceRequest, Resources } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
-import type { JobSpec } from '@capacloud/protocol/job-spec';
-import type { DeviceRequest, Resources } from '@capacloud/protocol/resources';
+import type { JobSpec } from '@capacloud/protocol/job/job-spec';
+import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
 import { formatNano, parseDecimalNano } from '@capacloud/protocol/units';
 import { nativeSha256Hex } from '../native-sha256.ts';

@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import type { ApiKeyView } from '@capacloud/protocol/views';
+import type { ApiKeyView } from '@capacloud/protocol/routes/views';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import {
   consumerAccount,

@@ -1,6 +1,6 @@
 import type { AccountId } from '@capacloud/protocol/ids';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
-import type { ApiKeyView } from '@capacloud/protocol/views';
+import type { ApiKeyView } from '@capacloud/protocol/routes/views';
 import { nativeSha256Hex } from '../native-sha256.ts';
 import type { ApiKeyRow } from '../ports/read-store.ts';
 import { type Authentication, scopesOf } from './authentication.ts';

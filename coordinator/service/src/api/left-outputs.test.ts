@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type JobId, type Sha256Hex, type TaskId, taskIdOf } from '@capacloud/protocol/ids';
-import type { OutputFile } from '@capacloud/protocol/receipt';
-import type { JobView, TaskView } from '@capacloud/protocol/views';
+import type { JobView, TaskView } from '@capacloud/protocol/routes/views';
+import type { OutputFile } from '@capacloud/protocol/wire/receipt';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { agentToken, startCoordinator, type TestCoordinator, testNode } from '../testing/test-coordinator.ts';
 

@@ -1,6 +1,6 @@
 import { Book, type BookClass, type BookLevel } from '@capacloud/core/market/book';
 import { cpuClass } from '@capacloud/core/market/device-class';
-import type { BookView } from '@capacloud/protocol/market-views';
+import type { BookView } from '@capacloud/protocol/routes/market-views';
 import type { ApiDependencies } from './dependencies.ts';
 import { Turns } from './turns.ts';
 import { timeText } from './views.ts';

@@ -1,5 +1,5 @@
-import type { PriceBucketView, TradeView } from '@capacloud/protocol/market-views';
 import { accept } from '@capacloud/protocol/result';
+import type { PriceBucketView, TradeView } from '@capacloud/protocol/routes/market-views';
 import type { PriceRow, TradeRow } from '../ports/read-store.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import type { Handlers } from './handler.ts';

@@ -1,5 +1,5 @@
-import type { BookView, PriceBucketView, TradeView } from '@capacloud/protocol/market-views';
-import type { JobView } from '@capacloud/protocol/views';
+import type { BookView, PriceBucketView, TradeView } from '@capacloud/protocol/routes/market-views';
+import type { JobView } from '@capacloud/protocol/routes/views';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startCoordinator, type TestCoordinator, testNode } from '../testing/test-coordinator.ts';
 

@@ -4,8 +4,8 @@ import { isConnected } from '@capacloud/core/node/node-states';
 import { failuresInRow, shareOfFailures, silencesOf } from '@capacloud/core/node/standing';
 import { NodeExplanation, type OwnerChange } from '@capacloud/core/scheduler/why/node-explanation';
 import type { NodeRecord, State } from '@capacloud/core/state';
-import type { NodeWhy } from '@capacloud/protocol/node-why';
-import { type Obstacle, obstacleCatalogue } from '@capacloud/protocol/obstacles';
+import { type Obstacle, obstacleCatalogue } from '@capacloud/protocol/catalogue/obstacles';
+import type { NodeWhy } from '@capacloud/protocol/routes/node-why';
 import { formatDuration } from '@capacloud/protocol/units';
 import { timeText } from './views.ts';
 

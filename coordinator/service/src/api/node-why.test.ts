@@ -1,6 +1,6 @@
 import type { AccountId, TaskId } from '@capacloud/protocol/ids';
-import type { NodeWhy } from '@capacloud/protocol/node-why';
-import type { JobView, TaskView } from '@capacloud/protocol/views';
+import type { NodeWhy } from '@capacloud/protocol/routes/node-why';
+import type { JobView, TaskView } from '@capacloud/protocol/routes/views';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { poisonImage } from '../testing/poison.ts';
 import { startCoordinator, type TestCoordinator, testNode } from '../testing/test-coordinator.ts';

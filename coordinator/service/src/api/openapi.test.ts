@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { routes } from '@capacloud/protocol/routes';
+import { routes } from '@capacloud/protocol/routes/routes';
 import { expect, it } from 'vitest';
 import { openApiDocument } from './openapi.ts';
 

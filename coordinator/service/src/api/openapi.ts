@@ -1,6 +1,6 @@
-import { type ErrorCode, errorCatalogue } from '@capacloud/protocol/errors';
-import { JobFileSchema } from '@capacloud/protocol/job-file';
-import { apiLimits, type Route, routes } from '@capacloud/protocol/routes';
+import { type ErrorCode, errorCatalogue } from '@capacloud/protocol/catalogue/errors';
+import { JobFileSchema } from '@capacloud/protocol/job/job-file';
+import { apiLimits, type Route, routes } from '@capacloud/protocol/routes/routes';
 import type { TSchema } from 'typebox';
 
 type Json = Readonly<Record<string, unknown>>;

@@ -1,4 +1,4 @@
-import { parseJobFile } from '@capacloud/protocol/job-spec';
+import { parseJobFile } from '@capacloud/protocol/job/job-spec';
 import { expect, test } from 'vitest';
 import { outputLimitProblems } from './output-limits.ts';
 

@@ -1,5 +1,5 @@
-import { isFilePath } from '@capacloud/protocol/job-mounts';
-import type { JobSpec } from '@capacloud/protocol/job-spec';
+import { isFilePath } from '@capacloud/protocol/job/job-mounts';
+import type { JobSpec } from '@capacloud/protocol/job/job-spec';
 import type { Problem } from '@capacloud/protocol/result';
 import { formatSize } from '@capacloud/protocol/units';
 

@@ -1,4 +1,4 @@
-import { shownJson } from '@capacloud/protocol/plain-text';
+import { shownJson } from '@capacloud/protocol/input/plain-text';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
 import type { Paged, PageRequest } from '../ports/read-store.ts';
 

@@ -1,7 +1,7 @@
 import { priceRun } from '@capacloud/core/ledger/price';
 import type { OfferGroup } from '@capacloud/core/market/offer-groups';
 import type { AccountId } from '@capacloud/protocol/ids';
-import type { PlanView } from '@capacloud/protocol/market-views';
+import type { PlanView } from '@capacloud/protocol/routes/market-views';
 import { formatNano } from '@capacloud/protocol/units';
 import type { ApiDependencies } from './dependencies.ts';
 import type { ReadJob } from './job-submission.ts';

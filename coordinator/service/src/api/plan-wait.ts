@@ -1,4 +1,4 @@
-import type { PlanView } from '@capacloud/protocol/market-views';
+import type { PlanView } from '@capacloud/protocol/routes/market-views';
 import type { Survey } from './plan-survey.ts';
 
 type Wait = PlanView['wait'];

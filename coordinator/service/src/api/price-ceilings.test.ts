@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { sha256Hex } from '@capacloud/protocol/hash';
+import { type Ask, standardAsk } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
-import type { PlanView } from '@capacloud/protocol/market-views';
-import { type Ask, standardAsk } from '@capacloud/protocol/resources';
-import type { JobView } from '@capacloud/protocol/views';
+import { sha256Hex } from '@capacloud/protocol/log/hash';
+import type { PlanView } from '@capacloud/protocol/routes/market-views';
+import type { JobView } from '@capacloud/protocol/routes/views';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { startCoordinator, type TestCoordinator, testOffer } from '../testing/test-coordinator.ts';

@@ -1,6 +1,6 @@
-import type { ProblemDetails } from '@capacloud/protocol/errors';
-import { errorCatalogue } from '@capacloud/protocol/errors';
-import { shownJson } from '@capacloud/protocol/plain-text';
+import type { ProblemDetails } from '@capacloud/protocol/catalogue/errors';
+import { errorCatalogue } from '@capacloud/protocol/catalogue/errors';
+import { shownJson } from '@capacloud/protocol/input/plain-text';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { FastifyReply } from 'fastify';
 

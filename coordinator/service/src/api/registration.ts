@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { shownJson } from '@capacloud/protocol/plain-text';
+import { shownJson } from '@capacloud/protocol/input/plain-text';
 import { accept, type Problem, type Result, refuse } from '@capacloud/protocol/result';
-import { apiLimits, type Route, type RouteName, routes } from '@capacloud/protocol/routes';
+import { apiLimits, type Route, type RouteName, routes } from '@capacloud/protocol/routes/routes';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
 import type { Admission } from './admission.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { shownJson } from '@capacloud/protocol/plain-text';
+import { shownJson } from '@capacloud/protocol/input/plain-text';
 import type { RawAnswer } from './handler.ts';
 import { PulledStream } from './pulled-stream.ts';
 

@@ -1,5 +1,5 @@
-import { protocolVersions } from '@capacloud/protocol/protocol-versions';
 import { accept } from '@capacloud/protocol/result';
+import { protocolVersions } from '@capacloud/protocol/wire/protocol-versions';
 import type { ApiDependencies } from './dependencies.ts';
 import type { Handlers } from './handler.ts';
 import { openApiDocument } from './openapi.ts';

@@ -1,6 +1,6 @@
 import { type JobId, type TaskId, taskIdOf } from '@capacloud/protocol/ids';
-import type { SignedReceipt } from '@capacloud/protocol/receipt';
-import type { JobView, TaskView } from '@capacloud/protocol/views';
+import type { JobView, TaskView } from '@capacloud/protocol/routes/views';
+import type { SignedReceipt } from '@capacloud/protocol/wire/receipt';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';
 

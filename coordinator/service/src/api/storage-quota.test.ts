@@ -1,8 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type AccountId, type JobId, type TaskId, taskIdOf } from '@capacloud/protocol/ids';
-import type { StorageView } from '@capacloud/protocol/storage-view';
-import type { JobView } from '@capacloud/protocol/views';
+import type { StorageView } from '@capacloud/protocol/routes/storage-view';
+import type { JobView } from '@capacloud/protocol/routes/views';
 import { afterEach, expect, it, vi } from 'vitest';
 import type { DiskLevel } from '../ports/disk-room.ts';
 import { endlessDisk } from '../testing/endless-disk.ts';

@@ -1,5 +1,5 @@
 import { type JobId, type TaskId, taskIdOf } from '@capacloud/protocol/ids';
-import type { JobView, TaskView } from '@capacloud/protocol/views';
+import type { JobView, TaskView } from '@capacloud/protocol/routes/views';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { agentToken, startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';
 import { followJob } from './job-events.ts';

@@ -1,6 +1,6 @@
 import { jobIdOf, type TaskId } from '@capacloud/protocol/ids';
-import type { SignedReceipt } from '@capacloud/protocol/receipt';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
+import type { SignedReceipt } from '@capacloud/protocol/wire/receipt';
 import type { TaskRow } from '../ports/read-store.ts';
 import type { KeyCaller } from './caller.ts';
 import type { ApiDependencies } from './dependencies.ts';

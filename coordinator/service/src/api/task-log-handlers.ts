@@ -1,7 +1,7 @@
 import { jobIdOf, type TaskId } from '@capacloud/protocol/ids';
-import { type LogGap, logHeadBytes, logTailBytes } from '@capacloud/protocol/receipt';
 import { accept, refuse } from '@capacloud/protocol/result';
-import { apiLimits } from '@capacloud/protocol/routes';
+import { apiLimits } from '@capacloud/protocol/routes/routes';
+import { type LogGap, logHeadBytes, logTailBytes } from '@capacloud/protocol/wire/receipt';
 import { keptLogAttempts } from '../ports/task-logs.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import type { Call, Handlers, RawAnswer } from './handler.ts';

@@ -1,8 +1,8 @@
 import { type WaitingReason, waitingReason } from '@capacloud/core/scheduler/why/waiting-reason';
 import type { JobId } from '@capacloud/protocol/ids';
-import { toShownText } from '@capacloud/protocol/plain-text';
-import type { Receipt, SignedReceipt } from '@capacloud/protocol/receipt';
-import { type AttemptView, endedTaskStates, type TaskView } from '@capacloud/protocol/views';
+import { toShownText } from '@capacloud/protocol/input/plain-text';
+import { type AttemptView, endedTaskStates, type TaskView } from '@capacloud/protocol/routes/views';
+import type { Receipt, SignedReceipt } from '@capacloud/protocol/wire/receipt';
 import type { AttemptRow, TaskRow } from '../ports/read-store.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { attemptView, type TaskOutputs, taskView } from './views.ts';

@@ -1,5 +1,5 @@
+import { schemaProblems } from '@capacloud/protocol/input/schema';
 import type { Problem } from '@capacloud/protocol/result';
-import { schemaProblems } from '@capacloud/protocol/schema';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 

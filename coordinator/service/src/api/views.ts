@@ -1,8 +1,7 @@
 import type { NodeRecord, State } from '@capacloud/core/state';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
+import { type ReasonEntry, taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import { isTaskId } from '@capacloud/protocol/ids';
-import { type ReasonEntry, taskReasons } from '@capacloud/protocol/reasons';
-import type { Receipt } from '@capacloud/protocol/receipt';
-import type { Offer } from '@capacloud/protocol/resources';
 import type {
   AccountView,
   AttemptView,
@@ -10,7 +9,8 @@ import type {
   LedgerEntryView,
   NodeView,
   TaskView,
-} from '@capacloud/protocol/views';
+} from '@capacloud/protocol/routes/views';
+import type { Receipt } from '@capacloud/protocol/wire/receipt';
 import type { PullProgress } from '../ports/live-activity.ts';
 import type {
   AccountRow,

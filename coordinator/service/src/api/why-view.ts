@@ -1,10 +1,10 @@
 import type { JobTerms } from '@capacloud/core/command';
 import { Explanation } from '@capacloud/core/scheduler/why/explanation';
 import type { Change } from '@capacloud/core/scheduler/why/nearest-change';
-import type { JobSpec } from '@capacloud/protocol/job-spec';
-import { obstacleCatalogue } from '@capacloud/protocol/obstacles';
+import { obstacleCatalogue } from '@capacloud/protocol/catalogue/obstacles';
+import type { JobSpec } from '@capacloud/protocol/job/job-spec';
+import type { TaskView, WhyView } from '@capacloud/protocol/routes/views';
 import { formatDuration, formatNano } from '@capacloud/protocol/units';
-import type { TaskView, WhyView } from '@capacloud/protocol/views';
 import type { ApiDependencies } from './dependencies.ts';
 import { amountIn } from './job-terms.ts';
 import { Turns } from './turns.ts';

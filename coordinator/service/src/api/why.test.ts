@@ -1,4 +1,4 @@
-import type { JobView, WhyView } from '@capacloud/protocol/views';
+import type { JobView, WhyView } from '@capacloud/protocol/routes/views';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startCoordinator, type TestCoordinator, testNode } from '../testing/test-coordinator.ts';
 

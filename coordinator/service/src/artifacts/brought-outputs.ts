@@ -1,7 +1,7 @@
 import type { State } from '@capacloud/core/state';
-import { attemptName } from '@capacloud/protocol/attempt-name';
-import type { AttemptRef } from '@capacloud/protocol/frames';
 import { type AccountId, jobIdOf, type Sha256Hex } from '@capacloud/protocol/ids';
+import { attemptName } from '@capacloud/protocol/wire/attempt-name';
+import type { AttemptRef } from '@capacloud/protocol/wire/frames';
 import type { ArtifactIndex, BroughtFile } from '../ports/artifact-index.ts';
 import { type Allowance, isBeforeUploading, isUnderWay, type NodeAttempt } from './upload-rights.ts';
 

@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { jobIdOf, type TaskId, taskIndexOf } from '@capacloud/protocol/ids';
-import type { LogGap } from '@capacloud/protocol/receipt';
+import type { LogGap } from '@capacloud/protocol/wire/receipt';
 import { gapBytes, sizeOnDisk } from './log-book.ts';
 
 /** The end of a long log, in a file of its own that begins with the gap before it, 8 bytes each. */

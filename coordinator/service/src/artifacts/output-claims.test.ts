@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type JobId, type Sha256Hex, taskIdOf } from '@capacloud/protocol/ids';
-import type { JobView } from '@capacloud/protocol/views';
+import type { JobView } from '@capacloud/protocol/routes/views';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { JobSpecs } from '../job-specs.ts';
 import { consumerAccount, startCoordinator, type TestCoordinator } from '../testing/test-coordinator.ts';

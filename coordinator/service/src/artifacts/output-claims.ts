@@ -1,8 +1,8 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import type { Event, EventOf } from '@capacloud/core/event';
+import { taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import { jobIdOf } from '@capacloud/protocol/ids';
-import { taskReasons } from '@capacloud/protocol/reasons';
-import type { SignedReceipt } from '@capacloud/protocol/receipt';
+import type { SignedReceipt } from '@capacloud/protocol/wire/receipt';
 import { faultOfNamed } from '../declared-outputs.ts';
 import type { JobSpecs } from '../job-specs.ts';
 import { type ArtifactIndex, haveBrought } from '../ports/artifact-index.ts';

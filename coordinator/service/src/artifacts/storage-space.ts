@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import type { AccountId } from '@capacloud/protocol/ids';
 import type { Refusal } from '@capacloud/protocol/result';
-import { apiLimits } from '@capacloud/protocol/routes';
+import { apiLimits } from '@capacloud/protocol/routes/routes';
 import { formatSize } from '@capacloud/protocol/units';
 import { diskMarksOf } from '../disk-marks.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';

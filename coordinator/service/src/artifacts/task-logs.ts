@@ -1,8 +1,8 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isJobId, type JobId, jobIdOf, type TaskId } from '@capacloud/protocol/ids';
-import { type LogGap, logTailBytes } from '@capacloud/protocol/receipt';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
+import { type LogGap, logTailBytes } from '@capacloud/protocol/wire/receipt';
 import { keptLogAttempts, type LogChunk, type LogExtent, type TaskLogs } from '../ports/task-logs.ts';
 import { folderSize, type LogBook, logFileBytes } from './log-book.ts';
 import { ignoreMissing, LogFiles, type LogTail } from './log-files.ts';

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { accept, type Refusal, type Result, refuse } from '@capacloud/protocol/result';
-import { apiLimits } from '@capacloud/protocol/routes';
+import { apiLimits } from '@capacloud/protocol/routes/routes';
 import { formatSize } from '@capacloud/protocol/units';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { ArtifactParty, ArtifactProgress } from '../ports/artifact-store.ts';

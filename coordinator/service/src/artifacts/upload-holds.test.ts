@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type JobId, type TaskId, taskIdOf } from '@capacloud/protocol/ids';
-import type { JobView, TaskView, WhyView } from '@capacloud/protocol/views';
+import type { JobView, TaskView, WhyView } from '@capacloud/protocol/routes/views';
 import { afterEach, expect, it, vi } from 'vitest';
 import { agentToken, startCoordinator, type TestCoordinator, testNode } from '../testing/test-coordinator.ts';
 

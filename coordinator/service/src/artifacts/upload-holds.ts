@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
 import type { HoldCause } from '@capacloud/core/event';
 import type { State } from '@capacloud/core/state';
-import type { AttemptRef } from '@capacloud/protocol/frames';
 import type { AccountId, Sha256Hex } from '@capacloud/protocol/ids';
 import type { Refusal, Result } from '@capacloud/protocol/result';
-import { apiLimits } from '@capacloud/protocol/routes';
+import { apiLimits } from '@capacloud/protocol/routes/routes';
+import type { AttemptRef } from '@capacloud/protocol/wire/frames';
 import type {
   ArtifactContent,
   ArtifactParty,

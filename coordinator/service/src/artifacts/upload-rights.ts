@@ -1,6 +1,5 @@
 import { isActive } from '@capacloud/core/job/task-states';
 import type { State } from '@capacloud/core/state';
-import { type AttemptRef, checkpointOverheadBytes } from '@capacloud/protocol/frames';
 import {
   type AccountId,
   isAccountId,
@@ -9,9 +8,10 @@ import {
   jobIdOf,
   type NodeId,
 } from '@capacloud/protocol/ids';
-import { isFilePath } from '@capacloud/protocol/job-mounts';
-import { maxOutputFiles } from '@capacloud/protocol/receipt';
+import { isFilePath } from '@capacloud/protocol/job/job-mounts';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
+import { type AttemptRef, checkpointOverheadBytes } from '@capacloud/protocol/wire/frames';
+import { maxOutputFiles } from '@capacloud/protocol/wire/receipt';
 import type { JobSpecs, RunSpec } from '../job-specs.ts';
 import type { ArtifactParty } from '../ports/artifact-store.ts';
 

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { lstat, readdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { isAbsolute, join, relative, sep } from 'node:path';
-import { encodeHex } from '@capacloud/protocol/bytes';
-import { signCheckpoint } from '@capacloud/protocol/checkpoint';
+import { encodeHex } from '@capacloud/protocol/log/bytes';
+import { signCheckpoint } from '@capacloud/protocol/log/checkpoint';
 import { completeArtifacts, copyDatabase } from '../store/database-copy.ts';
 import { lockName } from '../store/directory-lock.ts';
 import { databasePath } from '../store/open-database.ts';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { shownJson } from '@capacloud/protocol/plain-text';
+import { shownJson } from '@capacloud/protocol/input/plain-text';
 import { Command } from 'commander';
 import { backUp } from './backup.ts';
 import { keysCommand } from './keys.ts';

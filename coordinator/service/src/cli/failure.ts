@@ -1,5 +1,5 @@
 import { debuglog } from 'node:util';
-import { type ErrorCode, errorCatalogue } from '@capacloud/protocol/errors';
+import { type ErrorCode, errorCatalogue } from '@capacloud/protocol/catalogue/errors';
 import type { Refusal } from '@capacloud/protocol/result';
 import { TransferError } from '@capacloud/transfer/transfer-error';
 import { CommanderError } from 'commander';

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { isErrorCode } from '@capacloud/protocol/errors';
-import { escapeHidden } from '@capacloud/protocol/plain-text';
-import { adviseDuration } from '@capacloud/protocol/unit-hints';
+import { isErrorCode } from '@capacloud/protocol/catalogue/errors';
+import { escapeHidden } from '@capacloud/protocol/input/plain-text';
+import { adviseDuration } from '@capacloud/protocol/input/unit-hints';
 import { parseDuration } from '@capacloud/protocol/units';
 import { createConnections } from '@capacloud/transfer/connections';
 import { Command } from 'commander';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { encodeHex } from '@capacloud/protocol/bytes';
-import { openCheckpoint } from '@capacloud/protocol/checkpoint';
+import { encodeHex } from '@capacloud/protocol/log/bytes';
+import { openCheckpoint } from '@capacloud/protocol/log/checkpoint';
 import { Value } from 'typebox/value';
 import { completeArtifacts, verifyDatabase } from '../store/database-copy.ts';
 import { databasePath } from '../store/open-database.ts';

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { shownJson } from '@capacloud/protocol/plain-text';
+import { shownJson } from '@capacloud/protocol/input/plain-text';
 import { Command } from 'commander';
 import { report } from '../simulate/report/report.ts';
 import { seriesCsv } from '../simulate/report/series-csv.ts';

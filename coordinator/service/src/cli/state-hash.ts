@@ -1,7 +1,7 @@
-import { encodeHex, encodeUtf8, equalBytes } from '@capacloud/protocol/bytes';
-import { leafHash } from '@capacloud/protocol/merkle';
-import { MerkleFrontier } from '@capacloud/protocol/merkle-frontier';
-import { rootAt } from '@capacloud/protocol/merkle-proofs';
+import { encodeHex, encodeUtf8, equalBytes } from '@capacloud/protocol/log/bytes';
+import { leafHash } from '@capacloud/protocol/log/merkle';
+import { MerkleFrontier } from '@capacloud/protocol/log/merkle-frontier';
+import { rootAt } from '@capacloud/protocol/log/merkle-proofs';
 import { replay } from '../log/replay.ts';
 import { nativeSha256 } from '../native-sha256.ts';
 import type { LogPort } from '../ports/log.ts';

@@ -1,11 +1,11 @@
 import { isAbsolute, resolve } from 'node:path';
 import type { Ruleset } from '@capacloud/core/ruleset';
-import { nearest } from '@capacloud/protocol/nearest';
+import { nearest } from '@capacloud/protocol/input/nearest';
+import { schemaProblems } from '@capacloud/protocol/input/schema';
+import { adviseSize, isBareNumber } from '@capacloud/protocol/input/unit-hints';
+import { isKeyName } from '@capacloud/protocol/log/signed-note';
 import type { Problem, Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
-import { schemaProblems } from '@capacloud/protocol/schema';
-import { isKeyName } from '@capacloud/protocol/signed-note';
-import { adviseSize, isBareNumber } from '@capacloud/protocol/unit-hints';
 import { parseDecimalNano, parseSize } from '@capacloud/protocol/units';
 import { Compile } from 'typebox/compile';
 import { parse as parseYaml } from 'yaml';

@@ -1,5 +1,5 @@
+import { adviseSize } from '@capacloud/protocol/input/unit-hints';
 import type { Problem } from '@capacloud/protocol/result';
-import { adviseSize } from '@capacloud/protocol/unit-hints';
 import { parseDuration } from '@capacloud/protocol/units';
 
 /** Adds to problems of the schema the unit in which a setting is written. */

@@ -1,6 +1,6 @@
-import type { HelloFrame } from '@capacloud/protocol/frames';
-import { wireLimits } from '@capacloud/protocol/frames';
 import type { TaskId } from '@capacloud/protocol/ids';
+import type { HelloFrame } from '@capacloud/protocol/wire/frames';
+import { wireLimits } from '@capacloud/protocol/wire/frames';
 import { expect, test } from 'vitest';
 import type { Connection } from './connection.ts';
 import { defaultGatewayLimits } from './gateway-limits.ts';

@@ -1,7 +1,7 @@
 import { defaultRuleset } from '@capacloud/core/ruleset';
 import type { JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
-import { keptOutputsProtocol } from '@capacloud/protocol/protocol-versions';
+import { keptOutputsProtocol } from '@capacloud/protocol/wire/protocol-versions';
 import { expect, test } from 'vitest';
 import { JobSpecs } from '../job-specs.ts';
 import { AssignmentWriter, attemptNonce } from './assignment-writer.ts';

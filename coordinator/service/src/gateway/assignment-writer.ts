@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto';
 import type { Ruleset } from '@capacloud/core/ruleset';
-import type { Assignment } from '@capacloud/protocol/frames';
+import { alternativesOf } from '@capacloud/protocol/capacity/resources';
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
 import { taskIndexOf } from '@capacloud/protocol/ids';
-import { checkpointProtocol, keptOutputsProtocol } from '@capacloud/protocol/protocol-versions';
-import { alternativesOf } from '@capacloud/protocol/resources';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
+import { checkpointProtocol, keptOutputsProtocol } from '@capacloud/protocol/wire/protocol-versions';
 import type { JobSpecs, RunSpec } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { Placement } from './placements.ts';

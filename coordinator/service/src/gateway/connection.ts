@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
-import { errorCatalogue } from '@capacloud/protocol/errors';
-import type { RefusalFrame } from '@capacloud/protocol/frames';
+import { errorCatalogue } from '@capacloud/protocol/catalogue/errors';
 import type { Refusal } from '@capacloud/protocol/result';
+import type { RefusalFrame } from '@capacloud/protocol/wire/frames';
 import type { RawData, WebSocket } from 'ws';
 import type { RefusalCounts } from './refusal-counts.ts';
 import { TokenBucket } from './token-bucket.ts';

@@ -1,4 +1,4 @@
-import { delegationDomain, delegationTypes } from '@capacloud/protocol/delegation';
+import { delegationDomain, delegationTypes } from '@capacloud/protocol/wire/delegation';
 import { Wallet } from 'ethers';
 import { afterEach, expect, test } from 'vitest';
 import { DelegationVerifier } from './delegation-verifier.ts';

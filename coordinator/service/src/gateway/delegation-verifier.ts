@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { Delegation } from '@capacloud/protocol/delegation';
+import type { Delegation } from '@capacloud/protocol/wire/delegation';
 import { threadEntry } from '../thread-entry.ts';
 import type { DelegationAnswer, DelegationQuestion } from './delegation-worker.ts';
 import { VerifyingQueue } from './verifying-queue.ts';

@@ -1,5 +1,5 @@
 import { parentPort } from 'node:worker_threads';
-import { type Delegation, delegationDomain, delegationTypes } from '@capacloud/protocol/delegation';
+import { type Delegation, delegationDomain, delegationTypes } from '@capacloud/protocol/wire/delegation';
 import { verifyTypedData } from 'ethers';
 
 export interface DelegationQuestion {

@@ -1,20 +1,20 @@
-import { doubledProblem } from '@capacloud/protocol/distinct';
-import type { AgentFrame, HelloFrame, OfferFrame } from '@capacloud/protocol/frames';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
+import { doubledProblem } from '@capacloud/protocol/input/distinct';
+import { nestsTooDeeply } from '@capacloud/protocol/input/json-depth';
+import { holdsPlainText, isShownText, toShownText } from '@capacloud/protocol/input/plain-text';
+import { schemaProblems } from '@capacloud/protocol/input/schema';
+import type { WordedSchema } from '@capacloud/protocol/input/wording';
+import type { Result } from '@capacloud/protocol/result';
+import { accept, refuse } from '@capacloud/protocol/result';
+import type { AgentFrame, HelloFrame, OfferFrame } from '@capacloud/protocol/wire/frames';
 import {
   HeartbeatFrameSchema,
   HelloFrameSchema,
   OfferFrameSchema,
   ReportFrameSchema,
   wireLimits,
-} from '@capacloud/protocol/frames';
-import { nestsTooDeeply } from '@capacloud/protocol/json-depth';
-import { offerFault, offerHint } from '@capacloud/protocol/offer-size';
-import { holdsPlainText, isShownText, toShownText } from '@capacloud/protocol/plain-text';
-import type { Offer } from '@capacloud/protocol/resources';
-import type { Result } from '@capacloud/protocol/result';
-import { accept, refuse } from '@capacloud/protocol/result';
-import { schemaProblems } from '@capacloud/protocol/schema';
-import type { WordedSchema } from '@capacloud/protocol/wording';
+} from '@capacloud/protocol/wire/frames';
+import { offerFault, offerHint } from '@capacloud/protocol/wire/offer-size';
 import { Compile } from 'typebox/compile';
 
 const checks = {

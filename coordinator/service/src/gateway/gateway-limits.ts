@@ -1,4 +1,4 @@
-import { wireLimits } from '@capacloud/protocol/frames';
+import { wireLimits } from '@capacloud/protocol/wire/frames';
 import { defaultJoinLimits, type JoinLimits } from '../join-limits.ts';
 
 /** Bounds of the gateway beyond those of the wire. Every one is enforced and tested. */

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { Contact } from '@capacloud/core/command';
-import type { ErrorCode } from '@capacloud/protocol/errors';
+import type { ErrorCode } from '@capacloud/protocol/catalogue/errors';
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { Logger } from 'pino';
 import type { ClientAddresses } from '../client-addresses.ts';

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import type { ChallengeFrame, HelloFrame } from '@capacloud/protocol/frames';
-import { sessionProofMessage, wireLimits } from '@capacloud/protocol/frames';
 import { type NodeId, nodeIdOf } from '@capacloud/protocol/ids';
-import { protocolVersions } from '@capacloud/protocol/protocol-versions';
 import type { Refusal, Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
+import type { ChallengeFrame, HelloFrame } from '@capacloud/protocol/wire/frames';
+import { sessionProofMessage, wireLimits } from '@capacloud/protocol/wire/frames';
+import { protocolVersions } from '@capacloud/protocol/wire/protocol-versions';
 import type { Logger } from 'pino';
 import type { Connection } from './connection.ts';
 import type { Asker, DelegationVerifier } from './delegation-verifier.ts';

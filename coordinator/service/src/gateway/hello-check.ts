@@ -1,10 +1,10 @@
 import type { KeyObject } from 'node:crypto';
-import { maxDelegationLifetimeS } from '@capacloud/protocol/delegation';
-import type { ChallengeFrame, HelloFrame } from '@capacloud/protocol/frames';
-import { chooseProtocol } from '@capacloud/protocol/frames';
-import { resumptionProtocol } from '@capacloud/protocol/protocol-versions';
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
+import { maxDelegationLifetimeS } from '@capacloud/protocol/wire/delegation';
+import type { ChallengeFrame, HelloFrame } from '@capacloud/protocol/wire/frames';
+import { chooseProtocol } from '@capacloud/protocol/wire/frames';
+import { resumptionProtocol } from '@capacloud/protocol/wire/protocol-versions';
 import { importSessionKey } from './ed25519.ts';
 
 /** Allowed to the agent's clock beyond the longest lifetime. */

@@ -1,5 +1,5 @@
 import type { NodeRecord } from '@capacloud/core/state';
-import type { Offer } from '@capacloud/protocol/resources';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { JoinLimits } from '../join-limits.ts';
 

@@ -1,4 +1,4 @@
-import type { OfferFrame } from '@capacloud/protocol/frames';
+import type { OfferFrame } from '@capacloud/protocol/wire/frames';
 import type { AddressRates, NodeRates } from './rates.ts';
 
 export type Offered = Pick<OfferFrame, 'offer' | 'accepting'>;

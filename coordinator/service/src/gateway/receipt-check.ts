@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
-import { leafHash, nodeHash } from '@capacloud/protocol/merkle';
-import { inclusionProof, rootAt } from '@capacloud/protocol/merkle-proofs';
-import { receiptBatchMessage } from '@capacloud/protocol/receipt';
+import { leafHash, nodeHash } from '@capacloud/protocol/log/merkle';
+import { inclusionProof, rootAt } from '@capacloud/protocol/log/merkle-proofs';
+import { receiptBatchMessage } from '@capacloud/protocol/wire/receipt';
 import { nativeSha256 } from '../native-sha256.ts';
 
 /** The receipts of one report frame, under their one signature. */

@@ -1,8 +1,8 @@
-import { type AttemptRef, checkpointOverheadBytes } from '@capacloud/protocol/frames';
 import type { AccountId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';
 import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
-import { emptyFoldersProtocol, keptOutputsProtocol } from '@capacloud/protocol/protocol-versions';
-import type { OutputFile, Receipt } from '@capacloud/protocol/receipt';
+import { type AttemptRef, checkpointOverheadBytes } from '@capacloud/protocol/wire/frames';
+import { emptyFoldersProtocol, keptOutputsProtocol } from '@capacloud/protocol/wire/protocol-versions';
+import type { OutputFile, Receipt } from '@capacloud/protocol/wire/receipt';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import type { RunSpec } from '../job-specs.ts';

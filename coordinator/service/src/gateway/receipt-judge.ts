@@ -1,9 +1,9 @@
-import { checkpointOverheadBytes } from '@capacloud/protocol/frames';
+import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
 import { jobIdOf, type TaskId } from '@capacloud/protocol/ids';
-import type { JobSpec } from '@capacloud/protocol/job-spec';
-import { keptOutputsProtocol } from '@capacloud/protocol/protocol-versions';
-import type { OutcomeReason } from '@capacloud/protocol/reasons';
-import type { Receipt } from '@capacloud/protocol/receipt';
+import type { JobSpec } from '@capacloud/protocol/job/job-spec';
+import { checkpointOverheadBytes } from '@capacloud/protocol/wire/frames';
+import { keptOutputsProtocol } from '@capacloud/protocol/wire/protocol-versions';
+import type { Receipt } from '@capacloud/protocol/wire/receipt';
 import type { Logger } from 'pino';
 import { faultOfNamed, lacksDeclared } from '../declared-outputs.ts';
 import type { JobSpecs } from '../job-specs.ts';

@@ -1,9 +1,9 @@
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { canonicalJson } from '@capacloud/protocol/canonical';
-import { sha256, sha256Hex } from '@capacloud/protocol/hash';
-import { leafHash, verifyInclusion } from '@capacloud/protocol/merkle';
-import { receiptBatchMessage } from '@capacloud/protocol/receipt';
-import { receiptBatchRoot } from '@capacloud/protocol/receipt-batch';
+import { canonicalJson } from '@capacloud/protocol/log/canonical';
+import { sha256, sha256Hex } from '@capacloud/protocol/log/hash';
+import { leafHash, verifyInclusion } from '@capacloud/protocol/log/merkle';
+import { receiptBatchMessage } from '@capacloud/protocol/wire/receipt';
+import { receiptBatchRoot } from '@capacloud/protocol/wire/receipt-batch';
 import { afterAll, describe, expect, test } from 'vitest';
 import { isSignatureText, type SignedReceipts } from './receipt-check.ts';
 import { ReceiptVerifier } from './receipt-verifier.ts';

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@capacloud/protocol/errors';
+import type { ErrorCode } from '@capacloud/protocol/catalogue/errors';
 
 /** How often each code was given since the start. As small as the catalogue. */
 export class RefusalCounts {

@@ -1,6 +1,6 @@
 import { createState } from '@capacloud/core/state';
-import type { ReportFrame } from '@capacloud/protocol/frames';
 import { jobIdFrom, type NodeId, taskIdOf } from '@capacloud/protocol/ids';
+import type { ReportFrame } from '@capacloud/protocol/wire/frames';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import type { Outcome } from '../ports/sequencer.ts';

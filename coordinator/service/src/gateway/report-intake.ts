@@ -1,9 +1,9 @@
-import { canonicalJson } from '@capacloud/protocol/canonical';
-import type { ReportFrame, ReportItem } from '@capacloud/protocol/frames';
+import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
 import type { Sha256Hex, TaskId } from '@capacloud/protocol/ids';
-import type { OutcomeReason } from '@capacloud/protocol/reasons';
-import type { Receipt } from '@capacloud/protocol/receipt';
+import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import type { Refusal } from '@capacloud/protocol/result';
+import type { ReportFrame, ReportItem } from '@capacloud/protocol/wire/frames';
+import type { Receipt } from '@capacloud/protocol/wire/receipt';
 import type { Aside, CommittedEvent, Outcome, Sequencer } from '../ports/sequencer.ts';
 import type { FlushQueue } from './flush-queue.ts';
 import type { CheckedReceipt } from './receipt-check.ts';

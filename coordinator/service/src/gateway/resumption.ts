@@ -1,6 +1,6 @@
-import { type Delegation, delegationTypes } from '@capacloud/protocol/delegation';
 import { nodeIdOf } from '@capacloud/protocol/ids';
 import type { Refusal } from '@capacloud/protocol/result';
+import { type Delegation, delegationTypes } from '@capacloud/protocol/wire/delegation';
 import type { ReadStore } from '../ports/read-store.ts';
 import type { SessionTable } from './session-table.ts';
 

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { NodeRecord } from '@capacloud/core/state';
-import { canonicalJson } from '@capacloud/protocol/canonical';
-import { errorCatalogue } from '@capacloud/protocol/errors';
-import type { HeartbeatFrame, HelloFrame, OfferFrame, WelcomeFrame } from '@capacloud/protocol/frames';
+import { errorCatalogue } from '@capacloud/protocol/catalogue/errors';
 import type { NodeId } from '@capacloud/protocol/ids';
+import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import type { Refusal } from '@capacloud/protocol/result';
+import type { HeartbeatFrame, HelloFrame, OfferFrame, WelcomeFrame } from '@capacloud/protocol/wire/frames';
 import type { ClientAddresses } from '../client-addresses.ts';
 import type { Sequencer } from '../ports/sequencer.ts';
 import type { Connection } from './connection.ts';

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { errorCatalogue } from '@capacloud/protocol/errors';
-import { sessionPath, wireLimits } from '@capacloud/protocol/frames';
+import { errorCatalogue } from '@capacloud/protocol/catalogue/errors';
 import type { Refusal } from '@capacloud/protocol/result';
+import { sessionPath, wireLimits } from '@capacloud/protocol/wire/frames';
 import { type ServerOptions, WebSocketServer } from 'ws';
 import type { ClientAddresses } from '../client-addresses.ts';
 import { Connection } from './connection.ts';

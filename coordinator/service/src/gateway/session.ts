@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto';
-import type { AttemptRef, HelloFrame } from '@capacloud/protocol/frames';
-import { wireLimits } from '@capacloud/protocol/frames';
 import type { AccountId, NodeId } from '@capacloud/protocol/ids';
 import { nodeIdOf } from '@capacloud/protocol/ids';
 import type { Refusal } from '@capacloud/protocol/result';
+import type { AttemptRef, HelloFrame } from '@capacloud/protocol/wire/frames';
+import { wireLimits } from '@capacloud/protocol/wire/frames';
 import type { Connection } from './connection.ts';
 import type { SessionFrame } from './frame-reader.ts';
 import type { GatewayLimits } from './gateway-limits.ts';

@@ -1,4 +1,4 @@
-import { isShownText } from '@capacloud/protocol/plain-text';
+import { isShownText } from '@capacloud/protocol/input/plain-text';
 import { expect, test } from 'vitest';
 import { readHello, readSessionFrame } from './frame-reader.ts';
 

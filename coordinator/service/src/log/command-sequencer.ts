@@ -4,7 +4,7 @@ import { leavesNothing, suspicionOf } from '@capacloud/core/isolation';
 import { apply, decide, needsPlacement } from '@capacloud/core/machine';
 import type { State } from '@capacloud/core/state';
 import { StateCapture } from '@capacloud/core/state-capture';
-import { canonicalJson } from '@capacloud/protocol/canonical';
+import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import type { Result } from '@capacloud/protocol/result';
 import type { DiskRoom } from '../ports/disk-room.ts';
 import type { LogPort } from '../ports/log.ts';

@@ -1,6 +1,6 @@
-import type { AttemptRef } from '@capacloud/protocol/frames';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
-import type { OutputFile } from '@capacloud/protocol/receipt';
+import type { AttemptRef } from '@capacloud/protocol/wire/frames';
+import type { OutputFile } from '@capacloud/protocol/wire/receipt';
 
 /** What is known of a content-addressed file. The bytes are the artifact room's. */
 export interface ArtifactRow {

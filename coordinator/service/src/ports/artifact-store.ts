@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
-import type { AttemptRef } from '@capacloud/protocol/frames';
 import type { AccountId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';
 import type { Result } from '@capacloud/protocol/result';
+import type { AttemptRef } from '@capacloud/protocol/wire/frames';
 
 /** Who uploads or reads: an account, or a node on behalf of its attempts. Its provider's account gives a node no rights. */
 export type ArtifactParty =

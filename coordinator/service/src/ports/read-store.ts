@@ -1,8 +1,8 @@
 import type { NodeStatus } from '@capacloud/core/event';
+import type { Offer, Resources } from '@capacloud/protocol/capacity/resources';
+import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
-import type { TaskReason } from '@capacloud/protocol/reasons';
-import type { Offer, Resources } from '@capacloud/protocol/resources';
-import type { JobStateName, TaskStateName } from '@capacloud/protocol/views';
+import type { JobStateName, TaskStateName } from '@capacloud/protocol/routes/views';
 
 /**
  * History as the projections hold it: written in the transaction of the events, so it is always a durable

@@ -1,6 +1,6 @@
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
-import type { LogGap } from '@capacloud/protocol/receipt';
 import type { Result } from '@capacloud/protocol/result';
+import type { LogGap } from '@capacloud/protocol/wire/receipt';
 
 /** Of a task, the logs of so many attempts are kept: those of the newest. */
 export const keptLogAttempts = 4;

@@ -1,5 +1,5 @@
 import type { Event } from '@capacloud/core/event';
-import type { ErrorCode } from '@capacloud/protocol/errors';
+import type { ErrorCode } from '@capacloud/protocol/catalogue/errors';
 import type { JobId } from '@capacloud/protocol/ids';
 import type { Agenda } from './agenda.ts';
 import type { CoreDriver } from './core-driver.ts';

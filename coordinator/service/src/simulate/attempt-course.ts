@@ -1,4 +1,4 @@
-import type { OutcomeReason } from '@capacloud/protocol/reasons';
+import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
 import type { Draws } from './draws.ts';
 import type { JobClass, JobShape, NodeGroup } from './scenario/scenario.ts';
 

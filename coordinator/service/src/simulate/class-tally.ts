@@ -1,4 +1,4 @@
-import type { TaskReason } from '@capacloud/protocol/reasons';
+import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import { Quantiles } from './quantiles.ts';
 import type { ClassResult, Leftovers, WaitFigures } from './results.ts';
 

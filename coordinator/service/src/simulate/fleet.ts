@@ -1,9 +1,9 @@
 import type { FinishAttempt, ReportProgress } from '@capacloud/core/command';
 import type { AttemptAssigned, AttemptEnded, Event } from '@capacloud/core/event';
 import type { State } from '@capacloud/core/state';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { NodeId, Sha256Hex } from '@capacloud/protocol/ids';
 import { jobIdOf, taskIndexOf } from '@capacloud/protocol/ids';
-import type { Offer } from '@capacloud/protocol/resources';
 import type { Agenda } from './agenda.ts';
 import type { Arrivals } from './arrivals.ts';
 import { type AttemptCourse, drawCourse, drawRunMs } from './attempt-course.ts';

@@ -1,8 +1,8 @@
 import type { AttemptEnded, Event } from '@capacloud/core/event';
 import type { State } from '@capacloud/core/state';
+import { deviceMilli } from '@capacloud/protocol/capacity/resources';
+import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
-import type { TaskReason } from '@capacloud/protocol/reasons';
-import { deviceMilli } from '@capacloud/protocol/resources';
 import { ClassTally } from './class-tally.ts';
 import { Quantiles } from './quantiles.ts';
 import { cpuClass, modelOf } from './usage.ts';

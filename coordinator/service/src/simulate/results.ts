@@ -1,4 +1,4 @@
-import type { TaskReason } from '@capacloud/protocol/reasons';
+import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 
 /** Milliseconds, all but `tasks`. */
 export interface WaitFigures {

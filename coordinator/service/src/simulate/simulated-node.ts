@@ -1,7 +1,7 @@
 import type { Contact } from '@capacloud/core/command';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
+import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, NodeId, TaskId } from '@capacloud/protocol/ids';
-import type { OutcomeReason } from '@capacloud/protocol/reasons';
-import type { Offer } from '@capacloud/protocol/resources';
 import type { Draws } from './draws.ts';
 import type { NodeGroup } from './scenario/scenario.ts';
 

@@ -6,9 +6,9 @@ import type {
   NodeStatus,
 } from '@capacloud/core/event';
 import type { NodeRecord, State } from '@capacloud/core/state';
+import type { Resources } from '@capacloud/protocol/capacity/resources';
+import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { NodeId } from '@capacloud/protocol/ids';
-import type { Resources } from '@capacloud/protocol/resources';
-import { deviceMilli } from '@capacloud/protocol/resources';
 import { Level } from './level.ts';
 
 /** The class of tasks that use no device, and of processors. */

@@ -1,6 +1,6 @@
 import type { NodeStatus } from '@capacloud/core/event';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
 import { type AccountId, type JobId, type NodeId, taskIdOf } from '@capacloud/protocol/ids';
-import type { Offer } from '@capacloud/protocol/resources';
 import type { AccountRow, LedgerEntryRow, NodeRow, SystemAccount } from '../ports/read-store.ts';
 import { nodeStatusCodes, transferKindCodes } from './codes.ts';
 

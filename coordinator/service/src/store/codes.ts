@@ -1,5 +1,10 @@
 import type { NodeStatus } from '@capacloud/core/event';
-import { type JobStateName, jobStates, type TaskStateName, taskStates } from '@capacloud/protocol/views';
+import {
+  type JobStateName,
+  jobStates,
+  type TaskStateName,
+  taskStates,
+} from '@capacloud/protocol/routes/views';
 import type { LedgerEntryRow, SystemAccount } from '../ports/read-store.ts';
 
 /** Names that are stored as their position. Append only: stored files hold the positions. */

@@ -1,4 +1,4 @@
-import { type ErrorCode, errorCatalogue } from '@capacloud/protocol/errors';
+import { type ErrorCode, errorCatalogue } from '@capacloud/protocol/catalogue/errors';
 
 /** The data folder cannot be used. Its message is for the person who started the coordinator. */
 export class DataError extends Error {

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@capacloud/protocol/errors';
+import type { ErrorCode } from '@capacloud/protocol/catalogue/errors';
 import { DataError } from './data-error.ts';
 
 const full = 'Free some space there, and try again. Nothing that was promised is lost.';

@@ -1,5 +1,5 @@
-import type { FrontierState } from '@capacloud/protocol/merkle-frontier';
-import { MerkleFrontier } from '@capacloud/protocol/merkle-frontier';
+import type { FrontierState } from '@capacloud/protocol/log/merkle-frontier';
+import { MerkleFrontier } from '@capacloud/protocol/log/merkle-frontier';
 import type Database from 'better-sqlite3';
 import { nativeSha256 } from '../native-sha256.ts';
 import type { LogGroup, RowBatch } from '../ports/log.ts';

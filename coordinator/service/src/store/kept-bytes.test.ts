@@ -1,4 +1,4 @@
-import { sha256Hex } from '@capacloud/protocol/hash';
+import { sha256Hex } from '@capacloud/protocol/log/hash';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { consumer, receiptTextOf, temporaryFolder, unsignedReceipt, Workload } from '../testing/workload.ts';

@@ -1,6 +1,6 @@
 import type { Job } from '@capacloud/core/state';
-import { canonicalJson } from '@capacloud/protocol/canonical';
-import type { JobStateName } from '@capacloud/protocol/views';
+import { canonicalJson } from '@capacloud/protocol/log/canonical';
+import type { JobStateName } from '@capacloud/protocol/routes/views';
 import { jobStateCodes } from './codes.ts';
 import { nothing, type RowBuffers } from './row-buffer.ts';
 

@@ -1,5 +1,5 @@
-import { encodeUtf8, equalBytes } from '@capacloud/protocol/bytes';
-import { leafHash } from '@capacloud/protocol/merkle';
+import { encodeUtf8, equalBytes } from '@capacloud/protocol/log/bytes';
+import { leafHash } from '@capacloud/protocol/log/merkle';
 import type Database from 'better-sqlite3';
 import { nativeSha256 } from '../native-sha256.ts';
 import type { LogEntry } from '../ports/log.ts';

@@ -1,7 +1,7 @@
 import type { Command } from '@capacloud/core/command';
-import { sha256Hex } from '@capacloud/protocol/hash';
+import type { Device } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
-import type { Device } from '@capacloud/protocol/resources';
+import { sha256Hex } from '@capacloud/protocol/log/hash';
 import Database from 'better-sqlite3';
 import { expect, it } from 'vitest';
 import type { Page, PriceRow, ReadStore, TradeRow } from '../ports/read-store.ts';

@@ -1,6 +1,6 @@
 import { deviceClassOf, unitRateNano, unitsMilli } from '@capacloud/core/market/device-class';
 import type { State, Task } from '@capacloud/core/state';
-import { resourcesBy } from '@capacloud/protocol/resources';
+import { resourcesBy } from '@capacloud/protocol/capacity/resources';
 import type { AttemptEnd } from './attempt-history.ts';
 import type { RowBuffers } from './row-buffer.ts';
 import { mostCharged } from './row-shapes.ts';

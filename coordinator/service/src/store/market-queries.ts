@@ -1,6 +1,6 @@
 import { cpuClass, unitRateNano } from '@capacloud/core/market/device-class';
+import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import { type AccountId, type JobId, type NodeId, taskIdOf } from '@capacloud/protocol/ids';
-import type { TaskReason } from '@capacloud/protocol/reasons';
 import type { PageRequest, PriceRow, ReadStore, TradeRow } from '../ports/read-store.ts';
 import type { CodeTable } from './codes.ts';
 import { bucketSpans } from './market-history.ts';

@@ -1,6 +1,6 @@
-import { encodeHex } from '@capacloud/protocol/bytes';
-import { nodeHash } from '@capacloud/protocol/merkle';
-import type { FrontierState } from '@capacloud/protocol/merkle-frontier';
+import { encodeHex } from '@capacloud/protocol/log/bytes';
+import { nodeHash } from '@capacloud/protocol/log/merkle';
+import type { FrontierState } from '@capacloud/protocol/log/merkle-frontier';
 import type Database from 'better-sqlite3';
 import { nativeSha256 } from '../native-sha256.ts';
 import { DataError } from './data-error.ts';

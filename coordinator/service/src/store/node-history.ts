@@ -1,7 +1,7 @@
 import type { NodeJoined } from '@capacloud/core/event';
 import type { NodeRecord } from '@capacloud/core/state';
-import { canonicalJson } from '@capacloud/protocol/canonical';
 import type { NodeId } from '@capacloud/protocol/ids';
+import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import type { Aside } from '../ports/sequencer.ts';
 import { nodeStatusCodes } from './codes.ts';
 import type { RowBuffers } from './row-buffer.ts';

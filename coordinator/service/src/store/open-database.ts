@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, statfsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { reasonNames, type TaskReason, taskReasons } from '@capacloud/protocol/reasons';
+import { reasonNames, type TaskReason, taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import Database from 'better-sqlite3';
 import { walBytesOf, walFramesOf } from '../disk-marks.ts';
 import { systemAccounts } from './codes.ts';

@@ -1,9 +1,9 @@
 import type { AttemptEnded, Event } from '@capacloud/core/event';
 import { type Transfer, transfersOf } from '@capacloud/core/ledger/transfers';
 import type { Job, State, Task } from '@capacloud/core/state';
+import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
-import type { TaskReason } from '@capacloud/protocol/reasons';
-import { endedTaskStates } from '@capacloud/protocol/views';
+import { endedTaskStates } from '@capacloud/protocol/routes/views';
 import type { RowBatch } from '../ports/log.ts';
 import type { Projection } from '../ports/projection.ts';
 import type { Aside } from '../ports/sequencer.ts';

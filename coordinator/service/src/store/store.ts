@@ -1,5 +1,5 @@
 import type { State } from '@capacloud/core/state';
-import type { SubtreeReader } from '@capacloud/protocol/merkle-proofs';
+import type { SubtreeReader } from '@capacloud/protocol/log/merkle-proofs';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { CheckpointStore } from '../ports/checkpoint-store.ts';
 import type { LogPort } from '../ports/log.ts';

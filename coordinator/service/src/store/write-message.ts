@@ -1,6 +1,6 @@
-import type { ErrorCode } from '@capacloud/protocol/errors';
-import type { AttemptRef } from '@capacloud/protocol/frames';
+import type { ErrorCode } from '@capacloud/protocol/catalogue/errors';
 import type { AccountId, JobId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { AttemptRef } from '@capacloud/protocol/wire/frames';
 import type { ArtifactRef, BroughtFile, LeftOutputs, TaskCheckpoint } from '../ports/artifact-index.ts';
 import type { LogGroup } from '../ports/log.ts';
 

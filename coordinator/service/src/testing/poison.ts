@@ -1,6 +1,6 @@
+import type { Device } from '@capacloud/protocol/capacity/resources';
 import type { AccountId, NodeId } from '@capacloud/protocol/ids';
-import type { Device } from '@capacloud/protocol/resources';
-import type { JobView } from '@capacloud/protocol/views';
+import type { JobView } from '@capacloud/protocol/routes/views';
 import { type TestCoordinator, testOffer } from './test-coordinator.ts';
 
 /** Three providers, each with a GPU that a task of the job ruins. */

@@ -7,7 +7,7 @@ import {
   verify,
 } from 'node:crypto';
 import { join } from 'node:path';
-import type { NoteSigner, VerifySignature } from '@capacloud/protocol/signed-note';
+import type { NoteSigner, VerifySignature } from '@capacloud/protocol/log/signed-note';
 import { readOrCreateSecret } from '../secret-files.ts';
 
 /** DER of an Ed25519 public key before its 32 bytes (RFC 8410 section 4). */

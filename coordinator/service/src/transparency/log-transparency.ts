@@ -1,13 +1,13 @@
-import { encodeHex, equalBytes } from '@capacloud/protocol/bytes';
-import { openCheckpoint, signCheckpoint } from '@capacloud/protocol/checkpoint';
+import { encodeHex, equalBytes } from '@capacloud/protocol/log/bytes';
+import { openCheckpoint, signCheckpoint } from '@capacloud/protocol/log/checkpoint';
 import {
   consistencyProof,
   inclusionProof,
   rootAt,
   type SubtreeReader,
-} from '@capacloud/protocol/merkle-proofs';
+} from '@capacloud/protocol/log/merkle-proofs';
+import { encodeVerifierKey, type NoteSigner } from '@capacloud/protocol/log/signed-note';
 import { accept, refuse } from '@capacloud/protocol/result';
-import { encodeVerifierKey, type NoteSigner } from '@capacloud/protocol/signed-note';
 import { nativeSha256 } from '../native-sha256.ts';
 import type { CheckpointStore } from '../ports/checkpoint-store.ts';
 import type { LogPort } from '../ports/log.ts';

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@capacloud/protocol/errors';
+import type { ErrorCode } from '@capacloud/protocol/catalogue/errors';
 import type { Problem, Refusal } from '@capacloud/protocol/result';
 
 /** A problem with its place in the user's own file where that is known: `job.yaml:7:3`. */

@@ -1,4 +1,4 @@
-import { shownJson } from '@capacloud/protocol/plain-text';
+import { shownJson } from '@capacloud/protocol/input/plain-text';
 import { type Client, createClient } from '../client.ts';
 import { createNodeExchange, createNodeOpening, nodeConnections } from '../node-exchange.ts';
 import { CommandError } from './command-error.ts';

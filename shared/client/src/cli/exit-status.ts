@@ -1,4 +1,4 @@
-import type { JobView, TaskView } from '@capacloud/protocol/views';
+import type { JobView, TaskView } from '@capacloud/protocol/routes/views';
 import { ApiError } from '../api-error.ts';
 import type { Client } from '../client.ts';
 import { CommandError, Interrupted, OutputLost } from './command-error.ts';

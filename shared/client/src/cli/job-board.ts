@@ -5,7 +5,7 @@ import {
   type TaskStateName,
   type TaskView,
   taskStates,
-} from '@capacloud/protocol/views';
+} from '@capacloud/protocol/routes/views';
 import type { JobChange } from '../follow.ts';
 import { barText } from './live-region.ts';
 import { capaText, durationText, plain, plural, stateSign, stateText } from './phrases.ts';

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseJobFile } from '@capacloud/protocol/job-spec';
+import { parseJobFile } from '@capacloud/protocol/job/job-spec';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CommandError, type PlacedProblem } from './command-error.ts';
 import { type JobDocument, readJobDocument } from './job-document.ts';

@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
-import { parseJobFile } from '@capacloud/protocol/job-spec';
+import { parseJobFile } from '@capacloud/protocol/job/job-spec';
+import { settleJobFile } from '@capacloud/protocol/job/spelling';
 import type { Problem } from '@capacloud/protocol/result';
-import { settleJobFile } from '@capacloud/protocol/spelling';
 import { type Document, isMap, LineCounter, parseDocument, visit } from 'yaml';
 import { CommandError, type PlacedProblem, usageError } from './command-error.ts';
 import { readJobText } from './job-text.ts';

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { apiLimits } from '@capacloud/protocol/routes';
+import { apiLimits } from '@capacloud/protocol/routes/routes';
 import { CommandError, usageError } from './command-error.ts';
 
 /** The text of a job file, or of standard input for `-`. Refuses what cannot be one, and says what it is instead. */

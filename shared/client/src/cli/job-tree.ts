@@ -1,4 +1,4 @@
-import { Spelled } from '@capacloud/protocol/spelling';
+import { Spelled } from '@capacloud/protocol/job/spelling';
 import {
   type Alias,
   type Document,

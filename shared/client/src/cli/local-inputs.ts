@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
-import { holdsPattern } from '@capacloud/protocol/job-mounts';
-import { type JobSpec, parseJobFile } from '@capacloud/protocol/job-spec';
+import { holdsPattern } from '@capacloud/protocol/job/job-mounts';
+import { type JobSpec, parseJobFile } from '@capacloud/protocol/job/job-spec';
 import type { Problem } from '@capacloud/protocol/result';
 import { hashFile, uploadArtifact } from '../artifact-files.ts';
 import type { Client } from '../client.ts';

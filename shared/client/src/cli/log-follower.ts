@@ -1,5 +1,5 @@
 import { type JobId, type TaskId, taskIndexOf } from '@capacloud/protocol/ids';
-import { endedTaskStates, type TaskView } from '@capacloud/protocol/views';
+import { endedTaskStates, type TaskView } from '@capacloud/protocol/routes/views';
 import type { Client } from '../client.ts';
 import { followJob, followLog } from '../follow.ts';
 import type { Context } from './context.ts';

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { JobView } from '@capacloud/protocol/views';
+import type { JobView } from '@capacloud/protocol/routes/views';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createClient } from '../client.ts';
 import { runCommandLine } from '../testing/command-line.ts';

@@ -1,4 +1,4 @@
-import { parseJobFile } from '@capacloud/protocol/job-spec';
+import { parseJobFile } from '@capacloud/protocol/job/job-spec';
 import { expect, it } from 'vitest';
 import { gpuText } from './phrases.ts';
 

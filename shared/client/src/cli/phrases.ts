@@ -1,8 +1,8 @@
-import { readRequestedModel } from '@capacloud/protocol/device-classes';
-import { skippedReasons } from '@capacloud/protocol/outputs';
-import { alternativesOf, type Resources } from '@capacloud/protocol/resources';
+import { alternativesOf, type Resources } from '@capacloud/protocol/capacity/resources';
+import { readRequestedModel } from '@capacloud/protocol/job/device-classes';
+import type { JobStateName, TaskStateName, TaskView } from '@capacloud/protocol/routes/views';
 import { formatNano } from '@capacloud/protocol/units';
-import type { JobStateName, TaskStateName, TaskView } from '@capacloud/protocol/views';
+import { skippedReasons } from '@capacloud/protocol/wire/outputs';
 import type { Output } from './terminal.ts';
 
 /** A stranger's text made fit for a terminal: no control characters, nothing that reorders what stands there. */

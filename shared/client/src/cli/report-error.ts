@@ -1,4 +1,4 @@
-import { shownJson } from '@capacloud/protocol/plain-text';
+import { shownJson } from '@capacloud/protocol/input/plain-text';
 import { TransferError } from '@capacloud/transfer/transfer-error';
 import { ApiError } from '../api-error.ts';
 import { CommandError, Interrupted, OutputLost, type PlacedProblem, systemReason } from './command-error.ts';

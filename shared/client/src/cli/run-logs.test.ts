@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { JobView } from '@capacloud/protocol/views';
+import type { JobView } from '@capacloud/protocol/routes/views';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Ended, runCommandLine, type Setting } from '../testing/command-line.ts';
 import { events, json, problem, ScriptedServer } from '../testing/scripted-server.ts';

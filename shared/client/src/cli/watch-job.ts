@@ -1,5 +1,5 @@
 import { type JobId, taskIndexOf } from '@capacloud/protocol/ids';
-import { endedJobStates, type JobView } from '@capacloud/protocol/views';
+import { endedJobStates, type JobView } from '@capacloud/protocol/routes/views';
 import type { Client } from '../client.ts';
 import { followJob } from '../follow.ts';
 import { pause } from '../pause.ts';

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type ErrorCode, errorCatalogue } from '@capacloud/protocol/errors';
+import { type ErrorCode, errorCatalogue } from '@capacloud/protocol/catalogue/errors';
 
 export interface SeenRequest {
   readonly method: string;

@@ -1,5 +1,5 @@
 import type { JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
-import type { JobView, TaskView } from '@capacloud/protocol/views';
+import type { JobView, TaskView } from '@capacloud/protocol/routes/views';
 
 export const jobId = 'job_abcdefghijklmnopqrst' as JobId;
 export const nodeId = `node_${'ab'.repeat(20)}` as NodeId;

@@ -1,12 +1,12 @@
 import Type from 'typebox';
-import { distinct, wholeItem } from '../distinct.ts';
+import { NanoSchema } from '../capacity/resources.ts';
 import { AccountIdSchema } from '../ids.ts';
-import { shown } from '../job-texts.ts';
-import { NanoSchema } from '../resources.ts';
-import { StorageViewSchema } from '../storage-view.ts';
-import { AccountViewSchema, ApiKeyViewSchema, LedgerEntryViewSchema, pageOf } from '../views.ts';
-import { expects } from '../wording.ts';
+import { distinct, wholeItem } from '../input/distinct.ts';
+import { expects } from '../input/wording.ts';
+import { shown } from '../job/job-texts.ts';
 import { closed, count, page, type Route } from './route.ts';
+import { StorageViewSchema } from './storage-view.ts';
+import { AccountViewSchema, ApiKeyViewSchema, LedgerEntryViewSchema, pageOf } from './views.ts';
 
 const KeyId = Type.String({
   pattern: '^key_[a-z2-7]{12}$',

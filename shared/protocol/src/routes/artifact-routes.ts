@@ -1,8 +1,8 @@
 import Type from 'typebox';
-import { attemptHeaderName } from '../attempt-name.ts';
 import { JobIdSchema, Sha256Schema } from '../ids.ts';
-import { ArtifactViewSchema, OwnedArtifactViewSchema, pageOf } from '../views.ts';
+import { attemptHeaderName } from '../wire/attempt-name.ts';
 import { closed, count, page, type Route } from './route.ts';
+import { ArtifactViewSchema, OwnedArtifactViewSchema, pageOf } from './views.ts';
 
 /** An agent says whose outputs it brings; what belongs to no attempt comes without it, and from older agents everything does. */
 const attemptHeader = Type.Object({ [attemptHeaderName]: Type.Optional(Type.String({ maxLength: 64 })) });

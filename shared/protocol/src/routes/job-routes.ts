@@ -1,7 +1,9 @@
 import Type from 'typebox';
-import { repeatable } from '../distinct.ts';
 import { JobIdSchema, jobIdPrefixPattern, TaskIdSchema } from '../ids.ts';
-import { AttemptNumberSchema, SignedReceiptSchema } from '../receipt.ts';
+import { repeatable } from '../input/distinct.ts';
+import { expects } from '../input/wording.ts';
+import { AttemptNumberSchema, SignedReceiptSchema } from '../wire/receipt.ts';
+import { closed, count, ProblemSchema, page, type Route } from './route.ts';
 import {
   AttemptViewSchema,
   JobDetailSchema,
@@ -11,9 +13,7 @@ import {
   TaskStateSchema,
   TaskViewSchema,
   WhyViewSchema,
-} from '../views.ts';
-import { expects } from '../wording.ts';
-import { closed, count, ProblemSchema, page, type Route } from './route.ts';
+} from './views.ts';
 
 export const maxJobsPerBatch = 256;
 

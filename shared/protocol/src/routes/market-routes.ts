@@ -6,9 +6,9 @@ import {
   PlanViewSchema,
   PriceBucketViewSchema,
   TradeViewSchema,
-} from '../market-views.ts';
-import { pageOf } from '../views.ts';
+} from './market-views.ts';
 import { closed, page, type Route } from './route.ts';
+import { pageOf } from './views.ts';
 
 /** A plan looks at every node of the network. */
 const planWeight = 10;

@@ -1,9 +1,9 @@
 import Type from 'typebox';
 import { NodeIdSchema, nodeIdPrefixPattern } from '../ids.ts';
-import { NodeWhySchema } from '../node-why.ts';
-import { NodeViewSchema, pageOf } from '../views.ts';
-import { expects } from '../wording.ts';
+import { expects } from '../input/wording.ts';
+import { NodeWhySchema } from './node-why.ts';
 import { closed, page, type Route } from './route.ts';
+import { NodeViewSchema, pageOf } from './views.ts';
 
 const nodeParams = Type.Object({ node: NodeIdSchema }, closed);
 

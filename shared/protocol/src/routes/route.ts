@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox';
 import Type from 'typebox';
-import type { ErrorCode, ProblemDetails } from '../errors.ts';
+import type { ErrorCode, ProblemDetails } from '../catalogue/errors.ts';
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD';

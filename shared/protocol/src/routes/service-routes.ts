@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { NanoSchema } from '../resources.ts';
+import { NanoSchema } from '../capacity/resources.ts';
 import { closed, count, type Route } from './route.ts';
 
 export const serviceRoutes = {

@@ -1,5 +1,5 @@
-import type { Device, DeviceRequest } from '@capacloud/protocol/resources';
-import { deviceMilli } from '@capacloud/protocol/resources';
+import type { Device, DeviceRequest } from '@capacloud/protocol/capacity/resources';
+import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { DeviceKind } from './device-supply.ts';
 
 /** What is free of a node's devices, summed up so that most questions need not look at each of them. */

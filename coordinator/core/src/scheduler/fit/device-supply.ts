@@ -1,4 +1,4 @@
-import type { Device } from '@capacloud/protocol/resources';
+import type { Device } from '@capacloud/protocol/capacity/resources';
 import type { NodeRecord } from '../../state.ts';
 
 /** Devices of one description: what one of them suits, all do. */

@@ -1,5 +1,5 @@
-import { deviceClassOf, requestedModels } from '@capacloud/protocol/device-classes';
-import { type Device, normaliseModel } from '@capacloud/protocol/resources';
+import { type Device, normaliseModel } from '@capacloud/protocol/capacity/resources';
+import { deviceClassOf, requestedModels } from '@capacloud/protocol/job/device-classes';
 import { describe, expect, it } from 'vitest';
 import { gib, offer } from '../../testing/harness.ts';
 import { chooseDevices, isVersionAtLeast, matchesDevice } from './feasibility.ts';

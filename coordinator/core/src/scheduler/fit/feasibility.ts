@@ -1,7 +1,7 @@
-import { readRequestedModel } from '@capacloud/protocol/device-classes';
+import type { Device, DeviceRequest, Offer } from '@capacloud/protocol/capacity/resources';
+import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { JobId } from '@capacloud/protocol/ids';
-import type { Device, DeviceRequest, Offer } from '@capacloud/protocol/resources';
-import { deviceMilli } from '@capacloud/protocol/resources';
+import { readRequestedModel } from '@capacloud/protocol/job/device-classes';
 import type { JobTerms } from '../../command.ts';
 import { isMisfit } from '../../job/misfits.ts';
 import type { NodeRecord } from '../../state.ts';

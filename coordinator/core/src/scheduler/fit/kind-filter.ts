@@ -1,4 +1,4 @@
-import type { DeviceRequest } from '@capacloud/protocol/resources';
+import type { DeviceRequest } from '@capacloud/protocol/capacity/resources';
 import type { DeviceKind } from './device-supply.ts';
 import { matchesDevice } from './feasibility.ts';
 

@@ -1,4 +1,4 @@
-import type { LabelConstraint } from '@capacloud/protocol/labels';
+import type { LabelConstraint } from '@capacloud/protocol/capacity/labels';
 import { expect, it } from 'vitest';
 import { Machine, offer } from '../../testing/harness.ts';
 import { isInRegion, meets } from './labels.ts';

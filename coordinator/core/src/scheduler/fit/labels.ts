@@ -1,6 +1,6 @@
-import type { LabelConstraint } from '@capacloud/protocol/labels';
-import { isReservedLabel, labelNumberPattern } from '@capacloud/protocol/labels';
-import type { Offer } from '@capacloud/protocol/resources';
+import type { LabelConstraint } from '@capacloud/protocol/capacity/labels';
+import { isReservedLabel, labelNumberPattern } from '@capacloud/protocol/capacity/labels';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
 
 const wholeNumber = new RegExp(labelNumberPattern);
 

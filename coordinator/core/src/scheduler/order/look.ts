@@ -1,6 +1,6 @@
+import type { Resources } from '@capacloud/protocol/capacity/resources';
+import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { AccountId, NodeId } from '@capacloud/protocol/ids';
-import type { Resources } from '@capacloud/protocol/resources';
-import { deviceMilli } from '@capacloud/protocol/resources';
 import { type Free, giveFree, loadOf, takeFree } from '../../node/capacity.ts';
 import type { Job, NodeRecord, Task } from '../../state.ts';
 import { type DeviceRoom, deviceRoomOf } from '../fit/device-room.ts';

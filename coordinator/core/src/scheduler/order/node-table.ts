@@ -1,4 +1,4 @@
-import { deviceMilli } from '@capacloud/protocol/resources';
+import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { JobTerms } from '../../command.ts';
 import { isOpen } from '../../node/capacity.ts';
 import type { NodeRecord } from '../../state.ts';

@@ -1,5 +1,5 @@
-import type { Resources } from '@capacloud/protocol/resources';
-import { deviceMilli } from '@capacloud/protocol/resources';
+import type { Resources } from '@capacloud/protocol/capacity/resources';
+import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { NodeRecord } from '../../state.ts';
 import type { DeviceKind } from '../fit/device-supply.ts';
 import type { Look } from './look.ts';

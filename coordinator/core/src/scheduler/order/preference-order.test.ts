@@ -1,4 +1,4 @@
-import type { Device, DeviceRequest, Resources } from '@capacloud/protocol/resources';
+import type { Device, DeviceRequest, Resources } from '@capacloud/protocol/capacity/resources';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { JobTerms } from '../../command.ts';

@@ -1,4 +1,4 @@
-import { deviceMilli } from '@capacloud/protocol/resources';
+import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { JobTerms } from '../../command.ts';
 import type { AskClass } from '../../ledger/ask-class.ts';
 import { rateOn } from '../../node/asks.ts';

@@ -1,4 +1,4 @@
-import type { Device, DeviceRequest } from '@capacloud/protocol/resources';
+import type { Device, DeviceRequest } from '@capacloud/protocol/capacity/resources';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { gib, Machine } from '../../testing/harness.ts';

@@ -1,5 +1,5 @@
-import type { Device, DeviceRequest, Resources } from '@capacloud/protocol/resources';
-import { deviceMilli } from '@capacloud/protocol/resources';
+import type { Device, DeviceRequest, Resources } from '@capacloud/protocol/capacity/resources';
+import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { NodeRecord } from '../../state.ts';
 import type { DeviceKind, DeviceSupply } from '../fit/device-supply.ts';
 import { matchesDevice } from '../fit/feasibility.ts';

@@ -1,5 +1,5 @@
+import type { Device, DeviceRequest, Offer } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
-import type { Device, DeviceRequest, Offer } from '@capacloud/protocol/resources';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { JobTerms } from '../../command.ts';

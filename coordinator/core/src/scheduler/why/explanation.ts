@@ -1,5 +1,5 @@
+import { type Obstacle, obstacles } from '@capacloud/protocol/catalogue/obstacles';
 import type { NodeId } from '@capacloud/protocol/ids';
-import { type Obstacle, obstacles } from '@capacloud/protocol/obstacles';
 import type { JobTerms } from '../../command.ts';
 import type { NodeRecord, Task } from '../../state.ts';
 import { type Change, NearestChange, type Opened } from './nearest-change.ts';

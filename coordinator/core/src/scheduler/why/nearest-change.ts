@@ -1,6 +1,6 @@
-import { readRequestedModel } from '@capacloud/protocol/device-classes';
-import type { Obstacle } from '@capacloud/protocol/obstacles';
-import type { Device } from '@capacloud/protocol/resources';
+import type { Device } from '@capacloud/protocol/capacity/resources';
+import type { Obstacle } from '@capacloud/protocol/catalogue/obstacles';
+import { readRequestedModel } from '@capacloud/protocol/job/device-classes';
 import type { JobTerms } from '../../command.ts';
 import { rateOn } from '../../node/asks.ts';
 import type { NodeRecord } from '../../state.ts';

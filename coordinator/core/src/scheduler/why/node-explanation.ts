@@ -1,4 +1,4 @@
-import { type Obstacle, obstacles } from '@capacloud/protocol/obstacles';
+import { type Obstacle, obstacles } from '@capacloud/protocol/catalogue/obstacles';
 import type { JobTerms } from '../../command.ts';
 import { rateOn } from '../../node/asks.ts';
 import type { NodeRecord } from '../../state.ts';

@@ -1,5 +1,5 @@
-import type { Obstacle } from '@capacloud/protocol/obstacles';
-import { alternativesOf, type Device, type DeviceRequest } from '@capacloud/protocol/resources';
+import { alternativesOf, type Device, type DeviceRequest } from '@capacloud/protocol/capacity/resources';
+import type { Obstacle } from '@capacloud/protocol/catalogue/obstacles';
 import type { JobTerms } from '../../command.ts';
 import { isOfOtherKind, isRefused, isTooSmall } from '../../job/misfits.ts';
 import { rateOn } from '../../node/asks.ts';

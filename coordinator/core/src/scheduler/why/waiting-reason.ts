@@ -1,6 +1,6 @@
+import type { Obstacle } from '@capacloud/protocol/catalogue/obstacles';
+import { type TaskReason, taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import type { JobId } from '@capacloud/protocol/ids';
-import type { Obstacle } from '@capacloud/protocol/obstacles';
-import { type TaskReason, taskReasons } from '@capacloud/protocol/reasons';
 import { formatNano } from '@capacloud/protocol/units';
 import { runsOnOf } from '../../job/misfits.ts';
 import { storageObstacle } from '../../job/upload-hold.ts';

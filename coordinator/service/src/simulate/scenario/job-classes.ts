@@ -1,5 +1,5 @@
 import type { JobTerms } from '@capacloud/core/command';
-import { parseJobFile } from '@capacloud/protocol/job-spec';
+import { parseJobFile } from '@capacloud/protocol/job/job-spec';
 import { type PriceTerms, priceOf, termsOf } from '../../api/job-terms.ts';
 import type { Distribution } from '../draws.ts';
 import type { Reading } from './reading.ts';

@@ -1,5 +1,5 @@
-import type { Ask, Device, Offer } from '@capacloud/protocol/resources';
-import { normaliseModel } from '@capacloud/protocol/resources';
+import type { Ask, Device, Offer } from '@capacloud/protocol/capacity/resources';
+import { normaliseModel } from '@capacloud/protocol/capacity/resources';
 import { parseCpu } from '@capacloud/protocol/units';
 import type { Reading } from './reading.ts';
 import type { Availability, NodeGroup } from './scenario.ts';

@@ -1,6 +1,6 @@
+import { schemaProblems } from '@capacloud/protocol/input/schema';
 import type { Problem, Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
-import { schemaProblems } from '@capacloud/protocol/schema';
 import { maxNano, parseDecimalNano } from '@capacloud/protocol/units';
 import { Compile } from 'typebox/compile';
 import { parse as parseYaml } from 'yaml';

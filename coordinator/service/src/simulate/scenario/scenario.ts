@@ -1,6 +1,6 @@
 import type { JobTerms } from '@capacloud/core/command';
 import type { Ruleset } from '@capacloud/core/ruleset';
-import type { Offer } from '@capacloud/protocol/resources';
+import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { Distribution } from '../draws.ts';
 
 /** What is simulated: the same length of time for each variant, with the same draws. */

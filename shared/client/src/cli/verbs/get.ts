@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type JobId, jobIdOf } from '@capacloud/protocol/ids';
-import type { OutputFile } from '@capacloud/protocol/receipt';
-import { endedTaskStates, type TaskView } from '@capacloud/protocol/views';
+import { endedTaskStates, type TaskView } from '@capacloud/protocol/routes/views';
+import type { OutputFile } from '@capacloud/protocol/wire/receipt';
 import type { Command } from 'commander';
 import { downloadArtifact } from '../../artifact-files.ts';
 import type { Client } from '../../client.ts';

@@ -1,4 +1,4 @@
-import { deviceClasses } from '@capacloud/protocol/device-classes';
+import { deviceClasses } from '@capacloud/protocol/job/device-classes';
 import type { Command } from 'commander';
 import { writeTable } from '../table.ts';
 import type { Runner } from './verb.ts';

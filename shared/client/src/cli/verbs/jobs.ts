@@ -1,4 +1,4 @@
-import { type JobStateName, type JobView, jobStates } from '@capacloud/protocol/views';
+import { type JobStateName, type JobView, jobStates } from '@capacloud/protocol/routes/views';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { listAll } from '../../pages.ts';
 import type { Context } from '../context.ts';

@@ -1,6 +1,6 @@
 import { type JobId, jobIdOf, type TaskId } from '@capacloud/protocol/ids';
-import type { LogGap } from '@capacloud/protocol/receipt';
-import { endedTaskStates, type TaskView } from '@capacloud/protocol/views';
+import { endedTaskStates, type TaskView } from '@capacloud/protocol/routes/views';
+import type { LogGap } from '@capacloud/protocol/wire/receipt';
 import { type Command, InvalidArgumentError } from 'commander';
 import { readBody } from '../../body.ts';
 import type { Client } from '../../client.ts';

@@ -1,4 +1,4 @@
-import type { BookView, PriceBucketView, TradeView } from '@capacloud/protocol/market-views';
+import type { BookView, PriceBucketView, TradeView } from '@capacloud/protocol/routes/market-views';
 import { formatNano } from '@capacloud/protocol/units';
 import { type Command, Option } from 'commander';
 import type { Client } from '../../client.ts';

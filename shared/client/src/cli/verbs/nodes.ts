@@ -1,4 +1,4 @@
-import type { NodeView } from '@capacloud/protocol/views';
+import type { NodeView } from '@capacloud/protocol/routes/views';
 import type { Command } from 'commander';
 import { listAll } from '../../pages.ts';
 import type { Context } from '../context.ts';

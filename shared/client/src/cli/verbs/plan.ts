@@ -1,4 +1,4 @@
-import type { PlanView } from '@capacloud/protocol/market-views';
+import type { PlanView } from '@capacloud/protocol/routes/market-views';
 import { formatNano } from '@capacloud/protocol/units';
 import type { Command } from 'commander';
 import { exitStatus } from '../exit-status.ts';

@@ -1,5 +1,5 @@
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
-import type { JobView, TaskView } from '@capacloud/protocol/views';
+import type { JobView, TaskView } from '@capacloud/protocol/routes/views';
 import type { Command } from 'commander';
 import type { Client } from '../../client.ts';
 import { listAll } from '../../pages.ts';

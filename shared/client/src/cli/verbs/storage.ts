@@ -1,6 +1,6 @@
 import { isSha256 } from '@capacloud/protocol/ids';
-import type { StorageView } from '@capacloud/protocol/storage-view';
-import type { OwnedArtifactView } from '@capacloud/protocol/views';
+import type { StorageView } from '@capacloud/protocol/routes/storage-view';
+import type { OwnedArtifactView } from '@capacloud/protocol/routes/views';
 import type { Command } from 'commander';
 import type { Client } from '../../client.ts';
 import { listAll } from '../../pages.ts';

@@ -1,4 +1,4 @@
-import type { JobView } from '@capacloud/protocol/views';
+import type { JobView } from '@capacloud/protocol/routes/views';
 import type { Command } from 'commander';
 import { Interrupted } from '../command-error.ts';
 import type { Context } from '../context.ts';

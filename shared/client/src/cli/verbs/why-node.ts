@@ -1,6 +1,6 @@
+import { obstacleCatalogue } from '@capacloud/protocol/catalogue/obstacles';
 import type { NodeId } from '@capacloud/protocol/ids';
-import type { NodeWhy } from '@capacloud/protocol/node-why';
-import { obstacleCatalogue } from '@capacloud/protocol/obstacles';
+import type { NodeWhy } from '@capacloud/protocol/routes/node-why';
 import type { Context } from '../context.ts';
 import { plain, plural } from '../phrases.ts';
 import { writeFields, writeTable } from '../table.ts';

@@ -1,7 +1,7 @@
+import { obstacleCatalogue } from '@capacloud/protocol/catalogue/obstacles';
 import type { TaskId } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
-import { obstacleCatalogue } from '@capacloud/protocol/obstacles';
-import type { WhyView } from '@capacloud/protocol/views';
+import type { WhyView } from '@capacloud/protocol/routes/views';
 import type { Command } from 'commander';
 import type { Client } from '../../client.ts';
 import type { Context } from '../context.ts';
