@@ -9,6 +9,7 @@ import { containerEvents, inspectContainer } from './attempt-inspection.ts';
 import { containerName, filledLabel, keeperName } from './attempt-names.ts';
 import { hasStarted } from './attempt-setup.ts';
 import { callEngine, deadlines, engineInfo, engineMessage, engineStatus } from './engine-call.ts';
+import { windowUntilNow } from './engine-events.ts';
 import { judgeRefusal } from './engine-refusal.ts';
 import { jobTexts } from './job-texts.ts';
 import { planMounts } from './mount-plan.ts';
@@ -91,10 +92,12 @@ async function afterUnansweredStart(
     if (info === undefined) return 'unknown';
     if (hasStarted(info)) return 'started';
   }
-  const window = { since: Math.floor(Date.parse(created) / 1000), until: Date.now() / 1000 };
+  const { LiveRestoreEnabled: livesOn, SystemTime: now = '' } = await engineInfo(docker, signal);
+  const window = windowUntilNow(created, now);
+  // Its clock was set back since, so nothing that it remembers can be placed in time.
+  if (window === undefined) return 'unknown';
   const events = await containerEvents(docker, id, ['create', 'start', 'die'], window, signal);
   if (events.includes('start') || events.includes('die')) return 'unknown';
-  const { LiveRestoreEnabled: livesOn } = await engineInfo(docker, signal);
   return livesOn === false || events.includes('create') ? 'not started' : 'unknown';
 }
 

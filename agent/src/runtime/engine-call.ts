@@ -20,6 +20,8 @@ export interface EngineInfo {
   readonly Runtimes?: Readonly<Record<string, unknown>>;
   /** Such as name=userns or name=seccomp,profile=default. */
   readonly SecurityOptions?: readonly string[];
+  /** Its clock, in RFC 3339. */
+  readonly SystemTime?: string;
 }
 
 /** What the engine says of itself and its host. */

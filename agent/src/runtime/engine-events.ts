@@ -57,3 +57,13 @@ export function runWindow(
   const seconds = [run.StartedAt, run.FinishedAt].map((time) => Date.parse(time) / 1000);
   return { since: Math.floor(Math.min(...seconds)), until: Math.max(...seconds) + lateSeconds };
 }
+
+/**
+ * The window from the making of a container until now, both by the engine's clock: the agent's may differ, and the engine
+ * refuses a window that ends before it begins. Undefined where the engine's clock does not lie after the making.
+ */
+export function windowUntilNow(created: string, now: string): EventWindow | undefined {
+  const since = Math.floor(Date.parse(created) / 1000);
+  const until = Date.parse(now) / 1000;
+  return until >= since ? { since, until } : undefined;
+}
