@@ -1,6 +1,6 @@
 import type { AccountId } from '@capacloud/protocol/ids';
 import { describe, expect, it } from 'vitest';
-import { needsPlacement } from '../machine.ts';
+import { decide, needsPlacement } from '../machine.ts';
 import { gib, jobId, Machine, nodeId, offer, provider } from '../testing/harness.ts';
 import { lookLimits } from './order/look.ts';
 import { placementLimits } from './placement.ts';
@@ -227,6 +227,30 @@ it('tells why a job waits', () => {
   machine.run(machine.finish(machine.task(1), 'engine_lost'));
   expect(reason()).toBe('backing_off');
   expect(waitingReason(machine.state, jobId(77))).toBeUndefined();
+});
+
+describe('a placement that does not happen', () => {
+  it.each([
+    ['looked at before', true],
+    ['first looked at by it', false],
+  ])('leaves the node for other shapes that was %s', (_, isKnown) => {
+    const machine = Machine.ready(1, { slots: 1 });
+    const second = { resources: cpus(2000) };
+    if (isKnown) {
+      machine.submit(3, second);
+      machine.place();
+      machine.run(machine.finish(machine.task(3), 'completed'));
+    }
+    machine.submit(1);
+    machine.submit(2, second);
+    // Nobody applies it, as where an invariant would break.
+    expect(decide(machine.state, { type: 'place', at: machine.now })).toMatchObject({
+      ok: true,
+      value: [{ type: 'attempt.assigned', task: machine.task(1).id }],
+    });
+    machine.cancel(1);
+    expect(machine.assignments()).toMatchObject([{ task: machine.task(2).id, node: nodeId(0) }]);
+  });
 });
 
 describe('a network larger than one look', () => {

@@ -247,6 +247,7 @@ function place(state: State, at: number, leaving: ReadonlySet<NodeId>, events: E
     return;
   }
   const look = new Look(leaving, schedule.changes, schedule.busy);
+  schedule.beginLook(look);
   const assignments = placeTasks(at, look, schedule, state);
   const opened = new Set<AccountId>();
   for (const { alternative, devices, isInterruptible, node, rateNano, task } of assignments) {

@@ -53,6 +53,7 @@ export class ScheduleNotes {
   readonly #orders = new Map<string, NodeOrder>();
   /** Orders that were ever made. */
   #made = 0;
+  #lastLook: Look | undefined;
 
   /** The order of nodes for tasks of the shape, as they are for the look. */
   orderOf(shape: string, terms: JobTerms, look: Look): TaskOrder {
@@ -89,6 +90,15 @@ export class ScheduleNotes {
     node.revision = this.changes.note(node.row);
     this.table.forget(node);
     node.keptFor = undefined;
+  }
+
+  /**
+   * A look that places tasks begins. Orders saw the nodes of the last one as it planned them and let go of what they had noted
+   * before. Where a plan did not happen the node is unchanged, so it is noted anew; otherwise no order would find it again.
+   */
+  beginLook(look: Look): void {
+    for (const node of this.#lastLook?.untouched() ?? []) this.noteNode(node);
+    this.#lastLook = look;
   }
 
   /** The look is over; where it was not cut short, the next one begins a new pass. */

@@ -27,6 +27,9 @@ export interface Assignment {
 
 /** What a node has left once the assignments made so far in this look have happened. */
 interface Plan extends Free {
+  readonly node: NodeRecord;
+  /** Of the node, as it was when the look first gave away something of it. */
+  readonly nodeRevision: number;
   load: number;
   /** As of a node, and like no node's. */
   revision: number;
@@ -136,6 +139,11 @@ export class Look {
     this.#countOwner(job, node, -1);
   }
 
+  /** Nodes of which the look gave away something that did not happen: it was taken back, or the decision was dropped. */
+  *untouched(): Iterable<NodeRecord> {
+    for (const { node, nodeRevision } of this.#plans.values()) if (node.revision === nodeRevision) yield node;
+  }
+
   /** How many tasks of the job are on nodes of the provider. */
   tasksWith(job: Job, provider: AccountId): number {
     return (job.owners.get(provider) ?? 0) + (this.#owners.get(job)?.get(provider) ?? 0);
@@ -153,7 +161,7 @@ export class Look {
     if (plan === undefined) {
       const { deviceRoom, freeCpuMilli, freeDiskBytes, freeMemoryBytes, freeSlots, load } = node;
       const free = { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes };
-      plan = { ...free, load, deviceRoom, revision: 0, given: new Map() };
+      plan = { ...free, node, nodeRevision: node.revision, load, deviceRoom, revision: 0, given: new Map() };
       this.#plans.set(node.row, plan);
     }
     if (times === 1) takeFree(plan, resources);

@@ -44,7 +44,7 @@ export class NodeOrder {
   #spreadAgainIn = 0;
   #look: Look | undefined;
   #lookPosition = 0;
-  /** Taken out in the last look, which a decision that was not carried out leaves as they were. */
+  /** Taken out in the last look for that look alone: the node was going away, or was kept for another job. */
   #taken: Entry[] = [];
 
   constructor(terms: JobTerms, indexes: Indexes) {
@@ -115,7 +115,6 @@ export class NodeOrder {
     const { node } = best;
     look.busy.node = node.id;
     const devices = look.devicesFor(node, this.#terms.resources);
-    if (best.revision === node.revision) this.#taken.push(best);
     look.give(job, node, this.#terms.resources, devices);
     const isInterruptible = isSoldInterruptible(node, this.#terms);
     return { task, node, devices, rateNano: `${this.#scores.rateOn(node)}`, isInterruptible };
