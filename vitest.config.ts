@@ -9,7 +9,7 @@ const ssr = { resolve: { conditions, externalConditions: conditions } };
 /** How long what is polled for may take: a stalled disk alone can take a second. */
 const expect = { poll: { timeout: 10_000 } };
 /** Read before each file. */
-const setupFiles = [fileURLToPath(new URL('test/child-errors.ts', import.meta.url))];
+const setupFiles = [fileURLToPath(new URL('test/rig/programs/child-errors.ts', import.meta.url))];
 /** `npm run test:long` runs these, in projects of their own; `npm test` never does. */
 const longEnding = '.long.test.ts';
 
@@ -25,7 +25,7 @@ interface Kind {
 
 const units = {
   name: 'unit',
-  files: ['agent/src/**/*', 'coordinator/*/src/**/*', 'shared/*/src/**/*', 'scripts/**/*'],
+  files: ['agent/src/**/*', 'coordinator/*/src/**/*', 'shared/*/src/**/*', 'scripts/**/*', 'test/rig/**/*'],
   timeout: 20_000,
 } as const satisfies Kind;
 /** Whole coordinators and simulated worlds without a Docker engine: files run side by side. */

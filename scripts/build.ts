@@ -1,7 +1,7 @@
 // Compiles every package to its dist folder.
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runCommand } from './command.ts';
+import { runCommand } from '@capacloud/rig/programs/command';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const interruption = new AbortController();

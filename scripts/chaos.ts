@@ -4,14 +4,14 @@
 
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { EngineError } from '@capacloud/rig/engine/engine-error';
+import { guardRun } from '@capacloud/rig/leftovers/guarded-run';
+import { watchInterruption } from '@capacloud/rig/leftovers/interruption';
+import { installPackages } from '@capacloud/rig/programs/install-packages';
+import { missingPackages } from '@capacloud/rig/programs/system-packages';
 import { allCases } from '../test/chaos/all-cases.ts';
 import { runChaos } from '../test/chaos/run-chaos.ts';
 import { buildPackages } from './build-packages.ts';
-import { EngineError } from './engine/engine-error.ts';
-import { installPackages } from './engine/install-packages.ts';
-import { missingPackages } from './engine/system-packages.ts';
-import { guardRun } from './leftovers/guarded-run.ts';
-import { watchInterruption } from './leftovers/interruption.ts';
 
 const width = Math.max(...allCases.map(({ name }) => name.length));
 const usage = `usage: npm run chaos -- [--minutes M] [--only CASE,…] [--seed S]

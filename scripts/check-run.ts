@@ -1,5 +1,5 @@
+import type { CommandResult } from '@capacloud/rig/programs/command';
 import { runStep, type StepName, type StepOptions, stepFor, stepNames } from './check-steps.ts';
-import type { CommandResult } from './command.ts';
 
 type Request =
   | { readonly names: readonly StepName[]; readonly paths: readonly string[] }

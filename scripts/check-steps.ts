@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { type CommandResult, runCommand } from './command.ts';
-import type { ToolchainProgram } from './engine/programs.ts';
+import { type CommandResult, runCommand } from '@capacloud/rig/programs/command';
+import type { ToolchainProgram } from '@capacloud/rig/programs/programs';
 
 export const stepNames = ['format', 'lint', 'types', 'unused', 'unit', 'arch'] as const;
 export type StepName = (typeof stepNames)[number];
@@ -33,12 +33,20 @@ export function stepFor(name: StepName, { paths, filters, reportDir }: StepOptio
     case 'types':
       return { name, commands: [['tsc', '-b']] };
     case 'unused':
-      // Twice: everything once, and once more as if no test existed, so that a test alone keeps nothing alive.
+      // Twice: everything once, and once more as if no test existed, so that a test alone keeps nothing alive. The rig is for tests.
       return {
         name,
         commands: [
           ['knip', '--no-progress'],
-          ['knip', '--no-progress', '--production', '--include', 'files,exports,types,dependencies,unlisted'],
+          [
+            'knip',
+            '--no-progress',
+            '--production',
+            '--include',
+            'files,exports,types,dependencies,unlisted',
+            '--workspace',
+            '!@capacloud/rig',
+          ],
         ],
       };
     case 'unit':

@@ -5,8 +5,8 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { watchInterruption } from '@capacloud/rig/leftovers/interruption';
 import { runChecks, stepsFromArguments } from './check-run.ts';
-import { watchInterruption } from './leftovers/interruption.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const reportDir = join(root, '.cache', 'reports');

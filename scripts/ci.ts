@@ -4,8 +4,8 @@
 import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runCommand } from './command.ts';
-import { watchInterruption } from './leftovers/interruption.ts';
+import { watchInterruption } from '@capacloud/rig/leftovers/interruption';
+import { runCommand } from '@capacloud/rig/programs/command';
 import { addTotals, failedCommand, noTests, readTotalsFile, summaryOf, totalsFile } from './test-report.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));

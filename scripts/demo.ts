@@ -3,12 +3,12 @@
 //   npm run demo [-- --keep | --clean | --tasks N]
 
 import { parseArgs } from 'node:util';
+import { guardRun } from '@capacloud/rig/leftovers/guarded-run';
+import { watchInterruption } from '@capacloud/rig/leftovers/interruption';
 import { cleanUp } from './demo/clean-up.ts';
 import { demoDir, demoName } from './demo/demo-places.ts';
 import { runDemo } from './demo/run-demo.ts';
 import { createScreen } from './demo/screen.ts';
-import { guardRun } from './leftovers/guarded-run.ts';
-import { watchInterruption } from './leftovers/interruption.ts';
 
 const usage = `usage: npm run demo [-- OPTIONS]
 

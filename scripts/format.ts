@@ -5,9 +5,9 @@
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { watchInterruption } from '@capacloud/rig/leftovers/interruption';
+import { runCommand } from '@capacloud/rig/programs/command';
 import { lintConfig } from './check-lint-config.ts';
-import { runCommand } from './command.ts';
-import { watchInterruption } from './leftovers/interruption.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const interruption = watchInterruption();

@@ -4,8 +4,8 @@
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { runCommand } from '@capacloud/rig/programs/command';
 import { buildPackages } from './build-packages.ts';
-import { runCommand } from './command.ts';
 
 const usage = `usage: npm run fuzz -- [--minutes M] [--seed S] [--effort E] [parts of file names…]
 

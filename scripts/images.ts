@@ -3,8 +3,8 @@
 //   npm run images -- [agent] [coordinator] [render]
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ensureRenderImage } from './images/render-image.ts';
-import { buildServiceImage } from './images/service-image.ts';
+import { ensureRenderImage } from '@capacloud/rig/images/render-image';
+import { buildServiceImage } from '@capacloud/rig/images/service-image';
 
 const cacheDir = join(dirname(dirname(fileURLToPath(import.meta.url))), '.cache', 'images');
 const known = ['agent', 'coordinator', 'render'] as const;

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { guardRun } from './leftovers/guarded-run.ts';
-import { watchInterruption } from './leftovers/interruption.ts';
+import { guardRun } from '@capacloud/rig/leftovers/guarded-run';
+import { watchInterruption } from '@capacloud/rig/leftovers/interruption';
 import { summaryOf, type Totals, totalsFile } from './test-report.ts';
 import type { TestRun } from './test-run.ts';
 

@@ -1,13 +1,13 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { type DockerEngine, ensureDockerEngine } from '@capacloud/rig/engine/docker-engine';
+import { EngineError } from '@capacloud/rig/engine/engine-error';
+import type { Guard } from '@capacloud/rig/leftovers/guarded-run';
+import { runCommand } from '@capacloud/rig/programs/command';
+import { installPackages } from '@capacloud/rig/programs/install-packages';
+import { missingPackages } from '@capacloud/rig/programs/system-packages';
 import { runNamedStep } from './check-run.ts';
 import { stepNames, vitestCommand } from './check-steps.ts';
-import { runCommand } from './command.ts';
-import { type DockerEngine, ensureDockerEngine } from './engine/docker-engine.ts';
-import { EngineError } from './engine/engine-error.ts';
-import { installPackages } from './engine/install-packages.ts';
-import { missingPackages } from './engine/system-packages.ts';
-import type { Guard } from './leftovers/guarded-run.ts';
 import { addTotals, noTests, readTotals, type Totals } from './test-report.ts';
 
 export interface TestRun {

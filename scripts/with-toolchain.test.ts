@@ -13,8 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { waitUntil } from '@capacloud/rig/programs/process-table';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { waitUntil } from './engine/process-table.ts';
 import { ensureStarts } from './start-check.mjs';
 
 const scripts = dirname(fileURLToPath(import.meta.url));

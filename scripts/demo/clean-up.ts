@@ -1,11 +1,11 @@
 import { rm } from 'node:fs/promises';
+import { ensureDockerEngine } from '@capacloud/rig/engine/docker-engine';
+import { renderImageName } from '@capacloud/rig/images/render-image';
+import { removeLeftovers } from '@capacloud/rig/leftovers/engine-leftovers';
+import { freeLoopDevices } from '@capacloud/rig/leftovers/loop-devices';
 import Docker from 'dockerode';
-import { ensureDockerEngine } from '../engine/docker-engine.ts';
-import { renderImageName } from '../images/render-image.ts';
 import { demoDir, demoName, imageCacheDir, keptFile } from './demo-places.ts';
-import { removeLeftovers } from './engine-leftovers.ts';
 import { endKeptProcesses } from './kept-processes.ts';
-import { freeLoopDevices } from './loop-devices.ts';
 import type { Screen } from './screen.ts';
 
 const images = [renderImageName, 'capacloud/keeper:1'];

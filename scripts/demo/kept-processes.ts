@@ -1,6 +1,6 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { argumentsOf } from '../engine/process-table.ts';
+import { argumentsOf } from '@capacloud/rig/programs/process-table';
 
 /** What a demo left running on purpose (or by being killed), so that a later one can end it. */
 interface KeptProcess {

@@ -3,22 +3,22 @@ import { availableParallelism, freemem } from 'node:os';
 import type { Client } from '@capacloud/client/client';
 import type { AccountId } from '@capacloud/protocol/ids';
 import type { Checkpoint } from '@capacloud/protocol/log/checkpoint';
-import { buildPackages } from '../build-packages.ts';
-import { type DockerEngine, ensureDockerEngine } from '../engine/docker-engine.ts';
-import { ensureRenderImage, renderImageName } from '../images/render-image.ts';
-import type { Guard } from '../leftovers/guarded-run.ts';
+import { type DockerEngine, ensureDockerEngine } from '@capacloud/rig/engine/docker-engine';
+import { ensureRenderImage, renderImageName } from '@capacloud/rig/images/render-image';
+import { removeLeftovers } from '@capacloud/rig/leftovers/engine-leftovers';
+import type { Guard } from '@capacloud/rig/leftovers/guarded-run';
+import { freeLoopDevices } from '@capacloud/rig/leftovers/loop-devices';
 import {
   createAgent,
   createCoordinator,
   type LocalAgent,
   type LocalCoordinator,
   waitForNodes,
-} from '../network/local-network.ts';
+} from '@capacloud/rig/network/local-network';
+import { buildPackages } from '../build-packages.ts';
 import { openHead } from './audit-log.ts';
 import { demoDir, demoName, imageCacheDir, keptFile } from './demo-places.ts';
-import { removeLeftovers } from './engine-leftovers.ts';
 import { endKeptProcesses, noteProcesses } from './kept-processes.ts';
-import { freeLoopDevices } from './loop-devices.ts';
 import { renderPicture } from './render-picture.ts';
 import { presentResult } from './result.ts';
 import type { Screen } from './screen.ts';

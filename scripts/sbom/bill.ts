@@ -1,8 +1,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { requireCommand } from '../command.ts';
-import { thisNode } from '../engine/programs.ts';
+import { requireCommand } from '@capacloud/rig/programs/command';
+import { thisNode } from '@capacloud/rig/programs/programs';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 

@@ -1,4 +1,4 @@
-import { basesOf, isPinned } from '../../scripts/images/dockerfile-bases.ts';
+import { basesOf, isPinned } from '@capacloud/rig/images/dockerfile-bases';
 
 /** Images of a Dockerfile whose bytes could change under their name. */
 export function findLooseBases(path: string, dockerfile: string): readonly string[] {

@@ -1,5 +1,5 @@
+import { systemPackages } from '@capacloud/rig/programs/system-packages';
 import { describe, expect, test } from 'vitest';
-import { systemPackages } from '../../scripts/engine/system-packages.ts';
 import { checkoutSources, readCheckout } from './checkout.ts';
 import { findProgramViolations, ownersPrograms } from './started-programs.ts';
 

@@ -1,4 +1,4 @@
-import { systemPackages } from '../../scripts/engine/system-packages.ts';
+import { systemPackages } from '@capacloud/rig/programs/system-packages';
 import type { Sources } from './import-graph.ts';
 
 /** Programs that the agent finds on its owner's machine or goes without. Tests bring programs of their own in their place. */
@@ -6,14 +6,14 @@ export const ownersPrograms: readonly string[] = ['nvidia-smi', 'systemd-notify'
 
 /** Files that start what they are given, or what they made themselves. */
 const starters: ReadonlyMap<string, string> = new Map([
-  ['scripts/command.ts', 'starts what its callers name, as a Program'],
-  ['scripts/network/managed-process.ts', 'starts what its callers name, as a Program'],
-  ['scripts/engine/dockerd.ts', 'starts the dockerd that was found, or installed'],
+  ['test/rig/programs/command.ts', 'starts what its callers name, as a Program'],
+  ['test/rig/programs/managed-process.ts', 'starts what its callers name, as a Program'],
+  ['test/rig/engine/dockerd.ts', 'starts the dockerd that was found, or installed'],
   [
     'scripts/with-toolchain.mjs',
     'starts the Node and the pnpm that it fetched, before there is anything else',
   ],
-  ['scripts/network/managed-process.test.ts', 'starts what cannot be started'],
+  ['test/rig/programs/managed-process.test.ts', 'starts what cannot be started'],
   ['scripts/start-check.mjs', 'starts the Node that was fetched, to see whether that can be done'],
   ['test/arch/planted-tree.ts', 'starts programs of node_modules, by their path'],
   ['agent/src/runtime/keeper-image.test.ts', 'starts the executable that it wrote'],
@@ -42,7 +42,8 @@ function violationOf(path: string, what: string): readonly string[] {
     return starters.has(path) ? [] : [`${path} starts ${what}: name it with programPath('…')`];
   const isOwners = isOfPackage(path) && !path.endsWith('.test.ts') && ownersPrograms.includes(name);
   const isKnown = tablePrograms.includes(name) || isOwners;
-  if (!isKnown) return [`${path} starts ${name}, of which scripts/engine/system-packages.ts has no package`];
+  if (!isKnown)
+    return [`${path} starts ${name}, of which test/rig/programs/system-packages.ts has no package`];
   return isOfPackage(path) || path.endsWith('.mjs')
     ? []
     : [`${path} starts ${name} by its name: use programPath('${name}')`];

@@ -8,11 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { type Client, createClient } from '@capacloud/client/client';
 import { createNodeExchange } from '@capacloud/client/node-exchange';
 import type { AccountId, JobId } from '@capacloud/protocol/ids';
-import {
-  createCoordinator,
-  type LocalCoordinator,
-  waitForNodes,
-} from '../../scripts/network/local-network.ts';
+import { createCoordinator, type LocalCoordinator, waitForNodes } from '@capacloud/rig/network/local-network';
 import { unlimitedJoins } from './bench-coordinator.ts';
 import type { Benchmark } from './benchmark.ts';
 

@@ -1,4 +1,4 @@
-import { ScriptedAgent } from '../e2e/scripted-agent.ts';
+import { ScriptedAgent } from '@capacloud/rig/network/scripted-agent';
 
 /** Child process of the lifecycle benchmark: many agents without containers, each with a socket of its own. */
 const [url = '', countText = '0'] = process.argv.slice(2);

@@ -1,4 +1,4 @@
-import { createCoordinator, type LocalCoordinator } from '../../scripts/network/local-network.ts';
+import { createCoordinator, type LocalCoordinator } from '@capacloud/rig/network/local-network';
 
 /** One address calls for everybody here, which the defaults would slow down as they should. */
 const unlimited = { per_second: 1_000_000, burst: 10_000_000 };

@@ -1,7 +1,12 @@
 import type { ChallengeFrame, CoordinatorFrame, HelloFrame } from '@capacloud/protocol/wire/frames';
 import { sessionPath } from '@capacloud/protocol/wire/frames';
+import {
+  createHello,
+  createIdentity,
+  createSessionKey,
+  resumingHello,
+} from '@capacloud/rig/network/agent-keys';
 import { WebSocket } from 'ws';
-import { createHello, createIdentity, createSessionKey, resumingHello } from '../e2e/agent-keys.ts';
 
 /**
  * Child process of the fan-in benchmark: thousands of agents that only connect and beat, with real keys, or bare

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { nextMessage } from '../child-answer.ts';
+import { nextMessage } from '@capacloud/rig/programs/child-answer';
 import { createBenchCoordinator } from './bench-coordinator.ts';
 import { type Benchmark, median } from './benchmark.ts';
 import type { FleetAnswer, FleetRequest } from './fanin-fleet.ts';

@@ -6,11 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@capacloud/client/client';
 import type { AccountId } from '@capacloud/protocol/ids';
-import {
-  createCoordinator,
-  type LocalCoordinator,
-  waitForNodes,
-} from '../../scripts/network/local-network.ts';
+import { createCoordinator, type LocalCoordinator, waitForNodes } from '@capacloud/rig/network/local-network';
 import { unlimitedJoins } from './bench-coordinator.ts';
 import { type Benchmark, median } from './benchmark.ts';
 import { measureSqliteLifecycle } from './sqlite-lifecycle.ts';

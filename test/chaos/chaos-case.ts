@@ -1,6 +1,6 @@
-import type { Program } from '../../scripts/engine/programs.ts';
-import type { LocalAgent, LocalCoordinator } from '../../scripts/network/local-network.ts';
-import type { OwnEngine } from '../e2e/own-engine.ts';
+import type { OwnEngine } from '@capacloud/rig/engine/own-engine';
+import type { LocalAgent, LocalCoordinator } from '@capacloud/rig/network/local-network';
+import type { Program } from '@capacloud/rig/programs/programs';
 import type { AuditReport } from './audit.ts';
 import type { Findings } from './audit-log.ts';
 import type { ChaosRig } from './chaos-rig.ts';

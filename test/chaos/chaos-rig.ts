@@ -3,19 +3,19 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@capacloud/client/client';
 import type { AccountId } from '@capacloud/protocol/ids';
-import Docker from 'dockerode';
-import { removeLeftovers } from '../../scripts/demo/engine-leftovers.ts';
-import { freeLoopDevices } from '../../scripts/demo/loop-devices.ts';
+import { busyboxImage, ensureBusyboxImage, testImages } from '@capacloud/rig/images/engine-images';
+import { removeLeftovers } from '@capacloud/rig/leftovers/engine-leftovers';
+import { freeLoopDevices } from '@capacloud/rig/leftovers/loop-devices';
 import {
   createAgent,
   createCoordinator,
   type LocalAgent,
   type LocalCoordinator,
   waitForNodes,
-} from '../../scripts/network/local-network.ts';
-import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { busyboxImage, ensureBusyboxImage, testImages } from '../e2e/engine-images.ts';
-import { markedName } from '../marked-name.ts';
+} from '@capacloud/rig/network/local-network';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
+import { markedName } from '@capacloud/rig/programs/marked-name';
+import Docker from 'dockerode';
 import { type AuditReport, audit } from './audit.ts';
 import type { CasePlan } from './chaos-case.ts';
 import { ContactWatch } from './contact-watch.ts';

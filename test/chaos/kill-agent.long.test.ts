@@ -1,6 +1,6 @@
+import { hasEngine } from '@capacloud/rig/engine/real-parts';
 import { beforeAll, expect, it } from 'vitest';
 import { buildPackages } from '../../scripts/build-packages.ts';
-import { hasEngine } from '../real-parts.ts';
 import { killAgent } from './cases/kill.ts';
 import { killingPace, tryCase } from './try-case.ts';
 

@@ -1,6 +1,6 @@
+import { canRunEngine } from '@capacloud/rig/engine/real-parts';
 import { beforeAll, expect, it } from 'vitest';
 import { buildPackages } from '../../scripts/build-packages.ts';
-import { canRunEngine } from '../real-parts.ts';
 import { cutPower } from './cases/kill.ts';
 import { killingPace, tryCase } from './try-case.ts';
 

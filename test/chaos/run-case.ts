@@ -1,8 +1,8 @@
 import { cp, lstat, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { repositoryRoot } from '../../scripts/network/local-network.ts';
-import { OwnEngine } from '../e2e/own-engine.ts';
+import { OwnEngine } from '@capacloud/rig/engine/own-engine';
+import { repositoryRoot } from '@capacloud/rig/network/local-network';
 import type { AuditReport } from './audit.ts';
 import type { ChaosCase } from './chaos-case.ts';
 import { ChaosRig, type Pace } from './chaos-rig.ts';

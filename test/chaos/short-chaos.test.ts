@@ -1,6 +1,6 @@
+import { hasEngine } from '@capacloud/rig/engine/real-parts';
 import { beforeAll, describe, it } from 'vitest';
 import { buildPackages } from '../../scripts/build-packages.ts';
-import { hasEngine } from '../real-parts.ts';
 import { freezeAgent } from './cases/freeze.ts';
 import { twinAgents } from './cases/twins.ts';
 import { tryCase } from './try-case.ts';

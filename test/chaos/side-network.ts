@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { programPath, type SystemProgram } from '../../scripts/engine/programs.ts';
-import { ManagedProcess, waitUntil } from '../../scripts/network/managed-process.ts';
+import { ManagedProcess, waitUntil } from '@capacloud/rig/programs/managed-process';
+import { programPath, type SystemProgram } from '@capacloud/rig/programs/programs';
 
 const runFile = promisify(execFile);
 const run = (program: SystemProgram, args: readonly string[]) => runFile(programPath(program), args);

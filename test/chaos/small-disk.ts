@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { programPath, type SystemProgram } from '../../scripts/engine/programs.ts';
+import { programPath, type SystemProgram } from '@capacloud/rig/programs/programs';
 
 const runFile = promisify(execFile);
 const run = (program: SystemProgram, args: readonly string[]) => runFile(programPath(program), args);

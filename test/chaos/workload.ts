@@ -6,7 +6,7 @@ import { hashFile, uploadArtifact } from '@capacloud/client/artifact-files';
 import type { Client } from '@capacloud/client/client';
 import type { JobId } from '@capacloud/protocol/ids';
 import { endedJobStates } from '@capacloud/protocol/routes/views';
-import { waitUntil } from '../../scripts/network/managed-process.ts';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
 
 /** What must have become of a task, whatever was killed meanwhile. */
 export type ExpectedTask =

@@ -7,16 +7,16 @@ import type { AccountId, JobId } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
 import { endedJobStates } from '@capacloud/protocol/routes/views';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
-import { afterEach, beforeEach, expect, it } from 'vitest';
 import {
   createCoordinator,
   type LocalCoordinator,
   repositoryRoot,
-} from '../../scripts/network/local-network.ts';
-import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { runCommand } from './network-rig.ts';
-import { eventsOf, readEvents } from './public-log.ts';
-import { type Act, ScriptedAgent } from './scripted-agent.ts';
+} from '@capacloud/rig/network/local-network';
+import { runCommand } from '@capacloud/rig/network/network-rig';
+import { eventsOf, readEvents } from '@capacloud/rig/network/public-log';
+import { type Act, ScriptedAgent } from '@capacloud/rig/network/scripted-agent';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 
 const main = join(repositoryRoot, 'coordinator', 'service', 'dist', 'main.js');
 const patience = { timeoutMs: 60_000 };

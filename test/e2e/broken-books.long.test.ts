@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createIdentity, plainOffer } from './agent-keys.ts';
+import { createIdentity, plainOffer } from '@capacloud/rig/network/agent-keys';
 import {
   client,
   closeBooks,
@@ -16,7 +15,8 @@ import {
   submit,
   succeeded,
   verb,
-} from './faulty-rig.ts';
+} from '@capacloud/rig/network/faulty-rig';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
 beforeEach(openBooks);
 afterEach(closeBooks);

@@ -1,5 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createIdentity, plainOffer } from './agent-keys.ts';
+import { createIdentity, plainOffer } from '@capacloud/rig/network/agent-keys';
 import {
   client,
   closeBooks,
@@ -11,7 +10,8 @@ import {
   start,
   submit,
   succeeded,
-} from './faulty-rig.ts';
+} from '@capacloud/rig/network/faulty-rig';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 
 beforeEach(openBooks);
 afterEach(closeBooks);

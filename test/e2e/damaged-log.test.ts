@@ -3,13 +3,13 @@ import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AccountId } from '@capacloud/protocol/ids';
-import { afterEach, beforeEach, expect, it } from 'vitest';
 import {
   createCoordinator,
   type LocalCoordinator,
   repositoryRoot,
-} from '../../scripts/network/local-network.ts';
-import { runCommand } from './network-rig.ts';
+} from '@capacloud/rig/network/local-network';
+import { runCommand } from '@capacloud/rig/network/network-rig';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 
 const main = join(repositoryRoot, 'coordinator', 'service', 'dist', 'main.js');
 let dir: string;

@@ -1,9 +1,9 @@
 import { judgeConfinement } from '@capacloud/agent/host/checks/flaw-checks';
 import { examEngine } from '@capacloud/agent/runtime/engine-exam';
+import { hasEngine } from '@capacloud/rig/engine/real-parts';
+import { dockerSocket } from '@capacloud/rig/images/engine-images';
 import Docker from 'dockerode';
 import { expect, it } from 'vitest';
-import { hasEngine } from '../real-parts.ts';
-import { dockerSocket } from './engine-images.ts';
 
 it.skipIf(!hasEngine())(
   'the doctor reads a real engine, and leaves no container of its check for GPUs',

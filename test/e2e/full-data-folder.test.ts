@@ -9,12 +9,12 @@ import { type Client, createClient } from '@capacloud/client/client';
 import { waitForJob } from '@capacloud/client/follow';
 import { createNodeExchange } from '@capacloud/client/node-exchange';
 import type { AccountId } from '@capacloud/protocol/ids';
+import { hasPart } from '@capacloud/rig/engine/real-parts';
+import { createCoordinator, type LocalCoordinator } from '@capacloud/rig/network/local-network';
+import { ScriptedAgent } from '@capacloud/rig/network/scripted-agent';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
+import { programPath } from '@capacloud/rig/programs/programs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { programPath } from '../../scripts/engine/programs.ts';
-import { createCoordinator, type LocalCoordinator } from '../../scripts/network/local-network.ts';
-import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { hasPart } from '../real-parts.ts';
-import { ScriptedAgent } from './scripted-agent.ts';
 
 const run = promisify(execFile);
 const isRoot = hasPart('root', process.getuid?.() === 0);

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { askStatus } from '@capacloud/agent/host/status-socket';
+import { hasPart } from '@capacloud/rig/engine/real-parts';
+import { repositoryRoot } from '@capacloud/rig/network/local-network';
+import { ManagedProcess, waitUntil } from '@capacloud/rig/programs/managed-process';
+import { programPath, thisNode } from '@capacloud/rig/programs/programs';
 import { afterEach, expect, it } from 'vitest';
-import { programPath, thisNode } from '../../scripts/engine/programs.ts';
-import { repositoryRoot } from '../../scripts/network/local-network.ts';
-import { ManagedProcess, waitUntil } from '../../scripts/network/managed-process.ts';
-import { hasPart } from '../real-parts.ts';
 
 const run = promisify(execFile);
 const isRoot = hasPart('root', process.getuid?.() === 0);

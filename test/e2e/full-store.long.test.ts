@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { statusText } from '@capacloud/agent/host/status-text';
 import { uploadArtifact } from '@capacloud/client/artifact-files';
 import { type JobId, taskIdOf } from '@capacloud/protocol/ids';
+import { hasEngine } from '@capacloud/rig/engine/real-parts';
+import { type NetworkRig, openNetworkRig, statusOf } from '@capacloud/rig/network/network-rig';
+import { eventsOf } from '@capacloud/rig/network/public-log';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { hasEngine } from '../real-parts.ts';
-import { type NetworkRig, openNetworkRig, statusOf } from './network-rig.ts';
-import { eventsOf } from './public-log.ts';
 
 const outputs = [{ path: '/out/' }];
 const writes = (kib: number) => `dd if=/dev/urandom of=/out/data bs=1024 count=${kib} 2>/dev/null`;

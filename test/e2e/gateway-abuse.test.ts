@@ -14,9 +14,6 @@ import {
   wireLimits,
 } from '@capacloud/protocol/wire/frames';
 import type { Receipt } from '@capacloud/protocol/wire/receipt';
-import { Compile } from 'typebox/compile';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { timesOf } from '../fuzz/fuzz-run.ts';
 import {
   createHello,
   createIdentity,
@@ -24,10 +21,13 @@ import {
   type Identity,
   plainOffer,
   signItems,
-} from './agent-keys.ts';
-import { type GatewayRig, rigChainId, startGatewayRig, until } from './gateway-rig.ts';
-import { type Ending, RawPeer } from './raw-peer.ts';
-import { ScriptedAgent } from './scripted-agent.ts';
+} from '@capacloud/rig/network/agent-keys';
+import { type GatewayRig, rigChainId, startGatewayRig, until } from '@capacloud/rig/network/gateway-rig';
+import { type Ending, RawPeer } from '@capacloud/rig/network/raw-peer';
+import { ScriptedAgent } from '@capacloud/rig/network/scripted-agent';
+import { Compile } from 'typebox/compile';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { timesOf } from '../fuzz/fuzz-run.ts';
 
 /** Same seed, same frames: a failure is replayed by running the test again. */
 const seed = 20_260_726;

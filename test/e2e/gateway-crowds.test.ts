@@ -1,11 +1,16 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { sessionPath } from '@capacloud/protocol/wire/frames';
+import { createIdentity } from '@capacloud/rig/network/agent-keys';
+import {
+  type GatewayRig,
+  type GatewayRigOptions,
+  startGatewayRig,
+  until,
+} from '@capacloud/rig/network/gateway-rig';
+import { RawPeer } from '@capacloud/rig/network/raw-peer';
 import { afterEach, expect, test } from 'vitest';
 import { openHouse } from '../fuzz/house.ts';
-import { createIdentity } from './agent-keys.ts';
-import { type GatewayRig, type GatewayRigOptions, startGatewayRig, until } from './gateway-rig.ts';
-import { RawPeer } from './raw-peer.ts';
 
 const rigs: GatewayRig[] = [];
 const peers: RawPeer[] = [];

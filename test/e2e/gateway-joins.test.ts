@@ -1,8 +1,8 @@
 import type { Offer } from '@capacloud/protocol/capacity/resources';
+import { createHello, createIdentity, type Identity, plainOffer } from '@capacloud/rig/network/agent-keys';
+import { type GatewayRig, type GatewayRigOptions, startGatewayRig } from '@capacloud/rig/network/gateway-rig';
+import { RawPeer } from '@capacloud/rig/network/raw-peer';
 import { afterEach, expect, test } from 'vitest';
-import { createHello, createIdentity, type Identity, plainOffer } from './agent-keys.ts';
-import { type GatewayRig, type GatewayRigOptions, startGatewayRig } from './gateway-rig.ts';
-import { RawPeer } from './raw-peer.ts';
 
 const idleLoad = { cpuMilli: 0, memoryFreeBytes: 0, diskFreeBytes: 0 };
 const rigs: GatewayRig[] = [];

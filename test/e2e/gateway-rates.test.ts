@@ -1,5 +1,4 @@
 import type { HelloFrame } from '@capacloud/protocol/wire/frames';
-import { afterEach, expect, test } from 'vitest';
 import {
   createHello,
   createIdentity,
@@ -8,10 +7,16 @@ import {
   plainOffer,
   resumingHello,
   type SessionKey,
-} from './agent-keys.ts';
-import { type GatewayRig, type GatewayRigOptions, startGatewayRig, until } from './gateway-rig.ts';
-import { RawPeer } from './raw-peer.ts';
-import { ScriptedAgent } from './scripted-agent.ts';
+} from '@capacloud/rig/network/agent-keys';
+import {
+  type GatewayRig,
+  type GatewayRigOptions,
+  startGatewayRig,
+  until,
+} from '@capacloud/rig/network/gateway-rig';
+import { RawPeer } from '@capacloud/rig/network/raw-peer';
+import { ScriptedAgent } from '@capacloud/rig/network/scripted-agent';
+import { afterEach, expect, test } from 'vitest';
 
 const rigs: GatewayRig[] = [];
 const peers: RawPeer[] = [];

@@ -13,19 +13,19 @@ import {
   type SignedReceipt,
   SignedReceiptSchema,
 } from '@capacloud/protocol/wire/receipt';
-import { verifyTypedData } from 'ethers';
-import { Compile } from 'typebox/compile';
-import { afterEach, expect, test } from 'vitest';
-import { createIdentity } from './agent-keys.ts';
+import { createIdentity } from '@capacloud/rig/network/agent-keys';
 import {
   type GatewayRig,
   type GatewayRigOptions,
   rigChainId,
   startGatewayRig,
   until,
-} from './gateway-rig.ts';
-import { RawPeer } from './raw-peer.ts';
-import { ScriptedAgent, type ScriptedAgentOptions } from './scripted-agent.ts';
+} from '@capacloud/rig/network/gateway-rig';
+import { RawPeer } from '@capacloud/rig/network/raw-peer';
+import { ScriptedAgent, type ScriptedAgentOptions } from '@capacloud/rig/network/scripted-agent';
+import { verifyTypedData } from 'ethers';
+import { Compile } from 'typebox/compile';
+import { afterEach, expect, test } from 'vitest';
 
 const stops: (() => void | Promise<void>)[] = [];
 

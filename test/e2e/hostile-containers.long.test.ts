@@ -1,11 +1,11 @@
 import { taskIdOf } from '@capacloud/protocol/ids';
+import { OwnEngine } from '@capacloud/rig/engine/own-engine';
+import { canRunEngine } from '@capacloud/rig/engine/real-parts';
+import { HeartbeatWatch } from '@capacloud/rig/network/heartbeat-watch';
+import { type NetworkRig, openNetworkRig } from '@capacloud/rig/network/network-rig';
+import { eventsOf } from '@capacloud/rig/network/public-log';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { canRunEngine } from '../real-parts.ts';
-import { HeartbeatWatch } from './heartbeat-watch.ts';
-import { type NetworkRig, openNetworkRig } from './network-rig.ts';
-import { OwnEngine } from './own-engine.ts';
-import { eventsOf } from './public-log.ts';
 
 const leaseMs = 60_000;
 

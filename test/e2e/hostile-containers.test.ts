@@ -1,13 +1,13 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TaskView } from '@capacloud/protocol/routes/views';
+import { hasEngine } from '@capacloud/rig/engine/real-parts';
+import { HeartbeatWatch } from '@capacloud/rig/network/heartbeat-watch';
+import type { LocalAgent } from '@capacloud/rig/network/local-network';
+import { type NetworkRig, openNetworkRig } from '@capacloud/rig/network/network-rig';
+import { eventsOf } from '@capacloud/rig/network/public-log';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { LocalAgent } from '../../scripts/network/local-network.ts';
-import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { hasEngine } from '../real-parts.ts';
-import { HeartbeatWatch } from './heartbeat-watch.ts';
-import { type NetworkRig, openNetworkRig } from './network-rig.ts';
-import { eventsOf } from './public-log.ts';
 
 const mebibyte = 2 ** 20;
 const leaseMs = 60_000;

@@ -6,11 +6,11 @@ import { uploadArtifact } from '@capacloud/client/artifact-files';
 import type { Client } from '@capacloud/client/client';
 import { type AccountId, type JobId, type Sha256Hex, taskIdOf } from '@capacloud/protocol/ids';
 import { sha256Hex } from '@capacloud/protocol/log/hash';
+import { createIdentity } from '@capacloud/rig/network/agent-keys';
+import { createCoordinator, type LocalCoordinator } from '@capacloud/rig/network/local-network';
+import { ScriptedAgent, type ScriptedAgentOptions } from '@capacloud/rig/network/scripted-agent';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createCoordinator, type LocalCoordinator } from '../../scripts/network/local-network.ts';
-import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { createIdentity } from './agent-keys.ts';
-import { ScriptedAgent, type ScriptedAgentOptions } from './scripted-agent.ts';
 
 const gibibyte = 2 ** 30;
 const patience = { timeoutMs: 60_000 };

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { readRegistries } from '@capacloud/agent/core/registries';
 import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
 import { PulledImages } from '@capacloud/agent/runtime/pulled-images';
+import { hasEngine } from '@capacloud/rig/engine/real-parts';
+import { openRuntimeRig, type RuntimeRig } from '@capacloud/rig/engine/runtime-rig';
+import { busyboxArchive } from '@capacloud/rig/images/engine-images';
+import { Registry } from '@capacloud/rig/images/registry';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import type { Pack } from 'tar-stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { hasEngine } from '../real-parts.ts';
-import { busyboxArchive } from './engine-images.ts';
-import { Registry } from './registry.ts';
-import { openRuntimeRig, type RuntimeRig } from './runtime-rig.ts';
 
 const mebibyte = 2 ** 20;
 const budgetBytes = 64 * mebibyte;

@@ -1,15 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { hasEngine } from '@capacloud/rig/engine/real-parts';
+import { dockerSocket } from '@capacloud/rig/images/engine-images';
+import { type RunRecord, readRecord, recordFile, recordsFolder } from '@capacloud/rig/leftovers/run-record';
+import { mountsBelow, processesOf } from '@capacloud/rig/leftovers/sweep-run';
+import { repositoryRoot } from '@capacloud/rig/network/local-network';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
+import { programPath } from '@capacloud/rig/programs/programs';
 import Docker from 'dockerode';
 import { expect, it, onTestFinished } from 'vitest';
-import { programPath } from '../../scripts/engine/programs.ts';
-import { type RunRecord, readRecord, recordFile, recordsFolder } from '../../scripts/leftovers/run-record.ts';
-import { mountsBelow, processesOf } from '../../scripts/leftovers/sweep-run.ts';
-import { repositoryRoot } from '../../scripts/network/local-network.ts';
-import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { hasEngine } from '../real-parts.ts';
-import { dockerSocket } from './engine-images.ts';
 
 const patience = { timeoutMs: 240_000, intervalMs: 200 };
 const docker = new Docker({ socketPath: dockerSocket });

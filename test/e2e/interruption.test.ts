@@ -1,11 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { statusText } from '@capacloud/agent/host/status-text';
 import { taskIdOf } from '@capacloud/protocol/ids';
+import { hasEngine } from '@capacloud/rig/engine/real-parts';
+import type { LocalAgent } from '@capacloud/rig/network/local-network';
+import {
+  jobOf,
+  type NetworkRig,
+  openNetworkRig,
+  statusOf,
+  writeJobFile,
+} from '@capacloud/rig/network/network-rig';
+import { eventsOf } from '@capacloud/rig/network/public-log';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { LocalAgent } from '../../scripts/network/local-network.ts';
-import { hasEngine } from '../real-parts.ts';
-import { jobOf, type NetworkRig, openNetworkRig, statusOf, writeJobFile } from './network-rig.ts';
-import { eventsOf } from './public-log.ts';
 
 const all = { resources: { cpu: 2, memory: '32Mi', disk: '8Mi', shm_size: '1Mi' } };
 let rig: NetworkRig;

@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CollectedOutputs } from '@capacloud/agent/core/ports';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
+import { openRuntimeRig, type RuntimeRig, script } from '@capacloud/rig/engine/runtime-rig';
 import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openRuntimeRig, type RuntimeRig, script } from './runtime-rig.ts';
 
 let rig: RuntimeRig;
 beforeAll(async () => {

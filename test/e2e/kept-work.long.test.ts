@@ -1,8 +1,8 @@
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { taskIdOf } from '@capacloud/protocol/ids';
+import { type NetworkRig, openNetworkRig } from '@capacloud/rig/network/network-rig';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type NetworkRig, openNetworkRig } from './network-rig.ts';
 
 const hasEngine = process.env['CAPACLOUD_DOCKER_SOCKET'] !== undefined;
 let rig: NetworkRig;

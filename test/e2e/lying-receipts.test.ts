@@ -5,10 +5,10 @@ import type { Client } from '@capacloud/client/client';
 import type { AccountId, Sha256Hex } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
 import type { Receipt } from '@capacloud/protocol/wire/receipt';
+import { createCoordinator, type LocalCoordinator } from '@capacloud/rig/network/local-network';
+import { ScriptedAgent } from '@capacloud/rig/network/scripted-agent';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createCoordinator, type LocalCoordinator } from '../../scripts/network/local-network.ts';
-import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { ScriptedAgent } from './scripted-agent.ts';
 
 const sha256 = 'c'.repeat(64) as Sha256Hex;
 let dir: string;

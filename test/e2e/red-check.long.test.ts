@@ -3,11 +3,11 @@ import { chmod } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream';
+import { hasEngine } from '@capacloud/rig/engine/real-parts';
+import { dockerSocket } from '@capacloud/rig/images/engine-images';
+import { type NetworkRig, openNetworkRig, statusOf } from '@capacloud/rig/network/network-rig';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { hasEngine } from '../real-parts.ts';
-import { dockerSocket } from './engine-images.ts';
-import { type NetworkRig, openNetworkRig, statusOf } from './network-rig.ts';
 
 /** Longer than the agent waits between two rounds of its checks while all of them are green. */
 const patienceMs = 180_000;

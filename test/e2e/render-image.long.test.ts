@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { hasPart } from '@capacloud/rig/engine/real-parts';
+import { assemblePicture } from '@capacloud/rig/images/assemble-picture';
+import { ensureRenderImage } from '@capacloud/rig/images/render-image';
+import { runMark } from '@capacloud/rig/leftovers/run-mark';
 import Docker from 'dockerode';
 import { PNG } from 'pngjs';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { assemblePicture } from '../../scripts/images/assemble-picture.ts';
-import { ensureRenderImage } from '../../scripts/images/render-image.ts';
-import { runMark } from '../../scripts/leftovers/run-mark.ts';
-import { hasPart } from '../real-parts.ts';
 
 const socketPath = process.env.CAPACLOUD_DOCKER_SOCKET ?? '/var/run/docker.sock';
 const scene = fileURLToPath(new URL('../../scripts/demo/scene/capacloud.pov', import.meta.url));

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import type { PlacedCheckpoint } from '@capacloud/agent/core/ports';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
+import { hasLoopDevices } from '@capacloud/rig/engine/real-parts';
+import { openRuntimeRig, type RuntimeRig, readLog, script, until } from '@capacloud/rig/engine/runtime-rig';
 import { type Header, pack } from 'tar-stream';
 import { afterEach, describe, expect, it } from 'vitest';
-import { hasLoopDevices } from '../real-parts.ts';
-import { openRuntimeRig, type RuntimeRig, readLog, script, until } from './runtime-rig.ts';
 
 let rig: RuntimeRig;
 afterEach(async () => await rig.close());

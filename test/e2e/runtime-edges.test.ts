@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
 import { examEngine } from '@capacloud/agent/runtime/engine-exam';
 import type { NodeId } from '@capacloud/protocol/ids';
+import { openRuntimeRig, type RuntimeRig, readLog, script, until } from '@capacloud/rig/engine/runtime-rig';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openRuntimeRig, type RuntimeRig, readLog, script, until } from './runtime-rig.ts';
 
 let rig: RuntimeRig;
 beforeAll(async () => {

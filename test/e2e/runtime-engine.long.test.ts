@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import type { AttemptKey } from '@capacloud/agent/core/ports';
 import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
 import { killStrays } from '@capacloud/agent/runtime/stray-processes';
+import { OwnEngine } from '@capacloud/rig/engine/own-engine';
+import { openRuntimeRig, type RuntimeRig, readLog, script } from '@capacloud/rig/engine/runtime-rig';
 import { afterEach, describe, expect, it } from 'vitest';
-import { OwnEngine } from './own-engine.ts';
-import { openRuntimeRig, type RuntimeRig, readLog, script } from './runtime-rig.ts';
 
 let engine: OwnEngine;
 let rig: RuntimeRig;

@@ -1,6 +1,6 @@
+import { OwnEngine } from '@capacloud/rig/engine/own-engine';
+import { openRuntimeRig, type RuntimeRig, script } from '@capacloud/rig/engine/runtime-rig';
 import { afterEach, expect, it } from 'vitest';
-import { OwnEngine } from './own-engine.ts';
-import { openRuntimeRig, type RuntimeRig, script } from './runtime-rig.ts';
 
 let engine: OwnEngine;
 let rig: RuntimeRig;

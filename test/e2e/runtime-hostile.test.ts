@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openRuntimeRig, type RuntimeRig, readLog, script, until } from '@capacloud/rig/engine/runtime-rig';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openRuntimeRig, type RuntimeRig, readLog, script, until } from './runtime-rig.ts';
 
 const mebibyte = 2 ** 20;
 let rig: RuntimeRig;

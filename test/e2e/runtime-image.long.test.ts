@@ -1,8 +1,15 @@
 import { canUseLoopScratch } from '@capacloud/agent/runtime/loop-scratch';
+import { openRuntimeRig, type RuntimeRig, script } from '@capacloud/rig/engine/runtime-rig';
+import {
+  besideProgram,
+  makeAppImage,
+  mebibyte,
+  output,
+  runBesideProgram,
+  runOf,
+} from '@capacloud/rig/images/app-image';
+import { busyboxArchive, importImage } from '@capacloud/rig/images/engine-images';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { besideProgram, makeAppImage, mebibyte, output, runBesideProgram, runOf } from './app-image.ts';
-import { busyboxArchive, importImage } from './engine-images.ts';
-import { openRuntimeRig, type RuntimeRig, script } from './runtime-rig.ts';
 
 const hasLoop = await canUseLoopScratch();
 let image: string;

@@ -1,9 +1,15 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
+import { openRuntimeRig, type RuntimeRig, script } from '@capacloud/rig/engine/runtime-rig';
+import {
+  besideProgram,
+  makeAppImage,
+  mebibyte,
+  runBesideProgram,
+  runOf,
+} from '@capacloud/rig/images/app-image';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { besideProgram, makeAppImage, mebibyte, runBesideProgram, runOf } from './app-image.ts';
-import { openRuntimeRig, type RuntimeRig, script } from './runtime-rig.ts';
 
 let image: string;
 let rig: RuntimeRig;

@@ -1,7 +1,6 @@
 import type { AttemptKey, LogChunk } from '@capacloud/agent/core/ports';
 import { maxTerminals } from '@capacloud/agent/runtime/attempt-volumes';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { markedName } from '../marked-name.ts';
+import { openRuntimeRig, type RuntimeRig, script } from '@capacloud/rig/engine/runtime-rig';
 import {
   callingProgram,
   inotifyProgram,
@@ -11,8 +10,9 @@ import {
   rawImage,
   readNumbers,
   terminalProgram,
-} from './raw-program.ts';
-import { openRuntimeRig, type RuntimeRig, script } from './runtime-rig.ts';
+} from '@capacloud/rig/images/raw-program';
+import { markedName } from '@capacloud/rig/programs/marked-name';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const notPermitted = -1n;
 const noSuchCall = -38n;

@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
+import { hasLoopDevices } from '@capacloud/rig/engine/real-parts';
+import { openRuntimeRig, type RuntimeRig, readLog, script } from '@capacloud/rig/engine/runtime-rig';
+import { programPath } from '@capacloud/rig/programs/programs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { programPath } from '../../scripts/engine/programs.ts';
-import { hasLoopDevices } from '../real-parts.ts';
-import { openRuntimeRig, type RuntimeRig, readLog, script } from './runtime-rig.ts';
 
 const mebibyte = 2 ** 20;
 let rig: RuntimeRig;

@@ -1,7 +1,7 @@
 import { seccompOption } from '@capacloud/agent/runtime/seccomp/seccomp-profile';
+import { openRuntimeRig, type RuntimeRig, readLog, script } from '@capacloud/rig/engine/runtime-rig';
+import { busyboxArchive, importImage } from '@capacloud/rig/images/engine-images';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { busyboxArchive, importImage } from './engine-images.ts';
-import { openRuntimeRig, type RuntimeRig, readLog, script } from './runtime-rig.ts';
 
 const mebibyte = 2 ** 20;
 let rig: RuntimeRig;

@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256Hex } from '@capacloud/protocol/log/hash';
+import { openRuntimeRig, type RuntimeRig, readLog, script } from '@capacloud/rig/engine/runtime-rig';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openRuntimeRig, type RuntimeRig, readLog, script } from './runtime-rig.ts';
 
 let rig: RuntimeRig;
 beforeAll(async () => {

@@ -1,8 +1,14 @@
 import type { HelloFrame, WelcomeFrame } from '@capacloud/protocol/wire/frames';
+import {
+  createHello,
+  createIdentity,
+  createSessionKey,
+  type Identity,
+  resumingHello,
+} from '@capacloud/rig/network/agent-keys';
+import { type GatewayRig, startGatewayRig } from '@capacloud/rig/network/gateway-rig';
+import { RawPeer } from '@capacloud/rig/network/raw-peer';
 import { afterEach, expect, test } from 'vitest';
-import { createHello, createIdentity, createSessionKey, type Identity, resumingHello } from './agent-keys.ts';
-import { type GatewayRig, startGatewayRig } from './gateway-rig.ts';
-import { RawPeer } from './raw-peer.ts';
 
 const stops: (() => void | Promise<void>)[] = [];
 afterEach(async () => {

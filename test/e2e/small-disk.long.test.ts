@@ -7,11 +7,11 @@ import { waitForJob } from '@capacloud/client/follow';
 import { createNodeExchange } from '@capacloud/client/node-exchange';
 import type { AccountId, JobId } from '@capacloud/protocol/ids';
 import type { StorageView } from '@capacloud/protocol/routes/storage-view';
+import { hasPart } from '@capacloud/rig/engine/real-parts';
+import { createCoordinator, type LocalCoordinator } from '@capacloud/rig/network/local-network';
+import { ScriptedAgent } from '@capacloud/rig/network/scripted-agent';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createCoordinator, type LocalCoordinator } from '../../scripts/network/local-network.ts';
 import { SmallDisk } from '../chaos/small-disk.ts';
-import { hasPart } from '../real-parts.ts';
-import { ScriptedAgent } from './scripted-agent.ts';
 
 const isRoot = hasPart('root', process.getuid?.() === 0);
 const diskMiB = 200;

@@ -3,12 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JobId } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
+import { hasEngine } from '@capacloud/rig/engine/real-parts';
+import { repositoryRoot } from '@capacloud/rig/network/local-network';
+import {
+  type NetworkRig,
+  openNetworkRig,
+  runCommand,
+  statusOf,
+  untilTold,
+} from '@capacloud/rig/network/network-rig';
+import { eventsOf } from '@capacloud/rig/network/public-log';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { repositoryRoot } from '../../scripts/network/local-network.ts';
-import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { hasEngine } from '../real-parts.ts';
-import { type NetworkRig, openNetworkRig, runCommand, statusOf, untilTold } from './network-rig.ts';
-import { eventsOf } from './public-log.ts';
 
 const coordinatorMain = join(repositoryRoot, 'coordinator', 'service', 'dist', 'main.js');
 const agentMain = join(repositoryRoot, 'agent', 'dist', 'main.js');

@@ -3,11 +3,17 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JobId } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
+import { hasEngine } from '@capacloud/rig/engine/real-parts';
+import {
+  jobOf,
+  type NetworkRig,
+  openNetworkRig,
+  untilTold,
+  writeJobFile,
+} from '@capacloud/rig/network/network-rig';
+import { eventsOf } from '@capacloud/rig/network/public-log';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { hasEngine } from '../real-parts.ts';
-import { jobOf, type NetworkRig, openNetworkRig, untilTold, writeJobFile } from './network-rig.ts';
-import { eventsOf } from './public-log.ts';
 
 let rig: NetworkRig;
 

@@ -19,13 +19,13 @@ import {
   StopFrameSchema,
   WelcomeFrameSchema,
 } from '@capacloud/protocol/wire/frames';
+import { plainOffer } from '@capacloud/rig/network/agent-keys';
+import { until } from '@capacloud/rig/network/gateway-rig';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { Value } from 'typebox/value';
 import { expect, test } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { plainOffer } from '../e2e/agent-keys.ts';
-import { until } from '../e2e/gateway-rig.ts';
 import { holds } from './fuzz-run.ts';
 import { oddTexts, spoiled, torn } from './odd-values.ts';
 import { valuesOf } from './schema-values.ts';

@@ -4,12 +4,12 @@ import { type ErrorCode, errorCatalogue, isErrorCode } from '@capacloud/protocol
 import { JobFileSchema } from '@capacloud/protocol/job/job-file';
 import { sha256Hex } from '@capacloud/protocol/log/hash';
 import { type Route, type RouteName, routes } from '@capacloud/protocol/routes/routes';
+import { until } from '@capacloud/rig/network/gateway-rig';
+import { ScriptedAgent } from '@capacloud/rig/network/scripted-agent';
 import fc from 'fast-check';
 import { Value } from 'typebox/value';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { auditLog } from '../chaos/audit-log.ts';
-import { until } from '../e2e/gateway-rig.ts';
-import { ScriptedAgent } from '../e2e/scripted-agent.ts';
 import { dice, holds, pick } from './fuzz-run.ts';
 import { type House, openHouse } from './house.ts';
 import { oddTexts, oddValue, spoiled, torn } from './odd-values.ts';

@@ -5,9 +5,9 @@ import { runInNewContext } from 'node:vm';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { sha256Hex } from '@capacloud/protocol/log/hash';
 import { sessionPath } from '@capacloud/protocol/wire/frames';
+import { RawPeer } from '@capacloud/rig/network/raw-peer';
+import { ScriptedAgent } from '@capacloud/rig/network/scripted-agent';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { RawPeer } from '../e2e/raw-peer.ts';
-import { ScriptedAgent } from '../e2e/scripted-agent.ts';
 import { timesOf } from './fuzz-run.ts';
 import { type House, openHouse } from './house.ts';
 

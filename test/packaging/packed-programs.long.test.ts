@@ -1,10 +1,10 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { repositoryRoot } from '@capacloud/rig/network/local-network';
+import { runCommand } from '@capacloud/rig/programs/command';
+import { type Program, type ProgramFile, thisNode } from '@capacloud/rig/programs/programs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runCommand } from '../../scripts/command.ts';
-import { type Program, type ProgramFile, thisNode } from '../../scripts/engine/programs.ts';
-import { repositoryRoot } from '../../scripts/network/local-network.ts';
 
 const packages = [
   'shared/protocol',

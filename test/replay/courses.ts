@@ -3,7 +3,7 @@ import type { DeviceRequest } from '@capacloud/protocol/capacity/resources';
 import { requestOf } from '@capacloud/protocol/capacity/resources';
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
 import { jobIdOf } from '@capacloud/protocol/ids';
-import { eventsOf } from '../e2e/public-log.ts';
+import { eventsOf } from '@capacloud/rig/network/public-log';
 
 type Submitted = EventOf<'job.submitted'>;
 type Assigned = EventOf<'attempt.assigned'>;

@@ -6,7 +6,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readEntries } from '../e2e/public-log.ts';
+import { readEntries } from '@capacloud/rig/network/public-log';
 import { missingCourses } from './courses.ts';
 import { liveEventfully, parseEntries } from './eventful-life.ts';
 import { replayEntries } from './replay-entries.ts';

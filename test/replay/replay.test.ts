@@ -7,11 +7,11 @@ import { apply } from '@capacloud/core/machine';
 import { decodeState, encodeState, stateHash } from '@capacloud/core/snapshot';
 import { createState } from '@capacloud/core/state';
 import { canonicalJson } from '@capacloud/protocol/log/canonical';
+import { repositoryRoot } from '@capacloud/rig/network/local-network';
+import { runCommand } from '@capacloud/rig/network/network-rig';
+import { readEntries } from '@capacloud/rig/network/public-log';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { repositoryRoot } from '../../scripts/network/local-network.ts';
-import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { runCommand } from '../e2e/network-rig.ts';
-import { readEntries } from '../e2e/public-log.ts';
 import { missingCourses } from './courses.ts';
 import {
   type EventfulLife,

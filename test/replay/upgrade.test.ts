@@ -9,12 +9,12 @@ import type { AccountId, JobId, Sha256Hex, TaskId } from '@capacloud/protocol/id
 import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { protocolVersions } from '@capacloud/protocol/wire/protocol-versions';
 import type { Receipt, SignedReceipt } from '@capacloud/protocol/wire/receipt';
+import { plainOffer } from '@capacloud/rig/network/agent-keys';
+import { createCoordinator, repositoryRoot } from '@capacloud/rig/network/local-network';
+import { runCommand } from '@capacloud/rig/network/network-rig';
+import { ScriptedAgent } from '@capacloud/rig/network/scripted-agent';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createCoordinator, repositoryRoot } from '../../scripts/network/local-network.ts';
-import { waitUntil } from '../../scripts/network/managed-process.ts';
-import { plainOffer } from '../e2e/agent-keys.ts';
-import { runCommand } from '../e2e/network-rig.ts';
-import { ScriptedAgent } from '../e2e/scripted-agent.ts';
 import { missingCourses } from './courses.ts';
 import { parseEntries } from './eventful-life.ts';
 import { completed, device, hashOf, patience } from './life/stage.ts';

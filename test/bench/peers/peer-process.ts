@@ -1,9 +1,9 @@
 import { createServer, connect as dial } from 'node:net';
 import { join } from 'node:path';
-import { installPackages } from '../../../scripts/engine/install-packages.ts';
-import type { SystemProgram } from '../../../scripts/engine/programs.ts';
-import { missingPackages } from '../../../scripts/engine/system-packages.ts';
-import { ManagedProcess, waitUntil } from '../../../scripts/network/managed-process.ts';
+import { installPackages } from '@capacloud/rig/programs/install-packages';
+import { ManagedProcess, waitUntil } from '@capacloud/rig/programs/managed-process';
+import type { SystemProgram } from '@capacloud/rig/programs/programs';
+import { missingPackages } from '@capacloud/rig/programs/system-packages';
 
 /**
  * What benchmarks compare with: Debian's own builds, started here, on loopback, as ordinary processes. Installs what is

@@ -1,10 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { runCommand } from '../../../scripts/command.ts';
-import type { SystemProgram } from '../../../scripts/engine/programs.ts';
-import type { ManagedProcess } from '../../../scripts/network/managed-process.ts';
-import { waitUntil } from '../../../scripts/network/managed-process.ts';
+import { runCommand } from '@capacloud/rig/programs/command';
+import type { ManagedProcess } from '@capacloud/rig/programs/managed-process';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
+import type { SystemProgram } from '@capacloud/rig/programs/programs';
 import { cpuMsOf } from '../process-usage.ts';
 import { ensurePackages, freePort, startPeer, waitForPort } from './peer-process.ts';
 

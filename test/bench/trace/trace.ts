@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { nextMessage } from '../../child-answer.ts';
+import { nextMessage } from '@capacloud/rig/programs/child-answer';
 import {
   type Benchmark,
   type BenchmarkOptions,

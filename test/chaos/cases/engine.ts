@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { waitUntil } from '../../../scripts/network/managed-process.ts';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import { type ChaosCase, engineOf, judgeEngineLost } from '../chaos-case.ts';
 
 export const restartEngine: ChaosCase = {

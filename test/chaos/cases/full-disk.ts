@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { waitUntil } from '../../../scripts/network/managed-process.ts';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import { agentOf, type CasePlace, type ChaosCase, engineOf } from '../chaos-case.ts';
 import { SmallDisk } from '../small-disk.ts';
 

@@ -1,7 +1,7 @@
 import type { JobId } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
-import { waitUntil } from '../../../scripts/network/managed-process.ts';
-import type { ScriptedAgent } from '../../e2e/scripted-agent.ts';
+import type { ScriptedAgent } from '@capacloud/rig/network/scripted-agent';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import {
   bring,
   completed,

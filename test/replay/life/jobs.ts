@@ -2,7 +2,7 @@ import type { Client } from '@capacloud/client/client';
 import { waitForJob } from '@capacloud/client/follow';
 import type { JobId } from '@capacloud/protocol/ids';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
-import type { Act } from '../../e2e/scripted-agent.ts';
+import type { Act } from '@capacloud/rig/network/scripted-agent';
 import { backoff, reached, stages } from './stage.ts';
 
 /** What an agent does with a task, by a variable of its job. */

@@ -3,10 +3,10 @@ import { waitForJob } from '@capacloud/client/follow';
 import type { Device } from '@capacloud/protocol/capacity/resources';
 import type { NodeId } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
-import type { LocalCoordinator } from '../../../scripts/network/local-network.ts';
-import { waitUntil } from '../../../scripts/network/managed-process.ts';
-import { plainOffer } from '../../e2e/agent-keys.ts';
-import { ScriptedAgent } from '../../e2e/scripted-agent.ts';
+import { plainOffer } from '@capacloud/rig/network/agent-keys';
+import type { LocalCoordinator } from '@capacloud/rig/network/local-network';
+import { ScriptedAgent } from '@capacloud/rig/network/scripted-agent';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import { actOf, submit } from './jobs.ts';
 import { backoff, nodeIs, patience, reached } from './stage.ts';
 

@@ -1,6 +1,6 @@
 import type { Offer } from '@capacloud/protocol/capacity/resources';
 import { taskIdOf } from '@capacloud/protocol/ids';
-import type { ScriptedAgent } from '../../e2e/scripted-agent.ts';
+import type { ScriptedAgent } from '@capacloud/rig/network/scripted-agent';
 import { complete, completed, device, endsAs, join, run, type Stage, submitLong, taskIs } from './stage.ts';
 
 /** The better GPU is taken by the first task, so the second one runs by the second alternative. */

@@ -7,10 +7,10 @@ import { attemptHeaderName, attemptName } from '@capacloud/protocol/wire/attempt
 import type { Assignment, AttemptRef } from '@capacloud/protocol/wire/frames';
 import { protocolVersions } from '@capacloud/protocol/wire/protocol-versions';
 import type { OutputFile } from '@capacloud/protocol/wire/receipt';
-import type { LocalCoordinator } from '../../../scripts/network/local-network.ts';
-import { waitUntil } from '../../../scripts/network/managed-process.ts';
-import { plainOffer } from '../../e2e/agent-keys.ts';
-import { type Act, ScriptedAgent } from '../../e2e/scripted-agent.ts';
+import { plainOffer } from '@capacloud/rig/network/agent-keys';
+import type { LocalCoordinator } from '@capacloud/rig/network/local-network';
+import { type Act, ScriptedAgent } from '@capacloud/rig/network/scripted-agent';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
 
 /** What the chapters of an eventful life share. */
 export interface Stage {

@@ -2,9 +2,9 @@ import type { Client } from '@capacloud/client/client';
 import { waitForJob } from '@capacloud/client/follow';
 import { taskIdOf } from '@capacloud/protocol/ids';
 import type { Receipt } from '@capacloud/protocol/wire/receipt';
-import type { LocalCoordinator } from '../../../scripts/network/local-network.ts';
-import { waitUntil } from '../../../scripts/network/managed-process.ts';
-import type { ScriptedAgent } from '../../e2e/scripted-agent.ts';
+import type { LocalCoordinator } from '@capacloud/rig/network/local-network';
+import type { ScriptedAgent } from '@capacloud/rig/network/scripted-agent';
+import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import { submit } from './jobs.ts';
 import {
   announce,

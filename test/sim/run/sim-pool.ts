@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { nextMessage } from '../../child-answer.ts';
+import { nextMessage } from '@capacloud/rig/programs/child-answer';
 import type { SeedRun, ShrunkRun, SimAnswer, SimQuestion } from './messages.ts';
 
 const entry = fileURLToPath(new URL('../sim-process.ts', import.meta.url));
