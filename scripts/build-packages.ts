@@ -1,5 +1,5 @@
-import { repositoryRoot } from '@capacloud/rig/network/local-network';
 import { runCommand } from '@capacloud/rig/programs/command';
+import { repositoryRoot } from '@capacloud/rig/repository-root';
 
 /** Compiles what the demo, the benchmarks and the real tests start as processes; quick when nothing changed. */
 export async function buildPackages(signal: AbortSignal): Promise<void> {

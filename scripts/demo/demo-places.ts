@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { repositoryRoot } from '@capacloud/rig/network/local-network';
+import { repositoryRoot } from '@capacloud/rig/repository-root';
 
 /** Everything that the demo writes is below this ignored folder. */
 export const demoDir = join(repositoryRoot, '.cache', 'demo');

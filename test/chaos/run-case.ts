@@ -2,7 +2,7 @@ import { cp, lstat, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { OwnEngine } from '@capacloud/rig/engine/own-engine';
-import { repositoryRoot } from '@capacloud/rig/network/local-network';
+import { repositoryRoot } from '@capacloud/rig/repository-root';
 import type { AuditReport } from './audit.ts';
 import type { ChaosCase } from './chaos-case.ts';
 import { ChaosRig, type Pace } from './chaos-rig.ts';

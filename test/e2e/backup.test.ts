@@ -7,15 +7,12 @@ import type { AccountId, JobId } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
 import { endedJobStates } from '@capacloud/protocol/routes/views';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
-import {
-  createCoordinator,
-  type LocalCoordinator,
-  repositoryRoot,
-} from '@capacloud/rig/network/local-network';
+import { createCoordinator, type LocalCoordinator } from '@capacloud/rig/network/local-network';
 import { runCommand } from '@capacloud/rig/network/network-rig';
 import { eventsOf, readEvents } from '@capacloud/rig/network/public-log';
 import { type Act, ScriptedAgent } from '@capacloud/rig/network/scripted-agent';
 import { waitUntil } from '@capacloud/rig/programs/managed-process';
+import { repositoryRoot } from '@capacloud/rig/repository-root';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 const main = join(repositoryRoot, 'coordinator', 'service', 'dist', 'main.js');

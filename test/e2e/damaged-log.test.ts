@@ -3,12 +3,9 @@ import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AccountId } from '@capacloud/protocol/ids';
-import {
-  createCoordinator,
-  type LocalCoordinator,
-  repositoryRoot,
-} from '@capacloud/rig/network/local-network';
+import { createCoordinator, type LocalCoordinator } from '@capacloud/rig/network/local-network';
 import { runCommand } from '@capacloud/rig/network/network-rig';
+import { repositoryRoot } from '@capacloud/rig/repository-root';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 const main = join(repositoryRoot, 'coordinator', 'service', 'dist', 'main.js');

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { askStatus } from '@capacloud/agent/host/status-socket';
 import { hasPart } from '@capacloud/rig/engine/real-parts';
-import { repositoryRoot } from '@capacloud/rig/network/local-network';
 import { ManagedProcess, waitUntil } from '@capacloud/rig/programs/managed-process';
 import { programPath, thisNode } from '@capacloud/rig/programs/programs';
+import { repositoryRoot } from '@capacloud/rig/repository-root';
 import { afterEach, expect, it } from 'vitest';
 
 const run = promisify(execFile);

@@ -5,9 +5,9 @@ import { hasEngine } from '@capacloud/rig/engine/real-parts';
 import { dockerSocket } from '@capacloud/rig/images/engine-images';
 import { type RunRecord, readRecord, recordFile, recordsFolder } from '@capacloud/rig/leftovers/run-record';
 import { mountsBelow, processesOf } from '@capacloud/rig/leftovers/sweep-run';
-import { repositoryRoot } from '@capacloud/rig/network/local-network';
 import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import { programPath } from '@capacloud/rig/programs/programs';
+import { repositoryRoot } from '@capacloud/rig/repository-root';
 import Docker from 'dockerode';
 import { expect, it, onTestFinished } from 'vitest';
 

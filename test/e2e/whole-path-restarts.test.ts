@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import type { JobId } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
 import { hasEngine } from '@capacloud/rig/engine/real-parts';
-import { repositoryRoot } from '@capacloud/rig/network/local-network';
 import {
   type NetworkRig,
   openNetworkRig,
@@ -14,6 +13,7 @@ import {
 } from '@capacloud/rig/network/network-rig';
 import { eventsOf } from '@capacloud/rig/network/public-log';
 import { waitUntil } from '@capacloud/rig/programs/managed-process';
+import { repositoryRoot } from '@capacloud/rig/repository-root';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const coordinatorMain = join(repositoryRoot, 'coordinator', 'service', 'dist', 'main.js');

@@ -6,11 +6,11 @@ import type { Client } from '@capacloud/client/client';
 import { createClient } from '@capacloud/client/client';
 import { testImages } from '@capacloud/rig/images/engine-images';
 import { runMark } from '@capacloud/rig/leftovers/run-mark';
-import { repositoryRoot } from '@capacloud/rig/network/local-network';
 import { runCommand } from '@capacloud/rig/programs/command';
 import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import { markedName } from '@capacloud/rig/programs/marked-name';
 import { hasProgram, type Program } from '@capacloud/rig/programs/programs';
+import { repositoryRoot } from '@capacloud/rig/repository-root';
 import Docker from 'dockerode';
 
 type Argv = readonly [Program, ...string[]];

@@ -1,9 +1,9 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { repositoryRoot } from '@capacloud/rig/network/local-network';
 import { runCommand } from '@capacloud/rig/programs/command';
 import { type Program, type ProgramFile, thisNode } from '@capacloud/rig/programs/programs';
+import { repositoryRoot } from '@capacloud/rig/repository-root';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const packages = [

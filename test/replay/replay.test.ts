@@ -7,10 +7,10 @@ import { apply } from '@capacloud/core/machine';
 import { decodeState, encodeState, stateHash } from '@capacloud/core/snapshot';
 import { createState } from '@capacloud/core/state';
 import { canonicalJson } from '@capacloud/protocol/log/canonical';
-import { repositoryRoot } from '@capacloud/rig/network/local-network';
 import { runCommand } from '@capacloud/rig/network/network-rig';
 import { readEntries } from '@capacloud/rig/network/public-log';
 import { waitUntil } from '@capacloud/rig/programs/managed-process';
+import { repositoryRoot } from '@capacloud/rig/repository-root';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { missingCourses } from './courses.ts';
 import {

@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { withFileLock } from '../programs/file-lock.ts';
 import { installPackages } from '../programs/install-packages.ts';
 import { argumentsOf } from '../programs/process-table.ts';
 import { findCommand, missingPackages } from '../programs/system-packages.ts';
+import { repositoryRoot } from '../repository-root.ts';
 import { socketOf, startDockerd, stopDockerd } from './dockerd.ts';
 import { EngineError } from './engine-error.ts';
 import { type EngineFolders, engineFolders } from './engine-folders.ts';
@@ -29,11 +29,10 @@ export interface EngineSettings {
 }
 
 function machineSettings(write: (text: string) => void): EngineSettings {
-  const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
   return {
     dockerHost: process.env.DOCKER_HOST,
     systemSocket: '/var/run/docker.sock',
-    folders: engineFolders(root),
+    folders: engineFolders(repositoryRoot),
     prepareDockerd: (signal) => prepareDockerd(write, signal),
   };
 }

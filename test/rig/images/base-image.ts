@@ -1,14 +1,12 @@
 import { createHash } from 'node:crypto';
 import { access, constants, mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { fetchVerified } from '../../../scripts/verified-package.mjs';
+import { repositoryRoot } from '../repository-root.ts';
 import { downloadDebianPackages } from './debian-packages.ts';
 import { connectEngine, findImage, loadRootfs, recipeLabel, registryHas } from './engine.ts';
 import { type RootfsEntry, writeRootfsTar } from './rootfs-tar.ts';
-
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 interface Manifest {
   readonly toolchain: { readonly npm: string; readonly integrity: Readonly<Record<string, string>> };
@@ -57,7 +55,7 @@ interface BaseImage {
 export async function ensureBaseImage(request: BaseImageRequest): Promise<BaseImage> {
   const { pinned, cacheDir, log, signal } = request;
   const docker = connectEngine(request.docker);
-  const { toolchain } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Manifest;
+  const { toolchain } = JSON.parse(await readFile(join(repositoryRoot, 'package.json'), 'utf8')) as Manifest;
   const recipe = createHash('sha256')
     .update(JSON.stringify([revision, packages, toolchain.npm, process.versions.node]))
     .digest('hex');

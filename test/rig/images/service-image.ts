@@ -1,11 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { requireCommand } from '../programs/command.ts';
+import { repositoryRoot } from '../repository-root.ts';
 import { ensureBaseImage } from './base-image.ts';
 import { basesOf, isPinned } from './dockerfile-bases.ts';
 
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const folders = { agent: 'agent', coordinator: 'coordinator/service' } as const;
 
 interface ServiceImageRequest {
@@ -24,12 +23,12 @@ interface ServiceImageRequest {
  */
 export async function buildServiceImage(request: ServiceImageRequest): Promise<string> {
   const { name, docker, cacheDir, log, signal } = request;
-  const file = join(root, `Dockerfile.${name}`);
+  const file = join(repositoryRoot, `Dockerfile.${name}`);
   const [pinned, ...others] = basesOf(await readFile(file, 'utf8'));
   if (pinned === undefined || others.length > 0 || !isPinned(pinned))
     throw new Error(`${file} does not start from one image that is pinned by its digest`);
   const base = await ensureBaseImage({ docker, pinned, cacheDir, log, signal });
-  const manifest = await readFile(join(root, folders[name], 'package.json'), 'utf8');
+  const manifest = await readFile(join(repositoryRoot, folders[name], 'package.json'), 'utf8');
   const image = `capacloud/${name}:${(JSON.parse(manifest) as { version: string }).version}`;
   const started = performance.now();
   log(`building ${image} on ${base.image} (${base.builtFrom})`);
@@ -38,7 +37,7 @@ export async function buildServiceImage(request: ServiceImageRequest): Promise<s
     base.builtFrom === 'registry' ? [] : ['--network', 'host', '--build-arg', `BASE_IMAGE=${base.image}`];
   const options = ['--force-rm', ...ownBase, '--tag', image, '--file', file];
   await requireCommand({
-    argv: ['docker', '--host', `unix://${docker}`, 'build', ...options, root],
+    argv: ['docker', '--host', `unix://${docker}`, 'build', ...options, repositoryRoot],
     hint: "the lines above are the build's last words; the npm registry must be reachable from it",
     signal,
   });

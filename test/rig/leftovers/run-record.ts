@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { repositoryRoot } from '../repository-root.ts';
 
 /** What has to be known of a run to remove all that it made, whatever became of the run itself. */
 export interface RunRecord {
@@ -19,8 +19,7 @@ export interface RunRecord {
   readonly sockets: readonly string[];
 }
 
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-export const recordsFolder = join(root, '.cache', 'runs');
+export const recordsFolder = join(repositoryRoot, '.cache', 'runs');
 
 export const newRunId = (): string => `r${randomBytes(4).toString('hex')}`;
 export const recordFile = (id: string): string => join(recordsFolder, `${id}.json`);

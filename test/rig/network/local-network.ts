@@ -1,15 +1,14 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { type Client, createClient } from '@capacloud/client/client';
 import { createNodeExchange } from '@capacloud/client/node-exchange';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { stringify } from 'yaml';
 import { ManagedProcess, waitUntil } from '../programs/managed-process.ts';
 import { type Program, thisNode } from '../programs/programs.ts';
+import { repositoryRoot } from '../repository-root.ts';
 
-export const repositoryRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const coordinatorMain = join(repositoryRoot, 'coordinator', 'service', 'dist', 'main.js');
 const agentMain = join(repositoryRoot, 'agent', 'dist', 'main.js');
 

@@ -15,13 +15,8 @@ import Docker from 'dockerode';
 import { dockerSocket, ensureBusyboxImage, testImages } from '../images/engine-images.ts';
 import { waitUntil } from '../programs/managed-process.ts';
 import { markedName } from '../programs/marked-name.ts';
-import {
-  createAgent,
-  createCoordinator,
-  type LocalAgent,
-  type LocalCoordinator,
-  repositoryRoot,
-} from './local-network.ts';
+import { repositoryRoot } from '../repository-root.ts';
+import { createAgent, createCoordinator, type LocalAgent, type LocalCoordinator } from './local-network.ts';
 import { readEvents } from './public-log.ts';
 
 const cliMain = join(repositoryRoot, 'shared', 'client', 'dist', 'cli', 'main.js');

@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { delimiter, join } from 'node:path';
+import { repositoryRoot } from '../repository-root.ts';
 
 /**
  * What a package is for: to run a Docker engine of our own, for the tests themselves, to hurt a network, or to compare
@@ -99,9 +99,8 @@ export function findProgram(name: string, entry: SystemPackage): string | undefi
   return findCommand(name, [process.env.PATH ?? '', ...(entry.folders ?? []), ...unpacked].join(delimiter));
 }
 
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-
-export const unpackedFolder = ({ name }: SystemPackage): string => join(root, '.cache', 'programs', name);
+export const unpackedFolder = ({ name }: SystemPackage): string =>
+  join(repositoryRoot, '.cache', 'programs', name);
 
 export function missingPackages(...purposes: readonly Purpose[]): readonly SystemPackage[] {
   const table: readonly SystemPackage[] = systemPackages;
