@@ -45,13 +45,15 @@ const loopback = {
     'test/e2e/lying-receipts',
     'test/e2e/proxies',
     'test/e2e/session-resumption',
+    'test/ports/journals',
+    'test/ports/simulated-runtime',
   ],
   timeout: 300_000,
 } as const satisfies Kind;
 /** Real engines, and processes that are killed. They wait for most of the time, so short ones run side by side, too. */
 const real = {
   name: 'real',
-  files: ['test/{e2e,chaos}/**/*'],
+  files: ['test/{e2e,chaos,ports}/**/*'],
   otherFiles: loopback.files,
   timeout: 300_000,
   longAlone: true,

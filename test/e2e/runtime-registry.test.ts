@@ -25,7 +25,7 @@ afterEach(async () => {
   for (const { key } of await rig.runtime.observe(rig.signal)) await rig.runtime.remove(key, rig.signal);
   for (const image of made.splice(0))
     await rig.docker.getImage(image).remove({ force: true }).catch(ignoreMissing);
-  for (const name of await pulledNames()) await rig.docker.getImage(name).remove({ force: true });
+  await registry.removePulled(rig.docker);
 });
 afterAll(async () => {
   await rig.close();
@@ -34,13 +34,6 @@ afterAll(async () => {
 
 function ignoreMissing(error: Error & { readonly statusCode?: number }): void {
   if (error.statusCode !== 404) throw error;
-}
-
-/** What the engine calls the images that agents fetched from the registry. */
-async function pulledNames(): Promise<readonly string[]> {
-  const place = `pulled.capacloud.invalid/${registry.host.replace(':', '-')}/`;
-  const images = await rig.docker.listImages();
-  return images.flatMap(({ RepoTags }) => RepoTags ?? []).filter((name) => name.startsWith(place));
 }
 
 /** An image in the registry; gives its name with the registry, and its digest. */
@@ -128,7 +121,7 @@ describe('an image for other processors', () => {
     const windows = await pull(`${registry.base}/team/windows:v1`);
     expect(windows).toMatchObject({ refusal: { reason: 'image_wrong_platform' } });
     expect(windows).not.toHaveProperty('refusal.imageRunsOn');
-    expect(await pulledNames()).toEqual([]);
+    expect(await registry.pulledNames(rig.docker)).toEqual([]);
   });
 
   it('is told from the image where the owner lists it', async () => {
@@ -159,7 +152,7 @@ describe('the configuration of an image', () => {
       ok: false,
       refusal: { reason: 'image_invalid' },
     });
-    expect(await pulledNames()).toEqual([]);
+    expect(await registry.pulledNames(rig.docker)).toEqual([]);
   });
 
   it('brings nothing to the engine but what a task may use', async () => {
@@ -176,7 +169,7 @@ describe('the configuration of an image', () => {
     await registry.pushOdd('team/plain', { config, top: { created: 'never', history: 'none' } });
     const image = `${registry.base}/team/plain:v1`;
     expect(await pull(image)).toMatchObject({ ok: true });
-    const [name = ''] = await pulledNames();
+    const [name = ''] = await registry.pulledNames(rig.docker);
     const { Config: kept } = await rig.docker.getImage(name).inspect();
     expect(kept).toMatchObject({ User: '', Labels: null, OnBuild: null });
     expect(kept).not.toHaveProperty('Healthcheck');
@@ -236,7 +229,8 @@ describe('what the agent pulled', () => {
     const asked = registry.requests.length;
     expect(await pull(image, restarted)).toEqual(pulled(digest));
     expect(registry.requests).toHaveLength(asked);
-    for (const each of await pulledNames()) await rig.docker.getImage(each).remove({ force: true });
+    for (const each of await registry.pulledNames(rig.docker))
+      await rig.docker.getImage(each).remove({ force: true });
     expect(await rig.runtime.prepare(rig.assign({ image }), [], rig.signal)).toMatchObject({ ok: false });
     const next = await push('team/kept');
     expect(await pull(image, restarted)).toEqual(pulled(next.digest));
@@ -245,7 +239,7 @@ describe('what the agent pulled', () => {
   it('is used under the reference that it was pulled by, and no other', async () => {
     const { name } = await push('team/first');
     await pull(`${name}:v1`);
-    const [engineName = ''] = await pulledNames();
+    const [engineName = ''] = await registry.pulledNames(rig.docker);
     await rig.docker.getImage(engineName).tag({ repo: `${registry.base}/team/second`, tag: 'v1' });
     made.push(`${registry.base}/team/second:v1`);
     expect(await pull(`${registry.base}/team/second:v1`)).toMatchObject(notFound);
@@ -264,5 +258,5 @@ it('an interrupted run leaves no names of images with its mark, and the rest sta
   const images = await rig.docker.listImages();
   const names = images.flatMap(({ RepoTags, RepoDigests }) => [...(RepoTags ?? []), ...(RepoDigests ?? [])]);
   expect(names.filter((each) => each.includes(id))).toEqual([]);
-  expect(await pulledNames()).toMatchObject([expect.stringContaining('/team/stays:')]);
+  expect(await registry.pulledNames(rig.docker)).toMatchObject([expect.stringContaining('/team/stays:')]);
 });

@@ -17,8 +17,8 @@ import type { TaskId } from '@capacloud/protocol/ids';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { advance, newAttempt, requestStop } from '../core/attempt-record.ts';
-import { outboxLimit, type ReportDraft } from '../core/journal-port.ts';
+import { advance, newAttempt } from '../core/attempt-record.ts';
+import type { ReportDraft } from '../core/journal-port.ts';
 import { openDatabase } from './schema.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 import { lockStateDir } from './state-lock.ts';
@@ -45,58 +45,6 @@ afterEach(() => rmSync(dir, { recursive: true }));
 function open(coordinator = 'one', first = 0): SqliteJournal {
   return new SqliteJournal(openDatabase(file), coordinator, first);
 }
-
-test('gives back after a restart what it was given, in order, and numbers on', () => {
-  const before = open('one', 50);
-  const second = requestStop(newAttempt(assignment(2), 7), 'stopped');
-  before.save(newAttempt(assignment(3), 6), [progress(3)]);
-  before.save(second, [progress(2)]);
-  before.save(advance(second, 'reporting', { outcome: { reason: 'stopped' } }));
-  before.saveLease({ bootId: 'b', untilBootMs: 12.7 });
-  before.saveCoordinatorName('name');
-  before.close();
-  const after = open('one', 9999);
-  expect(after.attempts().map((record) => [record.key.attempt, record.phase, record.stop])).toEqual([
-    [3, 'pulling', undefined],
-    [2, 'reporting', 'stopped'],
-  ]);
-  expect(after.attempt({ task, attempt: 3 })?.assignment).toEqual(assignment(3));
-  expect(after.outbox(0, 10).map((item) => item.id)).toEqual([51, 52]);
-  expect(after.outboxSize()).toBe(2);
-  after.acknowledge(52);
-  after.acknowledge(52);
-  expect(after.outboxSize()).toBe(0);
-  after.append([progress(9)]);
-  expect(after.outbox(0, 10).map((item) => item.id)).toEqual([53]);
-  expect(after.holds({ task, attempt: 9 })).toBe(true);
-  expect(after.holds({ task, attempt: 2 })).toBe(false);
-  expect(after.lease()).toEqual({ bootId: 'b', untilBootMs: 12 });
-  expect(after.coordinatorName()).toBe('name');
-  after.forget({ task, attempt: 3 });
-  expect(after.attempts()).toHaveLength(1);
-  after.close();
-});
-
-test('coordinators do not see each other', () => {
-  const one = open('one');
-  one.save(newAttempt(assignment(1), 0), [progress(1)]);
-  const two = new SqliteJournal(openDatabase(file), 'two', 0);
-  expect(two.attempts()).toEqual([]);
-  expect(two.outbox(0, 10)).toEqual([]);
-  two.acknowledge(1000);
-  expect(one.outbox(0, 10)).toHaveLength(1);
-  one.close();
-  two.close();
-});
-
-test('a full outbox takes nothing, and the record of that is not written either', () => {
-  const journal = open();
-  journal.append(Array.from({ length: outboxLimit }, () => progress(1)));
-  expect(() => journal.save(newAttempt(assignment(1), 0), [progress(1)])).toThrow('outbox is full');
-  expect(journal.attempts()).toEqual([]);
-  expect(journal.outboxSize()).toBe(outboxLimit);
-  journal.close();
-});
 
 test('refuses what a newer release wrote, and what is no journal', () => {
   open().close();
@@ -193,43 +141,6 @@ test('closes a journal that others could read, and the files beside it', () => {
     expect([name, statSync(join(dir, name)).mode & 0o777]).toEqual([name, 0o600]);
   second.close();
   first.close();
-});
-
-test('a disk that takes no writes costs nothing that came from a socket or a timer', () => {
-  const db = openDatabase(file);
-  const journal = new SqliteJournal(db, 'one', 0);
-  journal.save(newAttempt(assignment(1), 1), [progress(1), progress(1)]);
-  db.pragma('query_only = 1');
-  const stopped = requestStop(newAttempt(assignment(1), 1), 'lease_lapsed');
-  journal.note(stopped);
-  journal.acknowledge(1);
-  journal.saveLease({ bootId: 'b', untilBootMs: 5 });
-  journal.saveCoordinatorName('name');
-  journal.recover();
-  expect(journal.fault).toContain('readonly');
-  expect(journal.attempt(stopped.key)?.stop).toBe('lease_lapsed');
-  expect([journal.coordinatorName(), journal.lease()]).toEqual(['name', { bootId: 'b', untilBootMs: 5 }]);
-  // What the coordinator has is not sent to it again.
-  expect(journal.outbox(0, 10).map(({ id }) => id)).toEqual([2]);
-  expect(() => journal.save(newAttempt(assignment(2), 2), [progress(2)])).toThrow('readonly');
-  expect(() => journal.append([progress(2)])).toThrow('readonly');
-  expect(() => journal.forget(stopped.key)).toThrow('readonly');
-  expect([journal.attempts().length, journal.outboxSize()]).toEqual([1, 2]);
-  db.pragma('query_only = 0');
-  // Nothing to delete is nothing to write.
-  journal.acknowledge(1);
-  journal.recover();
-  expect([journal.fault, journal.outboxSize()]).toEqual([undefined, 1]);
-  journal.save(newAttempt(assignment(2), 2), [progress(2)]);
-  journal.close();
-  const after = open('one', 9999);
-  expect(after.attempts().map(({ key, stop }) => [key.attempt, stop])).toEqual([
-    [1, 'lease_lapsed'],
-    [2, undefined],
-  ]);
-  expect(after.outbox(0, 10).map(({ id }) => id)).toEqual([2, 3]);
-  expect([after.coordinatorName(), after.lease()]).toEqual(['name', { bootId: 'b', untilBootMs: 5 }]);
-  after.close();
 });
 
 test('an attempt keeps its user id over a restart, and no other has it until the attempt is settled', () => {

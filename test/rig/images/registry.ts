@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import type Docker from 'dockerode';
 import { runMark } from '../leftovers/run-mark.ts';
 import { ManagedProcess, waitUntil } from '../programs/managed-process.ts';
 
@@ -102,6 +103,17 @@ export class Registry {
     });
     return (await this.#putManifest(repository, tag, types.list, { manifests: await Promise.all(images) }))
       .digest;
+  }
+
+  /** What the engine calls the images that agents fetched from here. */
+  async pulledNames(docker: Docker): Promise<readonly string[]> {
+    const place = `pulled.capacloud.invalid/${this.host.replace(':', '-')}/`;
+    const images = await docker.listImages();
+    return images.flatMap(({ RepoTags }) => RepoTags ?? []).filter((name) => name.startsWith(place));
+  }
+
+  async removePulled(docker: Docker): Promise<void> {
+    for (const name of await this.pulledNames(docker)) await docker.getImage(name).remove({ force: true });
   }
 
   async close(): Promise<void> {

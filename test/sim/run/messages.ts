@@ -10,6 +10,8 @@ export type SimQuestion =
       /** Lines of the trace that are wanted. */
       readonly trace: number;
     }
+  /** A rule of the journal's acceptance suite, on simulated files. */
+  | { readonly kind: 'check journal'; readonly journal: 'kept' | 'lying'; readonly rule: string }
   | { readonly kind: 'shrink'; readonly seed: number; readonly rule: string; readonly budgetMs: number };
 
 export interface SeedRun {
@@ -27,5 +29,7 @@ export interface ShrunkRun {
 
 export type SimAnswer =
   | { readonly kind: 'ready' }
+  /** How the rule is broken, where it is. */
+  | { readonly kind: 'checked'; readonly broken?: string }
   | ({ readonly kind: 'ran' } & SeedRun)
   | ({ readonly kind: 'shrunk' } & ShrunkRun);
