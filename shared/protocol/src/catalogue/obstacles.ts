@@ -1,3 +1,5 @@
+import { type Contention, dimensionRows, type Shortage } from '../capacity/dimensions.ts';
+
 /** What stands between a task and a node, as a sentence about nodes, and the wish in the job file that it is about. */
 export interface ObstacleEntry {
   readonly sentence: string;
@@ -9,6 +11,16 @@ export interface ObstacleEntry {
 
 const obstacle = (sentence: string, pointer?: string): ObstacleEntry =>
   pointer === undefined ? { sentence } : { sentence, pointer };
+
+/** Of the table of dimensions, in its order. */
+const shortages = Object.fromEntries(
+  dimensionRows.flatMap(({ shortage }) =>
+    shortage === undefined ? [] : [[shortage.code, obstacle(shortage.sentence, shortage.pointer)]],
+  ),
+) as Readonly<Record<Shortage, ObstacleEntry>>;
+const contentions = Object.fromEntries(
+  dimensionRows.map(({ contention }) => [contention.code, obstacle(contention.sentence)]),
+) as Readonly<Record<Contention, ObstacleEntry>>;
 
 /** Stable: codes are added, never changed. Those that begin with `busy_`, `node_backing_off` and `node_kept` pass by themselves. */
 export const obstacleCatalogue = {
@@ -44,9 +56,7 @@ export const obstacleCatalogue = {
   },
   root: obstacle('allow no containers that run as root', '/user'),
   min_duration: obstacle('take no tasks with so short a timeout', '/timeout'),
-  cpu: obstacle('offer too few processors', '/resources/cpu'),
-  memory: obstacle('offer too little memory', '/resources/memory'),
-  disk: obstacle('offer too little disk', '/resources/disk'),
+  ...shortages,
   gpu_count: obstacle('have too few healthy GPUs', '/resources/gpu/count'),
   gpu_vendor: obstacle('have GPUs of other vendors', '/resources/gpu/vendor'),
   gpu_model: obstacle('have other models of GPU', '/resources/gpu/model'),
@@ -58,10 +68,7 @@ export const obstacleCatalogue = {
   gpu_combination: obstacle('have no GPUs with all that is asked for at once', '/resources/gpu'),
   price: obstacle('ask for more than the ceiling', '/price/max_per_hour'),
   tried: obstacle('still hold an earlier attempt of the task'),
-  busy_slots: obstacle('run as many containers as they may'),
-  busy_cpu: obstacle('have their processors in use'),
-  busy_memory: obstacle('have their memory in use'),
-  busy_disk: obstacle('have their disk in use'),
+  ...contentions,
   busy_gpu: obstacle('have their GPUs in use'),
 } as const satisfies Readonly<Record<string, ObstacleEntry>>;
 
