@@ -1,9 +1,18 @@
+import {
+  type Capacity,
+  fits,
+  keptForOutputs,
+  lacking,
+  needOf,
+  offeredBy,
+  subtract,
+} from '@capacloud/protocol/capacity/capacity';
 import type { Device, Offer } from '@capacloud/protocol/capacity/resources';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import { checkMounts } from '@capacloud/protocol/job/job-mounts';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type { AttemptPhase, AttemptRecord } from './attempt-record.ts';
-import { own, type Sentence, say } from './sentence.ts';
+import { nounOf, own, type Sentence, say } from './sentence.ts';
 
 /** A hello frame is at most 64 KiB, with its devices; this many attempts fit. */
 export const maxHeldAttempts = 512;
@@ -28,12 +37,10 @@ export function needsImage(phase: AttemptPhase): boolean {
 /** Why the node could never run this, or undefined. That it has no room just now is no reason: it waits. */
 export function refusalReason(assignment: Assignment, offer: Offer): Sentence | undefined {
   const { checkpoint, inputs, outputs } = assignment;
-  const { cpuMilli, memoryBytes, diskBytes } = assignment.resources;
   if (checkpoint !== undefined && checkMounts(inputs, outputs, checkpoint).length > 0)
     return say`Its checkpoint needs a folder of its own.`;
-  if (cpuMilli > offer.cpuMilli) return say`It asks for more CPU than the owner offers.`;
-  if (memoryBytes > offer.memoryBytes) return say`It asks for more memory than the owner offers.`;
-  if (diskBytes > offer.diskBytes) return say`It asks for more disk than the owner offers.`;
+  const [short] = lacking(offeredBy(offer), needOf(assignment.resources));
+  if (short !== undefined) return say`It asks for more ${nounOf(short)} than the owner offers.`;
   if (!offer.allowRoot && /^0+(:|$)/.test(assignment.user ?? ''))
     return say`The owner does not allow containers that run as root.`;
   for (const id of assignment.devices) {
@@ -51,43 +58,30 @@ export function refusalReason(assignment: Assignment, offer: Offer): Sentence | 
  * node only when its container has ended, so an assignment may have to wait here for a moment.
  */
 export class Room {
-  #cpuMilli: number;
-  #memoryBytes: number;
-  #diskBytes: number;
-  #slots: number;
+  readonly #free: Capacity;
   /** Thousandths left of each device. */
   readonly #devices: Map<string, number>;
 
   constructor(offer: Offer) {
-    this.#cpuMilli = offer.cpuMilli;
-    this.#memoryBytes = offer.memoryBytes;
-    this.#diskBytes = offer.diskBytes;
-    this.#slots = offer.slots;
+    this.#free = offeredBy(offer);
     this.#devices = new Map(offer.devices.map((device: Device) => [device.id, 1000]));
   }
 
   fits(assignment: Assignment): boolean {
-    const { cpuMilli, memoryBytes, diskBytes } = assignment.resources;
     return (
-      this.#slots >= 1 &&
-      cpuMilli <= this.#cpuMilli &&
-      memoryBytes <= this.#memoryBytes &&
-      diskBytes <= this.#diskBytes &&
+      fits(this.#free, needOf(assignment.resources)) &&
       assignment.devices.every((id) => (this.#devices.get(id) ?? 0) >= milliOf(assignment))
     );
   }
 
-  /** Outputs that wait for room at the coordinator lie on the disk, and nothing else of their task is here. */
-  takeDisk({ resources }: Assignment): void {
-    this.#diskBytes -= resources.diskBytes;
+  /** The task has ended, and its outputs wait here until the coordinator has room for them. */
+  takeForOutputs({ resources }: Assignment): void {
+    subtract(this.#free, keptForOutputs(resources));
   }
 
   /** May go below zero: the owner can shrink the offer under running attempts, which stay. */
   take(assignment: Assignment): void {
-    this.#slots -= 1;
-    this.#cpuMilli -= assignment.resources.cpuMilli;
-    this.#memoryBytes -= assignment.resources.memoryBytes;
-    this.#diskBytes -= assignment.resources.diskBytes;
+    subtract(this.#free, needOf(assignment.resources));
     for (const id of assignment.devices) {
       const left = this.#devices.get(id);
       if (left !== undefined) this.#devices.set(id, left - milliOf(assignment));

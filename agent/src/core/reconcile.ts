@@ -51,7 +51,7 @@ export function reconcile(
   for (const view of views) {
     const { assignment, heldSinceMs, phase } = view.record;
     if (occupies(view.record, view.active === 'prepare')) room.take(assignment);
-    else if (phase === 'uploading' && heldSinceMs !== undefined) room.takeDisk(assignment);
+    else if (phase === 'uploading' && heldSinceMs !== undefined) room.takeForOutputs(assignment);
   }
   const seen = new Map((observed ?? []).map((entry) => [attemptKeyText(entry.key), entry]));
   for (const view of views) {

@@ -1,3 +1,5 @@
+import { type Dimension, rowOf } from '@capacloud/protocol/capacity/dimensions';
+
 declare const isSentence: unique symbol;
 declare const isOwn: unique symbol;
 
@@ -23,4 +25,9 @@ export function say(
   ...values: readonly (number | Sentence | OwnText)[]
 ): Sentence {
   return String.raw({ raw: words }, ...values) as Sentence;
+}
+
+/** What the table of dimensions calls it, which is a word of this program. */
+export function nounOf(dimension: Dimension): Sentence {
+  return rowOf(dimension).noun as Sentence;
 }
