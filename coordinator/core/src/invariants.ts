@@ -1,10 +1,11 @@
+import { copyOf, offeredBy, subtract } from '@capacloud/protocol/capacity/capacity';
 import { deviceMilli, requestOf, resourcesBy } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { invariant, mustGet } from './assert.ts';
 import { type ConsumerQueue, hasQueueClock, hasTurnBefore, isReady } from './job/queue.ts';
 import { stageDeadline } from './job/stage-clock.ts';
 import { isActive, isTerminal } from './job/task-states.ts';
-import { addUse, isOpen } from './node/capacity.ts';
+import { addUse, isOpen, takenBy } from './node/capacity.ts';
 import { imageOf } from './node/standing.ts';
 import { type Amounts, type Job, maxSilences, type NodeRecord, type State } from './state.ts';
 
@@ -86,27 +87,23 @@ function checkJob(state: State, job: Job): void {
 }
 
 function checkNode(state: State, node: NodeRecord): void {
-  let slots = node.offer.slots;
-  let memoryBytes = node.offer.memoryBytes;
-  let { diskBytes } = node.offer;
+  const free = offeredBy(node.offer);
   const deviceUse = new Map<string, number>();
   for (const occupancy of node.occupied.values()) {
-    const { resources } = mustGet(state.jobs, occupancy.job, 'job').terms;
+    const job = mustGet(state.jobs, occupancy.job, 'job');
     const task = mustGet(state.tasks, occupancy.task, 'task');
     const isCurrent = task.attempt === occupancy.attempt && isActive(task.state);
     invariant(!isCurrent || task.alternative === occupancy.alternative, `${task.id}: alternative`);
     invariant(!isCurrent || (occupancy.isHeld === true) === task.heldAt > 0, `${task.id}: held`);
-    diskBytes -= resources.diskBytes;
+    subtract(free, takenBy(job, occupancy));
     if (occupancy.isHeld === true) continue;
-    slots -= 1;
-    memoryBytes -= resources.memoryBytes;
     for (const device of occupancy.devices) {
-      const milli = deviceMilli(requestOf(resources, occupancy.alternative));
+      const milli = deviceMilli(requestOf(job.terms.resources, occupancy.alternative));
       deviceUse.set(device, (deviceUse.get(device) ?? 0) + milli);
     }
   }
-  invariant(slots === node.freeSlots && memoryBytes === node.freeMemoryBytes, `${node.id}: free capacity`);
-  invariant(diskBytes === node.freeDiskBytes, `${node.id}: free disk`);
+  const isCounted = free.every((amount, place) => amount === node.free[place]);
+  invariant(isCounted, `${node.id}: free capacity`);
   invariant(deviceUse.size === node.deviceUse.size, `${node.id}: devices in use`);
   for (const [device, milli] of deviceUse)
     invariant(milli <= 1000 && node.deviceUse.get(device) === milli, `${node.id}: use of ${device}`);
@@ -212,7 +209,7 @@ function inTurn(jobs: readonly Job[]): boolean {
 /** What consumers use follows from what occupies nodes. */
 function checkUse(state: State): void {
   const left = new Map<AccountId, Amounts>();
-  for (const { id, use } of state.accounts.values()) left.set(id, { ...use });
+  for (const { id, use } of state.accounts.values()) left.set(id, { ...use, capacity: copyOf(use.capacity) });
   for (const { occupied } of state.nodes.values()) {
     for (const { alternative, isHeld, job: id } of occupied.values()) {
       if (isHeld === true) continue;
@@ -221,6 +218,6 @@ function checkUse(state: State): void {
       addUse(mustGet(left, job.consumer, 'account'), resources, -1);
     }
   }
-  for (const [id, { cpuMilli, deviceMilli, memoryBytes }] of left)
-    invariant(cpuMilli === 0 && deviceMilli === 0 && memoryBytes === 0, `${id}: use`);
+  for (const [id, { capacity, deviceMilli }] of left)
+    invariant(deviceMilli === 0 && capacity.every((amount) => amount === 0), `${id}: use`);
 }

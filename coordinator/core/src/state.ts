@@ -1,3 +1,4 @@
+import type { Capacity } from '@capacloud/protocol/capacity/capacity';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
@@ -19,8 +20,7 @@ import { ScheduleNotes } from './scheduler/schedule-notes.ts';
 
 /** What one consumer uses, or what all nodes offer. */
 export interface Amounts {
-  cpuMilli: number;
-  memoryBytes: number;
+  readonly capacity: Capacity;
   /** Thousandths of devices. */
   deviceMilli: number;
 }
@@ -113,10 +113,8 @@ export interface NodeRecord extends Clocked<NodeRecord> {
   isIsolated: boolean;
   /** How often a task has to be tried there until it succeeds, by what went wrong lately; 1 or more. */
   tries: number;
-  freeSlots: number;
-  freeCpuMilli: number;
-  freeMemoryBytes: number;
-  freeDiskBytes: number;
+  /** What is left of its offer; below zero where the offer shrank below what runs. */
+  free: Capacity;
   /** Thousandths taken of each device, above 0. */
   readonly deviceUse: Map<string, number>;
   /** 0 (idle) to 1, the fullest of its dimensions. */

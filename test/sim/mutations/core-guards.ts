@@ -1,6 +1,7 @@
 import type { Guard } from './guard.ts';
 
 const core = 'coordinator/core/src';
+const dimensions = 'shared/protocol/src/capacity/dimensions.ts';
 
 /** Of the coordinator's state machine. */
 export const coreGuards: readonly Guard[] = [
@@ -222,23 +223,23 @@ export const coreGuards: readonly Guard[] = [
   {
     name: 'stay within the offered memory',
     why: 'A node would be given more than it has.',
-    file: `${core}/node/capacity.ts`,
-    find: '    free.freeMemoryBytes >= resources.memoryBytes &&\n',
-    replace: '',
+    file: dimensions,
+    find: 'taken: ({ memoryBytes }) => memoryBytes,',
+    replace: 'taken: () => 0,',
   },
   {
     name: 'stay within the offered processors',
     why: 'A node would be given more than it has.',
-    file: `${core}/node/capacity.ts`,
-    find: '    free.freeCpuMilli >= resources.cpuMilli &&\n',
-    replace: '',
+    file: dimensions,
+    find: 'taken: ({ cpuMilli }) => cpuMilli,',
+    replace: 'taken: () => 0,',
   },
   {
     name: 'stay within the offered slots',
     why: 'A node would be given more containers than its owner wants.',
-    file: `${core}/node/capacity.ts`,
-    find: '    free.freeSlots > 0 &&\n    free.freeCpuMilli',
-    replace: '    free.freeCpuMilli',
+    file: dimensions,
+    find: 'taken: () => 1,',
+    replace: 'taken: () => 0,',
   },
   {
     name: 'give a device once',

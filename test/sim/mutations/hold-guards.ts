@@ -40,7 +40,7 @@ export const holdGuards: readonly Guard[] = [
     name: 'the disk stays taken for want of room',
     why: 'Others would be given the disk that the outputs lie on.',
     file: `${core}/node/capacity.ts`,
-    find: '  takeOccupied(node, job, held);\n',
+    find: '  subtract(node.free, takenBy(job, held));\n',
     replace: '',
     faults: ['store-full'],
   },

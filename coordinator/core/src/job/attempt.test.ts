@@ -189,7 +189,7 @@ describe('clocks', () => {
     const [ended] = only(machine.restart().wait(1).tick(0), 'attempt.ended');
     expect(ended).toMatchObject({ reason, released: false, then: { kind: 'requeued' } });
     // Its node still holds it: nothing else takes its room, and the task does not come back there before it is gone.
-    expect(machine.node(0).freeSlots).toBe(3);
+    expect(machine.free(0).slots).toBe(3);
     machine.wait(60_000).tick(0);
     expect(machine.task(1).state).toBe('queued');
     const late = { ...machine.finish(machine.task(1), 'stopped'), attempt: 1 } as const;
@@ -262,7 +262,7 @@ it('settles a cancelled job when the last node has let go', () => {
   expect(machine.refusal({ type: 'job.cancel', at: machine.now, job: jobId(1), consumer })).toBe(
     'job.terminal',
   );
-  expect(machine.node(0).freeSlots).toBe(0);
+  expect(machine.free(0).slots).toBe(0);
   const refs = [...machine.node(0).occupied.keys()];
   const released = refs.map((id) =>
     types(

@@ -99,14 +99,14 @@ describe('outputs that the store has no room for', () => {
 
   it('take nothing of their node but disk, across a restart as well', () => {
     const machine = uploading();
-    expect(machine.node(0)).toMatchObject({ freeSlots: 3, freeCpuMilli: 0 });
+    expect(machine.free(0)).toMatchObject({ slots: 3, cpuMilli: 0 });
     machine.run(hold(machine));
     const restarted = machine.check().restart().check();
-    expect(restarted.node(0)).toMatchObject({
-      freeSlots: 4,
-      freeCpuMilli: 8000,
-      freeMemoryBytes: 32 * gib,
-      freeDiskBytes: 99 * gib,
+    expect(restarted.free(0)).toEqual({
+      slots: 4,
+      cpuMilli: 8000,
+      memoryBytes: 32 * gib,
+      diskBytes: 99 * gib,
     });
     expect(restarted.node(0).deviceUse.size).toBe(0);
     restarted.run({ type: 'account.open', at: restarted.now, account: eve });
@@ -122,7 +122,7 @@ describe('outputs that the store has no room for', () => {
     // Of another account, whose storage has room: it gets the whole node.
     expect(restarted.assignments()).toMatchObject([{ task: `${jobId(7)}.0`, devices: ['GPU-0'] }]);
     restarted.run(restarted.finish(restarted.task(1), 'completed', 1000));
-    expect(restarted.check().node(0)).toMatchObject({ freeCpuMilli: 0, freeDiskBytes: 99 * gib });
+    expect(restarted.check().free(0)).toMatchObject({ cpuMilli: 0, diskBytes: 99 * gib });
   });
 
   it('hold up new work of their consumer, and say why, until there is room', () => {

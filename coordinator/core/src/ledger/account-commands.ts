@@ -1,3 +1,4 @@
+import { noCapacity } from '@capacloud/protocol/capacity/capacity';
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { maxNano } from '@capacloud/protocol/units';
@@ -33,7 +34,7 @@ export function decideCredit(state: State, command: CreditAccount): Result<reado
 }
 
 export function newAccount(id: Account['id']): Account {
-  const use = { cpuMilli: 0, memoryBytes: 0, deviceMilli: 0 };
+  const use = { capacity: noCapacity(), deviceMilli: 0 };
   const heldUploads = { account: 0, store: 0 };
   return { id, availableNano: 0n, liveTasks: 0, heldUploads, stopsOwed: 0, use, credits: new Map() };
 }

@@ -1,3 +1,4 @@
+import { amountOf, isOpenToTasks } from '@capacloud/protocol/capacity/capacity';
 import type { AskClass } from '../ledger/ask-class.ts';
 import { parseAsk } from '../ledger/price.ts';
 import type { NodeRecord } from '../state.ts';
@@ -38,7 +39,7 @@ export class Book {
     if (node.status !== 'ready' || !node.accepting) return;
     const { offer, deviceUse } = node;
     if (offer.devices.length === 0) {
-      const free = Math.max(0, node.freeCpuMilli > 0 && node.freeMemoryBytes > 0 ? node.freeSlots : 0);
+      const free = isOpenToTasks(node.free) ? amountOf(node.free, 'slots') : 0;
       this.#add(cpuClass, node, offer.slots, free);
       return;
     }

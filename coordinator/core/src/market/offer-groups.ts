@@ -1,8 +1,10 @@
+import { offeredBy } from '@capacloud/protocol/capacity/capacity';
 import type { Resources } from '@capacloud/protocol/capacity/resources';
 import type { JobTerms } from '../command.ts';
 import type { AskClass } from '../ledger/ask-class.ts';
 import { isSoldInterruptible, rateOn } from '../node/asks.ts';
 import { chooseDevices } from '../scheduler/fit/feasibility.ts';
+import { type TaskNeed, taskNeed, tasksThatFit } from '../scheduler/fit/node-space.ts';
 import { Look } from '../scheduler/order/look.ts';
 import { comesBefore } from '../scheduler/order/node-entry.ts';
 import { NodeOrder } from '../scheduler/order/node-order.ts';
@@ -10,7 +12,6 @@ import { lastingOf, obstaclesOf, optionsOf } from '../scheduler/why/obstacles.ts
 import type { NodeRecord, State } from '../state.ts';
 import { cpuClass, deviceClassOf } from './device-class.ts';
 import { keepBest } from './keep-best.ts';
-import { tasksThatFit, wholeOf } from './task-room.ts';
 
 const maxExamples = 10;
 /** Free nodes of a group that are weighed, and groups of which they are: a few milliseconds in all. */
@@ -38,7 +39,7 @@ export interface OfferGroup {
 
 /** What a node has for tasks of the job, which would run there by one of its alternatives. */
 export interface NodeRoom {
-  readonly resources: Resources;
+  readonly need: TaskNeed;
   readonly roomNow: number;
   readonly roomWhole: number;
 }
@@ -47,6 +48,7 @@ export interface NodeRoom {
 interface Option {
   readonly alternative: number;
   readonly terms: JobTerms;
+  readonly need: TaskNeed;
   readonly rates: Map<AskClass, bigint>;
 }
 
@@ -61,6 +63,7 @@ export class OfferGroups {
     this.#options = optionsOf(terms).map((each, alternative) => ({
       alternative,
       terms: each,
+      need: taskNeed(each.resources),
       rates: new Map<AskClass, bigint>(),
     }));
   }
@@ -71,9 +74,9 @@ export class OfferGroups {
     if (chosen === undefined) return undefined;
     const { option, isFree } = chosen;
     const { offer, deviceUse } = node;
-    const { resources } = option.terms;
-    const roomNow = isFree ? tasksThatFit(offer, node, resources, (id) => deviceUse.get(id) ?? 0) : 0;
-    const roomWhole = tasksThatFit(offer, wholeOf(offer), resources, () => 0);
+    const { need } = option;
+    const roomNow = isFree ? tasksThatFit(offer, node.free, need, (id) => deviceUse.get(id) ?? 0) : 0;
+    const roomWhole = tasksThatFit(offer, offeredBy(offer), need, () => 0);
     const group = this.#groupOf(node, option);
     group.nodes += 1;
     group.tasksNow += roomNow;
@@ -81,7 +84,7 @@ export class OfferGroups {
     group.providers.add(node.provider);
     const examples = roomNow > 0 ? group.free : group.busy;
     if (examples.length < maxExamples) examples.push(node);
-    return { resources, roomNow, roomWhole };
+    return { need, roomNow, roomWhole };
   }
 
   /** The first alternative for which it has room now, or else the first for which it would do. */

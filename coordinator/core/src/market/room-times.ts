@@ -1,13 +1,11 @@
-import { deviceMilli, resourcesBy } from '@capacloud/protocol/capacity/resources';
 import type { JobTerms } from '../command.ts';
 import { makingWayMs } from '../job/making-way.ts';
 import { stageDeadline } from '../job/stage-clock.ts';
 import { rateOn } from '../node/asks.ts';
-import { type Free, giveOccupied } from '../node/capacity.ts';
 import type { Occupancy } from '../occupancy.ts';
+import { NodeSpace } from '../scheduler/fit/node-space.ts';
 import type { Job, NodeRecord, State, Task } from '../state.ts';
 import type { NodeRoom } from './offer-groups.ts';
-import { tasksThatFit } from './task-room.ts';
 
 /** The room that comes is counted in steps of so long, so that what is kept is bounded by time and not by tasks. */
 const stepMs = 60_000;
@@ -30,12 +28,11 @@ export class RoomTimes {
   }
 
   /** A node that would do, with its room now and with nothing on it. */
-  look(node: NodeRecord, { resources: wanted, roomNow, roomWhole }: NodeRoom): void {
+  look(node: NodeRecord, { need, roomNow, roomWhole }: NodeRoom): void {
     this.#add(0, roomNow);
     this.#whole += roomWhole;
     if (roomNow >= roomWhole) return;
-    const free: Free = { ...freeOf(node) };
-    const used = new Map(node.deviceUse);
+    const space = new NodeSpace(node);
     const ends = [...node.occupied.values()]
       .map((occupancy) => ({ occupancy, endAt: this.#latestEnd(occupancy, node) }))
       .sort((a, b) => a.endAt - b.endAt);
@@ -43,11 +40,8 @@ export class RoomTimes {
     for (const { occupancy, endAt } of ends) {
       const job = this.#state.jobs.get(occupancy.job);
       if (job === undefined) continue;
-      giveOccupied(free, job, occupancy);
-      const resources = resourcesBy(job.terms.resources, occupancy.alternative);
-      const milli = deviceMilli(resources.devices);
-      for (const device of occupancy.devices) used.set(device, (used.get(device) ?? 0) - milli);
-      const then = tasksThatFit(node.offer, free, wanted, (id) => used.get(id) ?? 0);
+      space.give(job, occupancy);
+      const then = space.count(need);
       if (then <= room) continue;
       this.#add(Math.max(0, Math.ceil((endAt - this.#at) / stepMs)), then - room);
       room = then;
@@ -104,8 +98,4 @@ export class RoomTimes {
   #stageEnd(job: Job, task: Task, state: (typeof stages)[number], stageSince: number): number {
     return stageDeadline(this.#state.ruleset, job, { ...task, state, stageSince }) ?? stageSince;
   }
-}
-
-function freeOf({ freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes }: NodeRecord): Free {
-  return { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes };
 }

@@ -3,11 +3,11 @@ import type { JobTerms } from '../command.ts';
 import { parseAsk, rateNano } from '../ledger/price.ts';
 import { rateOn } from '../node/asks.ts';
 import { KindFilter } from '../scheduler/fit/kind-filter.ts';
+import { type TaskNeed, taskNeed, tasksThatFit } from '../scheduler/fit/node-space.ts';
 import { Wants } from '../scheduler/order/node-table.ts';
 import { foot } from '../scheduler/order/price-ladder.ts';
 import { lastingOf, obstaclesOf, optionsOf } from '../scheduler/why/obstacles.ts';
 import type { NodeRecord, State } from '../state.ts';
-import { tasksThatFit } from './task-room.ts';
 
 /** Nodes whose columns are compared for one answer: about a millisecond. Networks may be larger. */
 const maxLooked = 16_384;
@@ -31,6 +31,7 @@ export function usualRate(state: State, terms: JobTerms): bigint {
 /** One alternative of a job. */
 interface Option {
   readonly terms: JobTerms;
+  readonly need: TaskNeed;
   readonly wants: Wants;
 }
 
@@ -49,6 +50,7 @@ class Survey {
       const { devices } = each.resources;
       return {
         terms: each,
+        need: taskNeed(each.resources),
         wants: new Wants(each, devices === undefined ? undefined : new KindFilter(devices)),
       };
     });
@@ -86,7 +88,7 @@ class Survey {
 
   /** Rates and how many tasks have room there, rising. The ladder is in order but for a few percent. */
   #cheapestRooms(
-    { terms, wants }: Option,
+    { need, terms, wants }: Option,
     tasks: number,
   ): readonly (readonly [rate: bigint, room: number])[] {
     const { table } = this.#state.schedule;
@@ -102,7 +104,7 @@ class Survey {
       if (!table.mayTake(row, wants)) continue;
       this.#examined += 1;
       if (obstaclesOf(node, terms).length > 0) continue;
-      const fits = tasksThatFit(node.offer, node, terms.resources, (id) => node.deviceUse.get(id) ?? 0);
+      const fits = tasksThatFit(node.offer, node.free, need, (id) => node.deviceUse.get(id) ?? 0);
       found.push([rateOn(node, terms), fits]);
       room += fits;
     }

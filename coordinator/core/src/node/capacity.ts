@@ -1,4 +1,15 @@
-import type { Offer, Resources } from '@capacloud/protocol/capacity/resources';
+import {
+  add,
+  type Capacity,
+  fits,
+  isOpenToTasks,
+  keptForOutputs,
+  loadOf,
+  needOf,
+  offeredBy,
+  subtract,
+} from '@capacloud/protocol/capacity/capacity';
+import type { Resources } from '@capacloud/protocol/capacity/resources';
 import { deviceMilli, resourcesBy } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { broken, mustGet } from '../assert.ts';
@@ -6,68 +17,23 @@ import type { Occupancy } from '../occupancy.ts';
 import type { Amounts, Job, NodeRecord, State } from '../state.ts';
 import { joinAskClass } from './asks.ts';
 
-export interface Free {
-  freeSlots: number;
-  freeCpuMilli: number;
-  freeMemoryBytes: number;
-  freeDiskBytes: number;
-}
-
-/** Share of the fullest dimension, 0 to 1 (above 1 when an offer shrank under running attempts). */
-export function loadOf(offer: Offer, free: Free): number {
-  return Math.max(
-    1 - free.freeSlots / offer.slots,
-    offer.cpuMilli === 0 ? 1 : 1 - free.freeCpuMilli / offer.cpuMilli,
-    offer.memoryBytes === 0 ? 1 : 1 - free.freeMemoryBytes / offer.memoryBytes,
-  );
-}
-
-export function takeFree(free: Free, resources: Resources): void {
-  free.freeSlots -= 1;
-  free.freeCpuMilli -= resources.cpuMilli;
-  free.freeMemoryBytes -= resources.memoryBytes;
-  free.freeDiskBytes -= resources.diskBytes;
-}
-
-export function giveFree(free: Free, resources: Resources): void {
-  free.freeSlots += 1;
-  free.freeCpuMilli += resources.cpuMilli;
-  free.freeMemoryBytes += resources.memoryBytes;
-  free.freeDiskBytes += resources.diskBytes;
-}
-
-/** What the occupancy takes comes free. */
-export function giveOccupied(free: Free, { terms }: Pick<Job, 'terms'>, { isHeld }: Occupancy): void {
-  if (isHeld === true) free.freeDiskBytes += terms.resources.diskBytes;
-  else giveFree(free, terms.resources);
-}
-
-function takeOccupied(free: Free, { terms }: Pick<Job, 'terms'>, { isHeld }: Occupancy): void {
-  if (isHeld === true) free.freeDiskBytes -= terms.resources.diskBytes;
-  else takeFree(free, terms.resources);
+/** What an occupancy takes of the node. */
+export function takenBy({ terms }: Pick<Job, 'terms'>, { isHeld }: Occupancy): Capacity {
+  return isHeld === true ? keptForOutputs(terms.resources) : needOf(terms.resources);
 }
 
 /** A task more, or less where `times` is -1. */
-export function addUse(use: Amounts, { cpuMilli, devices, memoryBytes }: Resources, times: 1 | -1): void {
-  use.cpuMilli += times * cpuMilli;
-  use.memoryBytes += times * memoryBytes;
+export function addUse(use: Amounts, resources: Resources, times: 1 | -1): void {
+  const { devices } = resources;
+  if (times === 1) add(use.capacity, needOf(resources));
+  else subtract(use.capacity, needOf(resources));
   use.deviceMilli += times * (devices?.count ?? 0) * deviceMilli(devices);
-}
-
-export function fits(free: Free, resources: Resources): boolean {
-  return (
-    free.freeSlots > 0 &&
-    free.freeCpuMilli >= resources.cpuMilli &&
-    free.freeMemoryBytes >= resources.memoryBytes &&
-    free.freeDiskBytes >= resources.diskBytes
-  );
 }
 
 /** At placement: the attempt takes its share, and the offer must have room for it. */
 export function occupy(state: State, node: NodeRecord, job: Job, occupancy: Occupancy): void {
-  const { resources } = job.terms;
   if (node.occupied.has(occupancy.task)) broken(`${node.id} still holds an attempt of ${occupancy.task}`);
-  if (!fits(node, resources)) broken(`${node.id} has no room for ${occupancy.task}`);
+  if (!fits(node.free, needOf(job.terms.resources))) broken(`${node.id} has no room for ${occupancy.task}`);
   restore(state, node, job, occupancy);
   refreshOpen(state, node);
 }
@@ -77,7 +43,7 @@ export function restore(state: State, node: NodeRecord, job: Job, occupancy: Occ
   node.occupied.set(occupancy.task, occupancy);
   job.occupied += 1;
   countOwner(job, node.provider, 1);
-  takeOccupied(node, job, occupancy);
+  subtract(node.free, takenBy(job, occupancy));
   const resources = resourcesBy(job.terms.resources, occupancy.alternative);
   if (occupancy.isHeld !== true) addUse(mustGet(state.accounts, job.consumer, 'account').use, resources, 1);
   const milli = deviceMilli(resources.devices);
@@ -106,7 +72,7 @@ export function vacate(
 }
 
 function giveUp(state: State, node: NodeRecord, job: Job, occupancy: Occupancy): void {
-  giveOccupied(node, job, occupancy);
+  add(node.free, takenBy(job, occupancy));
   const resources = resourcesBy(job.terms.resources, occupancy.alternative);
   if (occupancy.isHeld !== true) addUse(mustGet(state.accounts, job.consumer, 'account').use, resources, -1);
   const milli = deviceMilli(resources.devices);
@@ -124,7 +90,7 @@ export function keepDiskOnly(state: State, node: NodeRecord, job: Job, task: Occ
   const held: Occupancy = { ...occupancy, devices: [], isHeld: true };
   // In its place: decisions follow the order of assignment.
   node.occupied.set(task, held);
-  takeOccupied(node, job, held);
+  subtract(node.free, takenBy(job, held));
   refreshOpen(state, node);
   if (isOpen(node)) state.schedule.changed = true;
 }
@@ -148,12 +114,9 @@ export function changeOwner(state: State, node: NodeRecord, provider: AccountId)
 
 /** After a change of offer: what is free follows from the offer and what is occupied. */
 export function recount(state: State, node: NodeRecord): void {
-  node.freeSlots = node.offer.slots;
-  node.freeCpuMilli = node.offer.cpuMilli;
-  node.freeMemoryBytes = node.offer.memoryBytes;
-  node.freeDiskBytes = node.offer.diskBytes;
+  node.free = offeredBy(node.offer);
   for (const occupancy of node.occupied.values())
-    takeOccupied(node, mustGet(state.jobs, occupancy.job, 'job'), occupancy);
+    subtract(node.free, takenBy(mustGet(state.jobs, occupancy.job, 'job'), occupancy));
   joinAskClass(state, node);
   refreshOpen(state, node);
   if (isOpen(node)) state.schedule.changed = true;
@@ -166,15 +129,13 @@ export function isOpen(node: NodeRecord): boolean {
     node.accepting &&
     !node.isResting &&
     !node.isIsolated &&
-    node.freeSlots > 0 &&
-    node.freeCpuMilli > 0 &&
-    node.freeMemoryBytes > 0
+    isOpenToTasks(node.free)
   );
 }
 
 /** Keeps the index of open nodes. */
 export function refreshOpen(state: State, node: NodeRecord): void {
-  node.load = loadOf(node.offer, node);
+  node.load = loadOf(node.offer, node.free);
   state.schedule.noteNode(node);
   if (isOpen(node)) state.openNodes.add(node);
   else state.openNodes.delete(node);

@@ -1,3 +1,4 @@
+import { noCapacity } from '@capacloud/protocol/capacity/capacity';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { NodeId } from '@capacloud/protocol/ids';
 import { noDeviceRoom } from '../scheduler/fit/device-room.ts';
@@ -32,10 +33,7 @@ export function newNode(id: NodeId, provider: NodeRecord['provider'], at: number
     isResting: false,
     isIsolated: false,
     tries: 1,
-    freeSlots: 0,
-    freeCpuMilli: 0,
-    freeMemoryBytes: 0,
-    freeDiskBytes: 0,
+    free: noCapacity(),
     deviceUse: new Map(),
     load: 1,
     askClass: undefined,

@@ -1,10 +1,10 @@
+import { add, largestShare, noCapacity, offeredBy, subtract } from '@capacloud/protocol/capacity/capacity';
 import { isConnected } from '../node/node-states.ts';
 import type { Amounts, NodeRecord } from '../state.ts';
 
 /** What all connected nodes offer together: shares of it are what consumers are compared by. */
 export class OfferedTotal implements Amounts {
-  cpuMilli = 0;
-  memoryBytes = 0;
+  readonly capacity = noCapacity();
   deviceMilli = 0;
   /** The offer of each node that is counted. */
   readonly #counted = new WeakMap<NodeRecord, NodeRecord['offer']>();
@@ -14,26 +14,20 @@ export class OfferedTotal implements Amounts {
     const before = this.#counted.get(node);
     const offer = isConnected(node.status) ? node.offer : undefined;
     if (offer === before) return;
-    if (before !== undefined) this.#add(before, -1);
+    if (before !== undefined) {
+      subtract(this.capacity, offeredBy(before));
+      this.deviceMilli -= before.devices.length * 1000;
+    }
     if (offer === undefined) this.#counted.delete(node);
     else {
-      this.#add(offer, 1);
+      add(this.capacity, offeredBy(offer));
+      this.deviceMilli += offer.devices.length * 1000;
       this.#counted.set(node, offer);
     }
   }
 
   /** Share of the resource of which the consumer has the most: dominant resource fairness (Ghodsi et al., NSDI '11). */
-  shareOf(use: Amounts): number {
-    return Math.max(
-      use.cpuMilli / Math.max(1, this.cpuMilli),
-      use.memoryBytes / Math.max(1, this.memoryBytes),
-      use.deviceMilli / Math.max(1, this.deviceMilli),
-    );
-  }
-
-  #add({ cpuMilli, devices, memoryBytes }: NodeRecord['offer'], times: 1 | -1): void {
-    this.cpuMilli += times * cpuMilli;
-    this.memoryBytes += times * memoryBytes;
-    this.deviceMilli += times * devices.length * 1000;
+  shareOf({ capacity, deviceMilli }: Amounts): number {
+    return Math.max(largestShare(capacity, this.capacity), deviceMilli / Math.max(1, this.deviceMilli));
   }
 }

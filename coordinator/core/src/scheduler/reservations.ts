@@ -1,15 +1,13 @@
-import type { DeviceRequest } from '@capacloud/protocol/capacity/resources';
-import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { JobTerms } from '../command.ts';
 import { hash32 } from '../hash32.ts';
 import type { ConsumerQueue, Lane } from '../job/queue.ts';
 import { stageDeadline } from '../job/stage-clock.ts';
 import { isActive } from '../job/task-states.ts';
 import { rateOn } from '../node/asks.ts';
-import { type Free, giveOccupied } from '../node/capacity.ts';
 import type { Occupancy } from '../occupancy.ts';
 import type { Job, NodeRecord, State } from '../state.ts';
-import { isAllowed, matchesDevice } from './fit/feasibility.ts';
+import { isAllowed } from './fit/feasibility.ts';
+import { NodeSpace, taskNeed } from './fit/node-space.ts';
 import { isKeptBack, takesWork, waitsSince } from './starvation.ts';
 import { optionsOf } from './why/obstacles.ts';
 
@@ -151,16 +149,15 @@ function roomsOf(
   terms: JobTerms,
   { needed, at, latestAt }: Need,
 ): readonly Room[] {
-  const { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes } = node;
-  const free: Free = { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes };
-  const used = new Map(node.deviceUse);
+  const space = new NodeSpace(node);
+  const wanted = taskNeed(terms.resources);
   const ends = [...node.occupied.values()]
     .map((occupancy) => ({ occupancy, endsAt: Math.max(at, endOf(state, occupancy, at)) }))
     .filter(({ endsAt }) => endsAt <= latestAt)
     .sort((a, b) => a.endsAt - b.endsAt);
   const rooms: Room[] = [];
   const note = (when: number): void => {
-    const count = Math.min(needed, roomIn(node, free, used, terms));
+    const count = Math.min(needed, space.count(wanted));
     while (rooms.length < count) rooms.push({ node, at: when });
   };
   note(at);
@@ -168,9 +165,7 @@ function roomsOf(
     if (rooms.length === needed) break;
     const other = state.jobs.get(occupancy.job);
     if (other === undefined) continue;
-    giveOccupied(free, other, occupancy);
-    const { devices } = optionsOf(other.terms)[occupancy.alternative]?.resources ?? other.terms.resources;
-    for (const id of occupancy.devices) used.set(id, (used.get(id) ?? 0) - deviceMilli(devices));
+    space.give(other, occupancy);
     note(endsAt);
   }
   return rooms;
@@ -184,35 +179,4 @@ function endOf(state: State, { attempt, job: jobId, task: taskId }: Occupancy, a
   if (task.state === 'running' || task.state === 'uploading')
     return stageDeadline(state.ruleset, job, task) ?? at;
   return at + job.terms.runTimeoutMs + job.terms.stopGraceMs + state.ruleset.runMarginMs;
-}
-
-/** How many tasks fit. */
-function roomIn(
-  { offer }: NodeRecord,
-  free: Free,
-  used: ReadonlyMap<string, number>,
-  { resources }: JobTerms,
-): number {
-  const { cpuMilli, devices, diskBytes, memoryBytes } = resources;
-  const times = (have: number, each: number): number =>
-    each === 0 ? Number.POSITIVE_INFINITY : Math.max(0, Math.floor(have / each));
-  return Math.min(
-    Math.max(0, free.freeSlots),
-    times(free.freeCpuMilli, cpuMilli),
-    times(free.freeMemoryBytes, memoryBytes),
-    times(free.freeDiskBytes, diskBytes),
-    devices === undefined ? Number.POSITIVE_INFINITY : deviceRoom(offer, used, devices),
-  );
-}
-
-function deviceRoom(
-  offer: NodeRecord['offer'],
-  used: ReadonlyMap<string, number>,
-  request: DeviceRequest,
-): number {
-  const milli = deviceMilli(request);
-  let shares = 0;
-  for (const device of offer.devices)
-    if (matchesDevice(device, request)) shares += Math.floor((1000 - (used.get(device.id) ?? 0)) / milli);
-  return Math.floor(shares / request.count);
 }

@@ -1,12 +1,12 @@
-import { deviceMilli, resourcesBy } from '@capacloud/protocol/capacity/resources';
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { JobTerms } from '../command.ts';
 import type { Decision } from '../decision.ts';
 import { isActive } from '../job/task-states.ts';
 import { rateOn } from '../node/asks.ts';
-import { type Free, fits, giveFree, takeFree } from '../node/capacity.ts';
+import type { Occupancy } from '../occupancy.ts';
 import type { Job, NodeRecord, State, Task } from '../state.ts';
-import { chooseDevices, isAllowed } from './fit/feasibility.ts';
+import { isAllowed } from './fit/feasibility.ts';
+import { NodeSpace, type TaskNeed, taskNeed } from './fit/node-space.ts';
 import { takesWork } from './starvation.ts';
 import { optionsOf } from './why/obstacles.ts';
 
@@ -16,6 +16,7 @@ export interface Stoppable {
   readonly job: Job;
   readonly task: Task;
   readonly attempt: number;
+  readonly occupancy: Occupancy;
 }
 
 /** Room for one more task on a node, once these are stopped there, and those of the steps before it. */
@@ -95,13 +96,14 @@ export class StopSearch {
   /** Room for a first task on the node, for a second one and so on; each step counts on those before it. */
   #stepsOn(node: NodeRecord, terms: JobTerms, needed: number): readonly Step[] {
     const space = new NodeSpace(node);
+    const need = taskNeed(terms.resources);
     const candidates = this.#stoppable(node);
     const rate = rateOn(node, terms);
     const steps: Step[] = [];
     const { at } = this.#decision;
     let lostMs = 0;
     while (steps.length < needed) {
-      const victims = victimsFor(space, terms, candidates, rate);
+      const victims = victimsFor(space, need, candidates, rate);
       if (victims === undefined) break;
       for (const { task } of victims) lostMs += at - startOf(task);
       steps.push({ node, victims, lostMs });
@@ -112,12 +114,13 @@ export class StopSearch {
   /** Those that began last go first: they lose the least. */
   #stoppable(node: NodeRecord): Stoppable[] {
     const found: Stoppable[] = [];
-    for (const { attempt, job: jobId, task: taskId } of node.occupied.values()) {
+    for (const occupancy of node.occupied.values()) {
+      const { attempt, job: jobId, task: taskId } = occupancy;
       const job = this.#state.jobs.get(jobId);
       const task = this.#state.tasks.get(taskId);
       if (job === undefined || task?.attempt !== attempt || !task.interruptible) continue;
       if (!isActive(task.state) || job.isStopped || this.#decision.hasEnded(taskId)) continue;
-      found.push({ node, job, task, attempt });
+      found.push({ node, job, task, attempt, occupancy });
     }
     return found.sort((a, b) => startOf(b.task) - startOf(a.task) || (a.task.id < b.task.id ? -1 : 1));
   }
@@ -143,73 +146,32 @@ function startOf({ assignedAt, runningSince }: Task): number {
  */
 function victimsFor(
   space: NodeSpace,
-  terms: JobTerms,
+  need: TaskNeed,
   candidates: Stoppable[],
   rateNano: bigint,
 ): readonly Stoppable[] | undefined {
   const gone: Stoppable[] = [];
   for (const victim of candidates) {
-    if (space.has(terms)) break;
-    space.give(victim, 1);
+    if (space.has(need)) break;
+    space.give(victim.job, victim.occupancy);
     gone.push(victim);
   }
-  const isEnough = space.has(terms);
+  const isEnough = space.has(need);
   // The last one made room; of those before it some may stay after all, the oldest rather than the others.
-  const needed = isEnough ? gone.toReversed().filter((victim) => !canStay(space, victim, terms)) : [];
+  const needed = isEnough ? gone.toReversed().filter((victim) => !canStay(space, victim, need)) : [];
   const paidNano = needed.reduce((sum, { task }) => sum + task.rateNano, 0n);
   if (!isEnough || paidNano > rateNano) {
-    for (const victim of isEnough ? needed : gone) space.give(victim, -1);
+    for (const victim of isEnough ? needed : gone) space.takeBack(victim.job, victim.occupancy);
     return undefined;
   }
   for (const victim of needed) candidates.splice(candidates.indexOf(victim), 1);
-  space.take(terms);
+  space.take(need);
   return needed;
 }
 
-function canStay(space: NodeSpace, victim: Stoppable, terms: JobTerms): boolean {
-  space.give(victim, -1);
-  if (space.has(terms)) return true;
-  space.give(victim, 1);
+function canStay(space: NodeSpace, { job, occupancy }: Stoppable, need: TaskNeed): boolean {
+  space.takeBack(job, occupancy);
+  if (space.has(need)) return true;
+  space.give(job, occupancy);
   return false;
-}
-
-/** What a node has left, once some attempts have gone and some tasks have come. */
-class NodeSpace {
-  readonly #node: NodeRecord;
-  readonly #free: Free;
-  readonly #used: Map<string, number>;
-
-  constructor(node: NodeRecord) {
-    const { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes } = node;
-    this.#node = node;
-    this.#free = { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes };
-    this.#used = new Map(node.deviceUse);
-  }
-
-  has({ resources }: JobTerms): boolean {
-    return fits(this.#free, resources) && this.#devicesFor(resources) !== undefined;
-  }
-
-  /** What the attempt holds is free, or with -1 is not. */
-  give({ job, task }: Stoppable, times: 1 | -1): void {
-    const resources = resourcesBy(job.terms.resources, task.alternative);
-    if (times === 1) giveFree(this.#free, resources);
-    else takeFree(this.#free, resources);
-    this.#use(task.devices, -times * deviceMilli(resources.devices));
-  }
-
-  take({ resources }: JobTerms): void {
-    takeFree(this.#free, resources);
-    this.#use(this.#devicesFor(resources) ?? [], deviceMilli(resources.devices));
-  }
-
-  #use(devices: readonly string[], milli: number): void {
-    for (const id of devices) this.#used.set(id, (this.#used.get(id) ?? 0) + milli);
-  }
-
-  #devicesFor({ devices }: JobTerms['resources']): readonly string[] | undefined {
-    return devices === undefined
-      ? []
-      : chooseDevices(this.#node.offer, devices, (id) => this.#used.get(id) ?? 0);
-  }
 }

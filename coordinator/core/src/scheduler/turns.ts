@@ -1,3 +1,4 @@
+import { copyOf } from '@capacloud/protocol/capacity/capacity';
 import { resourcesBy } from '@capacloud/protocol/capacity/resources';
 import type { ConsumerQueue, Lane } from '../job/queue.ts';
 import { hasTurnBefore, isReady, positionOf } from '../job/queue.ts';
@@ -67,7 +68,7 @@ class Line {
 
   constructor(queue: ConsumerQueue, share: number, pass: number) {
     this.queue = queue;
-    this.use = { ...queue.account.use };
+    this.use = { ...queue.account.use, capacity: copyOf(queue.account.use.capacity) };
     this.share = share;
     this.since = queue.lanes[0]?.jobs[0]?.seq ?? 0;
     this.#pass = pass;

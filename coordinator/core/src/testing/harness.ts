@@ -1,3 +1,5 @@
+import { amountOf } from '@capacloud/protocol/capacity/capacity';
+import { type Dimension, dimensionNames } from '@capacloud/protocol/capacity/dimensions';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { ErrorCode } from '@capacloud/protocol/catalogue/errors';
 import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
@@ -195,6 +197,15 @@ export class Machine {
   }
   node(n: number): NodeRecord {
     return found(this.state.nodes.get(nodeId(n)));
+  }
+
+  /** What the node has left, by name. */
+  free(n: number): Readonly<Record<Dimension, number>> {
+    const { free } = this.node(n);
+    return Object.fromEntries(dimensionNames.map((name) => [name, amountOf(free, name)])) as Record<
+      Dimension,
+      number
+    >;
   }
   available(account: AccountId = consumer): bigint {
     return found(this.state.accounts.get(account)).availableNano;

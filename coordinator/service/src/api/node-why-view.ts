@@ -4,6 +4,14 @@ import { isConnected } from '@capacloud/core/node/node-states';
 import { failuresInRow, shareOfFailures, silencesOf } from '@capacloud/core/node/standing';
 import { NodeExplanation, type OwnerChange } from '@capacloud/core/scheduler/why/node-explanation';
 import type { NodeRecord, State } from '@capacloud/core/state';
+import { exhausted } from '@capacloud/protocol/capacity/capacity';
+import {
+  type Contention,
+  isContention,
+  isShortage,
+  rowOf,
+  rowOfShortage,
+} from '@capacloud/protocol/capacity/dimensions';
 import { type Obstacle, obstacleCatalogue } from '@capacloud/protocol/catalogue/obstacles';
 import type { NodeWhy } from '@capacloud/protocol/routes/node-why';
 import { formatDuration } from '@capacloud/protocol/units';
@@ -13,7 +21,6 @@ import { timeText } from './views.ts';
 export const maxShapes = 2000;
 /** Others have their turn after so many: some milliseconds. */
 const shapesPerTurn = 100;
-const mebibyte = 2 ** 20;
 
 interface Question {
   readonly at: number;
@@ -51,29 +58,19 @@ export async function nodeWhyView(
   };
 }
 
-type Closure = Extract<
-  Obstacle,
-  | 'node_silent'
-  | 'node_isolated'
-  | 'node_closed'
-  | 'node_backing_off'
-  | 'node_kept'
-  | 'busy_slots'
-  | 'busy_cpu'
-  | 'busy_memory'
->;
+type Closure =
+  | Contention
+  | Extract<Obstacle, 'node_silent' | 'node_isolated' | 'node_closed' | 'node_backing_off' | 'node_kept'>;
 
 /** What keeps every task away. */
 function closuresOf(node: NodeRecord): Closure[] {
-  const { accepting, freeCpuMilli, freeMemoryBytes, freeSlots, isResting, keptFor, status } = node;
+  const { accepting, free, isResting, keptFor, status } = node;
   const closures: readonly (readonly [Closure, boolean])[] = [
     ['node_silent', !isConnected(status)],
     ['node_isolated', node.isIsolated],
     ['node_closed', isConnected(status) && (status !== 'ready' || !accepting)],
     ['node_backing_off', isResting],
-    ['busy_slots', freeSlots < 1],
-    ['busy_cpu', freeCpuMilli < 1],
-    ['busy_memory', freeMemoryBytes < 1],
+    ...exhausted(free).map((dimension) => [rowOf(dimension).contention.code, true] as const),
     ['node_kept', keptFor !== undefined],
   ];
   return closures.flatMap(([obstacle, stands]) => (stands ? [obstacle] : []));
@@ -82,6 +79,7 @@ function closuresOf(node: NodeRecord): Closure[] {
 function messageOf(node: NodeRecord, [closure]: readonly Closure[], queue: NodeWhy['queue']): string {
   const { directive, standing } = node;
   if (closure === undefined) return openMessage(queue);
+  if (isContention(closure)) return 'What it offers is in use.';
   switch (closure) {
     case 'node_silent':
       return 'The node is not connected: start its agent, or see why it cannot reach the coordinator.';
@@ -95,10 +93,6 @@ function messageOf(node: NodeRecord, [closure]: readonly Closure[], queue: NodeW
       return `${failuresInRow(standing)} attempts in a row ended by its own fault: it gets new work at ${timeText(standing.restUntil)}. ${obstacleCatalogue.node_backing_off.remedy}`;
     case 'node_kept':
       return 'It is kept free for a job that has waited long and needs much at once; meanwhile it takes what is over in time.';
-    case 'busy_slots':
-    case 'busy_cpu':
-    case 'busy_memory':
-      return 'What it offers is in use.';
   }
 }
 
@@ -155,15 +149,11 @@ async function queueView(state: State, node: NodeRecord, signal: AbortSignal): P
 
 /** What the owner does about it. */
 function actOf({ obstacle, to }: OwnerChange): string {
+  if (isContention(obstacle)) return 'nothing to change';
+  if (isShortage(obstacle)) return `offer at least ${rowOfShortage[obstacle].shortage.inWords(Number(to))}`;
   switch (obstacle) {
     case 'price':
       return `lower the prices to ${Number(to) / 10} % of what they are`;
-    case 'cpu':
-      return `offer at least ${Number(to) / 1000} processors`;
-    case 'memory':
-      return `offer at least ${Math.ceil(Number(to) / mebibyte)} MiB of memory`;
-    case 'disk':
-      return `offer at least ${Math.ceil(Number(to) / mebibyte)} MiB of disk`;
     case 'min_duration':
       return `take tasks that may run for ${formatDuration(Number(to))}`;
     case 'gpu_cuda':
@@ -198,10 +188,6 @@ function actOf({ obstacle, to }: OwnerChange): string {
     case 'gpu_compute_capability':
     case 'gpu_combination':
     case 'tried':
-    case 'busy_slots':
-    case 'busy_cpu':
-    case 'busy_memory':
-    case 'busy_disk':
     case 'busy_gpu':
       return 'nothing to change';
   }

@@ -1,4 +1,11 @@
 import type { NodeRecord, State } from '@capacloud/core/state';
+import { amountOf, type Capacity, noCapacity, offeredBy } from '@capacloud/protocol/capacity/capacity';
+import {
+  type Dimension,
+  type DimensionView,
+  dimensionNames,
+  rowOf,
+} from '@capacloud/protocol/capacity/dimensions';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
 import { type ReasonEntry, taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import { isTaskId } from '@capacloud/protocol/ids';
@@ -147,18 +154,19 @@ export function nodeView(row: NodeRow, state: State): NodeView {
   };
 }
 
-const nothingUsed: NodeView['used'] = { cpu_milli: 0, memory_bytes: 0, disk_bytes: 0, slots: 0, devices: 0 };
+const nothingUsed: NodeView['used'] = { ...usedAmounts(noCapacity(), noCapacity()), devices: 0 };
 
 /** An offer that shrank below what runs leaves free amounts negative; what is used never is. */
 function usedOf(record: NodeRecord): NodeView['used'] {
-  const used = (offered: number, free: number) => Math.max(0, offered - free);
-  return {
-    cpu_milli: used(record.offer.cpuMilli, record.freeCpuMilli),
-    memory_bytes: used(record.offer.memoryBytes, record.freeMemoryBytes),
-    disk_bytes: used(record.offer.diskBytes, record.freeDiskBytes),
-    slots: used(record.offer.slots, record.freeSlots),
-    devices: record.deviceUse.size,
-  };
+  return { ...usedAmounts(offeredBy(record.offer), record.free), devices: record.deviceUse.size };
+}
+
+function usedAmounts(offered: Capacity, free: Capacity): Record<DimensionView, number> {
+  const used = (name: Dimension) => Math.max(0, amountOf(offered, name) - amountOf(free, name));
+  return Object.fromEntries(dimensionNames.map((name) => [rowOf(name).view, used(name)])) as Record<
+    DimensionView,
+    number
+  >;
 }
 
 export function accountView(row: AccountRow): AccountView {

@@ -1,6 +1,7 @@
 import type { JobTerms } from '@capacloud/core/command';
 import { Explanation } from '@capacloud/core/scheduler/why/explanation';
 import type { Change } from '@capacloud/core/scheduler/why/nearest-change';
+import { isShortage, rowOfShortage } from '@capacloud/protocol/capacity/dimensions';
 import { obstacleCatalogue } from '@capacloud/protocol/catalogue/obstacles';
 import type { JobSpec } from '@capacloud/protocol/job/job-spec';
 import type { TaskView, WhyView } from '@capacloud/protocol/routes/views';
@@ -99,7 +100,7 @@ function valueOf(
 ): string | number | string[] | undefined {
   if (typeof to === 'bigint') return priceText(to);
   if (typeof to === 'number') {
-    if (obstacle === 'cpu') return `${to}m`;
+    if (isShortage(obstacle)) return rowOfShortage[obstacle].shortage.spelled(to);
     if (obstacle === 'min_duration') return formatDuration(to);
     return obstacle === 'gpu_count' ? to : `${Math.floor(to / mebibyte)}Mi`;
   }

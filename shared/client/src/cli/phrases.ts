@@ -1,3 +1,4 @@
+import { type DimensionRow, rowOfShortage } from '@capacloud/protocol/capacity/dimensions';
 import { alternativesOf, type Resources } from '@capacloud/protocol/capacity/resources';
 import { readRequestedModel } from '@capacloud/protocol/job/device-classes';
 import type { JobStateName, TaskStateName, TaskView } from '@capacloud/protocol/routes/views';
@@ -87,12 +88,22 @@ export function roughText(decimal: string): string {
   return value < 1e-6 || value >= 1e15 ? decimal : value.toFixed(9).replace(/\.?0+$/, '');
 }
 
-export function cpuText(cpuMilli: number): string {
-  return String(cpuMilli / 1000);
+/** In the unit of the dimension: processors, a size, or a number. */
+export function amountText(amount: number, { unit }: Pick<DimensionRow, 'unit'>): string {
+  switch (unit) {
+    case 'milli':
+      return String(amount / 1000);
+    case 'bytes':
+      return sizeText(amount);
+    case 'count':
+      return String(amount);
+  }
 }
 
-export function resourcesText({ cpuMilli, memoryBytes, diskBytes }: Resources): string {
-  return `${cpuText(cpuMilli)} CPU, ${sizeText(memoryBytes)} memory, ${sizeText(diskBytes)} disk`;
+export function resourcesText(resources: Resources): string {
+  return Object.values(rowOfShortage)
+    .map((row) => `${amountText(row.taken(resources), row)} ${row.noun}`)
+    .join(', ');
 }
 
 export function plural(count: number, one: string, many = `${one}s`): string {

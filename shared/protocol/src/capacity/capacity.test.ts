@@ -3,7 +3,6 @@ import { expect, test } from 'vitest';
 import {
   add,
   amountOf,
-  amountsOf,
   type Capacity,
   copyOf,
   fits,
@@ -13,10 +12,9 @@ import {
   needOf,
   noCapacity,
   offeredBy,
-  placeOf,
   subtract,
 } from './capacity.ts';
-import { dimensionNames, dimensionRows, isContention, isShortage, shortDimension } from './dimensions.ts';
+import { dimensionNames, dimensionRows, isContention, isShortage, rowOfShortage } from './dimensions.ts';
 import type { Offer, Resources } from './resources.ts';
 
 const most = 2 ** 50;
@@ -82,7 +80,7 @@ test('what is lacking is named, and nothing else', () => {
   fc.assert(
     fc.property(need, fc.constantFrom(...dimensionNames), (each, name) => {
       const have = copyOf(each);
-      have[placeOf(name)] = amountOf(each, name) - 1;
+      have[dimensionNames.indexOf(name)] = amountOf(each, name) - 1;
       expect(lacking(have, each)).toEqual([name]);
       expect(lacking(each, each)).toEqual([]);
     }),
@@ -91,6 +89,9 @@ test('what is lacking is named, and nothing else', () => {
 
 const resources: Resources = { cpuMilli: 500, memoryBytes: 7, diskBytes: 5, shmBytes: 3 };
 const offer = { slots: 4, cpuMilli: 2000, memoryBytes: 16, diskBytes: 64, arch: 'amd64' } as Offer;
+
+const amountsOf = (of: Capacity) =>
+  Object.fromEntries(dimensionNames.map((name) => [name, amountOf(of, name)]));
 
 test('offers and tasks have an amount of each dimension', () => {
   expect(amountsOf(offeredBy(offer))).toEqual({
@@ -117,8 +118,7 @@ test('each code of the table means one dimension', () => {
   expect(new Set(codes).size).toBe(codes.length);
   expect(codes.filter(isContention)).toEqual(['busy_slots', 'busy_cpu', 'busy_memory', 'busy_disk']);
   expect(codes.filter(isShortage)).toEqual(['cpu', 'memory', 'disk']);
-  expect(shortDimension('disk')).toBe('diskBytes');
-  expect(shortDimension('price')).toBeUndefined();
+  expect(rowOfShortage.disk.noun).toBe('disk');
 });
 
 test('what each task takes can be lacking in an offer, but for the slot', () => {

@@ -1,5 +1,5 @@
 import type { Branded } from '../ids.ts';
-import { type Dimension, dimensionNames, dimensionRows } from './dimensions.ts';
+import { type Dimension, dimensionNames, dimensionRows, dimensions } from './dimensions.ts';
 import type { Offer, Resources } from './resources.ts';
 
 /**
@@ -12,6 +12,15 @@ const width = dimensionRows.length;
 const places = Object.fromEntries(dimensionNames.map((name, place) => [name, place])) as Readonly<
   Record<Dimension, number>
 >;
+
+const takenByAll = placesWhere(({ isTakenByAll }) => isTakenByAll);
+const shared = placesWhere(({ isShared }) => isShared);
+const empty = noCapacity();
+const nothing: readonly Dimension[] = [];
+
+function placesWhere(holds: (row: (typeof dimensionRows)[number]) => boolean): readonly number[] {
+  return dimensionRows.flatMap((row, place) => (holds(row) ? place : []));
+}
 
 /** Nothing of anything. */
 export function noCapacity(): Capacity {
@@ -44,21 +53,8 @@ export function keptForOutputs(resources: Resources): Capacity {
   return kept;
 }
 
-/** Where a dimension stands in a Capacity: for loops that cannot pay for a name. */
-export function placeOf(dimension: Dimension): number {
-  return places[dimension];
-}
-
 export function amountOf(capacity: Capacity, dimension: Dimension): number {
   return capacity[places[dimension]] ?? 0;
-}
-
-/** By name, for people and tests. */
-export function amountsOf(capacity: Capacity): Readonly<Record<Dimension, number>> {
-  return Object.fromEntries(dimensionNames.map((name) => [name, amountOf(capacity, name)])) as Record<
-    Dimension,
-    number
-  >;
 }
 
 /** Changes `capacity`. */
@@ -77,8 +73,28 @@ export function fits(free: Capacity, need: Capacity): boolean {
   return true;
 }
 
+/** Nothing is below zero. */
+export function isWithin(free: Capacity): boolean {
+  return fits(free, empty);
+}
+
+/** Writes to a table that has the amounts of one row after the other. */
+export function writeRow(table: number[], row: number, capacity: Capacity): void {
+  const start = row * width;
+  for (let place = 0; place < width; place++) table[start + place] = capacity[place] ?? 0;
+}
+
+/** As `fits`, of a row of such a table. */
+export function fitsRow(table: readonly number[], row: number, need: Capacity): boolean {
+  const start = row * width;
+  for (let place = 0; place < width; place++)
+    if ((table[start + place] ?? 0) < (need[place] ?? 0)) return false;
+  return true;
+}
+
 /** The dimensions of which there is not enough. */
 export function lacking(free: Capacity, need: Capacity): readonly Dimension[] {
+  if (fits(free, need)) return nothing;
   return dimensionNames.filter((name) => amountOf(free, name) < amountOf(need, name));
 }
 
@@ -92,4 +108,35 @@ export function howMany(free: Capacity, need: Capacity): number {
     if (each > 0) most = Math.min(most, Math.floor(have / each));
   }
   return most;
+}
+
+/** Whether something is left of all that each task takes. */
+export function isOpenToTasks(free: Capacity): boolean {
+  for (const place of takenByAll) if ((free[place] ?? 0) <= 0) return false;
+  return true;
+}
+
+/** What each task takes and of which nothing is left. */
+export function exhausted(free: Capacity): readonly Dimension[] {
+  return dimensionNames.filter((name) => dimensions[name].isTakenByAll && amountOf(free, name) <= 0);
+}
+
+/**
+ * How much of an offer is in use, 0 to 1, by the fullest of the dimensions that each task takes. Above 1 where an offer
+ * shrank below what runs; 1 where nothing is offered.
+ */
+export function loadOf(offer: Offer, free: Capacity): number {
+  let load = 0;
+  for (const place of takenByAll) {
+    const offered = dimensionRows[place]?.offered(offer) ?? 0;
+    load = Math.max(load, offered === 0 ? 1 : 1 - (free[place] ?? 0) / offered);
+  }
+  return load;
+}
+
+/** The largest share of what is offered, over the dimensions by which consumers are compared. */
+export function largestShare(use: Capacity, offered: Capacity): number {
+  let share = 0;
+  for (const place of shared) share = Math.max(share, (use[place] ?? 0) / Math.max(1, offered[place] ?? 0));
+  return share;
 }

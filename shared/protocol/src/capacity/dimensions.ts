@@ -1,7 +1,7 @@
 import type { Offer, Resources } from './resources.ts';
 
 /** What nodes sell by amount. A GPU is chosen by its properties and not by an amount, so it is no dimension. */
-export interface DimensionRow {
+interface RowOf<S extends string, C extends string, V extends string> {
   /** What a node offers of it, and what one task takes: whole numbers. */
   readonly offered: (offer: Offer) => number;
   readonly taken: (resources: Resources) => number;
@@ -13,10 +13,27 @@ export interface DimensionRow {
   readonly holdsOutputs: boolean;
   readonly noun: string;
   readonly unit: 'count' | 'milli' | 'bytes';
-  /** The obstacle where a node offers less than one task takes; absent where that cannot be. */
-  readonly shortage?: { readonly code: string; readonly sentence: string; readonly pointer: string };
+  /** Its key in views of nodes. */
+  readonly view: V;
+  /** Where a node may offer less than one task takes; absent where that cannot be. */
+  readonly shortage?: {
+    /** The obstacle that it is. */
+    readonly code: S;
+    readonly sentence: string;
+    /** The field of the job file that asks for it, and how an amount is spelled there: rounded down, so that it fits. */
+    readonly pointer: string;
+    readonly spelled: (amount: number) => string;
+    /** In words for owners: rounded up, so that it is enough. */
+    readonly inWords: (amount: number) => string;
+  };
   /** The obstacle where other tasks use it. */
-  readonly contention: { readonly code: string; readonly sentence: string };
+  readonly contention: { readonly code: C; readonly sentence: string };
+}
+
+const mebibyte = 2 ** 20;
+
+function inMebibytes(bytes: number): string {
+  return `${Math.floor(bytes / mebibyte)}Mi`;
 }
 
 /**
@@ -32,6 +49,7 @@ export const dimensions = {
     holdsOutputs: false,
     noun: 'tasks',
     unit: 'count',
+    view: 'slots',
     contention: { code: 'busy_slots', sentence: 'run as many containers as they may' },
   },
   cpuMilli: {
@@ -42,7 +60,14 @@ export const dimensions = {
     holdsOutputs: false,
     noun: 'CPU',
     unit: 'milli',
-    shortage: { code: 'cpu', sentence: 'offer too few processors', pointer: '/resources/cpu' },
+    view: 'cpu_milli',
+    shortage: {
+      code: 'cpu',
+      sentence: 'offer too few processors',
+      pointer: '/resources/cpu',
+      spelled: (milli) => `${milli}m`,
+      inWords: (milli) => `${milli / 1000} processors`,
+    },
     contention: { code: 'busy_cpu', sentence: 'have their processors in use' },
   },
   memoryBytes: {
@@ -53,7 +78,14 @@ export const dimensions = {
     holdsOutputs: false,
     noun: 'memory',
     unit: 'bytes',
-    shortage: { code: 'memory', sentence: 'offer too little memory', pointer: '/resources/memory' },
+    view: 'memory_bytes',
+    shortage: {
+      code: 'memory',
+      sentence: 'offer too little memory',
+      pointer: '/resources/memory',
+      spelled: inMebibytes,
+      inWords: (bytes) => `${Math.ceil(bytes / mebibyte)} MiB of memory`,
+    },
     contention: { code: 'busy_memory', sentence: 'have their memory in use' },
   },
   diskBytes: {
@@ -64,10 +96,17 @@ export const dimensions = {
     holdsOutputs: true,
     noun: 'disk',
     unit: 'bytes',
-    shortage: { code: 'disk', sentence: 'offer too little disk', pointer: '/resources/disk' },
+    view: 'disk_bytes',
+    shortage: {
+      code: 'disk',
+      sentence: 'offer too little disk',
+      pointer: '/resources/disk',
+      spelled: inMebibytes,
+      inWords: (bytes) => `${Math.ceil(bytes / mebibyte)} MiB of disk`,
+    },
     contention: { code: 'busy_disk', sentence: 'have their disk in use' },
   },
-} as const satisfies Readonly<Record<string, DimensionRow>>;
+} as const satisfies Readonly<Record<string, RowOf<string, string, string>>>;
 
 export type Dimension = keyof typeof dimensions;
 type Row = (typeof dimensions)[Dimension];
@@ -76,13 +115,19 @@ type Row = (typeof dimensions)[Dimension];
 export type Shortage = Extract<Row, { readonly shortage: object }>['shortage']['code'];
 export type Contention = Row['contention']['code'];
 
+export type DimensionView = Row['view'];
+export type DimensionRow = RowOf<Shortage, Contention, DimensionView>;
+
 export const dimensionNames = Object.keys(dimensions) as readonly Dimension[];
 /** In the order of the table, in which a Capacity has its amounts. */
 export const dimensionRows: readonly DimensionRow[] = Object.values(dimensions);
+/** The dimension of which there is too little where a node has the obstacle. */
+export const rowOfShortage = Object.fromEntries(
+  dimensionRows.flatMap((row) => (row.shortage === undefined ? [] : [[row.shortage.code, row]])),
+) as Readonly<Record<Shortage, DimensionRow & Required<Pick<DimensionRow, 'shortage'>>>>;
 
-/** The dimension of which nodes offer too little, where the code says so. */
-export function shortDimension(code: string): Dimension | undefined {
-  return dimensionNames.find((name) => rowOf(name).shortage?.code === code);
+export function rowOf(dimension: Dimension): DimensionRow {
+  return dimensions[dimension];
 }
 
 export function isContention(code: string): code is Contention {
@@ -90,9 +135,5 @@ export function isContention(code: string): code is Contention {
 }
 
 export function isShortage(code: string): code is Shortage {
-  return shortDimension(code) !== undefined;
-}
-
-export function rowOf(dimension: Dimension): DimensionRow {
-  return dimensions[dimension];
+  return Object.hasOwn(rowOfShortage, code);
 }

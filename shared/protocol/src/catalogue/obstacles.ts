@@ -1,4 +1,4 @@
-import { type Contention, dimensionRows, type Shortage } from '../capacity/dimensions.ts';
+import { type Contention, dimensionRows, rowOfShortage, type Shortage } from '../capacity/dimensions.ts';
 
 /** What stands between a task and a node, as a sentence about nodes, and the wish in the job file that it is about. */
 export interface ObstacleEntry {
@@ -14,9 +14,10 @@ const obstacle = (sentence: string, pointer?: string): ObstacleEntry =>
 
 /** Of the table of dimensions, in its order. */
 const shortages = Object.fromEntries(
-  dimensionRows.flatMap(({ shortage }) =>
-    shortage === undefined ? [] : [[shortage.code, obstacle(shortage.sentence, shortage.pointer)]],
-  ),
+  Object.values(rowOfShortage).map(({ shortage }) => [
+    shortage.code,
+    obstacle(shortage.sentence, shortage.pointer),
+  ]),
 ) as Readonly<Record<Shortage, ObstacleEntry>>;
 const contentions = Object.fromEntries(
   dimensionRows.map(({ contention }) => [contention.code, obstacle(contention.sentence)]),

@@ -1,7 +1,16 @@
+import {
+  add,
+  amountOf,
+  type Capacity,
+  copyOf,
+  isWithin,
+  loadOf,
+  needOf,
+  subtract,
+} from '@capacloud/protocol/capacity/capacity';
 import type { Resources } from '@capacloud/protocol/capacity/resources';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { AccountId, NodeId } from '@capacloud/protocol/ids';
-import { type Free, giveFree, loadOf, takeFree } from '../../node/capacity.ts';
 import type { Job, NodeRecord, Task } from '../../state.ts';
 import { type DeviceRoom, deviceRoomOf } from '../fit/device-room.ts';
 import { chooseDevices, matchesDevice } from '../fit/feasibility.ts';
@@ -26,7 +35,8 @@ export interface Assignment {
 }
 
 /** What a node has left once the assignments made so far in this look have happened. */
-interface Plan extends Free {
+interface Plan {
+  readonly free: Capacity;
   readonly node: NodeRecord;
   /** Of the node, as it was when the look first gave away something of it. */
   readonly nodeRevision: number;
@@ -72,8 +82,8 @@ export class Look {
     return this.#plans.size > 0 && this.#plans.has(row);
   }
 
-  freeOf(node: NodeRecord): Free {
-    return this.#plans.get(node.row) ?? node;
+  freeOf(node: NodeRecord): Capacity {
+    return this.#plans.get(node.row)?.free ?? node.free;
   }
 
   loadOf(node: NodeRecord): number {
@@ -100,8 +110,7 @@ export class Look {
 
   /** Whether all that the look has given away of the node was there. What is given twice is found before it is in the log. */
   hasRoomFor(node: NodeRecord, devices: readonly string[]): boolean {
-    const { freeCpuMilli, freeDiskBytes, freeMemoryBytes, freeSlots } = this.freeOf(node);
-    if (freeSlots < 0 || freeCpuMilli < 0 || freeMemoryBytes < 0 || freeDiskBytes < 0) return false;
+    if (!isWithin(this.freeOf(node))) return false;
     for (const device of devices) if (this.usedMilli(node, device) > 1000) return false;
     return true;
   }
@@ -118,9 +127,9 @@ export class Look {
     const free = this.freeOf(node);
     const { devices } = node.offer;
     return {
-      slots: free.freeSlots,
-      cpuMilli: free.freeCpuMilli,
-      memoryBytes: free.freeMemoryBytes,
+      slots: amountOf(free, 'slots'),
+      cpuMilli: amountOf(free, 'cpuMilli'),
+      memoryBytes: amountOf(free, 'memoryBytes'),
       devices,
       freeMilli: devices.map(({ health, id }) =>
         health === 'healthy' ? 1000 - this.usedMilli(node, id) : 0,
@@ -159,17 +168,17 @@ export class Look {
   #change(node: NodeRecord, resources: Resources, devices: readonly string[], times: 1 | -1): void {
     let plan = this.#plans.get(node.row);
     if (plan === undefined) {
-      const { deviceRoom, freeCpuMilli, freeDiskBytes, freeMemoryBytes, freeSlots, load } = node;
-      const free = { freeSlots, freeCpuMilli, freeMemoryBytes, freeDiskBytes };
-      plan = { ...free, node, nodeRevision: node.revision, load, deviceRoom, revision: 0, given: new Map() };
+      const { deviceRoom, load } = node;
+      const free = copyOf(node.free);
+      plan = { free, node, nodeRevision: node.revision, load, deviceRoom, revision: 0, given: new Map() };
       this.#plans.set(node.row, plan);
     }
-    if (times === 1) takeFree(plan, resources);
-    else giveFree(plan, resources);
+    if (times === 1) subtract(plan.free, needOf(resources));
+    else add(plan.free, needOf(resources));
     const milli = times * deviceMilli(resources.devices);
     for (const id of devices) plan.given.set(id, (plan.given.get(id) ?? 0) + milli);
     if (devices.length > 0) plan.deviceRoom = undefined;
-    plan.load = loadOf(node.offer, plan);
+    plan.load = loadOf(node.offer, plan.free);
     plan.revision = this.#changes.nextPlan();
     this.changed.push(node);
   }

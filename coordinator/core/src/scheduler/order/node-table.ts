@@ -1,3 +1,4 @@
+import { type Capacity, fitsRow, needOf, writeRow } from '@capacloud/protocol/capacity/capacity';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { JobTerms } from '../../command.ts';
 import { isOpen } from '../../node/capacity.ts';
@@ -24,18 +25,14 @@ function newLadders(): Ladders {
 
 /** What tasks of one shape take, as the table is asked for it. */
 export class Wants {
-  readonly cpuMilli: number;
-  readonly memoryBytes: number;
-  readonly diskBytes: number;
+  readonly need: Capacity;
   readonly count: number;
   readonly milli: number;
   readonly kinds: KindFilter | undefined;
   readonly isInterruptible: boolean;
 
   constructor({ interruptible, resources }: JobTerms, kinds: KindFilter | undefined) {
-    this.cpuMilli = resources.cpuMilli;
-    this.memoryBytes = resources.memoryBytes;
-    this.diskBytes = resources.diskBytes;
+    this.need = needOf(resources);
     this.count = resources.devices?.count ?? 0;
     this.milli = deviceMilli(resources.devices);
     this.kinds = kinds;
@@ -55,9 +52,8 @@ export class NodeTable {
   #open: number[] = [];
   #wholes: number[] = [];
   #mostMilli: number[] = [];
-  #cpuMilli: number[] = [];
-  #memoryBytes: number[] = [];
-  #diskBytes: number[] = [];
+  /** Of each row in turn, what is free of each dimension. */
+  readonly #free: number[] = [];
   #cpuNano: number[] = [];
   #memoryGibNano: number[] = [];
   #diskGibNano: number[] = [];
@@ -83,9 +79,7 @@ export class NodeTable {
     this.#kinds[row] = deviceRoom.kind;
     this.#wholes[row] = deviceRoom.wholes;
     this.#mostMilli[row] = deviceRoom.mostMilli;
-    this.#cpuMilli[row] = node.freeCpuMilli;
-    this.#memoryBytes[row] = node.freeMemoryBytes;
-    this.#diskBytes[row] = node.freeDiskBytes;
+    writeRow(this.#free, row, node.free);
     this.#cpuNano[row] = askClass?.hourNano.cpu ?? 0;
     this.#memoryGibNano[row] = askClass?.hourNano.memoryGib ?? 0;
     this.#diskGibNano[row] = askClass?.hourNano.diskGib ?? 0;
@@ -158,9 +152,7 @@ export class NodeTable {
       const kind = this.#kinds[row];
       if (kind !== undefined && wants.kinds?.suits(kind) === false) return false;
     }
-    if ((this.#cpuMilli[row] ?? 0) < wants.cpuMilli || (this.#memoryBytes[row] ?? 0) < wants.memoryBytes)
-      return false;
-    return (this.#diskBytes[row] ?? 0) >= wants.diskBytes;
+    return fitsRow(this.#free, row, wants.need);
   }
 
   /** nano-CAPA an hour, but for rounding. */

@@ -1,3 +1,4 @@
+import { amountOf } from '@capacloud/protocol/capacity/capacity';
 import type { Resources } from '@capacloud/protocol/capacity/resources';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { NodeRecord } from '../../state.ts';
@@ -43,13 +44,15 @@ export class PlacementLoss {
 
   /** Devices that are all alike, of which nobody takes shares, are as good as their number. */
   #lossOfWholes(node: NodeRecord, kind: DeviceKind, mix: WholeDevices, look: Look): number {
-    const { freeCpuMilli, freeMemoryBytes, freeSlots } = look.freeOf(node);
+    const free = look.freeOf(node);
+    const slots = amountOf(free, 'slots');
+    const cpu = amountOf(free, 'cpuMilli');
+    const memory = amountOf(free, 'memoryBytes');
     const { wholes } = look.deviceRoomOf(node);
     const { cpuMilli, memoryBytes } = this.#resources;
     const count = this.#count;
-    const before = mix.expectedFill(wholes, freeSlots, freeCpuMilli, freeMemoryBytes);
-    const [cpuLeft, memoryLeft] = [freeCpuMilli - cpuMilli, freeMemoryBytes - memoryBytes];
-    const after = mix.expectedFill(wholes - count, freeSlots - 1, cpuLeft, memoryLeft);
+    const before = mix.expectedFill(wholes, slots, cpu, memory);
+    const after = mix.expectedFill(wholes - count, slots - 1, cpu - cpuMilli, memory - memoryBytes);
     return notBelow0(before - after - count) * 1000 + this.leastOf(kind);
   }
 

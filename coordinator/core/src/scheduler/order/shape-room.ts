@@ -1,5 +1,5 @@
+import { type Capacity, fits, needOf } from '@capacloud/protocol/capacity/capacity';
 import type { JobTerms } from '../../command.ts';
-import { fits } from '../../node/capacity.ts';
 import type { NodeRecord } from '../../state.ts';
 import { hasRoom } from '../fit/device-room.ts';
 import { hasDevices, isAllowed } from '../fit/feasibility.ts';
@@ -10,16 +10,18 @@ import type { Look } from './look.ts';
 export class ShapeRoom {
   readonly kinds: KindFilter | undefined;
   readonly #terms: JobTerms;
+  readonly #need: Capacity;
 
   constructor(terms: JobTerms) {
     this.#terms = terms;
+    this.#need = needOf(terms.resources);
     const { devices } = terms.resources;
     this.kinds = devices === undefined ? undefined : new KindFilter(devices);
   }
 
   /** As the look has it. */
   has(node: NodeRecord, look: Look): boolean {
-    const isFitting = fits(look.freeOf(node), this.#terms.resources) && this.#hasDevices(node, look);
+    const isFitting = fits(look.freeOf(node), this.#need) && this.#hasDevices(node, look);
     return isFitting && isAllowed(node, this.#terms);
   }
 

@@ -1,3 +1,4 @@
+import { isContention, isShortage, rowOfShortage } from '@capacloud/protocol/capacity/dimensions';
 import type { Device } from '@capacloud/protocol/capacity/resources';
 import type { Obstacle } from '@capacloud/protocol/catalogue/obstacles';
 import { readRequestedModel } from '@capacloud/protocol/job/device-classes';
@@ -45,6 +46,8 @@ export class NearestChange {
       isCloser: (a: T, b: T) => boolean,
     ): readonly Change[] => nearestValue(obstacle, alone, of, isCloser);
     const more = (a: number, b: number): boolean => a > b;
+    if (isContention(obstacle)) return [];
+    if (isShortage(obstacle)) return nearest(({ offer }) => rowOfShortage[obstacle].offered(offer), more);
     switch (obstacle) {
       case 'price':
         return nearest(
@@ -56,12 +59,6 @@ export class NearestChange {
           ({ offer }) => offer.minRunMs,
           (a, b) => a < b,
         );
-      case 'cpu':
-        return nearest(({ offer }) => offer.cpuMilli, more);
-      case 'memory':
-        return nearest(({ offer }) => offer.memoryBytes, more);
-      case 'disk':
-        return nearest(({ offer }) => offer.diskBytes, more);
       case 'gpu_count':
         return nearest(({ offer }) => {
           const { devices } = resources;
@@ -101,10 +98,6 @@ export class NearestChange {
       case 'node_backing_off':
       case 'node_kept':
       case 'tried':
-      case 'busy_slots':
-      case 'busy_cpu':
-      case 'busy_memory':
-      case 'busy_disk':
       case 'busy_gpu':
         return [];
     }

@@ -1,3 +1,4 @@
+import { isContention, isShortage, rowOfShortage } from '@capacloud/protocol/capacity/dimensions';
 import { type Obstacle, obstacles } from '@capacloud/protocol/catalogue/obstacles';
 import type { JobTerms } from '../../command.ts';
 import { rateOn } from '../../node/asks.ts';
@@ -78,20 +79,23 @@ export class NodeExplanation {
   }
 
   #changesFor(obstacle: Obstacle, alone: readonly Group[]): readonly OwnerChange[] {
-    const less = (a: number, b: number): boolean => a < b;
     const { directive, offer } = this.#node;
+    if (isContention(obstacle)) return [];
+    if (isShortage(obstacle)) {
+      const { taken } = rowOfShortage[obstacle];
+      return steps(
+        obstacle,
+        alone,
+        ({ resources }) => taken(resources),
+        (a, b) => a < b,
+      );
+    }
     switch (obstacle) {
       case 'price': {
         const milliOf = (terms: JobTerms): number =>
           Number((terms.maxRateNano * 1000n) / rateOn(this.#node, terms));
         return steps(obstacle, alone, milliOf, (a, b) => a > b);
       }
-      case 'cpu':
-        return steps(obstacle, alone, ({ resources }) => resources.cpuMilli, less);
-      case 'memory':
-        return steps(obstacle, alone, ({ resources }) => resources.memoryBytes, less);
-      case 'disk':
-        return steps(obstacle, alone, ({ resources }) => resources.diskBytes, less);
       case 'min_duration':
         return steps(
           obstacle,
@@ -132,10 +136,6 @@ export class NodeExplanation {
       case 'gpu_compute_capability':
       case 'gpu_combination':
       case 'tried':
-      case 'busy_slots':
-      case 'busy_cpu':
-      case 'busy_memory':
-      case 'busy_disk':
       case 'busy_gpu':
         return [];
     }

@@ -1,3 +1,5 @@
+import { lacking, needOf, offeredBy } from '@capacloud/protocol/capacity/capacity';
+import { rowOf } from '@capacloud/protocol/capacity/dimensions';
 import { alternativesOf, type Device, type DeviceRequest } from '@capacloud/protocol/capacity/resources';
 import type { Obstacle } from '@capacloud/protocol/catalogue/obstacles';
 import type { JobTerms } from '../../command.ts';
@@ -40,8 +42,8 @@ export function fewest(lists: readonly (readonly Obstacle[])[]): readonly Obstac
  */
 export function obstaclesOf(node: NodeRecord, terms: JobTerms, task?: Task): readonly Obstacle[] {
   const found: Obstacle[] = [];
-  const add = (obstacle: Obstacle, stands: boolean): void => {
-    if (stands) found.push(obstacle);
+  const add = (obstacle: Obstacle | undefined, stands = true): void => {
+    if (stands && obstacle !== undefined) found.push(obstacle);
   };
   const { offer } = node;
   const { resources, providers, excludeProviders } = terms;
@@ -59,20 +61,15 @@ export function obstaclesOf(node: NodeRecord, terms: JobTerms, task?: Task): rea
   add('image_size', isTooSmall(node, terms));
   add('root', terms.needsRoot && !offer.allowRoot);
   add('min_duration', terms.runTimeoutMs < (offer.minRunMs ?? 0));
-  add('cpu', offer.cpuMilli < resources.cpuMilli);
-  add('memory', offer.memoryBytes < resources.memoryBytes);
-  add('disk', offer.diskBytes < resources.diskBytes);
+  const need = needOf(resources);
+  const short = lacking(offeredBy(offer), need);
+  for (const dimension of short) add(rowOf(dimension).shortage?.code);
   if (resources.devices !== undefined) found.push(...deviceObstacles(node, resources.devices));
   add('price', rateOn(node, terms) > terms.maxRateNano);
   // One that failed there may still go there again, where there is no other; one that still runs there may not.
   add('tried', task !== undefined && node.occupied.has(task.id));
-  add('busy_slots', node.freeSlots < 1);
-  add('busy_cpu', offer.cpuMilli >= resources.cpuMilli && node.freeCpuMilli < resources.cpuMilli);
-  add(
-    'busy_memory',
-    offer.memoryBytes >= resources.memoryBytes && node.freeMemoryBytes < resources.memoryBytes,
-  );
-  add('busy_disk', offer.diskBytes >= resources.diskBytes && node.freeDiskBytes < resources.diskBytes);
+  for (const dimension of lacking(node.free, need))
+    if (!short.includes(dimension)) add(rowOf(dimension).contention.code);
   return found;
 }
 

@@ -1,8 +1,9 @@
+import { dimensionRows } from '@capacloud/protocol/capacity/dimensions';
 import type { NodeView } from '@capacloud/protocol/routes/views';
 import type { Command } from 'commander';
 import { listAll } from '../../pages.ts';
 import type { Context } from '../context.ts';
-import { capaColumn, cpuText, plain, sizeText } from '../phrases.ts';
+import { amountText, capaColumn, plain } from '../phrases.ts';
 import { writeTable } from '../table.ts';
 import type { Output } from '../terminal.ts';
 import { parseLimit } from './jobs.ts';
@@ -30,6 +31,9 @@ export function addNodes(program: Command, runner: Runner): void {
     );
 }
 
+/** The number of tasks stands behind what they take. */
+const amounts = dimensionRows.toSorted((a, b) => Number(a.unit === 'count') - Number(b.unit === 'count'));
+
 /** A node, its free of its total, and its price for a core and for a device an hour. */
 function writeNodes({ terminal: { out } }: Context, nodes: readonly NodeView[]): void {
   const cpuPrices = capaColumn(nodes.map((node) => node.offer.ask.cpuHourNano));
@@ -40,10 +44,7 @@ function writeNodes({ terminal: { out } }: Context, nodes: readonly NodeView[]):
       { title: 'NODE', isId: true },
       { title: 'STATUS' },
       { title: 'REGION' },
-      { title: 'CPU', align: 'right' },
-      { title: 'MEMORY', align: 'right' },
-      { title: 'DISK', align: 'right' },
-      { title: 'TASKS', align: 'right' },
+      ...amounts.map(({ noun }) => ({ title: noun.toUpperCase(), align: 'right' as const })),
       { title: 'GPU', shrinks: true },
       { title: 'CAPA/CPU·H', align: 'right' },
       { title: 'CAPA/GPU·H', align: 'right' },
@@ -55,10 +56,7 @@ function writeNodes({ terminal: { out } }: Context, nodes: readonly NodeView[]):
         node.id,
         statusText(out, node),
         offer.region ?? '',
-        `${cpuText(used.cpu_milli)}/${cpuText(offer.cpuMilli)}`,
-        `${sizeText(used.memory_bytes)}/${sizeText(offer.memoryBytes)}`,
-        `${sizeText(used.disk_bytes)}/${sizeText(offer.diskBytes)}`,
-        `${used.slots}/${offer.slots}`,
+        ...amounts.map((row) => `${amountText(used[row.view], row)}/${amountText(row.offered(offer), row)}`),
         devicesText(node),
         cpuPrices[index] ?? '',
         offer.devices.length === 0 ? '' : (devicePrices[index] ?? ''),
