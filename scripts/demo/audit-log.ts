@@ -1,6 +1,6 @@
 import type { Client } from '@capacloud/client/client';
 import { verifyEd25519 } from '@capacloud/client/ed25519';
-import type { Event } from '@capacloud/core/event';
+import type { Event } from '@capacloud/core/contract/event';
 import { apply } from '@capacloud/core/machine';
 import { stateHash } from '@capacloud/core/snapshot';
 import { createState } from '@capacloud/core/state';

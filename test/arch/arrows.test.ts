@@ -79,7 +79,7 @@ const forbiddenOutside: readonly Plant[] = [
   { path: 'agent/src/session/test-sees-core.test.ts', specifier: '@capacloud/core/thing' },
   { path: 'coordinator/service/src/api/test-sees-agent.test.ts', specifier: '@capacloud/agent/thing' },
   ...[
-    '@capacloud/core/event',
+    '@capacloud/core/contract/event',
     '@capacloud/coordinator/engine',
     '@capacloud/agent/main',
     '../world/thing.ts',

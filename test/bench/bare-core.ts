@@ -1,7 +1,7 @@
-import type { Command, JobTerms } from '@capacloud/core/command';
-import type { Event } from '@capacloud/core/event';
+import type { Command, JobTerms } from '@capacloud/core/contract/command';
+import type { Event } from '@capacloud/core/contract/event';
+import { defaultRuleset } from '@capacloud/core/contract/ruleset';
 import { apply, decide } from '@capacloud/core/machine';
-import { defaultRuleset } from '@capacloud/core/ruleset';
 import { createState } from '@capacloud/core/state';
 import type { Offer, Resources } from '@capacloud/protocol/capacity/resources';
 import type { AccountId, JobId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';

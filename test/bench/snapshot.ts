@@ -6,7 +6,7 @@ import { CommandSequencer } from '@capacloud/coordinator/log/command-sequencer';
 import { SnapshotFiles } from '@capacloud/coordinator/log/snapshot-files';
 import { Snapshotter } from '@capacloud/coordinator/log/snapshotter';
 import { openStore, type Store } from '@capacloud/coordinator/store/store';
-import { defaultRuleset } from '@capacloud/core/ruleset';
+import { defaultRuleset } from '@capacloud/core/contract/ruleset';
 import { encodeState } from '@capacloud/core/snapshot';
 import { createState } from '@capacloud/core/state';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';

@@ -1,6 +1,6 @@
 import type { Client } from '@capacloud/client/client';
 import { verifyEd25519 } from '@capacloud/client/ed25519';
-import type { Event } from '@capacloud/core/event';
+import type { Event } from '@capacloud/core/contract/event';
 import { decodeHex, encodeHex, encodeUtf8 } from '@capacloud/protocol/log/bytes';
 import { type Checkpoint, openCheckpoint } from '@capacloud/protocol/log/checkpoint';
 import { leafHash, verifyInclusion } from '@capacloud/protocol/log/merkle';

@@ -1,6 +1,6 @@
 import type { Client } from '@capacloud/client/client';
 import { listAll } from '@capacloud/client/pages';
-import type { Event, JobSubmitted } from '@capacloud/core/event';
+import type { Event, JobSubmitted } from '@capacloud/core/contract/event';
 import { type JobId, jobIdOf, type TaskId } from '@capacloud/protocol/ids';
 import type { LedgerEntryView } from '@capacloud/protocol/routes/views';
 import type { Findings } from './audit-log.ts';

@@ -3,7 +3,7 @@ import type { Client } from '@capacloud/client/client';
 import { verifyEd25519 } from '@capacloud/client/ed25519';
 import { listAll } from '@capacloud/client/pages';
 import { type ReceiptVerifier, verifyReceipt } from '@capacloud/client/verify-receipt';
-import type { Event, EventOf } from '@capacloud/core/event';
+import type { Event, EventOf } from '@capacloud/core/contract/event';
 import { taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import type { TaskId } from '@capacloud/protocol/ids';
 import { type AttemptView, endedTaskStates, type TaskView } from '@capacloud/protocol/routes/views';

@@ -1,5 +1,5 @@
 import type { Client } from '@capacloud/client/client';
-import type { Event } from '@capacloud/core/event';
+import type { Event } from '@capacloud/core/contract/event';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { expect, it } from 'vitest';
 import { auditMoney } from './audit-money.ts';

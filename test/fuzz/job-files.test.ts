@@ -8,7 +8,7 @@ import { priceOf, termsOf } from '@capacloud/coordinator/api/job-terms';
 import { AssignmentWriter } from '@capacloud/coordinator/gateway/assignment-writer';
 import type { Placement } from '@capacloud/coordinator/gateway/placements';
 import { JobSpecs } from '@capacloud/coordinator/job-specs';
-import { defaultRuleset } from '@capacloud/core/ruleset';
+import { defaultRuleset } from '@capacloud/core/contract/ruleset';
 import { alternativesOf, ResourcesSchema } from '@capacloud/protocol/capacity/resources';
 import { isErrorCode } from '@capacloud/protocol/catalogue/errors';
 import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';

@@ -1,4 +1,4 @@
-import type { Event, EventOf } from '@capacloud/core/event';
+import type { Event, EventOf } from '@capacloud/core/contract/event';
 import type { DeviceRequest } from '@capacloud/protocol/capacity/resources';
 import { requestOf } from '@capacloud/protocol/capacity/resources';
 import type { JobId, TaskId } from '@capacloud/protocol/ids';

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Event, EventType } from '@capacloud/core/event';
+import type { Event, EventType } from '@capacloud/core/contract/event';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
 import { plainOffer } from '@capacloud/rig/network/agent-keys';

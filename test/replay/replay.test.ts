@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Event } from '@capacloud/core/event';
+import type { Event } from '@capacloud/core/contract/event';
 import { checkInvariants } from '@capacloud/core/invariants';
 import { apply } from '@capacloud/core/machine';
 import { decodeState, encodeState, stateHash } from '@capacloud/core/snapshot';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createClient } from '@capacloud/client/client';
 import { waitForJob } from '@capacloud/client/follow';
 import { openLogForAudit, openStore } from '@capacloud/coordinator/store/store';
-import type { Event } from '@capacloud/core/event';
+import type { Event } from '@capacloud/core/contract/event';
 import type { AccountId, JobId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { protocolVersions } from '@capacloud/protocol/wire/protocol-versions';

@@ -1,8 +1,8 @@
 import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { mustGet } from './assert.ts';
-import type { AfterAttempt, AttemptEnded, Event } from './event.ts';
-import { isActive } from './job/task-states.ts';
+import type { AfterAttempt, AttemptEnded, Event } from './contract/event.ts';
+import { isActive } from './slices/attempt/task-states.ts';
 import type { Job, NodeRecord, State, Task } from './state.ts';
 
 interface Tally {

@@ -2,11 +2,11 @@ import { copyOf, offeredBy, subtract } from '@capacloud/protocol/capacity/capaci
 import { deviceMilli, requestOf, resourcesBy } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { invariant, mustGet } from './assert.ts';
-import { type ConsumerQueue, hasQueueClock, hasTurnBefore, isReady } from './job/queue.ts';
-import { stageDeadline } from './job/stage-clock.ts';
-import { isActive, isTerminal } from './job/task-states.ts';
-import { addUse, isOpen, takenBy } from './node/capacity.ts';
-import { imageOf } from './node/standing.ts';
+import { stageDeadline } from './slices/attempt/stage-clock.ts';
+import { isActive, isTerminal } from './slices/attempt/task-states.ts';
+import { type ConsumerQueue, hasQueueClock, hasTurnBefore, isReady } from './slices/job/queue.ts';
+import { addUse, isOpen, takenBy } from './slices/node/capacity.ts';
+import { imageOf } from './slices/node/standing.ts';
 import { type Amounts, type Job, maxSilences, type NodeRecord, type State } from './state.ts';
 
 /** Everything that must hold between two events, recomputed from nothing; O(state). For tests and audits. */

@@ -1,12 +1,12 @@
 import type { TaskId } from '@capacloud/protocol/ids';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { Command } from './command.ts';
-import type { Event } from './event.ts';
+import type { Command } from './contract/command.ts';
+import type { Event } from './contract/event.ts';
 import { checkInvariants } from './invariants.ts';
-import { transfersOf } from './ledger/transfers.ts';
 import { apply, decide } from './machine.ts';
-import { desiredAttempts } from './node/desired.ts';
+import { transfersOf } from './slices/account/transfers.ts';
+import { desiredAttempts } from './slices/node/desired.ts';
 import { decodeState, decodeStateLines, encodeState, stateHash } from './snapshot.ts';
 import { createState, type State } from './state.ts';
 import { StateCapture } from './state-capture.ts';

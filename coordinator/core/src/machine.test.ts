@@ -1,9 +1,9 @@
 import type { AccountId, JobId } from '@capacloud/protocol/ids';
 import { describe, expect, it } from 'vitest';
-import type { Event } from './event.ts';
-import { transfersOf } from './ledger/transfers.ts';
+import type { Event } from './contract/event.ts';
+import { defaultRuleset } from './contract/ruleset.ts';
 import { apply, decide } from './machine.ts';
-import { defaultRuleset } from './ruleset.ts';
+import { transfersOf } from './slices/account/transfers.ts';
 import { decodeState, decodeStateLines, encodeState, stateHash } from './snapshot.ts';
 import { createState } from './state.ts';
 import { StateCapture } from './state-capture.ts';

@@ -1,23 +1,21 @@
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { invariant, unreachable } from './assert.ts';
-import type { Command } from './command.ts';
-import { doubledIn } from './doubled.ts';
-import type { AccountCredited, Event } from './event.ts';
-import { hiddenIn } from './hidden.ts';
-import {
-  applyIsolated,
-  applyReinstated,
-  decideIsolate,
-  decideReinstate,
-  isolationRefusal,
-} from './isolation.ts';
+import type { Command } from './contract/command.ts';
+import { doubledIn } from './contract/doubled.ts';
+import type { AccountCredited, Event } from './contract/event.ts';
+import { hiddenIn } from './contract/hidden.ts';
+import type { Ruleset } from './contract/ruleset.ts';
+import { decidePlace, decideTick } from './scheduler/schedule-commands.ts';
+import { decideCredit, decideOpenAccount, newAccount } from './slices/account/account-commands.ts';
+import { applyTransfers, assertHolds } from './slices/account/ledger.ts';
+import { transfersOf } from './slices/account/transfers.ts';
 import {
   decideFinish,
   decideHoldUpload,
   decideProgress,
   decideResumeUpload,
-} from './job/attempt-commands.ts';
+} from './slices/attempt/attempt-commands.ts';
 import {
   applyAssigned,
   applyEnded,
@@ -25,22 +23,24 @@ import {
   applyProgressed,
   applyReleased,
   applyResumed,
-} from './job/attempt-events.ts';
-import { decideCancel, decideSubmit } from './job/job-commands.ts';
-import { applyCancelled, applySettled, applySubmitted, applyTaskEnded } from './job/job-events.ts';
-import { applyPoisoned } from './job/poison.ts';
-import { endBackoffs } from './job/queue.ts';
-import { setStageClock } from './job/stage-clock.ts';
-import { isActive } from './job/task-states.ts';
-import { decideCredit, decideOpenAccount, newAccount } from './ledger/account-commands.ts';
-import { applyTransfers, assertHolds } from './ledger/ledger.ts';
-import { transfersOf } from './ledger/transfers.ts';
-import { applyForgotten, proveByStanding } from './node/forgotten.ts';
-import { decideConnect, decideDirect, decideOffer } from './node/node-commands.ts';
-import { applyJoined, applyOffered, applyStatus } from './node/node-events.ts';
-import { endRests, review } from './node/standing.ts';
-import type { Ruleset } from './ruleset.ts';
-import { decidePlace, decideTick } from './scheduler/schedule-commands.ts';
+} from './slices/attempt/attempt-events.ts';
+import { setStageClock } from './slices/attempt/stage-clock.ts';
+import { isActive } from './slices/attempt/task-states.ts';
+import {
+  applyIsolated,
+  applyReinstated,
+  decideIsolate,
+  decideReinstate,
+  isolationRefusal,
+} from './slices/isolation/isolation.ts';
+import { decideCancel, decideSubmit } from './slices/job/job-commands.ts';
+import { applyCancelled, applySettled, applySubmitted, applyTaskEnded } from './slices/job/job-events.ts';
+import { applyPoisoned } from './slices/job/poison.ts';
+import { endBackoffs } from './slices/job/queue.ts';
+import { applyForgotten, proveByStanding } from './slices/node/forgotten.ts';
+import { decideConnect, decideDirect, decideOffer } from './slices/node/node-commands.ts';
+import { applyJoined, applyOffered, applyStatus } from './slices/node/node-events.ts';
+import { endRests, review } from './slices/node/standing.ts';
 import type { State } from './state.ts';
 
 /**

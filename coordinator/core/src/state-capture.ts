@@ -1,10 +1,10 @@
 import type { AccountId, NodeId } from '@capacloud/protocol/ids';
 import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import { mustGet, unreachable } from './assert.ts';
-import type { Event } from './event.ts';
-import { tellsOfImage } from './job/misfits.ts';
-import { transfersOf } from './ledger/transfers.ts';
-import { imageOf, isBlamedFor } from './node/standing.ts';
+import type { Event } from './contract/event.ts';
+import { transfersOf } from './slices/account/transfers.ts';
+import { tellsOfImage } from './slices/job/misfits.ts';
+import { imageOf, isBlamedFor } from './slices/node/standing.ts';
 import {
   type AccountText,
   accountText,

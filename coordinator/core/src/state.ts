@@ -4,19 +4,19 @@ import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import type { Clocked } from './clock-wheel.ts';
 import { ClockWheel } from './clock-wheel.ts';
-import type { JobTerms } from './command.ts';
-import type { DeviceFault, Event, HoldCause, NodeStatus } from './event.ts';
-import type { Isolation, Subject } from './isolation.ts';
-import type { ConsumerQueue } from './job/queue.ts';
-import type { TaskState } from './job/task-states.ts';
-import type { AskClass } from './ledger/ask-class.ts';
-import type { HoldState } from './ledger/hold-states.ts';
-import { OfferPool } from './node/offer-pool.ts';
-import type { HeldUpload, Occupancy } from './occupancy.ts';
-import { defaultRuleset, type Ruleset } from './ruleset.ts';
+import type { JobTerms } from './contract/command.ts';
+import type { DeviceFault, Event, HoldCause, NodeStatus } from './contract/event.ts';
+import { defaultRuleset, type Ruleset } from './contract/ruleset.ts';
 import type { DeviceRoom } from './scheduler/fit/device-room.ts';
 import type { Keeping } from './scheduler/fit/feasibility.ts';
 import { ScheduleNotes } from './scheduler/schedule-notes.ts';
+import type { HoldState } from './slices/account/hold-states.ts';
+import type { HeldUpload, Occupancy } from './slices/attempt/occupancy.ts';
+import type { TaskState } from './slices/attempt/task-states.ts';
+import type { Isolation, Subject } from './slices/isolation/isolation.ts';
+import type { ConsumerQueue } from './slices/job/queue.ts';
+import type { AskClass } from './slices/node/ask-class.ts';
+import { OfferPool } from './slices/node/offer-pool.ts';
 
 /** What one consumer uses, or what all nodes offer. */
 export interface Amounts {

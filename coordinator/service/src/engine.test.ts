@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { defaultRuleset } from '@capacloud/core/ruleset';
+import { defaultRuleset } from '@capacloud/core/contract/ruleset';
 import { stateHash } from '@capacloud/core/snapshot';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-import type { Contact } from '@capacloud/core/command';
-import type { Event } from '@capacloud/core/event';
+import type { Contact } from '@capacloud/core/contract/command';
+import type { Event } from '@capacloud/core/contract/event';
 import type { NodeId } from '@capacloud/protocol/ids';
 import { encodeHex } from '@capacloud/protocol/log/bytes';
 import { canonicalJson } from '@capacloud/protocol/log/canonical';

@@ -10,8 +10,8 @@ import type { ArtifactRow, TaskCheckpoint } from '@capacloud/coordinator/ports/a
 import type { LogGroup, LogPort } from '@capacloud/coordinator/ports/log';
 import type { Projection } from '@capacloud/coordinator/ports/projection';
 import type { Aside, CommittedEvent } from '@capacloud/coordinator/ports/sequencer';
-import type { JobTerms } from '@capacloud/core/command';
-import { defaultRuleset, type Ruleset } from '@capacloud/core/ruleset';
+import type { JobTerms } from '@capacloud/core/contract/command';
+import { defaultRuleset, type Ruleset } from '@capacloud/core/contract/ruleset';
 import { createState } from '@capacloud/core/state';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { jobIdFrom, taskIndexOf } from '@capacloud/protocol/ids';

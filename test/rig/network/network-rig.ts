@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { askStatus } from '@capacloud/agent/host/status-socket';
 import type { AgentStatus } from '@capacloud/agent/host/status-text';
 import type { Client } from '@capacloud/client/client';
-import type { Event } from '@capacloud/core/event';
+import type { Event } from '@capacloud/core/contract/event';
 import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import type { JobFile } from '@capacloud/protocol/job/job-file';
 import type { AttemptView, JobView, NodeView, TaskView } from '@capacloud/protocol/routes/views';

@@ -1,5 +1,5 @@
 import type { Client } from '@capacloud/client/client';
-import type { Event, EventOf } from '@capacloud/core/event';
+import type { Event, EventOf } from '@capacloud/core/contract/event';
 
 /** All entries of the public log. */
 export async function readEvents(client: Client): Promise<readonly Event[]> {

@@ -8,7 +8,7 @@ export const coreGuards: readonly Guard[] = [
   {
     name: 'fence reports of earlier attempts',
     why: 'A receipt of an attempt that was given up would end, and have paid, the one that followed it.',
-    file: `${core}/job/attempt-commands.ts`,
+    file: `${core}/slices/attempt/attempt-commands.ts`,
     find: 'if (attempt < task.attempt || !isActive(task.state)) {',
     replace: 'if (!isActive(task.state)) {',
     faults: ['partition'],
@@ -17,7 +17,7 @@ export const coreGuards: readonly Guard[] = [
   {
     name: 'hear only the node that has the attempt',
     why: 'A node could end the attempt of another.',
-    file: `${core}/job/attempt-commands.ts`,
+    file: `${core}/slices/attempt/attempt-commands.ts`,
     find: 'if (task.node !== node) return refuse(',
     replace: 'if (task.node === undefined) return refuse(',
     faults: ['lies'],
@@ -25,7 +25,7 @@ export const coreGuards: readonly Guard[] = [
   {
     name: 'let go of the attempt that is held only',
     why: 'A late receipt of an older attempt would free what a newer one holds.',
-    file: `${core}/job/attempt-commands.ts`,
+    file: `${core}/slices/attempt/attempt-commands.ts`,
     find: '|| occupancy.attempt !== attempt) return refusal;',
     replace: ') return refusal;',
     faults: ['partition'],
@@ -34,7 +34,7 @@ export const coreGuards: readonly Guard[] = [
   {
     name: 'take no stage back',
     why: 'A report that was sent again would set an attempt, and its clock, back.',
-    file: `${core}/job/task-states.ts`,
+    file: `${core}/slices/attempt/task-states.ts`,
     find: "return isActive(state) && canMove(state, stage) ? 'move' : 'illegal';",
     replace: "return isActive(state) ? 'move' : 'illegal';",
     faults: ['lies'],
@@ -42,7 +42,7 @@ export const coreGuards: readonly Guard[] = [
   {
     name: 'meter by our own clock as well',
     why: 'A node would be paid for whatever run time it claims.',
-    file: `${core}/job/attempt-commands.ts`,
+    file: `${core}/slices/attempt/attempt-commands.ts`,
     find: 'Math.min(claimedRunMs, until - since, longestMs)',
     replace: 'Math.min(claimedRunMs, longestMs)',
     faults: ['lies'],
@@ -50,7 +50,7 @@ export const coreGuards: readonly Guard[] = [
   {
     name: 'meter what the node claims at most',
     why: 'The time that a report was under way would be charged for.',
-    file: `${core}/job/attempt-commands.ts`,
+    file: `${core}/slices/attempt/attempt-commands.ts`,
     find: 'Math.min(claimedRunMs, until - since, longestMs)',
     replace: 'Math.min(until - since, longestMs)',
     faults: ['delay'],
@@ -58,14 +58,14 @@ export const coreGuards: readonly Guard[] = [
   {
     name: 'hold money that is there',
     why: 'An account could spend more than it has.',
-    file: `${core}/job/job-commands.ts`,
+    file: `${core}/slices/job/job-commands.ts`,
     find: 'if (totalNano > account.availableNano) {',
     replace: 'if (totalNano < 0n) {',
   },
   {
     name: 'cancel live tasks only',
     why: 'A second cancel would give holds back that are spent.',
-    file: `${core}/job/job-commands.ts`,
+    file: `${core}/slices/job/job-commands.ts`,
     find: 'if (job.live === 0) return refuse(',
     replace: 'if (job.live < 0) return refuse(',
     stubborn: true,
@@ -73,14 +73,14 @@ export const coreGuards: readonly Guard[] = [
   {
     name: 'budget of own errors',
     why: 'A program that always fails would run for ever.',
-    file: `${core}/job/retry.ts`,
+    file: `${core}/slices/attempt/retry.ts`,
     find: 'failures >= job.terms.maxAttempts || ',
     replace: '',
   },
   {
     name: 'budget of lost providers',
     why: 'A task that takes nodes down would go on doing so.',
-    file: `${core}/job/retry.ts`,
+    file: `${core}/slices/attempt/retry.ts`,
     find: 'if (failures > job.terms.providerLost)',
     replace: 'if (failures > maxAttempts)',
     faults: ['agent-crash', 'reboot'],
@@ -88,21 +88,21 @@ export const coreGuards: readonly Guard[] = [
   {
     name: 'retry what the job covers',
     why: 'Errors would be tried again against the wish of the consumer.',
-    file: `${core}/job/retry.ts`,
+    file: `${core}/slices/attempt/retry.ts`,
     find: 'if (retryOn === undefined || !job.terms.retryOn.includes(retryOn)) return false;',
     replace: 'if (retryOn === undefined) return false;',
   },
   {
     name: 'pause before a retry',
     why: 'A broken batch would spin.',
-    file: `${core}/job/retry.ts`,
+    file: `${core}/slices/attempt/retry.ts`,
     find: 'return fullMs - halfMs + (',
     replace: 'return 0 * (',
   },
   {
     name: 'keep what a returning node holds',
     why: 'Every reconnection would end what runs.',
-    file: `${core}/node/node-commands.ts`,
+    file: `${core}/slices/node/node-commands.ts`,
     find: 'if (holds.has(`${taskId}#${attempt}`)) continue;',
     replace: 'if (holds.size > 1e9) continue;',
     faults: ['cut'],
@@ -110,7 +110,7 @@ export const coreGuards: readonly Guard[] = [
   {
     name: 'give up what a returning node does not hold',
     why: 'A node that lost its journal would be thought to hold attempts for ever.',
-    file: `${core}/node/node-commands.ts`,
+    file: `${core}/slices/node/node-commands.ts`,
     find: '  reconcileHeld(state, decision, node, command.held);',
     replace: '',
     faults: ['agent-restore'],
@@ -118,7 +118,7 @@ export const coreGuards: readonly Guard[] = [
   {
     name: 'keep an assignment that the node has not heard of',
     why: 'A reconnection in the wrong moment would cost a retry.',
-    file: `${core}/node/node-commands.ts`,
+    file: `${core}/slices/node/node-commands.ts`,
     find: "} else if (task.state !== 'assigned') {",
     replace: '} else {',
     faults: ['vanish', 'cut'],
@@ -126,7 +126,7 @@ export const coreGuards: readonly Guard[] = [
   {
     name: 'take no work from a pausing owner',
     why: 'Work would be placed where it is refused.',
-    file: `${core}/node/node-commands.ts`,
+    file: `${core}/slices/node/node-commands.ts`,
     find: "return directive === 'cordon' || !accepting ? 'cordoned' : 'ready';",
     replace: "return directive === 'cordon' ? 'cordoned' : 'ready';",
     faults: ['docker-gone', 'cut'],
@@ -251,7 +251,7 @@ export const coreGuards: readonly Guard[] = [
   {
     name: 'place on ready nodes only',
     why: 'Work would be placed on nodes that are silent or closed.',
-    file: `${core}/node/capacity.ts`,
+    file: `${core}/slices/node/capacity.ts`,
     find: "    node.status === 'ready' &&\n",
     replace: '',
     faults: ['partition'],

@@ -15,7 +15,7 @@ export const holdGuards: readonly Guard[] = [
   {
     name: 'no wait for ever for want of room',
     why: 'A task whose outputs never find room would never end.',
-    file: `${core}/job/stage-clock.ts`,
+    file: `${core}/slices/attempt/stage-clock.ts`,
     find: 'task.heldAt + (ruleset.uploadHoldMs ?? 0)',
     replace: 'task.heldAt + (ruleset.uploadHoldMs ?? 0) * 50',
     faults: ['store-full'],
@@ -23,7 +23,7 @@ export const holdGuards: readonly Guard[] = [
   {
     name: 'no second run for want of room',
     why: 'What was computed would be computed again, for a store that is full.',
-    file: `${core}/job/retry.ts`,
+    file: `${core}/slices/attempt/retry.ts`,
     find: "if (reason === 'store_full' || reason === 'quota_full') return { kind: 'failed' };",
     replace: '',
     faults: ['store-full'],
@@ -39,7 +39,7 @@ export const holdGuards: readonly Guard[] = [
   {
     name: 'the disk stays taken for want of room',
     why: 'Others would be given the disk that the outputs lie on.',
-    file: `${core}/node/capacity.ts`,
+    file: `${core}/slices/node/capacity.ts`,
     find: '  subtract(node.free, takenBy(job, held));\n',
     replace: '',
     faults: ['store-full'],
@@ -47,7 +47,7 @@ export const holdGuards: readonly Guard[] = [
   {
     name: 'no pay for a wait for want of room',
     why: 'Who claims that it ran all the time would be paid for the wait.',
-    file: `${core}/job/attempt-commands.ts`,
+    file: `${core}/slices/attempt/attempt-commands.ts`,
     find: 'const until = task.heldAt > 0 ? task.heldAt : at;',
     replace: 'const until = at;',
     faults: ['store-full', 'lies'],

@@ -63,7 +63,7 @@ export const preemptionGuards: readonly Guard[] = [
   {
     name: 'wait for what is saved',
     why: 'A task would go on before its node has saved what it had, and begin anew.',
-    file: `${core}/job/attempt-events.ts`,
+    file: `${core}/slices/attempt/attempt-events.ts`,
     find: "if (!isSaved(job.terms) || reason !== 'preempted' || released) return 0;",
     replace: 'return 0;',
     interruptible: true,
@@ -80,7 +80,7 @@ export const preemptionGuards: readonly Guard[] = [
   {
     name: 'charge interruptible work less',
     why: 'It would bear the risk at the full price.',
-    file: `${core}/node/asks.ts`,
+    file: `${core}/slices/node/asks.ts`,
     find: 'return isSoldInterruptible({ offer }, terms)',
     replace: 'return terms.tasks < 0',
     interruptible: true,

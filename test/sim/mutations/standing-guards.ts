@@ -7,7 +7,7 @@ export const standingGuards: readonly Guard[] = [
   {
     name: 'pause a node that fails in a row',
     why: 'A broken node would draw task after task and lose them all.',
-    file: `${core}/node/capacity.ts`,
+    file: `${core}/slices/node/capacity.ts`,
     find: '    !node.isResting &&\n',
     replace: '',
     faults: ['docker-gone'],
@@ -15,7 +15,7 @@ export const standingGuards: readonly Guard[] = [
   {
     name: 'pause longer with each failure',
     why: 'A node that stays broken would be tried as often as one that stumbled.',
-    file: `${core}/node/standing.ts`,
+    file: `${core}/slices/node/standing.ts`,
     find: '** further;',
     replace: '** 0;',
     faults: ['docker-gone'],
@@ -23,7 +23,7 @@ export const standingGuards: readonly Guard[] = [
   {
     name: 'begin anew after a success',
     why: 'A node that was mended would go on pausing.',
-    file: `${core}/node/standing.ts`,
+    file: `${core}/slices/node/standing.ts`,
     find: '    standing.lastGood = standing.endings;\n',
     replace: '',
     faults: ['docker-restart'],
@@ -31,7 +31,7 @@ export const standingGuards: readonly Guard[] = [
   {
     name: 'blame a node once for one mishap',
     why: 'An engine that restarts under many containers would close its node for an hour.',
-    file: `${core}/node/standing.ts`,
+    file: `${core}/slices/node/standing.ts`,
     find: '  if (assignedAt <= (standing.failures.at(-1)?.at ?? 0)) return;\n',
     replace: '',
     faults: ['docker-restart'],
@@ -39,14 +39,14 @@ export const standingGuards: readonly Guard[] = [
   {
     name: 'blame no node for the errors of jobs',
     why: 'One bad job would close the network.',
-    file: `${core}/node/standing.ts`,
+    file: `${core}/slices/node/standing.ts`,
     find: "taskReasons[reason].fault !== 'provider' || ",
     replace: '',
   },
   {
     name: 'an image that fails everywhere explains itself',
     why: 'One image that no node can run would close the network.',
-    file: `${core}/node/standing.ts`,
+    file: `${core}/slices/node/standing.ts`,
     find: 'return nodes.length === explainedAfter;',
     replace: 'return false;',
     faults: ['docker-gone', 'agent-crash'],
@@ -62,7 +62,7 @@ export const standingGuards: readonly Guard[] = [
   {
     name: 'stop an image that ruins devices',
     why: 'It would go from node to node until no GPU is left.',
-    file: `${core}/job/poison.ts`,
+    file: `${core}/slices/job/poison.ts`,
     find: 'return faults.length < poisonNodes',
     replace: 'return faults.length <= poisonNodes',
     ruinous: true,
@@ -70,7 +70,7 @@ export const standingGuards: readonly Guard[] = [
   {
     name: 'blame an image that had the device alone',
     why: 'Jobs would be stopped for what others did.',
-    file: `${core}/job/poison.ts`,
+    file: `${core}/slices/job/poison.ts`,
     find: 'image === undefined || images.size > 1 ?',
     replace: 'image === undefined ?',
     ruinous: true,
@@ -78,7 +78,7 @@ export const standingGuards: readonly Guard[] = [
   {
     name: 'blame an image that has run',
     why: 'Jobs would be stopped for devices that broke before they began.',
-    file: `${core}/job/poison.ts`,
+    file: `${core}/slices/job/poison.ts`,
     find: 'return task.attempt === attempt && task.runningSince > 0;',
     replace: 'return task.attempt === attempt;',
     ruinous: true,
@@ -86,7 +86,7 @@ export const standingGuards: readonly Guard[] = [
   {
     name: 'forget faults of long ago',
     why: 'Every image would be stopped in the end.',
-    file: `${core}/job/poison.ts`,
+    file: `${core}/slices/job/poison.ts`,
     find: 'if (fault.at + (ruleset.poisonEvidenceMs ?? 0) > at) byProvider',
     replace: 'if (fault.at > 0) byProvider',
     ruinous: true,
@@ -110,7 +110,7 @@ export const standingGuards: readonly Guard[] = [
   {
     name: 'take no job with a stopped image',
     why: 'It would be back with the next submission.',
-    file: `${core}/job/job-commands.ts`,
+    file: `${core}/slices/job/job-commands.ts`,
     find: 'if (stoppedUntil > command.at) {',
     replace: 'if (stoppedUntil < 0) {',
     ruinous: true,
@@ -118,7 +118,7 @@ export const standingGuards: readonly Guard[] = [
   {
     name: 'spare nodes what a stopped image did to them',
     why: 'The victims would be punished.',
-    file: `${core}/job/poison.ts`,
+    file: `${core}/slices/job/poison.ts`,
     find: '  for (const node of state.nodes.values()) spare(state, node, image, at);\n',
     replace: '',
     ruinous: true,

@@ -36,7 +36,7 @@ export const turnGuards: readonly Guard[] = [
   {
     name: 'judge a gang by all its failures',
     why: 'A gang could start again as often as it has tasks for each retry that was asked for.',
-    file: `${core}/job/retry.ts`,
+    file: `${core}/slices/attempt/retry.ts`,
     find: 'if (job.terms.gang !== true) return of(task);',
     replace: 'if (job.terms.tasks > 0) return of(task);',
   },

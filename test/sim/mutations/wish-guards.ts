@@ -21,7 +21,7 @@ export const wishGuards: readonly Guard[] = [
   {
     name: 'keep shapes apart that wish for other labels',
     why: 'Jobs would share the order of nodes of a job with other wishes.',
-    file: `${core}/job/queue.ts`,
+    file: `${core}/slices/job/queue.ts`,
     find: '${alternatives}${labels}${misfits}`',
     replace: '${alternatives}${misfits}`',
     kindred: true,
@@ -46,7 +46,7 @@ export const wishGuards: readonly Guard[] = [
   {
     name: 'let the queue timeout count where nothing ran',
     why: 'A task whose image runs nowhere would wait for ever.',
-    file: `${core}/job/queue.ts`,
+    file: `${core}/slices/job/queue.ts`,
     find: 'return attempt === 0 || terms.misfits !== undefined;',
     replace: 'return attempt === 0;',
     mixed: true,
@@ -54,7 +54,7 @@ export const wishGuards: readonly Guard[] = [
   {
     name: 'occupy what the chosen alternative takes',
     why: 'A device would count as free, or as full, that is not.',
-    file: `${core}/job/attempt-events.ts`,
+    file: `${core}/slices/attempt/attempt-events.ts`,
     find: 'occupy(state, node, job, { task: task.id, job: job.id, attempt, devices, alternative });',
     replace: 'occupy(state, node, job, { task: task.id, job: job.id, attempt, devices, alternative: 0 });',
   },

@@ -1,4 +1,4 @@
-import { defaultRuleset, type Ruleset } from '@capacloud/core/ruleset';
+import { defaultRuleset, type Ruleset } from '@capacloud/core/contract/ruleset';
 import { Auditor } from '../auditor/auditor.ts';
 import type { Observation } from '../auditor/observation.ts';
 import { Disk, setDisk } from '../kernel/disk.ts';

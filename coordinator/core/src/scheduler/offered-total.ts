@@ -1,5 +1,5 @@
 import { add, largestShare, noCapacity, offeredBy, subtract } from '@capacloud/protocol/capacity/capacity';
-import { isConnected } from '../node/node-states.ts';
+import { isConnected } from '../slices/node/node-states.ts';
 import type { Amounts, NodeRecord } from '../state.ts';
 
 /** What all connected nodes offer together: shares of it are what consumers are compared by. */

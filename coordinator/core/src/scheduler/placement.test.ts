@@ -1,11 +1,11 @@
 import type { AccountId } from '@capacloud/protocol/ids';
 import { describe, expect, it } from 'vitest';
+import { waitingReason } from '../explain/waiting-reason.ts';
 import { decide, needsPlacement } from '../machine.ts';
 import { gib, jobId, Machine, nodeId, offer, provider } from '../testing/harness.ts';
 import { lookLimits } from './order/look.ts';
 import { placementLimits } from './placement.ts';
 import { maxEndsPerTick } from './schedule-commands.ts';
-import { waitingReason } from './why/waiting-reason.ts';
 
 const ask = (cpuHourNano: number) => ({
   cpuHourNano: `${cpuHourNano}`,

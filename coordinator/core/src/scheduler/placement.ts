@@ -1,6 +1,6 @@
 import { resourcesBy } from '@capacloud/protocol/capacity/resources';
-import { isLate } from '../job/job-events.ts';
-import { isReady } from '../job/queue.ts';
+import { isLate } from '../slices/job/job-events.ts';
+import { isReady } from '../slices/job/queue.ts';
 import type { Job, NodeRecord, State } from '../state.ts';
 import type { Assignment, Look } from './order/look.ts';
 import type { TaskOrder } from './order/preference-order.ts';

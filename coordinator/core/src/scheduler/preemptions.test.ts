@@ -1,14 +1,14 @@
 import type { TaskId } from '@capacloud/protocol/ids';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { JobTerms } from '../command.ts';
-import type { Event } from '../event.ts';
-import { rateOn } from '../node/asks.ts';
-import { defaultRuleset } from '../ruleset.ts';
+import type { JobTerms } from '../contract/command.ts';
+import type { Event } from '../contract/event.ts';
+import { defaultRuleset } from '../contract/ruleset.ts';
+import { waitingReason } from '../explain/waiting-reason.ts';
+import { rateOn } from '../slices/node/asks.ts';
 import type { NodeRecord } from '../state.ts';
 import { gib, jobId, Machine, nodeId, offer, only } from '../testing/harness.ts';
 import { Dice } from '../testing/random-commands.ts';
-import { waitingReason } from './why/waiting-reason.ts';
 
 /** Nobody falls silent here. */
 const rules = { ...defaultRuleset, unknownAfterMs: 1e12 };

@@ -1,10 +1,10 @@
 import type { NodeId } from '@capacloud/protocol/ids';
 import { mustGet } from '../assert.ts';
 import type { Decision } from '../decision.ts';
-import { isLate } from '../job/job-events.ts';
-import { makingWayMs } from '../job/making-way.ts';
-import type { Lane } from '../job/queue.ts';
-import { afterFailure } from '../job/retry.ts';
+import { makingWayMs } from '../slices/attempt/making-way.ts';
+import { afterFailure } from '../slices/attempt/retry.ts';
+import { isLate } from '../slices/job/job-events.ts';
+import type { Lane } from '../slices/job/queue.ts';
 import type { Job, NodeRecord, State } from '../state.ts';
 import { isKeptBack, takesWork, waitsSince } from './starvation.ts';
 import { type Budget, type Step, type Stoppable, StopSearch } from './stop-search.ts';

@@ -1,11 +1,11 @@
 import type { AccountId } from '@capacloud/protocol/ids';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { JobTerms } from '../command.ts';
-import { defaultRuleset } from '../ruleset.ts';
+import type { JobTerms } from '../contract/command.ts';
+import { defaultRuleset } from '../contract/ruleset.ts';
+import { waitingReason } from '../explain/waiting-reason.ts';
 import type { Task } from '../state.ts';
 import { gib, jobId, Machine, terms } from '../testing/harness.ts';
-import { waitingReason } from './why/waiting-reason.ts';
 
 const minute = 60_000;
 const rules = {

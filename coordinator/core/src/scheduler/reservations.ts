@@ -1,15 +1,15 @@
-import type { JobTerms } from '../command.ts';
+import type { JobTerms } from '../contract/command.ts';
 import { hash32 } from '../hash32.ts';
-import type { ConsumerQueue, Lane } from '../job/queue.ts';
-import { stageDeadline } from '../job/stage-clock.ts';
-import { isActive } from '../job/task-states.ts';
-import { rateOn } from '../node/asks.ts';
-import type { Occupancy } from '../occupancy.ts';
+import type { Occupancy } from '../slices/attempt/occupancy.ts';
+import { stageDeadline } from '../slices/attempt/stage-clock.ts';
+import { isActive } from '../slices/attempt/task-states.ts';
+import { optionsOf } from '../slices/job/options.ts';
+import type { ConsumerQueue, Lane } from '../slices/job/queue.ts';
+import { rateOn } from '../slices/node/asks.ts';
 import type { Job, NodeRecord, State } from '../state.ts';
 import { isAllowed } from './fit/feasibility.ts';
 import { NodeSpace, taskNeed } from './fit/node-space.ts';
 import { isKeptBack, takesWork, waitsSince } from './starvation.ts';
-import { optionsOf } from './why/obstacles.ts';
 
 /** Nodes that are looked at for one reservation. */
 const maxLooked = 4096;

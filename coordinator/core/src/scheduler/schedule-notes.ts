@@ -1,6 +1,6 @@
 import { alternativesOf } from '@capacloud/protocol/capacity/resources';
 import type { JobId, NodeId } from '@capacloud/protocol/ids';
-import type { JobTerms } from '../command.ts';
+import type { JobTerms } from '../contract/command.ts';
 import type { NodeRecord } from '../state.ts';
 import { deviceRoomOf } from './fit/device-room.ts';
 import { DeviceSupply } from './fit/device-supply.ts';

@@ -1,5 +1,5 @@
-import type { Lane } from '../job/queue.ts';
-import { storageObstacle } from '../job/upload-hold.ts';
+import { storageObstacle } from '../slices/attempt/upload-hold.ts';
+import type { Lane } from '../slices/job/queue.ts';
 import type { Job, NodeRecord, State } from '../state.ts';
 
 /** Since when nothing of the lane was placed, and its first job waits. */

@@ -1,14 +1,14 @@
 import type { NodeId } from '@capacloud/protocol/ids';
-import type { JobTerms } from '../command.ts';
+import type { JobTerms } from '../contract/command.ts';
 import type { Decision } from '../decision.ts';
-import { isActive } from '../job/task-states.ts';
-import { rateOn } from '../node/asks.ts';
-import type { Occupancy } from '../occupancy.ts';
+import type { Occupancy } from '../slices/attempt/occupancy.ts';
+import { isActive } from '../slices/attempt/task-states.ts';
+import { optionsOf } from '../slices/job/options.ts';
+import { rateOn } from '../slices/node/asks.ts';
 import type { Job, NodeRecord, State, Task } from '../state.ts';
 import { isAllowed } from './fit/feasibility.ts';
 import { NodeSpace, type TaskNeed, taskNeed } from './fit/node-space.ts';
 import { takesWork } from './starvation.ts';
-import { optionsOf } from './why/obstacles.ts';
 
 /** An attempt that was sold as interruptible. */
 export interface Stoppable {

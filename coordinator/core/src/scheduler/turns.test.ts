@@ -2,7 +2,7 @@ import type { AccountId } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { JobTerms } from '../command.ts';
+import type { JobTerms } from '../contract/command.ts';
 import { gib, jobId, Machine, offer, terms } from '../testing/harness.ts';
 
 const ada = 'acc_ada' as AccountId;

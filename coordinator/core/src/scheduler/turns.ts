@@ -1,8 +1,8 @@
 import { copyOf } from '@capacloud/protocol/capacity/capacity';
 import { resourcesBy } from '@capacloud/protocol/capacity/resources';
-import type { ConsumerQueue, Lane } from '../job/queue.ts';
-import { hasTurnBefore, isReady, positionOf } from '../job/queue.ts';
-import { addUse } from '../node/capacity.ts';
+import type { ConsumerQueue, Lane } from '../slices/job/queue.ts';
+import { hasTurnBefore, isReady, positionOf } from '../slices/job/queue.ts';
+import { addUse } from '../slices/node/capacity.ts';
 import type { Amounts, Job, Task } from '../state.ts';
 import { Heap } from './heap.ts';
 import type { OfferedTotal } from './offered-total.ts';

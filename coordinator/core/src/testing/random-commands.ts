@@ -3,8 +3,8 @@ import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
 import { outcomeReasons } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import type { AttemptStage } from '@capacloud/protocol/wire/frames';
-import type { Command, Contact } from '../command.ts';
-import { defaultRuleset } from '../ruleset.ts';
+import type { Command, Contact } from '../contract/command.ts';
+import { defaultRuleset } from '../contract/ruleset.ts';
 import type { State, Task } from '../state.ts';
 import { consumer, gib, hash, jobId, nodeId, offer, provider, terms } from './harness.ts';
 

@@ -1,4 +1,4 @@
-import type { Event } from '@capacloud/core/event';
+import type { Event } from '@capacloud/core/contract/event';
 import type { TaskId } from '@capacloud/protocol/ids';
 import type { JobRow, TaskRow } from '../ports/read-store.ts';
 import type { ApiDependencies } from './dependencies.ts';

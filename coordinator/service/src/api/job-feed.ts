@@ -1,4 +1,4 @@
-import type { Event } from '@capacloud/core/event';
+import type { Event } from '@capacloud/core/contract/event';
 import { type JobId, jobIdOf, type TaskId } from '@capacloud/protocol/ids';
 import type { CommittedEvent, Sequencer } from '../ports/sequencer.ts';
 

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { JobTerms } from '@capacloud/core/command';
+import type { JobTerms } from '@capacloud/core/contract/command';
 import { type AccountId, type JobId, jobIdFrom } from '@capacloud/protocol/ids';
 import type { JobFile } from '@capacloud/protocol/job/job-file';
 import { type JobSpec, parseJobFile } from '@capacloud/protocol/job/job-spec';

@@ -1,4 +1,4 @@
-import type { JobTerms } from '@capacloud/core/command';
+import type { JobTerms } from '@capacloud/core/contract/command';
 import type { DeviceRequest, Resources } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
 import type { JobSpec } from '@capacloud/protocol/job/job-spec';

@@ -1,5 +1,5 @@
-import { Book, type BookClass, type BookLevel } from '@capacloud/core/market/book';
-import { cpuClass } from '@capacloud/core/market/device-class';
+import { Book, type BookClass, type BookLevel } from '@capacloud/core/explain/market/book';
+import { cpuClass } from '@capacloud/core/explain/market/device-class';
 import type { BookView } from '@capacloud/protocol/routes/market-views';
 import type { ApiDependencies } from './dependencies.ts';
 import { Turns } from './turns.ts';

@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Lane } from '@capacloud/core/job/queue';
-import { isConnected } from '@capacloud/core/node/node-states';
-import { failuresInRow, shareOfFailures, silencesOf } from '@capacloud/core/node/standing';
-import { NodeExplanation, type OwnerChange } from '@capacloud/core/scheduler/why/node-explanation';
+import { NodeExplanation, type OwnerChange } from '@capacloud/core/explain/node-explanation';
+import type { Lane } from '@capacloud/core/slices/job/queue';
+import { isConnected } from '@capacloud/core/slices/node/node-states';
+import { failuresInRow, shareOfFailures, silencesOf } from '@capacloud/core/slices/node/standing';
 import type { NodeRecord, State } from '@capacloud/core/state';
 import { exhausted } from '@capacloud/protocol/capacity/capacity';
 import {

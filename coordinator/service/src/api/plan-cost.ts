@@ -1,5 +1,5 @@
-import { priceRun } from '@capacloud/core/ledger/price';
-import type { OfferGroup } from '@capacloud/core/market/offer-groups';
+import type { OfferGroup } from '@capacloud/core/explain/market/offer-groups';
+import { priceRun } from '@capacloud/core/slices/node/price';
 import type { AccountId } from '@capacloud/protocol/ids';
 import type { PlanView } from '@capacloud/protocol/routes/market-views';
 import { formatNano } from '@capacloud/protocol/units';

@@ -1,7 +1,7 @@
-import type { JobTerms } from '@capacloud/core/command';
-import { type OfferGroup, OfferGroups, OfferShortlist } from '@capacloud/core/market/offer-groups';
-import { RoomTimes } from '@capacloud/core/market/room-times';
-import { Explanation } from '@capacloud/core/scheduler/why/explanation';
+import type { JobTerms } from '@capacloud/core/contract/command';
+import { Explanation } from '@capacloud/core/explain/explanation';
+import { type OfferGroup, OfferGroups, OfferShortlist } from '@capacloud/core/explain/market/offer-groups';
+import { RoomTimes } from '@capacloud/core/explain/market/room-times';
 import type { State } from '@capacloud/core/state';
 import { Turns } from './turns.ts';
 

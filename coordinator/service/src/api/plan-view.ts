@@ -1,9 +1,9 @@
-import { misfitsOf } from '@capacloud/core/job/misfits';
-import { shapeOf } from '@capacloud/core/job/queue';
-import { storageObstacle } from '@capacloud/core/job/upload-hold';
+import type { OfferGroup } from '@capacloud/core/explain/market/offer-groups';
+import { storageMessage } from '@capacloud/core/explain/waiting-reason';
 import { decide } from '@capacloud/core/machine';
-import type { OfferGroup } from '@capacloud/core/market/offer-groups';
-import { storageMessage } from '@capacloud/core/scheduler/why/waiting-reason';
+import { storageObstacle } from '@capacloud/core/slices/attempt/upload-hold';
+import { misfitsOf } from '@capacloud/core/slices/job/misfits';
+import { shapeOf } from '@capacloud/core/slices/job/queue';
 import type { State } from '@capacloud/core/state';
 import { taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import { type AccountId, jobIdFrom } from '@capacloud/protocol/ids';

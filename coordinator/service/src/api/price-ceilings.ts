@@ -1,5 +1,5 @@
-import { shapeOf } from '@capacloud/core/job/queue';
-import { usualRate } from '@capacloud/core/market/usual-rate';
+import { usualRate } from '@capacloud/core/explain/market/usual-rate';
+import { shapeOf } from '@capacloud/core/slices/job/queue';
 import type { ApiDependencies } from './dependencies.ts';
 import type { UnpricedTerms } from './job-terms.ts';
 

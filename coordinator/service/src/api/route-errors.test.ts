@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { defaultRuleset } from '@capacloud/core/ruleset';
+import { defaultRuleset } from '@capacloud/core/contract/ruleset';
 import type { ErrorCode } from '@capacloud/protocol/catalogue/errors';
 import { type JobId, taskIdOf } from '@capacloud/protocol/ids';
 import type { RouteName, routes } from '@capacloud/protocol/routes/routes';

@@ -1,4 +1,4 @@
-import { type WaitingReason, waitingReason } from '@capacloud/core/scheduler/why/waiting-reason';
+import { type WaitingReason, waitingReason } from '@capacloud/core/explain/waiting-reason';
 import type { JobId } from '@capacloud/protocol/ids';
 import { toShownText } from '@capacloud/protocol/input/plain-text';
 import { type AttemptView, endedTaskStates, type TaskView } from '@capacloud/protocol/routes/views';

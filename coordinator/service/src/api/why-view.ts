@@ -1,6 +1,6 @@
-import type { JobTerms } from '@capacloud/core/command';
-import { Explanation } from '@capacloud/core/scheduler/why/explanation';
-import type { Change } from '@capacloud/core/scheduler/why/nearest-change';
+import type { JobTerms } from '@capacloud/core/contract/command';
+import { Explanation } from '@capacloud/core/explain/explanation';
+import type { Change } from '@capacloud/core/explain/nearest-change';
 import { isShortage, rowOfShortage } from '@capacloud/protocol/capacity/dimensions';
 import { obstacleCatalogue } from '@capacloud/protocol/catalogue/obstacles';
 import type { JobSpec } from '@capacloud/protocol/job/job-spec';

@@ -1,4 +1,4 @@
-import { desiredAttempts } from '@capacloud/core/node/desired';
+import { desiredAttempts } from '@capacloud/core/slices/node/desired';
 import type { State } from '@capacloud/core/state';
 import { type AccountId, type JobId, jobIdOf, type NodeId, type Sha256Hex } from '@capacloud/protocol/ids';
 import type { JobSpecs } from '../job-specs.ts';

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { defaultRuleset } from '@capacloud/core/ruleset';
+import { defaultRuleset } from '@capacloud/core/contract/ruleset';
 import { createState } from '@capacloud/core/state';
 import type { AccountId, JobId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { pino } from 'pino';

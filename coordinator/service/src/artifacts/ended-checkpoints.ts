@@ -1,4 +1,4 @@
-import { isTerminal } from '@capacloud/core/job/task-states';
+import { isTerminal } from '@capacloud/core/slices/attempt/task-states';
 import type { State } from '@capacloud/core/state';
 import type { TaskId } from '@capacloud/protocol/ids';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';

@@ -1,5 +1,5 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
-import type { Event, EventOf } from '@capacloud/core/event';
+import type { Event, EventOf } from '@capacloud/core/contract/event';
 import { taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import { jobIdOf } from '@capacloud/protocol/ids';
 import type { SignedReceipt } from '@capacloud/protocol/wire/receipt';

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { HoldCause } from '@capacloud/core/event';
+import type { HoldCause } from '@capacloud/core/contract/event';
 import type { State } from '@capacloud/core/state';
 import type { AccountId, Sha256Hex } from '@capacloud/protocol/ids';
 import type { Refusal, Result } from '@capacloud/protocol/result';

@@ -1,4 +1,4 @@
-import { defaultRuleset, type Ruleset } from '@capacloud/core/ruleset';
+import { defaultRuleset, type Ruleset } from '@capacloud/core/contract/ruleset';
 import Type, { type Static } from 'typebox';
 
 const closed = { additionalProperties: false } as const;

@@ -1,5 +1,5 @@
 import { isAbsolute, resolve } from 'node:path';
-import type { Ruleset } from '@capacloud/core/ruleset';
+import type { Ruleset } from '@capacloud/core/contract/ruleset';
 import { nearest } from '@capacloud/protocol/input/nearest';
 import { schemaProblems } from '@capacloud/protocol/input/schema';
 import { adviseSize, isBareNumber } from '@capacloud/protocol/input/unit-hints';

@@ -1,4 +1,4 @@
-import { defaultRuleset } from '@capacloud/core/ruleset';
+import { defaultRuleset } from '@capacloud/core/contract/ruleset';
 import type { JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
 import { keptOutputsProtocol } from '@capacloud/protocol/wire/protocol-versions';

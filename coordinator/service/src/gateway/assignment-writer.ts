@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { Ruleset } from '@capacloud/core/ruleset';
+import type { Ruleset } from '@capacloud/core/contract/ruleset';
 import { alternativesOf } from '@capacloud/protocol/capacity/resources';
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
 import { taskIndexOf } from '@capacloud/protocol/ids';

@@ -1,4 +1,4 @@
-import type { NodeStatus } from '@capacloud/core/event';
+import type { NodeStatus } from '@capacloud/core/contract/event';
 import type { JobId, NodeId } from '@capacloud/protocol/ids';
 import type { Logger } from 'pino';
 import type { AssignmentWriter } from './assignment-writer.ts';

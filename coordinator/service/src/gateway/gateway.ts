@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import type { Contact } from '@capacloud/core/command';
+import type { Contact } from '@capacloud/core/contract/command';
 import type { ErrorCode } from '@capacloud/protocol/catalogue/errors';
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { Logger } from 'pino';

@@ -1,4 +1,4 @@
-import type { Contact } from '@capacloud/core/command';
+import type { Contact } from '@capacloud/core/contract/command';
 
 /** Heartbeats that may be missed before what is heard next counts as a return. */
 const missedHeartbeats = 2;

@@ -1,5 +1,5 @@
-import type { EventOf, NodeStatus } from '@capacloud/core/event';
-import { desiredAttempts } from '@capacloud/core/node/desired';
+import type { EventOf, NodeStatus } from '@capacloud/core/contract/event';
+import { desiredAttempts } from '@capacloud/core/slices/node/desired';
 import type { State } from '@capacloud/core/state';
 import type { JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import { jobIdOf } from '@capacloud/protocol/ids';

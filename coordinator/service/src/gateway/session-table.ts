@@ -1,4 +1,4 @@
-import type { Contact } from '@capacloud/core/command';
+import type { Contact } from '@capacloud/core/contract/command';
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { AgentIdentity, SessionTokens } from '../ports/session-tokens.ts';
 import type { Session } from './session.ts';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { EventOf } from '@capacloud/core/event';
+import type { EventOf } from '@capacloud/core/contract/event';
 import { checkInvariants } from '@capacloud/core/invariants';
 import { encodeState, stateHash } from '@capacloud/core/snapshot';
 import type { TaskId } from '@capacloud/protocol/ids';

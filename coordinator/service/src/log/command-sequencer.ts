@@ -1,7 +1,7 @@
-import type { Command } from '@capacloud/core/command';
-import type { Event } from '@capacloud/core/event';
-import { leavesNothing, suspicionOf } from '@capacloud/core/isolation';
+import type { Command } from '@capacloud/core/contract/command';
+import type { Event } from '@capacloud/core/contract/event';
 import { apply, decide, needsPlacement } from '@capacloud/core/machine';
+import { leavesNothing, suspicionOf } from '@capacloud/core/slices/isolation/isolation';
 import type { State } from '@capacloud/core/state';
 import { StateCapture } from '@capacloud/core/state-capture';
 import { canonicalJson } from '@capacloud/protocol/log/canonical';

@@ -1,4 +1,4 @@
-import type { Command } from '@capacloud/core/command';
+import type { Command } from '@capacloud/core/contract/command';
 import type { State } from '@capacloud/core/state';
 import type { Refused } from './sequencer-refusals.ts';
 

@@ -1,4 +1,4 @@
-import type { Suspicion } from '@capacloud/core/isolation';
+import type { Suspicion } from '@capacloud/core/slices/isolation/isolation';
 
 /**
  * An event of a decision broke an invariant while it was applied. The state is half changed, so the process has to end; the

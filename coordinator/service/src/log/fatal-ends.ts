@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Suspicion } from '@capacloud/core/isolation';
+import type { Suspicion } from '@capacloud/core/slices/isolation/isolation';
 
 /** When a start places nothing: after so many fatal ends within so long, and for how long after the last. */
 export const safeModeLimits = {

@@ -1,4 +1,4 @@
-import type { Event } from '@capacloud/core/event';
+import type { Event } from '@capacloud/core/contract/event';
 import { apply } from '@capacloud/core/machine';
 import { decodeStateLines } from '@capacloud/core/snapshot';
 import { createState, type State } from '@capacloud/core/state';

@@ -1,4 +1,4 @@
-import type { Event } from '@capacloud/core/event';
+import type { Event } from '@capacloud/core/contract/event';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { Outcome } from '../ports/sequencer.ts';
 

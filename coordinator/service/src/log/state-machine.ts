@@ -1,6 +1,6 @@
-import type { Command } from '@capacloud/core/command';
-import type { Suspicion } from '@capacloud/core/isolation';
+import type { Command } from '@capacloud/core/contract/command';
 import type { apply, decide } from '@capacloud/core/machine';
+import type { Suspicion } from '@capacloud/core/slices/isolation/isolation';
 
 /** A decision broke an invariant and was dropped: nothing of it is in the log, or was said. */
 export interface BrokenDecision {

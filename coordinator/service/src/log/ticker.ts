@@ -1,4 +1,4 @@
-import type { Contact } from '@capacloud/core/command';
+import type { Contact } from '@capacloud/core/contract/command';
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { Sequencer } from '../ports/sequencer.ts';
 

@@ -1,4 +1,4 @@
-import type { Event } from '@capacloud/core/event';
+import type { Event } from '@capacloud/core/contract/event';
 import type { State } from '@capacloud/core/state';
 import type { RowBatch } from './log.ts';
 import type { Aside } from './sequencer.ts';

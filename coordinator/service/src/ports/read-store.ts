@@ -1,4 +1,4 @@
-import type { NodeStatus } from '@capacloud/core/event';
+import type { NodeStatus } from '@capacloud/core/contract/event';
 import type { Offer, Resources } from '@capacloud/protocol/capacity/resources';
 import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';

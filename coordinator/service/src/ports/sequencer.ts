@@ -1,5 +1,5 @@
-import type { Command } from '@capacloud/core/command';
-import type { Event } from '@capacloud/core/event';
+import type { Command } from '@capacloud/core/contract/command';
+import type { Event } from '@capacloud/core/contract/event';
 import type { State } from '@capacloud/core/state';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { Refusal, Result } from '@capacloud/protocol/result';

@@ -1,4 +1,4 @@
-import type { Event } from '@capacloud/core/event';
+import type { Event } from '@capacloud/core/contract/event';
 import type { ErrorCode } from '@capacloud/protocol/catalogue/errors';
 import type { JobId } from '@capacloud/protocol/ids';
 import type { Agenda } from './agenda.ts';

@@ -1,5 +1,5 @@
-import type { Command, Contact } from '@capacloud/core/command';
-import type { Event } from '@capacloud/core/event';
+import type { Command, Contact } from '@capacloud/core/contract/command';
+import type { Event } from '@capacloud/core/contract/event';
 import { apply, decide, needsPlacement } from '@capacloud/core/machine';
 import { createState, type State } from '@capacloud/core/state';
 import type { NodeId } from '@capacloud/protocol/ids';

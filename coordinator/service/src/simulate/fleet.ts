@@ -1,5 +1,5 @@
-import type { FinishAttempt, ReportProgress } from '@capacloud/core/command';
-import type { AttemptAssigned, AttemptEnded, Event } from '@capacloud/core/event';
+import type { FinishAttempt, ReportProgress } from '@capacloud/core/contract/command';
+import type { AttemptAssigned, AttemptEnded, Event } from '@capacloud/core/contract/event';
 import type { State } from '@capacloud/core/state';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { NodeId, Sha256Hex } from '@capacloud/protocol/ids';

@@ -1,5 +1,5 @@
-import { isActive } from '@capacloud/core/job/task-states';
-import { waitingReason } from '@capacloud/core/scheduler/why/waiting-reason';
+import { waitingReason } from '@capacloud/core/explain/waiting-reason';
+import { isActive } from '@capacloud/core/slices/attempt/task-states';
 import type { Job, State } from '@capacloud/core/state';
 import type { JobId } from '@capacloud/protocol/ids';
 import type { Leftovers } from './results.ts';

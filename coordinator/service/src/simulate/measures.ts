@@ -1,4 +1,4 @@
-import type { AttemptEnded, Event } from '@capacloud/core/event';
+import type { AttemptEnded, Event } from '@capacloud/core/contract/event';
 import type { State } from '@capacloud/core/state';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';

@@ -1,4 +1,4 @@
-import { isActive } from '@capacloud/core/job/task-states';
+import { isActive } from '@capacloud/core/slices/attempt/task-states';
 import type { State } from '@capacloud/core/state';
 import { type LedgerReading, readLedger } from './ledger-reading.ts';
 import type { Measures } from './measures.ts';

@@ -1,4 +1,4 @@
-import type { Contact } from '@capacloud/core/command';
+import type { Contact } from '@capacloud/core/contract/command';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, NodeId, TaskId } from '@capacloud/protocol/ids';

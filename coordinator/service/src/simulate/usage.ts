@@ -4,7 +4,7 @@ import type {
   AttemptReleased,
   Event,
   NodeStatus,
-} from '@capacloud/core/event';
+} from '@capacloud/core/contract/event';
 import type { NodeRecord, State } from '@capacloud/core/state';
 import type { Resources } from '@capacloud/protocol/capacity/resources';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';

@@ -1,4 +1,4 @@
-import type { LedgerAccount, Transfer } from '@capacloud/core/ledger/transfers';
+import type { LedgerAccount, Transfer } from '@capacloud/core/slices/account/transfers';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { transferKindCodes } from './codes.ts';
 import type { LiveJobEntry } from './live-jobs.ts';

@@ -1,4 +1,4 @@
-import type { NodeStatus } from '@capacloud/core/event';
+import type { NodeStatus } from '@capacloud/core/contract/event';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
 import { type AccountId, type JobId, type NodeId, taskIdOf } from '@capacloud/protocol/ids';
 import type { AccountRow, LedgerEntryRow, NodeRow, SystemAccount } from '../ports/read-store.ts';

@@ -1,4 +1,4 @@
-import type { NodeStatus } from '@capacloud/core/event';
+import type { NodeStatus } from '@capacloud/core/contract/event';
 import {
   type JobStateName,
   jobStates,

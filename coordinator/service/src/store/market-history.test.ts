@@ -1,4 +1,4 @@
-import type { Command } from '@capacloud/core/command';
+import type { Command } from '@capacloud/core/contract/command';
 import type { Device } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { sha256Hex } from '@capacloud/protocol/log/hash';

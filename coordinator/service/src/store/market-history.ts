@@ -1,4 +1,4 @@
-import { deviceClassOf, unitRateNano, unitsMilli } from '@capacloud/core/market/device-class';
+import { deviceClassOf, unitRateNano, unitsMilli } from '@capacloud/core/explain/market/device-class';
 import type { State, Task } from '@capacloud/core/state';
 import { resourcesBy } from '@capacloud/protocol/capacity/resources';
 import type { AttemptEnd } from './attempt-history.ts';

@@ -1,4 +1,4 @@
-import { cpuClass, unitRateNano } from '@capacloud/core/market/device-class';
+import { cpuClass, unitRateNano } from '@capacloud/core/explain/market/device-class';
 import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import { type AccountId, type JobId, type NodeId, taskIdOf } from '@capacloud/protocol/ids';
 import type { PageRequest, PriceRow, ReadStore, TradeRow } from '../ports/read-store.ts';

@@ -1,4 +1,4 @@
-import type { NodeJoined } from '@capacloud/core/event';
+import type { NodeJoined } from '@capacloud/core/contract/event';
 import type { NodeRecord } from '@capacloud/core/state';
 import type { NodeId } from '@capacloud/protocol/ids';
 import { canonicalJson } from '@capacloud/protocol/log/canonical';

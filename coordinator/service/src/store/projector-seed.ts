@@ -1,4 +1,4 @@
-import type { LedgerAccount } from '@capacloud/core/ledger/transfers';
+import type { LedgerAccount } from '@capacloud/core/slices/account/transfers';
 import { type JobId, type NodeId, type TaskId, taskIdOf } from '@capacloud/protocol/ids';
 import type Database from 'better-sqlite3';
 import type { AccountEntry } from './account-book.ts';

@@ -1,5 +1,5 @@
-import type { AttemptEnded, Event } from '@capacloud/core/event';
-import { type Transfer, transfersOf } from '@capacloud/core/ledger/transfers';
+import type { AttemptEnded, Event } from '@capacloud/core/contract/event';
+import { type Transfer, transfersOf } from '@capacloud/core/slices/account/transfers';
 import type { Job, State, Task } from '@capacloud/core/state';
 import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { JobId, TaskId } from '@capacloud/protocol/ids';

@@ -1,5 +1,5 @@
-import type { Command } from '@capacloud/core/command';
-import type { Event } from '@capacloud/core/event';
+import type { Command } from '@capacloud/core/contract/command';
+import type { Event } from '@capacloud/core/contract/event';
 import { apply, decide } from '@capacloud/core/machine';
 import type { State } from '@capacloud/core/state';
 import { serve } from '../cli/serve.ts';

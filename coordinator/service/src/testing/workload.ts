@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Command, JobTerms } from '@capacloud/core/command';
-import { defaultRuleset } from '@capacloud/core/ruleset';
+import type { Command, JobTerms } from '@capacloud/core/contract/command';
+import { defaultRuleset } from '@capacloud/core/contract/ruleset';
 import { createState, type State } from '@capacloud/core/state';
 import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';

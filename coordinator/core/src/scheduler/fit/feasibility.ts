@@ -2,8 +2,8 @@ import type { Device, DeviceRequest, Offer } from '@capacloud/protocol/capacity/
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { JobId } from '@capacloud/protocol/ids';
 import { readRequestedModel } from '@capacloud/protocol/job/device-classes';
-import type { JobTerms } from '../../command.ts';
-import { isMisfit } from '../../job/misfits.ts';
+import type { JobTerms } from '../../contract/command.ts';
+import { isMisfit } from '../../slices/job/misfits.ts';
 import type { NodeRecord } from '../../state.ts';
 import { isInRegion, meetsAll } from './labels.ts';
 

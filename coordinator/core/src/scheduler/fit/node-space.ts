@@ -9,8 +9,8 @@ import {
 } from '@capacloud/protocol/capacity/capacity';
 import type { DeviceRequest, Offer, Resources } from '@capacloud/protocol/capacity/resources';
 import { deviceMilli, requestOf } from '@capacloud/protocol/capacity/resources';
-import { takenBy } from '../../node/capacity.ts';
-import type { Occupancy } from '../../occupancy.ts';
+import type { Occupancy } from '../../slices/attempt/occupancy.ts';
+import { takenBy } from '../../slices/node/capacity.ts';
 import type { Job, NodeRecord } from '../../state.ts';
 import { chooseDevices, matchesDevice } from './feasibility.ts';
 

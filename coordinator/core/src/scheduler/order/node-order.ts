@@ -1,5 +1,5 @@
-import type { JobTerms } from '../../command.ts';
-import { isSoldInterruptible } from '../../node/asks.ts';
+import type { JobTerms } from '../../contract/command.ts';
+import { isSoldInterruptible } from '../../slices/node/asks.ts';
 import type { Job, NodeRecord, Task } from '../../state.ts';
 import { isKeptFrom } from '../fit/feasibility.ts';
 import { Heap } from '../heap.ts';

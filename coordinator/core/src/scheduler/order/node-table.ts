@@ -1,7 +1,7 @@
 import { type Capacity, fitsRow, needOf, writeRow } from '@capacloud/protocol/capacity/capacity';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
-import type { JobTerms } from '../../command.ts';
-import { isOpen } from '../../node/capacity.ts';
+import type { JobTerms } from '../../contract/command.ts';
+import { isOpen } from '../../slices/node/capacity.ts';
 import type { NodeRecord } from '../../state.ts';
 import type { DeviceKind } from '../fit/device-supply.ts';
 import type { KindFilter } from '../fit/kind-filter.ts';

@@ -1,13 +1,14 @@
 import type { Device, DeviceRequest, Resources } from '@capacloud/protocol/capacity/resources';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { JobTerms } from '../../command.ts';
-import { shapeOf } from '../../job/queue.ts';
+import type { JobTerms } from '../../contract/command.ts';
+import { obstaclesOf } from '../../explain/obstacles.ts';
 import { apply, decide } from '../../machine.ts';
+import { optionsOf } from '../../slices/job/options.ts';
+import { shapeOf } from '../../slices/job/queue.ts';
 import { stateHash } from '../../snapshot.ts';
 import { createState } from '../../state.ts';
 import { gib, jobId, Machine, nodeId, offer, provider, terms } from '../../testing/harness.ts';
-import { obstaclesOf, optionsOf } from '../why/obstacles.ts';
 import { lookLimits } from './look.ts';
 
 const gpu = (id: string, model: string, shareable = false): Device => ({

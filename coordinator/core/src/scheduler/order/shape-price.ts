@@ -1,7 +1,7 @@
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
-import type { JobTerms } from '../../command.ts';
-import type { AskClass } from '../../ledger/ask-class.ts';
-import { rateOn } from '../../node/asks.ts';
+import type { JobTerms } from '../../contract/command.ts';
+import type { AskClass } from '../../slices/node/ask-class.ts';
+import { rateOn } from '../../slices/node/asks.ts';
 import type { NodeRecord } from '../../state.ts';
 
 const gib = 2 ** 30;

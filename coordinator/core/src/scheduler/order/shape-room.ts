@@ -1,5 +1,5 @@
 import { type Capacity, fits, needOf } from '@capacloud/protocol/capacity/capacity';
-import type { JobTerms } from '../../command.ts';
+import type { JobTerms } from '../../contract/command.ts';
 import type { NodeRecord } from '../../state.ts';
 import { hasRoom } from '../fit/device-room.ts';
 import { hasDevices, isAllowed } from '../fit/feasibility.ts';

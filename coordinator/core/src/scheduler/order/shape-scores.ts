@@ -1,5 +1,5 @@
-import type { JobTerms } from '../../command.ts';
-import { isSuspected } from '../../job/misfits.ts';
+import type { JobTerms } from '../../contract/command.ts';
+import { isSuspected } from '../../slices/job/misfits.ts';
 import type { NodeRecord } from '../../state.ts';
 import type { Look } from './look.ts';
 import type { NodeChanges } from './node-changes.ts';

@@ -1,4 +1,4 @@
-import type { JobTerms } from '@capacloud/core/command';
+import type { JobTerms } from '@capacloud/core/contract/command';
 import { parseJobFile } from '@capacloud/protocol/job/job-spec';
 import { type PriceTerms, priceOf, termsOf } from '../../api/job-terms.ts';
 import type { Distribution } from '../draws.ts';

@@ -1,5 +1,5 @@
-import type { JobTerms } from '@capacloud/core/command';
-import type { Ruleset } from '@capacloud/core/ruleset';
+import type { JobTerms } from '@capacloud/core/contract/command';
+import type { Ruleset } from '@capacloud/core/contract/ruleset';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { Distribution } from '../draws.ts';
 

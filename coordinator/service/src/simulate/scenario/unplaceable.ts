@@ -1,7 +1,7 @@
-import type { Command, JobTerms } from '@capacloud/core/command';
+import type { Command, JobTerms } from '@capacloud/core/contract/command';
+import { defaultRuleset } from '@capacloud/core/contract/ruleset';
+import { waitingReason } from '@capacloud/core/explain/waiting-reason';
 import { apply, decide } from '@capacloud/core/machine';
-import { defaultRuleset } from '@capacloud/core/ruleset';
-import { waitingReason } from '@capacloud/core/scheduler/why/waiting-reason';
 import { createState } from '@capacloud/core/state';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';

@@ -1,0 +1,47 @@
+import type { JobTerms } from '../../contract/command.ts';
+import type { NodeRecord, State } from '../../state.ts';
+import type { AskClass } from './ask-class.ts';
+import { discounted, parseAsk, rateNano } from './price.ts';
+
+/** The node is of the class of what it asks. */
+export function joinAskClass(state: State, node: NodeRecord): void {
+  const { ask, interruptibleDiscountPercent: discountPercent } = node.offer;
+  const key = `${ask.cpuHourNano} ${ask.memoryGibHourNano} ${ask.diskGibHourNano} ${ask.deviceHourNano} ${discountPercent ?? ''}`;
+  const old = node.askClass;
+  if (old?.key === key) return;
+  leaveAskClass(state, node);
+  let askClass = state.askClasses.get(key);
+  if (askClass === undefined) {
+    const hourNano = {
+      cpu: Number(ask.cpuHourNano),
+      memoryGib: Number(ask.memoryGibHourNano),
+      diskGib: Number(ask.diskGibHourNano),
+      device: Number(ask.deviceHourNano),
+    };
+    askClass = { key, ...parseAsk(ask), hourNano, discountPercent, members: 0 } satisfies AskClass;
+    state.askClasses.set(key, askClass);
+  }
+  askClass.members += 1;
+  node.askClass = askClass;
+}
+
+export function leaveAskClass(state: State, node: NodeRecord): void {
+  const { askClass } = node;
+  if (askClass === undefined) return;
+  askClass.members -= 1;
+  if (askClass.members === 0) state.askClasses.delete(askClass.key);
+  node.askClass = undefined;
+}
+
+/** nano-CAPA an hour that the node asks for a task of the job, by the first alternative of the terms. */
+export function rateOn({ askClass, offer }: NodeRecord, terms: JobTerms): bigint {
+  const rate = rateNano(askClass ?? parseAsk(offer.ask), terms.resources);
+  return isSoldInterruptible({ offer }, terms)
+    ? discounted(rate, offer.interruptibleDiscountPercent ?? 0)
+    : rate;
+}
+
+/** Whether a task of the job costs less there and may be stopped for others. */
+export function isSoldInterruptible({ offer }: Pick<NodeRecord, 'offer'>, terms: JobTerms): boolean {
+  return terms.interruptible === true && offer.interruptibleDiscountPercent !== undefined;
+}
