@@ -1,5 +1,5 @@
-import { copyOf, offeredBy, subtract } from '@capacloud/protocol/capacity/capacity';
-import { deviceMilli, requestOf, resourcesBy } from '@capacloud/protocol/capacity/resources';
+import { copyOf, needOf, offeredBy, subtract } from '@capacloud/protocol/capacity/capacity';
+import { deviceMilli, requestOf } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { invariant, mustGet } from './assert.ts';
 import { stageDeadline } from './slices/attempt/stage-clock.ts';
@@ -40,6 +40,11 @@ function checkMoney(state: State): void {
 }
 
 function checkJob(state: State, job: Job): void {
+  const need = needOf(job.terms.resources);
+  invariant(
+    need.every((amount, place) => amount === job.need[place]),
+    `${job.id}: need`,
+  );
   const counts = { live: 0, succeeded: 0, failed: 0, cancelled: 0, expired: 0, untried: 0, ready: 0 };
   for (const task of job.tasks) {
     invariant(state.tasks.get(task.id) === task, `${task.id} is not indexed`);
@@ -214,8 +219,7 @@ function checkUse(state: State): void {
     for (const { alternative, isHeld, job: id } of occupied.values()) {
       if (isHeld === true) continue;
       const job = mustGet(state.jobs, id, 'job');
-      const resources = resourcesBy(job.terms.resources, alternative);
-      addUse(mustGet(left, job.consumer, 'account'), resources, -1);
+      addUse(mustGet(left, job.consumer, 'account'), job, alternative, -1);
     }
   }
   for (const [id, { capacity, deviceMilli }] of left)

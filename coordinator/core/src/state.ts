@@ -196,6 +196,8 @@ export interface Job extends Clocked<Job> {
   ready: number;
   /** No ready task has a lower index. */
   firstReady: number;
+  /** What each task takes of its node. */
+  readonly need: Capacity;
   /** Equal for jobs whose tasks may run on the same nodes at the same prices. */
   shape: string;
   /** Time of submission, moved by its priority: among jobs of one consumer the lowest goes first. */

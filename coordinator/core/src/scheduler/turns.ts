@@ -1,5 +1,4 @@
 import { copyOf } from '@capacloud/protocol/capacity/capacity';
-import { resourcesBy } from '@capacloud/protocol/capacity/resources';
 import type { ConsumerQueue, Lane } from '../slices/job/queue.ts';
 import { hasTurnBefore, isReady, positionOf } from '../slices/job/queue.ts';
 import { addUse } from '../slices/node/capacity.ts';
@@ -143,11 +142,10 @@ export class Turns {
   }
 
   /** Tasks of one job were placed, whose consumer is on top: it may be another's turn then. */
-  give({ terms }: Job, assignments: readonly Assignment[]): void {
+  give(job: Job, assignments: readonly Assignment[]): void {
     const line = this.#lines.top;
     if (line === undefined) return;
-    for (const { alternative } of assignments)
-      addUse(line.use, resourcesBy(terms.resources, alternative ?? 0), 1);
+    for (const { alternative } of assignments) addUse(line.use, job, alternative ?? 0, 1);
     line.share = this.#offered.shareOf(line.use);
     this.#lines.sink();
   }

@@ -25,7 +25,7 @@ function capacity(least: number) {
     .array(amount, { minLength: dimensionNames.length, maxLength: dimensionNames.length })
     .map((amounts) => {
       const made = noCapacity();
-      made.set(amounts);
+      for (const [place, amount] of amounts.entries()) made[place] = amount;
       return made;
     });
 }

@@ -6,15 +6,16 @@ import type { Offer, Resources } from './resources.ts';
  * An amount of each dimension, in the order of the table: what a node offers, what is free, what a task needs. An array,
  * because sums and comparisons go over all dimensions: with the names as keys they take eight times as long.
  */
-export type Capacity = Branded<Float64Array, 'Capacity'>;
+export type Capacity = Branded<number[], 'Capacity'>;
 
 const width = dimensionRows.length;
 const places = Object.fromEntries(dimensionNames.map((name, place) => [name, place])) as Readonly<
   Record<Dimension, number>
 >;
-
 const takenByAll = placesWhere(({ isTakenByAll }) => isTakenByAll);
 const shared = placesWhere(({ isShared }) => isShared);
+/** Engines keep arrays with and without fractions apart: all are copies of this one, so code meets one kind alone. */
+const template = dimensionRows.map(() => 0.5);
 const empty = noCapacity();
 const nothing: readonly Dimension[] = [];
 
@@ -24,7 +25,7 @@ function placesWhere(holds: (row: (typeof dimensionRows)[number]) => boolean): r
 
 /** Nothing of anything. */
 export function noCapacity(): Capacity {
-  return new Float64Array(width) as Capacity;
+  return template.slice().fill(0) as Capacity;
 }
 
 export function copyOf(capacity: Capacity): Capacity {
@@ -33,23 +34,23 @@ export function copyOf(capacity: Capacity): Capacity {
 
 /** All that a node offers. */
 export function offeredBy(offer: Offer): Capacity {
-  const offered = noCapacity();
-  for (const [place, row] of dimensionRows.entries()) offered[place] = row.offered(offer);
+  const offered = template.slice() as Capacity;
+  for (let place = 0; place < width; place++) offered[place] = dimensionRows[place]?.offered(offer) ?? 0;
   return offered;
 }
 
 /** What one task takes. */
 export function needOf(resources: Resources): Capacity {
-  const need = noCapacity();
-  for (const [place, row] of dimensionRows.entries()) need[place] = row.taken(resources);
+  const need = template.slice() as Capacity;
+  for (let place = 0; place < width; place++) need[place] = dimensionRows[place]?.taken(resources) ?? 0;
   return need;
 }
 
 /** What a task keeps after its end while its outputs wait for room. */
 export function keptForOutputs(resources: Resources): Capacity {
-  const kept = noCapacity();
-  for (const [place, row] of dimensionRows.entries())
-    if (row.holdsOutputs) kept[place] = row.taken(resources);
+  const kept = needOf(resources);
+  for (let place = 0; place < width; place++)
+    if (dimensionRows[place]?.holdsOutputs !== true) kept[place] = 0;
   return kept;
 }
 

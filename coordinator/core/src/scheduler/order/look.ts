@@ -5,7 +5,6 @@ import {
   copyOf,
   isWithin,
   loadOf,
-  needOf,
   subtract,
 } from '@capacloud/protocol/capacity/capacity';
 import type { Resources } from '@capacloud/protocol/capacity/resources';
@@ -138,13 +137,17 @@ export class Look {
   }
 
   give(job: Job, node: NodeRecord, resources: Resources, devices: readonly string[]): void {
-    this.#change(node, resources, devices, 1);
+    const plan = this.#planOf(node);
+    subtract(plan.free, job.need);
+    this.#give(plan, devices, deviceMilli(resources.devices));
     this.#countOwner(job, node, 1);
   }
 
   /** It was given in this look, and is not to be. */
   takeBack(job: Job, node: NodeRecord, resources: Resources, devices: readonly string[]): void {
-    this.#change(node, resources, devices, -1);
+    const plan = this.#planOf(node);
+    add(plan.free, job.need);
+    this.#give(plan, devices, -deviceMilli(resources.devices));
     this.#countOwner(job, node, -1);
   }
 
@@ -165,18 +168,20 @@ export class Look {
     owners.set(provider, (owners.get(provider) ?? 0) + times);
   }
 
-  #change(node: NodeRecord, resources: Resources, devices: readonly string[], times: 1 | -1): void {
-    let plan = this.#plans.get(node.row);
-    if (plan === undefined) {
-      const { deviceRoom, load } = node;
-      const free = copyOf(node.free);
-      plan = { free, node, nodeRevision: node.revision, load, deviceRoom, revision: 0, given: new Map() };
-      this.#plans.set(node.row, plan);
-    }
-    if (times === 1) subtract(plan.free, needOf(resources));
-    else add(plan.free, needOf(resources));
-    const milli = times * deviceMilli(resources.devices);
-    for (const id of devices) plan.given.set(id, (plan.given.get(id) ?? 0) + milli);
+  #planOf(node: NodeRecord): Plan {
+    const known = this.#plans.get(node.row);
+    if (known !== undefined) return known;
+    const { deviceRoom, load, revision: nodeRevision } = node;
+    const free = copyOf(node.free);
+    const plan: Plan = { free, node, nodeRevision, load, deviceRoom, revision: 0, given: new Map() };
+    this.#plans.set(node.row, plan);
+    return plan;
+  }
+
+  /** What is left of the node is another: so much of each device was given away. */
+  #give(plan: Plan, devices: readonly string[], milli: number): void {
+    const { given, node } = plan;
+    for (const id of devices) given.set(id, (given.get(id) ?? 0) + milli);
     if (devices.length > 0) plan.deviceRoom = undefined;
     plan.load = loadOf(node.offer, plan.free);
     plan.revision = this.#changes.nextPlan();

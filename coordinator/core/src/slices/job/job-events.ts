@@ -1,3 +1,4 @@
+import { needOf } from '@capacloud/protocol/capacity/capacity';
 import { taskIdOf } from '@capacloud/protocol/ids';
 import { broken, mustGet } from '../../assert.ts';
 import type { JobCancelled, JobSettled, JobSubmitted, TaskEnded } from '../../contract/event.ts';
@@ -75,6 +76,7 @@ export function newJob(
     occupied: 0,
     ready: 0,
     firstReady: terms.tasks,
+    need: needOf(terms.resources),
     shape: shapeOf(terms),
     turn: at - (terms.priority ?? 0) * agingMs,
     isStopped: false,

@@ -1,3 +1,4 @@
+import { needOf } from '@capacloud/protocol/capacity/capacity';
 import { mustGet } from '../../assert.ts';
 import type { Account, Job, State, Task } from '../../state.ts';
 
@@ -51,7 +52,7 @@ export function shapeOf(terms: Job['terms']): string {
     terms.misfits
       ?.map(({ arch, cause = '', providers }) => `${arch}${cause}:${providers.join()}`)
       .join(';') ?? '';
-  return `${r.cpuMilli} ${r.memoryBytes} ${r.diskBytes} ${terms.maxRateNano} ${terms.needsRoot ? 1 : 0}${terms.interruptible === true ? 'i' : ''} ${terms.runTimeoutMs} ${providers.join()} ${excludeProviders.join()} ${devices}${alternatives}${labels}${misfits}`;
+  return `${needOf(r).join(' ')} ${terms.maxRateNano} ${terms.needsRoot ? 1 : 0}${terms.interruptible === true ? 'i' : ''} ${terms.runTimeoutMs} ${providers.join()} ${excludeProviders.join()} ${devices}${alternatives}${labels}${misfits}`;
 }
 
 /** Other nodes may take the job from now on: it changes its lane. */

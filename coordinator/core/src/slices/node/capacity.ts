@@ -5,12 +5,10 @@ import {
   isOpenToTasks,
   keptForOutputs,
   loadOf,
-  needOf,
   offeredBy,
   subtract,
 } from '@capacloud/protocol/capacity/capacity';
-import type { Resources } from '@capacloud/protocol/capacity/resources';
-import { deviceMilli, resourcesBy } from '@capacloud/protocol/capacity/resources';
+import { deviceMilli, requestOf } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { broken, mustGet } from '../../assert.ts';
 import type { Amounts, Job, NodeRecord, State } from '../../state.ts';
@@ -18,22 +16,22 @@ import type { Occupancy } from '../attempt/occupancy.ts';
 import { joinAskClass } from './asks.ts';
 
 /** What an occupancy takes of the node. */
-export function takenBy({ terms }: Pick<Job, 'terms'>, { isHeld }: Occupancy): Capacity {
-  return isHeld === true ? keptForOutputs(terms.resources) : needOf(terms.resources);
+export function takenBy({ need, terms }: Pick<Job, 'need' | 'terms'>, { isHeld }: Occupancy): Capacity {
+  return isHeld === true ? keptForOutputs(terms.resources) : need;
 }
 
-/** A task more, or less where `times` is -1. */
-export function addUse(use: Amounts, resources: Resources, times: 1 | -1): void {
-  const { devices } = resources;
-  if (times === 1) add(use.capacity, needOf(resources));
-  else subtract(use.capacity, needOf(resources));
+/** A task more that runs by the alternative, or less where `times` is -1. */
+export function addUse(use: Amounts, { need, terms }: Job, alternative: number, times: 1 | -1): void {
+  const devices = requestOf(terms.resources, alternative);
+  if (times === 1) add(use.capacity, need);
+  else subtract(use.capacity, need);
   use.deviceMilli += times * (devices?.count ?? 0) * deviceMilli(devices);
 }
 
 /** At placement: the attempt takes its share, and the offer must have room for it. */
 export function occupy(state: State, node: NodeRecord, job: Job, occupancy: Occupancy): void {
   if (node.occupied.has(occupancy.task)) broken(`${node.id} still holds an attempt of ${occupancy.task}`);
-  if (!fits(node.free, needOf(job.terms.resources))) broken(`${node.id} has no room for ${occupancy.task}`);
+  if (!fits(node.free, job.need)) broken(`${node.id} has no room for ${occupancy.task}`);
   restore(state, node, job, occupancy);
   refreshOpen(state, node);
 }
@@ -44,9 +42,10 @@ export function restore(state: State, node: NodeRecord, job: Job, occupancy: Occ
   job.occupied += 1;
   countOwner(job, node.provider, 1);
   subtract(node.free, takenBy(job, occupancy));
-  const resources = resourcesBy(job.terms.resources, occupancy.alternative);
-  if (occupancy.isHeld !== true) addUse(mustGet(state.accounts, job.consumer, 'account').use, resources, 1);
-  const milli = deviceMilli(resources.devices);
+  const { alternative } = occupancy;
+  if (occupancy.isHeld !== true)
+    addUse(mustGet(state.accounts, job.consumer, 'account').use, job, alternative, 1);
+  const milli = deviceMilli(requestOf(job.terms.resources, alternative));
   for (const device of occupancy.devices) {
     const used = (node.deviceUse.get(device) ?? 0) + milli;
     if (used > 1000) broken(`${device} of ${node.id} is taken twice`);
@@ -73,9 +72,10 @@ export function vacate(
 
 function giveUp(state: State, node: NodeRecord, job: Job, occupancy: Occupancy): void {
   add(node.free, takenBy(job, occupancy));
-  const resources = resourcesBy(job.terms.resources, occupancy.alternative);
-  if (occupancy.isHeld !== true) addUse(mustGet(state.accounts, job.consumer, 'account').use, resources, -1);
-  const milli = deviceMilli(resources.devices);
+  const { alternative } = occupancy;
+  if (occupancy.isHeld !== true)
+    addUse(mustGet(state.accounts, job.consumer, 'account').use, job, alternative, -1);
+  const milli = deviceMilli(requestOf(job.terms.resources, alternative));
   for (const device of occupancy.devices) {
     const used = (node.deviceUse.get(device) ?? 0) - milli;
     if (used > 0) node.deviceUse.set(device, used);
