@@ -1,7 +1,8 @@
 import type { FinishAttempt, ReportProgress } from '@capacloud/core/contract/command';
 import type { AttemptAssigned, AttemptEnded, Event } from '@capacloud/core/contract/event';
 import type { State } from '@capacloud/core/state';
-import type { Offer } from '@capacloud/protocol/capacity/resources';
+import { askKeys } from '@capacloud/protocol/capacity/dimensions';
+import type { Ask, Offer } from '@capacloud/protocol/capacity/resources';
 import type { NodeId, Sha256Hex } from '@capacloud/protocol/ids';
 import { jobIdOf, taskIndexOf } from '@capacloud/protocol/ids';
 import type { Agenda } from './agenda.ts';
@@ -227,15 +228,9 @@ export class Fleet {
 function offerOfNode(offer: Offer, n: number, factor: number): Offer {
   const price = (nano: string): string =>
     factor === 1 ? nano : `${BigInt(Math.round(Number(nano) * factor))}`;
-  const { cpuHourNano, deviceHourNano, diskGibHourNano, memoryGibHourNano } = offer.ask;
   return {
     ...offer,
-    ask: {
-      cpuHourNano: price(cpuHourNano),
-      memoryGibHourNano: price(memoryGibHourNano),
-      diskGibHourNano: price(diskGibHourNano),
-      deviceHourNano: price(deviceHourNano),
-    },
+    ask: Object.fromEntries(askKeys.map((key) => [key, price(offer.ask[key])])) as Ask,
     devices: offer.devices.map((device) => ({ ...device, id: `${device.id}-${n}` })),
   };
 }

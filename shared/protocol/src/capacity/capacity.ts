@@ -80,9 +80,9 @@ export function isWithin(free: Capacity): boolean {
 }
 
 /** Writes to a table that has the amounts of one row after the other. */
-export function writeRow(table: number[], row: number, capacity: Capacity): void {
+export function writeRow(table: number[], row: number, amounts: readonly number[]): void {
   const start = row * width;
-  for (let place = 0; place < width; place++) table[start + place] = capacity[place] ?? 0;
+  for (let place = 0; place < width; place++) table[start + place] = amounts[place] ?? 0;
 }
 
 /** As `fits`, of a row of such a table. */

@@ -1,4 +1,4 @@
-import type { Offer, Resources } from './resources.ts';
+import type { Ask, Offer, Resources } from './resources.ts';
 
 /** What nodes sell by amount. A GPU is chosen by its properties and not by an amount, so it is no dimension. */
 interface RowOf<S extends string, C extends string, V extends string> {
@@ -11,6 +11,8 @@ interface RowOf<S extends string, C extends string, V extends string> {
   readonly isShared: boolean;
   /** The outputs of a task lie on it: it stays taken while they wait for room at the coordinator. */
   readonly holdsOutputs: boolean;
+  /** What owners ask for so much of it and an hour; absent where it has no price of its own. */
+  readonly price?: { readonly ask: keyof Ask; readonly unit: number };
   readonly noun: string;
   readonly unit: 'count' | 'milli' | 'bytes';
   /** Its key in views of nodes. */
@@ -31,6 +33,7 @@ interface RowOf<S extends string, C extends string, V extends string> {
 }
 
 const mebibyte = 2 ** 20;
+const gibibyte = 2 ** 30;
 
 function inMebibytes(bytes: number): string {
   return `${Math.floor(bytes / mebibyte)}Mi`;
@@ -58,6 +61,7 @@ export const dimensions = {
     isTakenByAll: true,
     isShared: true,
     holdsOutputs: false,
+    price: { ask: 'cpuHourNano', unit: 1000 },
     noun: 'CPU',
     unit: 'milli',
     view: 'cpu_milli',
@@ -76,6 +80,7 @@ export const dimensions = {
     isTakenByAll: true,
     isShared: true,
     holdsOutputs: false,
+    price: { ask: 'memoryGibHourNano', unit: gibibyte },
     noun: 'memory',
     unit: 'bytes',
     view: 'memory_bytes',
@@ -94,6 +99,7 @@ export const dimensions = {
     isTakenByAll: false,
     isShared: false,
     holdsOutputs: true,
+    price: { ask: 'diskGibHourNano', unit: gibibyte },
     noun: 'disk',
     unit: 'bytes',
     view: 'disk_bytes',
@@ -121,6 +127,11 @@ export type DimensionRow = RowOf<Shortage, Contention, DimensionView>;
 export const dimensionNames = Object.keys(dimensions) as readonly Dimension[];
 /** In the order of the table, in which a Capacity has its amounts. */
 export const dimensionRows: readonly DimensionRow[] = Object.values(dimensions);
+/** Prices of an ask: those of the table, and that of a device. */
+export const askKeys: readonly (keyof Ask)[] = [
+  ...dimensionRows.flatMap(({ price }) => price?.ask ?? []),
+  'deviceHourNano',
+];
 /** The dimension of which there is too little where a node has the obstacle. */
 export const rowOfShortage = Object.fromEntries(
   dimensionRows.flatMap((row) => (row.shortage === undefined ? [] : [[row.shortage.code, row]])),

@@ -1,6 +1,6 @@
 import { amountOf, isOpenToTasks } from '@capacloud/protocol/capacity/capacity';
-import type { AskClass } from '../../slices/node/ask-class.ts';
-import { parseAsk } from '../../slices/node/price.ts';
+import { dimensionRows } from '@capacloud/protocol/capacity/dimensions';
+import { type AskNano, parseAsk, pricesText } from '../../slices/node/price.ts';
 import type { NodeRecord } from '../../state.ts';
 import { cpuClass } from './device-class.ts';
 import { keepBest } from './keep-best.ts';
@@ -10,7 +10,7 @@ const maxLevels = 50;
 /** What nodes of one class that ask the same prices sell. */
 export interface BookLevel {
   readonly deviceClass: string;
-  readonly ask: Pick<AskClass, 'cpuHourNano' | 'memoryGibHourNano' | 'diskGibHourNano' | 'deviceHourNano'>;
+  readonly ask: AskNano;
   /** What interruptible tasks pay less. */
   readonly discountPercent: number | undefined;
   nodes: number;
@@ -80,9 +80,8 @@ export class Book {
 
   #add(deviceClass: string, node: NodeRecord, total: number, free: number): void {
     const ask = node.askClass ?? parseAsk(node.offer.ask);
-    const { cpuHourNano, memoryGibHourNano, diskGibHourNano, deviceHourNano } = ask;
     const discountPercent = node.offer.interruptibleDiscountPercent;
-    const key = `${cpuHourNano} ${memoryGibHourNano} ${diskGibHourNano} ${deviceHourNano} ${discountPercent ?? ''} ${deviceClass}`;
+    const key = `${pricesText(ask)} ${discountPercent ?? ''} ${deviceClass}`;
     let level = this.#levels.get(key);
     if (level === undefined) {
       level = { deviceClass, ask, discountPercent, nodes: 0, providers: new Set(), total: 0, free: 0 };
@@ -97,10 +96,10 @@ export class Book {
 
 /** By the price of what the class sells, then by what comes with it. */
 function byPrice(a: BookLevel, b: BookLevel): number {
-  const prices = ({ ask, deviceClass }: BookLevel) =>
-    deviceClass === cpuClass
-      ? [ask.cpuHourNano, ask.memoryGibHourNano, ask.diskGibHourNano]
-      : [ask.deviceHourNano, ask.cpuHourNano, ask.memoryGibHourNano, ask.diskGibHourNano];
+  const prices = ({ ask, deviceClass }: BookLevel) => [
+    ...(deviceClass === cpuClass ? [] : [ask.deviceHourNano]),
+    ...dimensionRows.flatMap(({ price }) => (price === undefined ? [] : ask[price.ask])),
+  ];
   const others = prices(b);
   for (const [i, price] of prices(a).entries()) {
     const other = others[i] ?? 0n;

@@ -1,16 +1,19 @@
 import { type Capacity, fitsRow, needOf, writeRow } from '@capacloud/protocol/capacity/capacity';
+import { dimensionRows } from '@capacloud/protocol/capacity/dimensions';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { JobTerms } from '../../contract/command.ts';
 import { isOpen } from '../../slices/node/capacity.ts';
+import { addCost, pricedUnits } from '../../slices/node/price.ts';
 import type { NodeRecord } from '../../state.ts';
 import type { DeviceKind } from '../fit/device-supply.ts';
 import type { KindFilter } from '../fit/kind-filter.ts';
 import { PriceLadder } from './price-ladder.ts';
 import type { ShapePrice } from './shape-price.ts';
 
-/** What goes with a processor, in GiB of memory, and with a device, in processors: prices are compared by it before any task is known. */
-const typicalGib = 2;
+/** A processor with the memory that goes with it, and processors that go with a device: prices are compared by them before any task is known. */
+const typicalUnits = pricedUnits({ cpuMilli: 1000, memoryBytes: 2 * 2 ** 30, diskBytes: 0, shmBytes: 0 });
 const typicalCpus = 4;
+const nothing: readonly number[] = [];
 
 interface Ladders {
   /** Nodes that take work, by what they ask for tasks without devices. */
@@ -54,9 +57,8 @@ export class NodeTable {
   #mostMilli: number[] = [];
   /** Of each row in turn, what is free of each dimension. */
   readonly #free: number[] = [];
-  #cpuNano: number[] = [];
-  #memoryGibNano: number[] = [];
-  #diskGibNano: number[] = [];
+  /** As `#free`, what is asked for each dimension. */
+  readonly #nano: number[] = [];
   #deviceNano: number[] = [];
   #discountPercent: number[] = [];
   #tries: number[] = [];
@@ -80,10 +82,8 @@ export class NodeTable {
     this.#wholes[row] = deviceRoom.wholes;
     this.#mostMilli[row] = deviceRoom.mostMilli;
     writeRow(this.#free, row, node.free);
-    this.#cpuNano[row] = askClass?.hourNano.cpu ?? 0;
-    this.#memoryGibNano[row] = askClass?.hourNano.memoryGib ?? 0;
-    this.#diskGibNano[row] = askClass?.hourNano.diskGib ?? 0;
-    this.#deviceNano[row] = askClass?.hourNano.device ?? 0;
+    writeRow(this.#nano, row, askClass?.dimensionNano ?? nothing);
+    this.#deviceNano[row] = askClass?.deviceNano ?? 0;
     this.#discountPercent[row] = askClass?.discountPercent ?? 0;
     this.#tries[row] = node.tries;
     this.#load[row] = node.load;
@@ -158,16 +158,15 @@ export class NodeTable {
   /** nano-CAPA an hour, but for rounding. */
   estimate(row: number, price: ShapePrice): number {
     return price.estimateOf(
-      this.#cpuNano[row] ?? 0,
-      this.#memoryGibNano[row] ?? 0,
-      this.#diskGibNano[row] ?? 0,
+      this.#nano,
+      row * dimensionRows.length,
       this.#deviceNano[row] ?? 0,
       this.#discountPercent[row] ?? 0,
     );
   }
 
   #place(row: number, hasBecomeIdle: boolean): void {
-    const cpu = (this.#cpuNano[row] ?? 0) + typicalGib * (this.#memoryGibNano[row] ?? 0);
+    const cpu = addCost(0, typicalUnits, this.#nano, row * dimensionRows.length);
     const device = (this.#deviceNano[row] ?? 0) + typicalCpus * cpu;
     const hasDevice = (this.#mostMilli[row] ?? 0) > 0;
     const isOpenRow = this.#open[row] === 1;

@@ -1,24 +1,19 @@
 import type { JobTerms } from '../../contract/command.ts';
 import type { NodeRecord, State } from '../../state.ts';
-import type { AskClass } from './ask-class.ts';
-import { discounted, parseAsk, rateNano } from './price.ts';
+import { discounted, nanoByDimension, parseAsk, pricesText, rateNano } from './price.ts';
 
 /** The node is of the class of what it asks. */
 export function joinAskClass(state: State, node: NodeRecord): void {
   const { ask, interruptibleDiscountPercent: discountPercent } = node.offer;
-  const key = `${ask.cpuHourNano} ${ask.memoryGibHourNano} ${ask.diskGibHourNano} ${ask.deviceHourNano} ${discountPercent ?? ''}`;
+  const key = `${pricesText(ask)} ${discountPercent ?? ''}`;
   const old = node.askClass;
   if (old?.key === key) return;
   leaveAskClass(state, node);
   let askClass = state.askClasses.get(key);
   if (askClass === undefined) {
-    const hourNano = {
-      cpu: Number(ask.cpuHourNano),
-      memoryGib: Number(ask.memoryGibHourNano),
-      diskGib: Number(ask.diskGibHourNano),
-      device: Number(ask.deviceHourNano),
-    };
-    askClass = { key, ...parseAsk(ask), hourNano, discountPercent, members: 0 } satisfies AskClass;
+    const deviceNano = Number(ask.deviceHourNano);
+    const dimensionNano = nanoByDimension(ask);
+    askClass = { key, ...parseAsk(ask), dimensionNano, deviceNano, discountPercent, members: 0 };
     state.askClasses.set(key, askClass);
   }
   askClass.members += 1;

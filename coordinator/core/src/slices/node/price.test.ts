@@ -1,7 +1,8 @@
+import { dimensionRows } from '@capacloud/protocol/capacity/dimensions';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { gib } from '../../testing/harness.ts';
-import { parseAsk, priceRun, rateNano } from './price.ts';
+import { addCost, nanoByDimension, parseAsk, pricedUnits, priceRun, rateNano } from './price.ts';
 
 const ask = parseAsk({
   cpuHourNano: '1000',
@@ -21,6 +22,18 @@ it('adds cpu, memory, disk and devices, exact, and rounds up once', () => {
     1001n,
   );
   expect(rateNano(ask, { cpuMilli: 1, memoryBytes: 1, diskBytes: 0, shmBytes: 0 })).toBe(2n);
+});
+
+it('estimates in floating point what it charges', () => {
+  const prices = { cpuHourNano: '8000', memoryGibHourNano: '64', diskGibHourNano: '16', deviceHourNano: '0' };
+  const resources = { cpuMilli: 2500, memoryBytes: 4 * gib, diskBytes: gib / 2, shmBytes: 0 };
+  const nano = [0, 0, ...nanoByDimension(prices)];
+  expect(addCost(1, pricedUnits(resources), nano, 2)).toBe(1 + Number(rateNano(parseAsk(prices), resources)));
+});
+
+it('has a common unit for all prices of the table', () => {
+  for (const { price } of dimensionRows)
+    if (price !== undefined) expect((1000 * gib) % price.unit, price.ask).toBe(0);
 });
 
 it('charges at most the hold, rounds the charge up, the pay down, and loses nothing between', () => {

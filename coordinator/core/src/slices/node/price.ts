@@ -1,15 +1,16 @@
+import { askKeys, dimensionRows } from '@capacloud/protocol/capacity/dimensions';
 import type { Ask, Resources } from '@capacloud/protocol/capacity/resources';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 
 /** Prices of one unit for an hour, in nano-CAPA. */
-export interface AskNano {
-  readonly cpuHourNano: bigint;
-  readonly memoryGibHourNano: bigint;
-  readonly diskGibHourNano: bigint;
-  readonly deviceHourNano: bigint;
-}
+export type AskNano = Readonly<Record<keyof Ask, bigint>>;
 
-const gib = 2n ** 30n;
+/** A multiple of each unit that has a price, so that sums of prices are exact. */
+const commonUnit = 1000n * 2n ** 30n;
+const devicesInCommon = commonUnit / 1000n;
+const priced = dimensionRows.flatMap(({ price, taken }) =>
+  price === undefined ? [] : [{ taken, ask: price.ask, inCommon: commonUnit / BigInt(price.unit) }],
+);
 const msPerHour = 3_600_000n;
 const basisPoints = 10_000n;
 
@@ -18,12 +19,7 @@ function divideUp(dividend: bigint, divisor: bigint): bigint {
 }
 
 export function parseAsk(ask: Ask): AskNano {
-  return {
-    cpuHourNano: BigInt(ask.cpuHourNano),
-    memoryGibHourNano: BigInt(ask.memoryGibHourNano),
-    diskGibHourNano: BigInt(ask.diskGibHourNano),
-    deviceHourNano: BigInt(ask.deviceHourNano),
-  };
+  return Object.fromEntries(askKeys.map((key) => [key, BigInt(ask[key])])) as AskNano;
 }
 
 /**
@@ -31,12 +27,37 @@ export function parseAsk(ask: Ask): AskNano {
  * share of a device costs that part of it.
  */
 export function rateNano(ask: AskNano, resources: Resources): bigint {
-  const cpu = BigInt(resources.cpuMilli) * ask.cpuHourNano * gib;
-  const memory = BigInt(resources.memoryBytes) * ask.memoryGibHourNano * 1000n;
-  const disk = BigInt(resources.diskBytes) * ask.diskGibHourNano * 1000n;
   const milli = (resources.devices?.count ?? 0) * deviceMilli(resources.devices);
-  const devices = BigInt(milli) * ask.deviceHourNano * gib;
-  return divideUp(cpu + memory + disk + devices, gib * 1000n);
+  let sum = BigInt(milli) * ask.deviceHourNano * devicesInCommon;
+  for (const { ask: key, inCommon, taken } of priced) sum += BigInt(taken(resources)) * ask[key] * inCommon;
+  return divideUp(sum, commonUnit);
+}
+
+/** Equal for asks with equal prices. */
+export function pricesText(ask: Ask | AskNano): string {
+  return askKeys.map((key) => ask[key]).join(' ');
+}
+
+/** What a task takes of each dimension, in the units of its price. */
+export function pricedUnits(resources: Resources): readonly number[] {
+  return dimensionRows.map(({ price, taken }) => (price === undefined ? 0 : taken(resources) / price.unit));
+}
+
+/** Prices of each dimension, as floating point. */
+export function nanoByDimension(ask: Ask): readonly number[] {
+  return dimensionRows.map(({ price }) => (price === undefined ? 0 : Number(ask[price.ask])));
+}
+
+/** `sum` and what the units cost by the prices that stand in `nano` from `start` on, in floating point. */
+export function addCost(
+  sum: number,
+  units: readonly number[],
+  nano: readonly number[],
+  start: number,
+): number {
+  let cost = sum;
+  for (let place = 0; place < units.length; place++) cost += (units[place] ?? 0) * (nano[start + place] ?? 0);
+  return cost;
 }
 
 /** Of a task that was sold as interruptible: rounded up, as the whole is. */
