@@ -2,6 +2,7 @@ import type { Command, JobTerms } from '@capacloud/core/contract/command';
 import type { Event } from '@capacloud/core/contract/event';
 import { defaultRuleset } from '@capacloud/core/contract/ruleset';
 import { apply, decide } from '@capacloud/core/machine';
+import { ScheduleNotes } from '@capacloud/core/scheduler/schedule-notes';
 import { createState } from '@capacloud/core/state';
 import type { Offer, Resources } from '@capacloud/protocol/capacity/resources';
 import type { AccountId, JobId, NodeId, Sha256Hex } from '@capacloud/protocol/ids';
@@ -12,6 +13,7 @@ const provider = 'acc_cluster' as AccountId;
 /** The state machine with nothing around it: each task is a job of its own. */
 export class BareCore {
   readonly #state = createState();
+  readonly #notes = new ScheduleNotes();
   #at = 1;
   #jobs = 0;
   /** Wall time of looks: the decision, and its event applied. The longest, and of all. */
@@ -74,7 +76,7 @@ export class BareCore {
   }
 
   #run(command: Command): readonly Event[] {
-    const result = decide(this.#state, command);
+    const result = decide(this.#state, command, this.#notes);
     if (!result.ok) throw new Error(`${command.type}: ${result.refusal.message}`);
     for (const event of result.value) apply(this.#state, event);
     return result.value;

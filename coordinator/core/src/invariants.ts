@@ -4,9 +4,10 @@ import type { AccountId } from '@capacloud/protocol/ids';
 import { invariant, mustGet } from './assert.ts';
 import { stageDeadline } from './slices/attempt/stage-clock.ts';
 import { isActive, isTerminal } from './slices/attempt/task-states.ts';
-import { type ConsumerQueue, hasQueueClock, hasTurnBefore, isReady } from './slices/job/queue.ts';
+import { hasQueueClock, hasTurnBefore, isReady } from './slices/job/queue.ts';
 import { addUse, isOpen, takenBy } from './slices/node/capacity.ts';
 import { imageOf } from './slices/node/standing.ts';
+import type { ConsumerQueue } from './state.ts';
 import { type Amounts, type Job, maxSilences, type NodeRecord, type State } from './state.ts';
 
 /** Everything that must hold between two events, recomputed from nothing; O(state). For tests and audits. */
@@ -115,7 +116,7 @@ function checkNode(state: State, node: NodeRecord): void {
   invariant(node.isIsolated === state.isolated.has(node.id), `${node.id}: isolated`);
   invariant(state.openNodes.has(node) === isOpen(node), `${node.id}: index of open nodes`);
   invariant(state.unproven.has(node) !== node.isProven, `${node.id}: index of unproven nodes`);
-  invariant(state.schedule.table.nodes[node.row] === node, `${node.id}: its row in the table`);
+  invariant(state.feed.nodes[node.row] === node, `${node.id}: its row in the feed`);
   const { endings, failures, held, lastGood, restUntil, silences } = node.standing;
   invariant(lastGood <= endings && failures.every(({ nth }) => nth <= endings), `${node.id}: endings`);
   invariant(failures.length <= 32 && silences.length <= maxSilences, `${node.id}: its standing grows`);

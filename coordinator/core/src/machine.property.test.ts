@@ -5,6 +5,7 @@ import type { Command } from './contract/command.ts';
 import type { Event } from './contract/event.ts';
 import { checkInvariants } from './invariants.ts';
 import { apply, decide } from './machine.ts';
+import { ScheduleNotes } from './scheduler/schedule-notes.ts';
 import { transfersOf } from './slices/account/transfers.ts';
 import { desiredAttempts } from './slices/node/desired.ts';
 import { decodeState, decodeStateLines, encodeState, stateHash } from './snapshot.ts';
@@ -79,8 +80,9 @@ it('is captured as it was, however much it changes while it is written', () => {
 
 function settleAll(state: State, from: number, log: Event[]): void {
   let at = from;
+  const notes = new ScheduleNotes();
   const run = (command: Command) => {
-    const result = decide(state, command);
+    const result = decide(state, command, notes);
     if (!result.ok) throw new Error(result.refusal.message);
     for (const event of result.value) {
       replayInto(state, event);
@@ -103,6 +105,7 @@ function simulate(
 ): { log: Event[]; state: State } {
   const dice = new Dice(seed);
   const state = createState();
+  const notes = new ScheduleNotes();
   const log: Event[] = [];
   let at = 1_700_000_000_000;
   const opening: Command[] = [
@@ -127,14 +130,14 @@ function simulate(
     at += dice.pick([0, 10, 500, 500, 4000]);
     const command = opening[step] ?? dice.command(state, at);
     const before = step % 16 === 0 ? encodeState(state) : undefined;
-    const result = decide(state, command);
+    const result = decide(state, command, notes);
     if (before !== undefined) {
       expect(encodeState(state)).toBe(before);
       // A coordinator that started from a snapshot decides the same, but for where it places and who makes way: its notes are new.
       const copy = decodeState(before);
       expect(encodeState(copy)).toBe(before);
       checkInvariants(copy);
-      const decided = decide(copy, command);
+      const decided = decide(copy, command, new ScheduleNotes());
       expect(withoutPlaces(decided)).toEqual(withoutPlaces(result));
       if (decided.ok) for (const event of decided.value) replayInto(copy, event);
     }

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Event } from './contract/event.ts';
 import { defaultRuleset } from './contract/ruleset.ts';
 import { apply, decide } from './machine.ts';
+import { ScheduleNotes } from './scheduler/schedule-notes.ts';
 import { transfersOf } from './slices/account/transfers.ts';
 import { decodeState, decodeStateLines, encodeState, stateHash } from './snapshot.ts';
 import { createState } from './state.ts';
@@ -14,7 +15,7 @@ const at = 1_700_000_000_000;
 describe('a log', () => {
   it('is opened first, and once', () => {
     const state = createState();
-    const early = decide(state, { type: 'account.open', at, account: consumer });
+    const early = decide(state, { type: 'account.open', at, account: consumer }, new ScheduleNotes());
     expect(early).toMatchObject({ ok: false, refusal: { code: 'request.conflict' } });
     const machine = new Machine();
     expect(machine.refusal({ type: 'log.open', at, origin: 'again', ruleset: defaultRuleset })).toBe(
@@ -97,7 +98,7 @@ describe('money', () => {
       machine.accept(event);
     };
     const decideAll = (command: Parameters<Machine['run']>[0]) => {
-      const result = decide(machine.state, command);
+      const result = decide(machine.state, command, machine.notes);
       if (result.ok) result.value.forEach(follow);
     };
     decideAll({ type: 'account.credit', at, account: consumer, amountNano: 1n, ref: 'x' });

@@ -7,6 +7,7 @@ import type { AccountCredited, Event } from './contract/event.ts';
 import { hiddenIn } from './contract/hidden.ts';
 import type { Ruleset } from './contract/ruleset.ts';
 import { decidePlace, decideTick } from './scheduler/schedule-commands.ts';
+import type { ScheduleNotes } from './scheduler/schedule-notes.ts';
 import { decideCredit, decideOpenAccount, newAccount } from './slices/account/account-commands.ts';
 import { applyTransfers, assertHolds } from './slices/account/ledger.ts';
 import { transfersOf } from './slices/account/transfers.ts';
@@ -34,7 +35,13 @@ import {
   isolationRefusal,
 } from './slices/isolation/isolation.ts';
 import { decideCancel, decideSubmit } from './slices/job/job-commands.ts';
-import { applyCancelled, applySettled, applySubmitted, applyTaskEnded } from './slices/job/job-events.ts';
+import {
+  applyCancelled,
+  applySettled,
+  applySubmitted,
+  applyTaskEnded,
+  correctQueueClocks,
+} from './slices/job/job-events.ts';
 import { applyPoisoned } from './slices/job/poison.ts';
 import { endBackoffs } from './slices/job/queue.ts';
 import { applyForgotten, proveByStanding } from './slices/node/forgotten.ts';
@@ -47,7 +54,7 @@ import type { State } from './state.ts';
  * What the command means now: the events that follow from it, or why it is refused. Nothing that a hash or an
  * event depends on is changed. Never throws.
  */
-export function decide(state: State, command: Command): Result<readonly Event[]> {
+export function decide(state: State, command: Command, notes: ScheduleNotes): Result<readonly Event[]> {
   if (command.type === 'log.open') {
     if (state.origin !== '') return refuse('request.conflict', 'The log is open.');
     return accept([{ at: command.at, origin: command.origin, ruleset: command.ruleset, type: 'log.opened' }]);
@@ -85,12 +92,24 @@ export function decide(state: State, command: Command): Result<readonly Event[]>
     case 'subject.reinstate':
       return decideReinstate(state, command);
     case 'tick':
-      return accept(decideTick(state, command));
+      advance(state, command.at);
+      correctQueueClocks(state, command.at);
+      return accept(decideTick(state, notes, command));
     case 'place':
-      return accept(decidePlace(state, command));
+      advance(state, command.at);
+      return accept(decidePlace(state, notes, command));
     default:
       return unreachable(command);
   }
+}
+
+/**
+ * Brings the indexes to the time of a command or event: tasks whose backoff is over, nodes whose pause is. No hash and no event
+ * tells whether a decision did it or the event before.
+ */
+function advance(state: State, at: number): void {
+  endBackoffs(state, at);
+  endRests(state, at);
 }
 
 /**
@@ -99,8 +118,7 @@ export function decide(state: State, command: Command): Result<readonly Event[]>
  */
 export function apply(state: State, event: Event): void {
   if (state.captures.size > 0) for (const capture of state.captures) capture.keep(event);
-  endBackoffs(state, event.at);
-  endRests(state, event.at);
+  advance(state, event.at);
   const transfers = transfersOf(state, event);
   if (transfers.length > 0) applyTransfers(state, transfers);
   change(state, event);
@@ -182,8 +200,7 @@ function changeRuleset(state: State, ruleset: Ruleset, at: number): void {
  * Whether a place command could do something: tasks wait, nodes are open, and work or capacity has come since the
  * last look, or that look was cut short. O(1).
  */
-export function needsPlacement(state: State): boolean {
-  const { changed, isCutShort, isPaused } = state.schedule;
-  if (isPaused) return false;
-  return (changed || isCutShort) && state.openNodes.size > 0 && state.waiting.size > 0;
+export function needsPlacement(state: State, notes: ScheduleNotes): boolean {
+  if (notes.isPaused) return false;
+  return (notes.hasNews(state) || notes.isCutShort) && state.openNodes.size > 0 && state.waiting.size > 0;
 }

@@ -1,5 +1,5 @@
+import type { Isolation, Subject } from './contract/subject.ts';
 import type { Occupancy } from './slices/attempt/occupancy.ts';
-import type { Isolation, Subject } from './slices/isolation/isolation.ts';
 import type { Account, HouseBalances, ImageRecord, Job, NodeRecord, Standing, State, Task } from './state.ts';
 
 /** What a snapshot holds. Amounts are decimal strings; a task as its job made it is left out; what is derived is not here. */

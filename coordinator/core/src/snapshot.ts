@@ -111,7 +111,7 @@ function decodeJob(state: State, text: JobText): void {
     Object.assign(task, fields, { rateNano: BigInt(rateNano) });
   }
   state.jobs.set(job.id, job);
-  state.schedule.mix.note(job.terms.resources, job.live);
+  state.feed.submitted.push(job);
   indexJob(state, job);
 }
 

@@ -2,19 +2,16 @@ import type { Capacity } from '@capacloud/protocol/capacity/capacity';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
+import { ChangeFeed } from './change-feed.ts';
 import type { Clocked } from './clock-wheel.ts';
 import { ClockWheel } from './clock-wheel.ts';
 import type { JobTerms } from './contract/command.ts';
 import type { DeviceFault, Event, HoldCause, NodeStatus } from './contract/event.ts';
 import { defaultRuleset, type Ruleset } from './contract/ruleset.ts';
-import type { DeviceRoom } from './scheduler/fit/device-room.ts';
-import type { Keeping } from './scheduler/fit/feasibility.ts';
-import { ScheduleNotes } from './scheduler/schedule-notes.ts';
+import type { Isolation, Subject } from './contract/subject.ts';
 import type { HoldState } from './slices/account/hold-states.ts';
 import type { HeldUpload, Occupancy } from './slices/attempt/occupancy.ts';
 import type { TaskState } from './slices/attempt/task-states.ts';
-import type { Isolation, Subject } from './slices/isolation/isolation.ts';
-import type { ConsumerQueue } from './slices/job/queue.ts';
 import type { AskClass } from './slices/node/ask-class.ts';
 import { OfferPool } from './slices/node/offer-pool.ts';
 
@@ -120,13 +117,7 @@ export interface NodeRecord extends Clocked<NodeRecord> {
   /** 0 (idle) to 1, the fullest of its dimensions. */
   load: number;
   askClass: AskClass | undefined;
-  /** A note of the scheduler: what comes to it is of another job only where that is over in time. */
-  keptFor: Keeping | undefined;
-  /** Rises with each change of what it has free, of its offer or of whether it takes work. */
-  revision: number;
-  // Notes of the scheduler, as of that revision.
-  deviceRoom: DeviceRoom;
-  /** In its table; below 0 before it has one. */
+  /** In the change feed; below 0 before it has one, and when it was forgotten. */
   row: number;
 }
 
@@ -209,6 +200,20 @@ export interface Job extends Clocked<Job> {
   readonly owners: Map<AccountId, number>;
 }
 
+/** Jobs of one consumer with ready tasks of one shape, in their turn. Derived. */
+export interface Lane {
+  readonly shape: string;
+  readonly jobs: Job[];
+}
+
+/** What waits of one consumer. Derived. */
+export interface ConsumerQueue {
+  readonly account: Account;
+  readonly byShape: Map<string, Lane>;
+  /** By the turn of the first job. */
+  readonly lanes: Lane[];
+}
+
 /**
  * The live state. It changes by `apply` alone; what is marked derived follows from the rest and is rebuilt
  * by `decodeState`.
@@ -254,7 +259,7 @@ export interface State {
   fullHolds: number;
   /** Jobs that are stopped, as submitted. */
   readonly stopped: Set<Job>;
-  readonly schedule: ScheduleNotes;
+  readonly feed: ChangeFeed<NodeRecord, Job>;
   /** Those that write the state as it was down, and are shown each event before it happens. */
   readonly captures: Set<{ keep(event: Event): void }>;
 }
@@ -286,7 +291,7 @@ export function createState(): State {
     held: new Set(),
     fullHolds: 0,
     stopped: new Set(),
-    schedule: new ScheduleNotes(),
+    feed: new ChangeFeed(),
     captures: new Set(),
   };
 }

@@ -118,7 +118,7 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
   });
   const safeMode = new SafeMode(config.dataDir, sequencer, logger);
   await safeMode.begin(now());
-  if (parts.isOffline === true) sequencer.state.schedule.isPaused = true;
+  if (parts.isOffline === true) sequencer.notes.isPaused = true;
   else await applyRules(parts, sequencer);
   const snapshotter = new Snapshotter({
     sequencer,

@@ -103,7 +103,7 @@ export const standingGuards: readonly Guard[] = [
     name: 'end the tasks of a stopped image',
     why: 'What runs of it would go on ruining devices.',
     file: `${core}/scheduler/schedule-commands.ts`,
-    find: '  endStopped(state, decision, budget);\n',
+    find: '  endStopped(work);\n',
     replace: '',
     ruinous: true,
   },

@@ -2,10 +2,9 @@ import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { AttemptRef, AttemptStage } from '@capacloud/protocol/wire/frames';
-import type { IsolationStop, Subject } from '../slices/isolation/isolation.ts';
-import type { Misfit } from '../slices/job/misfits.ts';
 import type { HoldCause, PublicTerms } from './event.ts';
 import type { Ruleset } from './ruleset.ts';
+import type { IsolationStop, Subject } from './subject.ts';
 
 /** Every command carries the time (Unix milliseconds, coordinator's clock): the core has no clock of its own. */
 interface Timed {
@@ -30,6 +29,20 @@ export interface CreditAccount extends Timed {
   readonly account: AccountId;
   readonly amountNano: bigint;
   readonly ref: string;
+}
+
+/** Nodes on which the image of a job does not run, as their owners say. */
+export interface Misfit {
+  /** The architecture that the image is not made for; empty where there is another cause. */
+  readonly arch: string;
+  /** Absent: the architecture. */
+  readonly cause?: 'registry_not_allowed' | 'registry_failed' | 'image_too_large';
+  /** When the last of them said so. */
+  readonly at: number;
+  /** Owners who said so, at most as many as the cause has. */
+  readonly providers: readonly AccountId[];
+  /** What the image is made for, by the last word of them. */
+  readonly runsOn?: readonly string[];
 }
 
 /** The public part of a job, with its amounts as numbers. */

@@ -86,7 +86,7 @@ it('refuses a command that names something twice, and tells what', () => {
     [submit({ retryOn: ['oom', 'oom'] }), 'oom'],
   ];
   for (const [command, name] of cases) {
-    const result = decide(machine.state, command);
+    const result = decide(machine.state, command, machine.notes);
     expect(result).toMatchObject({ ok: false, refusal: { code: 'request.invalid' } });
     if (!result.ok) expect(result.refusal.hint).toContain(name);
   }

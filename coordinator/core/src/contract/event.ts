@@ -3,8 +3,8 @@ import type { Offer, Resources } from '@capacloud/protocol/capacity/resources';
 import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { AttemptStage } from '@capacloud/protocol/wire/frames';
-import type { IsolationStop, Subject } from '../slices/isolation/isolation.ts';
 import type { Ruleset } from './ruleset.ts';
+import type { IsolationStop, Subject } from './subject.ts';
 
 /**
  * Events are public facts, append-only and for ever: a log written by an older release must replay. A field

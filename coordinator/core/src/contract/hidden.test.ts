@@ -44,7 +44,7 @@ it.each(characters)('takes no text with %j into the public log', (character) => 
   );
   for (const command of commands)
     expect(
-      decide(machine.state, command),
+      decide(machine.state, command, machine.notes),
       JSON.stringify(command, (_, each: unknown) => (typeof each === 'bigint' ? `${each}` : each)),
     ).toMatchObject({ ok: false, refusal: { code: 'request.invalid' } });
 });
@@ -54,5 +54,5 @@ it('takes text of any language that is seen', () => {
   const node = nodeId(0);
   const odd = offer({ devices: [{ ...device, reason: 'Überhitzt: 温度 95 °C' }] });
   const command = { type: 'node.change_offer', at: machine.now, node, accepting: true, offer: odd } as const;
-  expect(decide(machine.state, command).ok).toBe(true);
+  expect(decide(machine.state, command, machine.notes).ok).toBe(true);
 });

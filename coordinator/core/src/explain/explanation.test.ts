@@ -27,7 +27,7 @@ function network(...offers: readonly Partial<Offer>[]): Machine {
 }
 
 function explain(machine: Machine, change: Partial<JobTerms>): Explanation {
-  const explanation = new Explanation(terms(change));
+  const explanation = new Explanation(terms(change), machine.notes.keepings);
   for (const node of machine.state.nodes.values()) explanation.look(node);
   return explanation;
 }
@@ -291,7 +291,9 @@ it('counts right what each change opens, on any network', () => {
         const nodes = [...machine.state.nodes.values()];
         const suitable = (after: JobTerms) =>
           nodes.filter((node) =>
-            optionsOf(after).some((option) => obstaclesOf(node, option).every(isPassing)),
+            optionsOf(after).some((option) =>
+              obstaclesOf(node, option, machine.notes.keepings).every(isPassing),
+            ),
           ).length;
         expect(suitable(before)).toBe(explanation.suitable);
         for (const change of explanation.changes()) {

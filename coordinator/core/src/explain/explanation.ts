@@ -1,6 +1,7 @@
 import { type Obstacle, obstacles } from '@capacloud/protocol/catalogue/obstacles';
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { JobTerms } from '../contract/command.ts';
+import type { Keepings } from '../scheduler/keepings.ts';
 import { optionsOf } from '../slices/job/options.ts';
 import type { NodeRecord, Task } from '../state.ts';
 import { type Change, NearestChange, type Opened } from './nearest-change.ts';
@@ -34,6 +35,7 @@ function isOfAlternative(obstacle: Obstacle): boolean {
 export class Explanation {
   readonly #options: readonly JobTerms[];
   readonly #task: Task | undefined;
+  readonly #keepings: Keepings;
   readonly #tallies = new Map<Obstacle, Tally>();
   /** Nodes that one obstacle alone keeps from the task, by the alternative that it is in the way of. */
   readonly #opened: readonly Map<Obstacle, Opened[]>[];
@@ -42,7 +44,8 @@ export class Explanation {
   suitable = 0;
   free = 0;
 
-  constructor(terms: JobTerms, task?: Task) {
+  constructor(terms: JobTerms, keepings: Keepings, task?: Task) {
+    this.#keepings = keepings;
     this.#options = optionsOf(terms);
     this.#opened = this.#options.map(() => new Map());
     this.#task = task;
@@ -51,7 +54,7 @@ export class Explanation {
   look(node: NodeRecord): void {
     if (node.status === 'lost' || node.status === 'gone') return;
     this.nodes += 1;
-    const lists = this.#options.map((option) => obstaclesOf(node, option, this.#task));
+    const lists = this.#options.map((option) => obstaclesOf(node, option, this.#keepings, this.#task));
     const found = fewest(lists);
     const lasting = lastingOf(found);
     if (found.length === 0) this.free += 1;

@@ -1,6 +1,7 @@
 import { isContention, isShortage, rowOfShortage } from '@capacloud/protocol/capacity/dimensions';
 import { type Obstacle, obstacles } from '@capacloud/protocol/catalogue/obstacles';
 import type { JobTerms } from '../contract/command.ts';
+import type { Keepings } from '../scheduler/keepings.ts';
 import { optionsOf } from '../slices/job/options.ts';
 import { rateOn } from '../slices/node/asks.ts';
 import type { NodeRecord } from '../state.ts';
@@ -38,18 +39,20 @@ interface Tally {
 /** Why a node gets no work: what keeps the tasks that wait from it, shown one shape after the other. */
 export class NodeExplanation {
   readonly #node: NodeRecord;
+  readonly #keepings: Keepings;
   readonly #tallies = new Map<Obstacle, Tally>();
   /** Tasks that were shown; those that would come once there is room; those that may come now. */
   tasks = 0;
   suitable = 0;
   free = 0;
 
-  constructor(node: NodeRecord) {
+  constructor(node: NodeRecord, keepings: Keepings) {
     this.#node = node;
+    this.#keepings = keepings;
   }
 
   look(terms: JobTerms, tasks: number): void {
-    const found = fewest(optionsOf(terms).map((option) => obstaclesOf(this.#node, option)));
+    const found = fewest(optionsOf(terms).map((option) => obstaclesOf(this.#node, option, this.#keepings)));
     this.tasks += tasks;
     if (found.length === 0) this.free += tasks;
     if (found.every(isPassing)) this.suitable += tasks;

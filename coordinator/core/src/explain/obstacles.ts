@@ -3,8 +3,9 @@ import { rowOf } from '@capacloud/protocol/capacity/dimensions';
 import type { Device, DeviceRequest } from '@capacloud/protocol/capacity/resources';
 import type { Obstacle } from '@capacloud/protocol/catalogue/obstacles';
 import type { JobTerms } from '../contract/command.ts';
-import { hasDevices, isKeptFrom, matchesDevice } from '../scheduler/fit/feasibility.ts';
+import { hasDevices, matchesDevice } from '../scheduler/fit/feasibility.ts';
 import { isInRegion, meetsAll } from '../scheduler/fit/labels.ts';
+import type { Keepings } from '../scheduler/keepings.ts';
 import { isOfOtherKind, isRefused, isTooSmall } from '../slices/job/misfits.ts';
 import { rateOn } from '../slices/node/asks.ts';
 import { isConnected } from '../slices/node/node-states.ts';
@@ -34,7 +35,12 @@ export function fewest(lists: readonly (readonly Obstacle[])[]): readonly Obstac
  * Everything that keeps the task from the node now, not the first thing alone; nothing where it could be placed. Looks at
  * the first alternative of the terms alone: see optionsOf.
  */
-export function obstaclesOf(node: NodeRecord, terms: JobTerms, task?: Task): readonly Obstacle[] {
+export function obstaclesOf(
+  node: NodeRecord,
+  terms: JobTerms,
+  keepings: Keepings,
+  task?: Task,
+): readonly Obstacle[] {
   const found: Obstacle[] = [];
   const add = (obstacle: Obstacle | undefined, stands = true): void => {
     if (stands && obstacle !== undefined) found.push(obstacle);
@@ -45,7 +51,7 @@ export function obstaclesOf(node: NodeRecord, terms: JobTerms, task?: Task): rea
   add('node_closed', isConnected(node.status) && (node.status !== 'ready' || !node.accepting));
   add('node_isolated', node.isIsolated);
   add('node_backing_off', node.isResting);
-  add('node_kept', isKeptFrom(node, task?.job, terms));
+  add('node_kept', keepings.keepsFrom(node, task?.job, terms));
   const isWanted = providers.length === 0 || providers.includes(node.provider);
   add('provider', !isWanted || excludeProviders.includes(node.provider));
   add('region', !isInRegion(offer, terms.regions));

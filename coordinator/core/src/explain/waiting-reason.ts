@@ -2,6 +2,7 @@ import type { Obstacle } from '@capacloud/protocol/catalogue/obstacles';
 import { type TaskReason, taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import type { JobId } from '@capacloud/protocol/ids';
 import { formatNano } from '@capacloud/protocol/units';
+import type { ScheduleNotes } from '../scheduler/schedule-notes.ts';
 import { storageObstacle } from '../slices/attempt/upload-hold.ts';
 import { runsOnOf } from '../slices/job/misfits.ts';
 import { optionsOf } from '../slices/job/options.ts';
@@ -31,7 +32,7 @@ export interface WaitingReason {
 }
 
 /** Why queued tasks of the job wait; undefined when none does. Looks at every node: for people, not for the hot path. */
-export function waitingReason(state: State, jobId: JobId): WaitingReason | undefined {
+export function waitingReason(state: State, notes: ScheduleNotes, jobId: JobId): WaitingReason | undefined {
   const job = state.jobs.get(jobId);
   if (job === undefined) return undefined;
   const queued = job.tasks.filter((task) => task.state === 'queued').length;
@@ -39,7 +40,7 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
   if (job.ready === 0) {
     return { reason: 'backing_off', message: `${waits(queued)} for the next attempt.` };
   }
-  if (state.schedule.isPaused) return { reason: 'safe_mode', message: taskReasons.safe_mode.sentence };
+  if (notes.isPaused) return { reason: 'safe_mode', message: taskReasons.safe_mode.sentence };
   if (job.isIsolated)
     return { reason: 'job_isolated', message: `${waits(queued)}: ${taskReasons.job_isolated.sentence}` };
   const storage = storageObstacle(state, job);
@@ -59,7 +60,7 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
     let isRefused = false;
     let isSmall = false;
     const open = options.flatMap((option) => {
-      const lasting = lastingOf(obstaclesOf(node, option));
+      const lasting = lastingOf(obstaclesOf(node, option, notes.keepings));
       isMisfit ||= isAllBut('platform', lasting);
       isRefused ||= isAllBut('registry', lasting);
       isSmall ||= isAllBut('image_size', lasting);
@@ -91,7 +92,7 @@ export function waitingReason(state: State, jobId: JobId): WaitingReason | undef
       message: `${feasible} of ${connected} connected nodes could run a task; the cheapest asks ${formatNano(cheapest)} CAPA an hour, the ceiling is ${formatNano(job.terms.maxRateNano)}.`,
     };
   }
-  const { preemptions, reservations } = state.schedule;
+  const { preemptions, reservations } = notes;
   const reserved = reservations.current?.job === job ? reservations.current.nodes.size : 0;
   const kept = reserved + preemptions.nodesFor(job);
   const note = kept === 0 ? '' : ` Kept free for the job as tasks end there: ${kept}.`;

@@ -14,16 +14,26 @@ export class OfferedTotal implements Amounts {
     const before = this.#counted.get(node);
     const offer = isConnected(node.status) ? node.offer : undefined;
     if (offer === before) return;
-    if (before !== undefined) {
-      subtract(this.capacity, offeredBy(before));
-      this.deviceMilli -= before.devices.length * 1000;
-    }
+    if (before !== undefined) this.#uncount(before);
     if (offer === undefined) this.#counted.delete(node);
     else {
       add(this.capacity, offeredBy(offer));
       this.deviceMilli += offer.devices.length * 1000;
       this.#counted.set(node, offer);
     }
+  }
+
+  /** The node is no more. */
+  forget(node: NodeRecord): void {
+    const before = this.#counted.get(node);
+    if (before === undefined) return;
+    this.#uncount(before);
+    this.#counted.delete(node);
+  }
+
+  #uncount(offer: NodeRecord['offer']): void {
+    subtract(this.capacity, offeredBy(offer));
+    this.deviceMilli -= offer.devices.length * 1000;
   }
 
   /** Share of the resource of which the consumer has the most: dominant resource fairness (Ghodsi et al., NSDI '11). */

@@ -137,28 +137,28 @@ describe('the queue', () => {
 
   it('asks for a place only when something has changed', () => {
     const machine = Machine.ready(1, { slots: 1 });
-    expect(needsPlacement(machine.state)).toBe(false);
+    expect(needsPlacement(machine.state, machine.notes)).toBe(false);
     machine.submit(1, { tasks: 2 });
-    expect(needsPlacement(machine.state)).toBe(true);
+    expect(needsPlacement(machine.state, machine.notes)).toBe(true);
     machine.place();
-    expect(needsPlacement(machine.state)).toBe(false);
+    expect(needsPlacement(machine.state, machine.notes)).toBe(false);
     machine.run(machine.finish(machine.task(1, 0), 'completed'));
-    expect(needsPlacement(machine.state)).toBe(true);
+    expect(needsPlacement(machine.state, machine.notes)).toBe(true);
     machine.place();
     machine.submit(2, { resources: cpus(64_000) });
     machine.connect(1);
-    expect(needsPlacement(machine.state)).toBe(true);
+    expect(needsPlacement(machine.state, machine.notes)).toBe(true);
     expect(machine.place()).toEqual([]);
-    expect(needsPlacement(machine.state)).toBe(false);
+    expect(needsPlacement(machine.state, machine.notes)).toBe(false);
   });
 
   it('is placed in bounded parts: so many assignments', () => {
     const machine = Machine.ready(2, { slots: 1024, cpuMilli: 4_096_000 });
     machine.submit(1, { tasks: 1100, holdNano: 1n, resources: { ...cpus(1), memoryBytes: 1 } });
     expect(machine.place()).toHaveLength(placementLimits.assignments);
-    expect(needsPlacement(machine.state)).toBe(true);
+    expect(needsPlacement(machine.state, machine.notes)).toBe(true);
     expect(machine.place()).toHaveLength(1100 - placementLimits.assignments);
-    expect(needsPlacement(machine.check().state)).toBe(false);
+    expect(needsPlacement(machine.check().state, machine.check().notes)).toBe(false);
   });
 
   it('is placed in bounded parts: so many jobs, and the last comes to its turn', () => {
@@ -170,10 +170,10 @@ describe('the queue', () => {
       machine.submit(count + n, { resources: cpus(64_000), maxRateNano: BigInt(n) });
     machine.submit(9999);
     expect(machine.place()).toEqual([]);
-    expect(needsPlacement(machine.state)).toBe(true);
+    expect(needsPlacement(machine.state, machine.notes)).toBe(true);
     expect(machine.place()).toEqual([]);
     expect(machine.place()).toHaveLength(1);
-    expect(needsPlacement(machine.state)).toBe(false);
+    expect(needsPlacement(machine.state, machine.notes)).toBe(false);
   });
 
   it('lets go of who waits too long for a first attempt, in bounded parts', () => {
@@ -209,12 +209,12 @@ describe('the queue', () => {
 it('tells why a job waits', () => {
   const machine = Machine.ready(0);
   machine.submit(1, { maxRateNano: 999_999n });
-  const reason = () => waitingReason(machine.state, jobId(1))?.reason;
+  const reason = () => waitingReason(machine.state, machine.notes, jobId(1))?.reason;
   expect(reason()).toBe('no_nodes');
   machine.connect(0, { offer: offer({ cpuMilli: 500 }) });
   expect(reason()).toBe('no_feasible_node');
   machine.connect(1);
-  expect(waitingReason(machine.state, jobId(1))).toEqual({
+  expect(waitingReason(machine.state, machine.notes, jobId(1))).toEqual({
     reason: 'price_too_low',
     message:
       '1 of 2 connected nodes could run a task; the cheapest asks 0.001 CAPA an hour, the ceiling is 0.000999999.',
@@ -223,10 +223,13 @@ it('tells why a job waits', () => {
   machine.submit(2, { maxRateNano: 10n });
   machine.place();
   expect(machine.task(1).node).toBe(nodeId(1));
-  expect([reason(), waitingReason(machine.state, jobId(2))?.reason]).toEqual([undefined, 'no_capacity']);
+  expect([reason(), waitingReason(machine.state, machine.notes, jobId(2))?.reason]).toEqual([
+    undefined,
+    'no_capacity',
+  ]);
   machine.run(machine.finish(machine.task(1), 'engine_lost'));
   expect(reason()).toBe('backing_off');
-  expect(waitingReason(machine.state, jobId(77))).toBeUndefined();
+  expect(waitingReason(machine.state, machine.notes, jobId(77))).toBeUndefined();
 });
 
 describe('a placement that does not happen', () => {
@@ -244,7 +247,7 @@ describe('a placement that does not happen', () => {
     machine.submit(1);
     machine.submit(2, second);
     // Nobody applies it, as where an invariant would break.
-    expect(decide(machine.state, { type: 'place', at: machine.now })).toMatchObject({
+    expect(decide(machine.state, { type: 'place', at: machine.now }, machine.notes)).toMatchObject({
       ok: true,
       value: [{ type: 'attempt.assigned', task: machine.task(1).id }],
     });
@@ -266,7 +269,8 @@ describe('a network larger than one look', () => {
         machine.submit(n + 1, { resources: cpus(cpuMilli) });
       let looks = 0;
       let placed = 0;
-      for (; needsPlacement(machine.state) && looks < 20; looks++) placed += machine.assignments().length;
+      for (; needsPlacement(machine.state, machine.notes) && looks < 20; looks++)
+        placed += machine.assignments().length;
       // Two shapes that fit nowhere take a look or two each, and whoever comes behind them has its turn.
       expect([placed, machine.task(3).state]).toEqual([1, 'assigned']);
       expect(looks).toBeGreaterThan(2);

@@ -23,7 +23,7 @@ export function placeTasks(
   notes: ScheduleNotes,
   state: StorageState & Pick<State, 'waiting'>,
 ): readonly Assignment[] {
-  const turns = new Turns(state.waiting.values(), notes.offered, notes.pass);
+  const turns = new Turns(state.waiting.values(), notes);
   const placing = new Placing(at, look, notes, state);
   let isCutShort = false;
   for (const [job, rooms] of notes.preemptions.holders()) placing.serveHolder(job, rooms);
@@ -32,12 +32,12 @@ export function placeTasks(
   for (let cursor = turns.top; cursor !== undefined && !isCutShort; cursor = turns.top) {
     switch (placing.serve(cursor)) {
       case 'placed':
-        cursor.lane.servedAt = at;
+        notes.waiting.of(cursor.lane).servedAt = at;
         turns.give(cursor.job, placing.assignments.slice(-1));
         break;
       case 'gang placed': {
         const { job } = cursor;
-        cursor.lane.servedAt = at;
+        notes.waiting.of(cursor.lane).servedAt = at;
         turns.advance();
         turns.give(job, placing.assignments.slice(-job.live));
         break;

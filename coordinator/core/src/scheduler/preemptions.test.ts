@@ -88,14 +88,16 @@ describe('interruptible work', () => {
     // The one that began last loses the least.
     expect(stopped(machine.tick())).toEqual([machine.task(1).id]);
     expect(machine.log.at(-1)).toMatchObject({ released: false, then: { kind: 'requeued', budget: 'free' } });
-    expect(waitingReason(machine.state, jobId(10))?.message).toContain('Kept free for the job');
+    expect(waitingReason(machine.state, machine.notes, jobId(10))?.message).toContain(
+      'Kept free for the job',
+    );
     machine.wait(5 * second);
     expect(machine.tick()).toEqual([]);
     letGo(machine, 0);
     expect(machine.assignments()).toMatchObject([{ task: machine.task(10).id, rateNano: '4000000' }]);
     machine.tick();
     machine.tick();
-    expect(machine.node(0).keptFor).toBeUndefined();
+    expect(machine.notes.keepings.of(machine.node(0))).toBeUndefined();
     machine.run(machine.finish(machine.task(10), 'completed'));
     expect(machine.assignments()).toMatchObject([
       { task: machine.task(1).id, attempt: 2, interruptible: true },
@@ -264,11 +266,11 @@ it('stops only what was sold as interruptible, for who pays in full and more, an
           const node = machine.state.nodes.get(assigned?.node ?? nodeId(9));
           if (node === undefined || task === undefined) throw new Error('stopped nowhere');
           // Of a gang all stop, wherever they are.
-          if (node.keptFor !== undefined)
+          if (machine.notes.keepings.of(node) !== undefined)
             paidNano.set(node, (paidNano.get(node) ?? 0n) + BigInt(assigned?.rateNano ?? 0));
         }
         for (const [node, nano] of paidNano) {
-          const job = machine.state.jobs.get(node.keptFor?.job ?? jobId(999));
+          const job = machine.state.jobs.get(machine.notes.keepings.of(node)?.job ?? jobId(999));
           if (job === undefined) throw new Error('stopped for nobody');
           expect(job.terms.interruptible).toBeUndefined();
           expect(nano).toBeLessThanOrEqual(rateOn(node, job.terms) * BigInt(job.tasks.length));

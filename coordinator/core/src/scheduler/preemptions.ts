@@ -4,9 +4,8 @@ import type { Decision } from '../decision.ts';
 import { makingWayMs } from '../slices/attempt/making-way.ts';
 import { afterFailure } from '../slices/attempt/retry.ts';
 import { isLate } from '../slices/job/job-events.ts';
-import type { Lane } from '../slices/job/queue.ts';
-import type { Job, NodeRecord, State } from '../state.ts';
-import { isKeptBack, takesWork, waitsSince } from './starvation.ts';
+import type { Job, Lane, NodeRecord, State } from '../state.ts';
+import { isKeptBack, type ReviewNotes, takesWork, waitsSince } from './starvation.ts';
 import { type Budget, type Step, type Stoppable, StopSearch } from './stop-search.ts';
 
 /** Nodes that are looked at in one tick, and attempts that are stopped. */
@@ -49,37 +48,39 @@ export class Preemptions {
   }
 
   /** Before the decision is closed, with the nodes that it takes away. */
-  review(state: State, decision: Decision, leaving: ReadonlySet<NodeId>): void {
+  review(state: State, notes: ReviewNotes, decision: Decision, leaving: ReadonlySet<NodeId>): void {
     const { at } = decision;
-    this.#endClearings(state, at);
+    this.#endClearings(state, notes, at);
     const { preemptAfterMs } = state.ruleset;
     // Where something has changed since the last look, there may be room.
-    if (preemptAfterMs === undefined || state.interruptible.size === 0 || state.schedule.changed) return;
+    if (preemptAfterMs === undefined || state.interruptible.size === 0 || notes.hasNews(state)) return;
     const budget: Budget = { nodes: limits.nodes, stops: limits.stops };
-    for (const { job, lane } of this.#starved(state, at, preemptAfterMs)) {
+    for (const { job, lane } of this.#starved(state, notes, at, preemptAfterMs)) {
       if (budget.nodes <= 0 || budget.stops <= 0) return;
-      lane.stopsSoughtAt = at;
-      state.schedule.busy.job = job.id;
-      for (const steps of new StopSearch(state, decision, leaving, budget).roomFor(job)) {
-        this.#clear(job, steps, decision, state, budget);
+      notes.waiting.of(lane).stopsSoughtAt = at;
+      notes.busy.job = job.id;
+      const search = new StopSearch({ state, keepings: notes.keepings, decision, leaving, budget });
+      for (const steps of search.roomFor(job)) {
+        budget.stops -= this.#clear(job, steps, decision, { state, notes });
         mustGet(state.accounts, job.consumer, 'account').stopsOwed += steps.length;
       }
     }
   }
 
   /** Jobs that may have others stopped: of who uses the least first, and then of who waits longest. */
-  #starved(state: State, at: number, afterMs: number): readonly Starved[] {
+  #starved(state: State, { offered, waiting }: ReviewNotes, at: number, afterMs: number): readonly Starved[] {
     const holders = this.holders();
     const found: Starved[] = [];
     for (const queue of state.waiting.values()) {
       if (queue.account.stopsOwed >= maxOwed) continue;
-      const share = state.schedule.offered.shareOf(queue.account.use);
+      const share = offered.shareOf(queue.account.use);
       for (const lane of queue.lanes) {
         const [job] = lane.jobs;
         if (job === undefined || isKeptBack(state, job) || job.terms.interruptible === true) continue;
-        const since = waitsSince(lane, job);
+        const { servedAt, stopsSoughtAt } = waiting.of(lane);
+        const since = waitsSince(job, servedAt);
         const task = job.tasks[job.firstReady];
-        if (at < Math.max(since, lane.stopsSoughtAt) + afterMs || holders.has(job)) continue;
+        if (at < Math.max(since, stopsSoughtAt) + afterMs || holders.has(job)) continue;
         if (task === undefined || isLate(job, task, at)) continue;
         found.push({ job, lane, share, since });
       }
@@ -87,32 +88,38 @@ export class Preemptions {
     return found.sort((a, b) => a.share - b.share || a.since - b.since || a.job.seq - b.job.seq);
   }
 
-  #clear(job: Job, steps: readonly Step[], decision: Decision, state: State, budget: Budget): void {
+  /** Stops the victims of the steps and keeps their nodes. Gives how many attempts end. */
+  #clear(
+    job: Job,
+    steps: readonly Step[],
+    decision: Decision,
+    { state, notes }: { readonly state: State; readonly notes: ReviewNotes },
+  ): number {
     const { at } = decision;
+    const before = decision.events.length;
     const victims = steps.flatMap((step) => step.victims);
     for (const { job: theirs, task } of victims) {
       // Another one of its gang may have been stopped before.
       if (decision.hasEnded(task.id)) continue;
-      const before = decision.events.length;
       const then = afterFailure(theirs, task, 'preempted', undefined, at);
       decision.endAttempt(theirs, task, { reason: 'preempted', released: false, then });
-      budget.stops -= decision.events.length - before;
     }
     const graceMs = Math.max(0, ...victims.map((victim) => makingWayMs(state.ruleset, victim.job.terms)));
     const nodes = [...new Set(steps.map(({ node }) => node))];
-    for (const node of nodes) node.keptFor = { job: job.id, leftMs: 0 };
+    for (const node of nodes) notes.keepings.keep(node, { job: job.id, leftMs: 0 });
     const until = at + graceMs + lettingGoMs;
     this.#clearings = [
       ...this.#clearings,
       { job, nodes, rooms: steps.length, victims, until, isClear: false },
     ];
+    return decision.events.length - before;
   }
 
-  #endClearings(state: State, at: number): void {
+  #endClearings(state: State, notes: ReviewNotes, at: number): void {
     this.#clearings = this.#clearings.filter((clearing) => {
       if (isNeeded(state, clearing, at)) return true;
-      for (const node of clearing.nodes) node.keptFor = undefined;
-      state.schedule.changed = true;
+      for (const node of clearing.nodes) notes.keepings.free(node);
+      notes.stir();
       return false;
     });
   }

@@ -115,15 +115,18 @@ describe('who needs much at once', () => {
     const busy = staggered(3);
     busy.machine.submit(1, whole);
     busy.minutes(7);
-    expect(busy.machine.state.schedule.reservations.current?.job.id).toBe(jobId(1));
-    expect(waitingReason(busy.machine.state, jobId(1))?.message).toContain('Kept free for the job');
+    expect(busy.machine.notes.reservations.current?.job.id).toBe(jobId(1));
+    expect(waitingReason(busy.machine.state, busy.machine.notes, jobId(1))?.message).toContain(
+      'Kept free for the job',
+    );
     expect([...busy.machine.state.nodes.values()].filter(({ occupied }) => occupied.size === 2)).toHaveLength(
       2,
     );
     expect(busy.minutes(boundMinutes, hasBegun(busy))).toBeLessThan(boundMinutes - 7);
     busy.minutes(2);
-    expect(busy.machine.state.schedule.reservations.current).toBeUndefined();
-    expect([...busy.machine.state.nodes.values()].every(({ keptFor }) => keptFor === undefined)).toBe(true);
+    expect(busy.machine.notes.reservations.current).toBeUndefined();
+    const { notes, state } = busy.machine;
+    expect([...state.nodes.values()].every((node) => notes.keepings.of(node) === undefined)).toBe(true);
   });
 
   it('never waits longer than a bound, as one or as a gang', () => {
@@ -154,7 +157,7 @@ describe('a reservation', () => {
     machine.run(machine.progress(machine.task(1), 'running'));
     machine.submit(2, whole);
     machine.wait(5 * minute).tick();
-    expect(machine.node(0).keptFor?.job).toBe(jobId(2));
+    expect(machine.notes.keepings.of(machine.node(0))?.job).toBe(jobId(2));
     machine.submit(3, { ...small, runTimeoutMs: 60 * minute });
     expect(machine.assignments()).toEqual([]);
     machine.submit(4, { ...small, runTimeoutMs: 5 * minute });
@@ -172,7 +175,7 @@ describe('a reservation', () => {
     machine.run(machine.progress(machine.task(1), 'running'));
     machine.submit(2, wanted);
     machine.wait(6 * minute).tick();
-    expect(machine.state.schedule.reservations.current).toBeUndefined();
+    expect(machine.notes.reservations.current).toBeUndefined();
   });
 
   it('ends with its job, and when its node takes no more work', () => {
@@ -184,13 +187,13 @@ describe('a reservation', () => {
     machine.wait(5 * minute).tick();
     machine.connect(0, { accepting: false, held: [[machine.task(1).id, 1]] });
     machine.wait(1000).tick();
-    expect(machine.state.schedule.reservations.current).toBeUndefined();
+    expect(machine.notes.reservations.current).toBeUndefined();
     machine.connect(0, { held: [[machine.task(1).id, 1]] });
     machine.wait(5 * minute).tick();
-    expect(machine.node(0).keptFor).toBeDefined();
+    expect(machine.notes.keepings.of(machine.node(0))).toBeDefined();
     machine.cancel(2);
     machine.wait(1000).tick();
-    expect(machine.node(0).keptFor).toBeUndefined();
+    expect(machine.notes.keepings.of(machine.node(0))).toBeUndefined();
   });
 
   it('comes to one after the other: those who cannot be helped do not stand in the way', () => {
@@ -202,6 +205,6 @@ describe('a reservation', () => {
     machine.wait(1).submit(6, whole);
     machine.wait(5 * minute);
     for (let n = 0; n < 5; n++) machine.wait(1000).tick();
-    expect(machine.state.schedule.reservations.current?.job.id).toBe(jobId(6));
+    expect(machine.notes.reservations.current?.job.id).toBe(jobId(6));
   });
 });

@@ -4,12 +4,11 @@ import type { Occupancy } from '../slices/attempt/occupancy.ts';
 import { stageDeadline } from '../slices/attempt/stage-clock.ts';
 import { isActive } from '../slices/attempt/task-states.ts';
 import { optionsOf } from '../slices/job/options.ts';
-import type { ConsumerQueue, Lane } from '../slices/job/queue.ts';
 import { rateOn } from '../slices/node/asks.ts';
-import type { Job, NodeRecord, State } from '../state.ts';
+import type { ConsumerQueue, Job, Lane, NodeRecord, State } from '../state.ts';
 import { isAllowed } from './fit/feasibility.ts';
 import { NodeSpace, taskNeed } from './fit/node-space.ts';
-import { isKeptBack, takesWork, waitsSince } from './starvation.ts';
+import { isKeptBack, type ReviewNotes, takesWork, waitsSince } from './starvation.ts';
 
 /** Nodes that are looked at for one reservation. */
 const maxLooked = 4096;
@@ -33,29 +32,29 @@ export interface Reservation {
 export class Reservations {
   current: Reservation | undefined;
 
-  review(state: State, at: number): void {
+  review(state: State, notes: ReviewNotes, at: number): void {
     const { reserveAfterMs, reserveMaxMs } = state.ruleset;
+    const { keepings } = notes;
     if (this.current !== undefined) {
       if (isNeeded(state, this.current, at)) {
         for (const [node, roomAt] of this.current.nodes)
-          node.keptFor = { job: this.current.job.id, leftMs: Math.max(0, roomAt - at) };
+          keepings.keep(node, { job: this.current.job.id, leftMs: Math.max(0, roomAt - at) });
         return;
       }
-      for (const node of this.current.nodes.keys()) node.keptFor = undefined;
+      for (const node of this.current.nodes.keys()) keepings.free(node);
       this.current = undefined;
-      state.schedule.changed = true;
+      notes.stir();
     }
     if (reserveAfterMs === undefined || reserveMaxMs === undefined || state.waiting.size === 0) return;
-    const found = nextStarved(state, at, reserveAfterMs);
+    const found = nextStarved(state, notes, at, reserveAfterMs);
     if (found === undefined) return;
-    found.queue.triedAt = at;
-    found.lane.triedAt = at;
+    notes.waiting.noteTry(found.queue, found.lane, at);
     const { job } = found;
-    const nodes = soonestRoom(state, job, at, at + reserveMaxMs);
+    const nodes = soonestRoom(state, notes, job, { at, latestAt: at + reserveMaxMs });
     if (nodes === undefined) return;
     const roomAt = Math.max(...nodes.values());
     this.current = { job, ready: job.ready, nodes, until: roomAt + reserveAfterMs };
-    for (const [node, nodeAt] of nodes) node.keptFor = { job: job.id, leftMs: nodeAt - at };
+    for (const [node, nodeAt] of nodes) keepings.keep(node, { job: job.id, leftMs: nodeAt - at });
   }
 }
 
@@ -64,32 +63,43 @@ interface Candidate {
   readonly lane: Lane;
   readonly job: Job;
   readonly since: number;
+  /** When nodes were last sought for one of its lanes. */
+  readonly triedAt: number;
   readonly share: number;
 }
 
 /** The consumer that was not tried for longest; of these who uses least, and then who waits longest. */
-function nextStarved(state: State, at: number, afterMs: number): Candidate | undefined {
+function nextStarved(state: State, notes: ReviewNotes, at: number, afterMs: number): Candidate | undefined {
   let best: Candidate | undefined;
   for (const queue of state.waiting.values()) {
-    const candidate = starvedOf(state, queue, at, afterMs);
-    if (candidate !== undefined && (best === undefined || comesBefore(candidate, best))) best = candidate;
+    const lane = starvedLane(state, notes, queue, { at, afterMs });
+    const [job] = lane?.jobs ?? [];
+    if (lane === undefined || job === undefined) continue;
+    const since = waitsSince(job, notes.waiting.of(lane).servedAt);
+    const triedAt = notes.waiting.triedAt(queue);
+    const candidate = { queue, lane, job, since, triedAt, share: notes.offered.shareOf(queue.account.use) };
+    if (best === undefined || comesBefore(candidate, best)) best = candidate;
   }
   return best;
 }
 
-function starvedOf(state: State, queue: ConsumerQueue, at: number, afterMs: number): Candidate | undefined {
-  for (const lane of queue.lanes) {
+/** The first lane of the consumer of which nothing was placed, and for which nodes were not sought, for that long. */
+function starvedLane(
+  state: State,
+  { waiting }: ReviewNotes,
+  queue: ConsumerQueue,
+  { at, afterMs }: { readonly at: number; readonly afterMs: number },
+): Lane | undefined {
+  return queue.lanes.find((lane) => {
     const [job] = lane.jobs;
-    if (job === undefined || isKeptBack(state, job) || at < lane.triedAt + afterMs) continue;
-    const since = waitsSince(lane, job);
-    if (at < since + afterMs) continue;
-    return { queue, lane, job, since, share: state.schedule.offered.shareOf(queue.account.use) };
-  }
-  return undefined;
+    const { servedAt, triedAt } = waiting.of(lane);
+    if (job === undefined || isKeptBack(state, job) || at < triedAt + afterMs) return false;
+    return at >= waitsSince(job, servedAt) + afterMs;
+  });
 }
 
 function comesBefore(a: Candidate, b: Candidate): boolean {
-  if (a.queue.triedAt !== b.queue.triedAt) return a.queue.triedAt < b.queue.triedAt;
+  if (a.triedAt !== b.triedAt) return a.triedAt < b.triedAt;
   if (a.share !== b.share) return a.share < b.share;
   return a.since < b.since || (a.since === b.since && a.job.seq < b.job.seq);
 }
@@ -109,12 +119,12 @@ interface Room {
 /** Nodes for the job and when they have room for it; undefined where there is not enough in time. */
 function soonestRoom(
   state: State,
+  { keepings, table }: ReviewNotes,
   job: Job,
-  at: number,
-  latestAt: number,
+  { at, latestAt }: { readonly at: number; readonly latestAt: number },
 ): ReadonlyMap<NodeRecord, number> | undefined {
   const needed = job.terms.gang === true ? job.live : 1;
-  const roster = state.schedule.table.nodes;
+  const roster = table.nodes;
   const start = hash32(job.id);
   for (const terms of optionsOf(job.terms)) {
     const rooms: Room[] = [];
@@ -122,7 +132,7 @@ function soonestRoom(
       const node = roster[(start + n) % roster.length];
       if (node === undefined || !takesWork(node) || !isAllowed(node, terms)) continue;
       // It is being cleared for another job.
-      if (node.keptFor !== undefined) continue;
+      if (keepings.of(node) !== undefined) continue;
       if (rateOn(node, terms) > terms.maxRateNano) continue;
       rooms.push(...roomsOf(state, node, terms, { needed, at, latestAt }));
     }

@@ -9,14 +9,13 @@ import { afterFailure } from '../slices/attempt/retry.ts';
 import { isActive, isTerminal } from '../slices/attempt/task-states.ts';
 import { holdReasons } from '../slices/attempt/upload-hold.ts';
 import { isFrozen } from '../slices/isolation/isolation.ts';
-import { firstDeadline, isLate } from '../slices/job/job-events.ts';
-import { endBackoffs } from '../slices/job/queue.ts';
+import { isLate } from '../slices/job/job-events.ts';
 import { forgetAway } from '../slices/node/forgotten.ts';
 import { restingStatus } from '../slices/node/node-commands.ts';
-import { endRests } from '../slices/node/standing.ts';
 import type { Job, NodeRecord, State, Task } from '../state.ts';
 import { Look } from './order/look.ts';
 import { placeTasks } from './placement.ts';
+import type { Busy, ScheduleNotes } from './schedule-notes.ts';
 
 /** Ends of attempts and of waits in one tick; what is left over is due at the next. */
 export const maxEndsPerTick = 1024;
@@ -27,31 +26,44 @@ export const maxEndsPerTick = 1024;
 export const maxContactEventsPerTick = 1024;
 const nobody: ReadonlySet<NodeId> = new Set();
 
-export function decidePlace(state: State, { at }: Place): readonly Event[] {
+export function decidePlace(state: State, notes: ScheduleNotes, { at }: Place): readonly Event[] {
+  notes.follow(state);
   const events: Event[] = [];
-  place(state, at, nobody, events);
+  place({ state, notes, at, leaving: nobody, events });
   return events;
 }
 
+/** What the parts of a tick work on. */
+interface TickWork {
+  readonly state: State;
+  readonly busy: Busy;
+  readonly decision: Decision;
+  readonly tick: Tick;
+  /** How many more attempts and waits may end in it. */
+  readonly budget: { left: number };
+}
+
 /** What time alone has changed, then a place. */
-export function decideTick(state: State, tick: Tick): readonly Event[] {
-  const { at, heard } = tick;
+export function decideTick(state: State, notes: ScheduleNotes, tick: Tick): readonly Event[] {
+  notes.follow(state);
+  const { at } = tick;
+  const { busy } = notes;
   const decision = new Decision(state, at);
   const leaving = new Set<NodeId>();
-  beginBusy(state, false);
-  judgeContacts(state, decision, heard, leaving);
+  beginBusy(busy, false);
+  const work: TickWork = { state, busy, decision, tick, budget: { left: maxEndsPerTick } };
+  judgeContacts(work, leaving);
   // What comes next has nothing to do with the node that was looked at last.
-  beginBusy(state, false);
-  const budget = { left: maxEndsPerTick };
-  endStopped(state, decision, budget);
-  endOverdue(state, decision, tick, budget);
-  expireWaiting(state, decision, budget);
-  beginBusy(state, false);
-  state.schedule.preemptions.review(state, decision, leaving);
-  beginBusy(state, false);
+  beginBusy(busy, false);
+  endStopped(work);
+  endOverdue(work);
+  expireWaiting(work);
+  beginBusy(busy, false);
+  notes.preemptions.review(state, notes, decision, leaving);
+  beginBusy(busy, false);
   const events = [...decision.close(), ...forgetAway(state, at)];
-  state.schedule.reservations.review(state, at);
-  place(state, at, leaving, events);
+  notes.reservations.review(state, notes, at);
+  place({ state, notes, at, leaving, events });
   return events;
 }
 
@@ -59,13 +71,12 @@ export function decideTick(state: State, tick: Tick): readonly Event[] {
  * Tells silent and returning nodes, as many as one tick has room for. Every silent node is `leaving`, told or not, so nothing is
  * placed on it meanwhile. Losses come first, because the tasks of a lost node are free to run elsewhere.
  */
-function judgeContacts(state: State, decision: Decision, heard: Tick['heard'], leaving: Set<NodeId>): void {
+function judgeContacts({ busy, decision, state, tick: { heard } }: TickWork, leaving: Set<NodeId>): void {
   const { at, events } = decision;
   const { leaseMs, lostMarginMs, unknownAfterMs } = state.ruleset;
   const firstEvent = events.length;
   const hasRoom = (): boolean => events.length - firstEvent < maxContactEventsPerTick;
   const changed: NodeRecord[] = [];
-  const { busy } = state.schedule;
   for (const node of state.nodes.values()) {
     if (node.status === 'lost' || node.status === 'gone' || isFrozen(state, node.id)) continue;
     busy.job = undefined;
@@ -74,7 +85,7 @@ function judgeContacts(state: State, decision: Decision, heard: Tick['heard'], l
     const isSilent = silentMs >= unknownAfterMs;
     if (isSilent) leaving.add(node.id);
     if (isSilent && silentMs >= leaseMs + lostMarginMs && !holdsFrozen(state, node)) {
-      if (hasRoom()) loseNode(state, decision, node);
+      if (hasRoom()) loseNode(state, busy, decision, node);
     } else if (isSilent !== (node.status === 'unknown') && changed.length < maxContactEventsPerTick) {
       changed.push(node);
     }
@@ -94,7 +105,7 @@ function holdsFrozen(state: State, node: NodeRecord): boolean {
 }
 
 /** What a decision is about before it is anything else. */
-function beginBusy({ schedule: { busy } }: State, isPlacing: boolean): void {
+function beginBusy(busy: Busy, isPlacing: boolean): void {
   busy.isPlacing = isPlacing;
   busy.job = undefined;
   busy.node = undefined;
@@ -109,13 +120,13 @@ function welcomeBack({ at, events }: Decision, node: NodeRecord): void {
 }
 
 /** By now its agent has stopped whatever ran there: its leases have lapsed. */
-function loseNode(state: State, decision: Decision, node: NodeRecord): void {
+function loseNode(state: State, busy: Busy, decision: Decision, node: NodeRecord): void {
   const { at, events } = decision;
   if (node.status !== 'unknown') {
     events.push({ at, cause: 'silent', node: node.id, to: 'unknown', type: 'node.status_changed' });
   }
   for (const { attempt, job: jobId, task: taskId } of node.occupied.values()) {
-    state.schedule.busy.job = jobId;
+    busy.job = jobId;
     const job = mustGet(state.jobs, jobId, 'job');
     const task = mustGet(state.tasks, taskId, 'task');
     if (task.attempt === attempt && isActive(task.state) && !decision.hasEnded(taskId)) {
@@ -169,7 +180,7 @@ function hadItsSay({ leaseMs, lostMarginMs, unknownAfterMs }: Ruleset, task: Tas
   return contact !== undefined && contact.lastAt >= task.dueAt && at >= contact.sinceAt + unknownAfterMs;
 }
 
-function endOverdue(state: State, decision: Decision, tick: Tick, budget: { left: number }): void {
+function endOverdue({ budget, busy, decision, state, tick }: TickWork): void {
   const jobOf = (task: Task): Job => mustGet(state.jobs, task.job, 'job');
   const due = inOrder(
     state.stageClocks.due(decision.at, maxEndsPerTick),
@@ -183,7 +194,7 @@ function endOverdue(state: State, decision: Decision, tick: Tick, budget: { left
     const job = jobOf(task);
     if (job.isStopped || isFrozen(state, job.id)) continue;
     if (task.node !== undefined && isFrozen(state, task.node)) continue;
-    noteBusy(state, job, task.node);
+    noteBusy(busy, job, task.node);
     const then = afterFailure(job, task, reason, undefined, decision.at);
     const before = decision.events.length;
     decision.endAttempt(job, task, { reason, released: false, then });
@@ -192,10 +203,10 @@ function endOverdue(state: State, decision: Decision, tick: Tick, budget: { left
 }
 
 /** Tasks of images that were stopped: those that run as well as those that wait. */
-function endStopped(state: State, decision: Decision, budget: { left: number }): void {
+function endStopped({ budget, busy, decision, state }: TickWork): void {
   for (const job of state.stopped) {
     if (job.live === 0 || isFrozen(state, job.id)) continue;
-    noteBusy(state, job, undefined);
+    noteBusy(busy, job, undefined);
     for (const task of job.tasks) {
       if (budget.left === 0) return;
       if (isTerminal(task.state) || decision.hasEnded(task.id)) continue;
@@ -205,7 +216,7 @@ function endStopped(state: State, decision: Decision, budget: { left: number }):
   }
 }
 
-function expireWaiting(state: State, decision: Decision, budget: { left: number }): void {
+function expireWaiting({ budget, busy, decision, state }: TickWork): void {
   const due = inOrder(
     state.queueClocks.due(decision.at, maxEndsPerTick),
     (job) => job.seq,
@@ -213,14 +224,7 @@ function expireWaiting(state: State, decision: Decision, budget: { left: number 
   );
   for (const job of due) {
     if (job.isStopped || isFrozen(state, job.id)) continue;
-    noteBusy(state, job, undefined);
-    const first = firstDeadline(job);
-    if (first > decision.at) {
-      // The task that the wheel had the clock of does not wait any more.
-      state.queueClocks.remove(job);
-      state.queueClocks.add(job, first);
-      continue;
-    }
+    noteBusy(busy, job, undefined);
     for (const task of job.tasks) {
       if (budget.left <= 0) return;
       if (task.state !== 'queued' || !isLate(job, task, decision.at)) continue;
@@ -230,28 +234,36 @@ function expireWaiting(state: State, decision: Decision, budget: { left: number 
   }
 }
 
-function noteBusy({ schedule: { busy } }: State, of: Job | Task, node: NodeId | undefined): void {
+function noteBusy(busy: Busy, of: Job | Task, node: NodeId | undefined): void {
   busy.job = 'job' in of ? of.job : of.id;
   busy.node = node;
 }
 
-function place(state: State, at: number, leaving: ReadonlySet<NodeId>, events: Event[]): void {
-  endBackoffs(state, at);
-  endRests(state, at);
-  const { schedule } = state;
-  if (schedule.isPaused) return;
-  beginBusy(state, true);
-  if (!schedule.isCutShort) schedule.changed = false;
+interface PlaceWork {
+  readonly state: State;
+  readonly notes: ScheduleNotes;
+  readonly at: number;
+  /** Nodes that go away in this decision. */
+  readonly leaving: ReadonlySet<NodeId>;
+  /** Of the decision; assignments are added. */
+  readonly events: Event[];
+}
+
+function place({ at, events, leaving, notes, state }: PlaceWork): void {
+  if (notes.isPaused) return;
+  const { busy } = notes;
+  beginBusy(busy, true);
+  if (!notes.isCutShort) notes.noteNews(state);
   if (state.openNodes.size === 0 || state.waiting.size === 0) {
-    schedule.endLook(false);
+    notes.endLook(false);
     return;
   }
-  const look = new Look(leaving, schedule.changes, schedule.busy);
-  schedule.beginLook(look);
-  const assignments = placeTasks(at, look, schedule, state);
+  const look = new Look(leaving, notes, busy);
+  notes.beginLook(look);
+  const assignments = placeTasks(at, look, notes, state);
   const opened = new Set<AccountId>();
   for (const { alternative, devices, isInterruptible, node, rateNano, task } of assignments) {
-    noteBusy(state, task, node.id);
+    noteBusy(busy, task, node.id);
     if (!look.hasRoomFor(node, devices)) broken(`${node.id} would be given more than it has`);
     const { provider } = node;
     // Whoever may be paid has an account; before, anybody could open any number of them by naming them.

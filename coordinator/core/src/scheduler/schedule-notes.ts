@@ -1,9 +1,12 @@
 import { alternativesOf } from '@capacloud/protocol/capacity/resources';
 import type { JobId, NodeId } from '@capacloud/protocol/ids';
 import type { JobTerms } from '../contract/command.ts';
-import type { NodeRecord } from '../state.ts';
+import type { Busy as BusyWith } from '../slices/isolation/isolation.ts';
+import type { Job, NodeRecord, State } from '../state.ts';
 import { deviceRoomOf } from './fit/device-room.ts';
 import { DeviceSupply } from './fit/device-supply.ts';
+import { Keepings } from './keepings.ts';
+import { WaitingNotes } from './lane-notes.ts';
 import { OfferedTotal } from './offered-total.ts';
 import { ImagePlaces } from './order/image-places.ts';
 import type { Look } from './order/look.ts';
@@ -21,19 +24,18 @@ const maxEntries = 500_000;
 /** So many new orders from one count of the entries to the next. */
 const countedEvery = 64;
 
-export interface Busy {
+export interface Busy extends BusyWith {
   isPlacing: boolean;
   job: JobId | undefined;
   node: NodeId | undefined;
 }
 
 /**
- * What the scheduler keeps for itself, which `decide` may write: it follows from the state and from what was seen since
- * the start, no hash depends on it, and it is in no snapshot. The log records what was placed.
+ * What the scheduler remembers. It follows from the state and from what was seen since the start, so it may be forgotten at any
+ * time: no hash and no promise depends on it, and it is in no snapshot. The log records what was placed. It belongs to one
+ * state, and follows its change feed.
  */
 export class ScheduleNotes {
-  /** Whether work or capacity has come since a place began at the head of the queue. */
-  changed = false;
   /** Nothing is placed: the coordinator is in its safe mode. */
   isPaused = false;
   /** What a decision is busy with, to be named should it break an invariant. */
@@ -45,6 +47,8 @@ export class ScheduleNotes {
   readonly reservations = new Reservations();
   readonly preemptions = new Preemptions();
   readonly images = new ImagePlaces();
+  readonly keepings = new Keepings();
+  readonly waiting = new WaitingNotes();
   readonly #supply = new DeviceSupply();
   readonly mix = new TaskMix(this.#supply);
   readonly changes = new NodeChanges();
@@ -54,6 +58,15 @@ export class ScheduleNotes {
   /** Orders that were ever made. */
   #made = 0;
   #lastLook: Look | undefined;
+  /** Positions in the change feed, up to which it was followed. */
+  #rowsUntil = 0;
+  #idledUntil = 0;
+  #submittedUntil = 0;
+  #imagesUntil = 0;
+  /** Arrivals of work and room when a place last began at the head of the queue. */
+  #arrivalsSeen = 0;
+  /** A place may do more than the one before, although nothing has arrived. */
+  #isStirred = false;
 
   /** The order of nodes for tasks of the shape, as they are for the look. */
   orderOf(shape: string, terms: JobTerms, look: Look): TaskOrder {
@@ -76,20 +89,67 @@ export class ScheduleNotes {
     return order;
   }
 
-  /** What the node has free, its offer or whether it takes work may be another. */
-  noteNode(node: NodeRecord): void {
-    const kind = this.#supply.note(node);
-    node.deviceRoom = deviceRoomOf(node.offer.devices, kind, (id) => node.deviceUse.get(id) ?? 0);
-    const row = this.table.note(node);
-    node.revision = this.changes.note(row);
-    this.offered.note(node);
+  /** Takes in what has happened to the state since the last time. Call before anything here is read. */
+  follow({ feed, jobs }: Pick<State, 'feed' | 'jobs'>): void {
+    const { idled, images, nodes, rows, submitted } = feed;
+    if (rows.end !== this.#rowsUntil) {
+      // A row that changed several times is looked at once.
+      const changed = new Set<number>();
+      if (!rows.follow(this.#rowsUntil, (row) => changed.add(row)))
+        for (let row = 0; row < Math.max(nodes.length, this.table.nodes.length); row++) changed.add(row);
+      const newlyIdle = new Set<number>();
+      idled.follow(this.#idledUntil, (row) => newlyIdle.add(row));
+      this.#rowsUntil = rows.end;
+      this.#idledUntil = idled.end;
+      for (const row of changed) this.#noteRow(row, nodes[row], newlyIdle.has(row));
+    }
+    if (submitted.end !== this.#submittedUntil) {
+      const note = (job: Job): void => this.mix.note(job.terms.resources, job.live);
+      if (!submitted.follow(this.#submittedUntil, note)) for (const job of jobs.values()) note(job);
+      this.#submittedUntil = submitted.end;
+    }
+    if (images.end !== this.#imagesUntil) {
+      images.follow(this.#imagesUntil, ({ image, node }) => {
+        if (node.row >= 0) this.images.note(image, node);
+      });
+      this.#imagesUntil = images.end;
+    }
   }
 
-  /** The node is no more: its row is free for another. */
-  forget(node: NodeRecord): void {
-    node.revision = this.changes.note(node.row);
-    this.table.forget(node);
-    node.keptFor = undefined;
+  /** Whether work or room has come since a place began at the head of the queue. */
+  hasNews({ feed }: Pick<State, 'feed'>): boolean {
+    return this.#isStirred || feed.arrivals !== this.#arrivalsSeen;
+  }
+
+  /** A place may do more than the last one, because of something that the state does not know. */
+  stir(): void {
+    this.#isStirred = true;
+  }
+
+  /** A place begins at the head of the queue. */
+  noteNews({ feed }: Pick<State, 'feed'>): void {
+    this.#arrivalsSeen = feed.arrivals;
+    this.#isStirred = false;
+  }
+
+  #noteRow(row: number, node: NodeRecord | undefined, hasBecomeIdle: boolean): void {
+    const before = this.table.nodes[row];
+    if (before !== undefined && before !== node) {
+      this.#supply.forget(before);
+      this.offered.forget(before);
+      this.keepings.free(before);
+      this.table.clear(row);
+    }
+    if (node !== undefined) this.#noteNode(node, hasBecomeIdle);
+    else this.changes.note(row);
+  }
+
+  #noteNode(node: NodeRecord, hasBecomeIdle: boolean): void {
+    const kind = this.#supply.note(node);
+    const room = deviceRoomOf(node.offer.devices, kind, (id) => node.deviceUse.get(id) ?? 0);
+    this.table.note(node, room, hasBecomeIdle);
+    this.changes.note(node.row);
+    this.offered.note(node);
   }
 
   /**
@@ -97,7 +157,7 @@ export class ScheduleNotes {
    * before. Where a plan did not happen the node is unchanged, so it is noted anew; otherwise no order would find it again.
    */
   beginLook(look: Look): void {
-    for (const node of this.#lastLook?.untouched() ?? []) this.noteNode(node);
+    for (const node of this.#lastLook?.untouched() ?? []) this.#noteNode(node, false);
     this.#lastLook = look;
   }
 

@@ -1,11 +1,26 @@
+import type { JobId } from '@capacloud/protocol/ids';
 import { storageObstacle } from '../slices/attempt/upload-hold.ts';
-import type { Lane } from '../slices/job/queue.ts';
 import type { Job, NodeRecord, State } from '../state.ts';
+import type { Keepings } from './keepings.ts';
+import type { WaitingNotes } from './lane-notes.ts';
+import type { OfferedTotal } from './offered-total.ts';
+import type { NodeTable } from './order/node-table.ts';
 
-/** Since when nothing of the lane was placed, and its first job waits. */
-export function waitsSince(lane: Lane, job: Job): number {
+/** What the reviews of a tick see and change of the scheduler's notes. */
+export interface ReviewNotes {
+  readonly busy: { job: JobId | undefined };
+  readonly keepings: Keepings;
+  readonly offered: OfferedTotal;
+  readonly table: NodeTable;
+  readonly waiting: WaitingNotes;
+  hasNews(state: Pick<State, 'feed'>): boolean;
+  stir(): void;
+}
+
+/** Since when its first job waits and nothing of its lane was placed. `servedAt` is when that was last done. */
+export function waitsSince(job: Job, servedAt: number): number {
   const task = job.tasks[job.firstReady];
-  return Math.max(lane.servedAt, task?.stageSince ?? 0, task?.notBefore ?? 0);
+  return Math.max(servedAt, task?.stageSince ?? 0, task?.notBefore ?? 0);
 }
 
 /** Nothing of the job is placed now, whatever room there is: it is isolated, its image was stopped, or its outputs could not be stored. */

@@ -8,6 +8,7 @@ import { rateOn } from '../slices/node/asks.ts';
 import type { Job, NodeRecord, State, Task } from '../state.ts';
 import { isAllowed } from './fit/feasibility.ts';
 import { NodeSpace, type TaskNeed, taskNeed } from './fit/node-space.ts';
+import type { Keepings } from './keepings.ts';
 import { takesWork } from './starvation.ts';
 
 /** An attempt that was sold as interruptible. */
@@ -32,15 +33,26 @@ export interface Budget {
   stops: number;
 }
 
-/** Seeks who could be stopped, in one decision. */
+interface StopSearchParts {
+  readonly state: State;
+  readonly keepings: Keepings;
+  readonly decision: Decision;
+  /** Nodes that go away in this decision. */
+  readonly leaving: ReadonlySet<NodeId>;
+  readonly budget: Budget;
+}
+
+/** Seeks attempts that could be stopped, in one decision. */
 export class StopSearch {
   readonly #state: State;
+  readonly #keepings: Keepings;
   readonly #decision: Decision;
   readonly #leaving: ReadonlySet<NodeId>;
   readonly #budget: Budget;
 
-  constructor(state: State, decision: Decision, leaving: ReadonlySet<NodeId>, budget: Budget) {
+  constructor({ budget, decision, keepings, leaving, state }: StopSearchParts) {
     this.#state = state;
+    this.#keepings = keepings;
     this.#decision = decision;
     this.#leaving = leaving;
     this.#budget = budget;
@@ -87,7 +99,7 @@ export class StopSearch {
     return (
       takesWork(node) &&
       !this.#leaving.has(node.id) &&
-      node.keptFor === undefined &&
+      this.#keepings.of(node) === undefined &&
       isAllowed(node, terms) &&
       rateOn(node, terms) <= terms.maxRateNano
     );

@@ -1,9 +1,9 @@
 import { copyOf } from '@capacloud/protocol/capacity/capacity';
-import type { ConsumerQueue, Lane } from '../slices/job/queue.ts';
 import { hasTurnBefore, isReady, positionOf } from '../slices/job/queue.ts';
 import { addUse } from '../slices/node/capacity.ts';
-import type { Amounts, Job, Task } from '../state.ts';
+import type { Amounts, ConsumerQueue, Job, Lane, Task } from '../state.ts';
 import { Heap } from './heap.ts';
+import type { WaitingNotes } from './lane-notes.ts';
 import type { OfferedTotal } from './offered-total.ts';
 import type { Assignment } from './order/look.ts';
 import type { TaskOrder } from './order/preference-order.ts';
@@ -53,6 +53,14 @@ export class Cursor {
   }
 }
 
+/** What the scheduler knows of those who wait. */
+export interface TurnNotes {
+  readonly offered: OfferedTotal;
+  readonly waiting: WaitingNotes;
+  /** The present pass over all that waits. */
+  readonly pass: number;
+}
+
 /** One consumer in a look: its lanes are opened as their turn comes. */
 class Line {
   readonly queue: ConsumerQueue;
@@ -62,15 +70,17 @@ class Line {
   /** Of its first job; of consumers that use as much, who came first goes first. */
   readonly since: number;
   readonly #pass: number;
+  readonly #waiting: WaitingNotes;
   readonly #open = new Heap<Cursor>((a, b) => hasTurnBefore(a.job, b.job));
   #opened = 0;
 
-  constructor(queue: ConsumerQueue, share: number, pass: number) {
+  constructor(queue: ConsumerQueue, { offered, pass, waiting }: TurnNotes) {
     this.queue = queue;
     this.use = { ...queue.account.use, capacity: copyOf(queue.account.use.capacity) };
-    this.share = share;
+    this.share = offered.shareOf(queue.account.use);
     this.since = queue.lanes[0]?.jobs[0]?.seq ?? 0;
     this.#pass = pass;
+    this.#waiting = waiting;
   }
 
   /** The cursor at the job whose turn it is. */
@@ -83,7 +93,7 @@ class Line {
       if (lane === undefined || first === undefined) return top;
       if (top !== undefined && hasTurnBefore(top.job, first)) return top;
       this.#opened += 1;
-      if (lane.seenIn !== this.#pass) this.#openLane(lane);
+      if (this.#waiting.of(lane).seenIn !== this.#pass) this.#openLane(lane);
     }
   }
 
@@ -95,25 +105,26 @@ class Line {
   /** The lane on top has been seen to its end. */
   close(): void {
     const { top } = this.#open;
-    if (top !== undefined) top.lane.seenIn = this.#pass;
+    if (top !== undefined) this.#waiting.of(top.lane).seenIn = this.#pass;
     this.#open.removeTop();
   }
 
   /** The look ends here; the next one goes on where it was. */
   keepPlace(): void {
     for (let top = this.#open.top; top !== undefined; top = this.#open.top) {
-      top.lane.goesOn = { pass: this.#pass, job: top.job };
+      this.#waiting.of(top.lane).goesOn = { pass: this.#pass, job: top.job };
       this.#open.removeTop();
     }
   }
 
   #openLane(lane: Lane): void {
-    const { goesOn } = lane;
-    lane.goesOn = undefined;
+    const notes = this.#waiting.of(lane);
+    const { goesOn } = notes;
+    notes.goesOn = undefined;
     const position = goesOn?.pass === this.#pass ? positionOf(lane.jobs, goesOn.job) : 0;
     const job = lane.jobs[position];
     if (job !== undefined) this.#open.push(new Cursor(lane, position, job));
-    else lane.seenIn = this.#pass;
+    else notes.seenIn = this.#pass;
   }
 }
 
@@ -126,10 +137,10 @@ export class Turns {
   readonly #offered: OfferedTotal;
 
   /** Lanes seen in this pass are left out. */
-  constructor(queues: Iterable<ConsumerQueue>, offered: OfferedTotal, pass: number) {
-    this.#offered = offered;
+  constructor(queues: Iterable<ConsumerQueue>, notes: TurnNotes) {
+    this.#offered = notes.offered;
     this.#lines = new Heap<Line>(comesBefore);
-    for (const queue of queues) this.#lines.push(new Line(queue, offered.shareOf(queue.account.use), pass));
+    for (const queue of queues) this.#lines.push(new Line(queue, notes));
   }
 
   get top(): Cursor | undefined {

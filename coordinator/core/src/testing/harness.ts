@@ -12,6 +12,7 @@ import type { Ruleset } from '../contract/ruleset.ts';
 import { defaultRuleset } from '../contract/ruleset.ts';
 import { checkInvariants } from '../invariants.ts';
 import { apply, decide } from '../machine.ts';
+import { ScheduleNotes } from '../scheduler/schedule-notes.ts';
 import { decodeState, encodeState } from '../snapshot.ts';
 import type { Job, NodeRecord, State, Task } from '../state.ts';
 import { createState } from '../state.ts';
@@ -75,6 +76,7 @@ const testRuleset: Ruleset = { ...defaultRuleset, maxUnprovenNodes: 1_000_000 };
 /** A state, its log, and a clock that the test moves. Invariants are checked after every event. */
 export class Machine {
   state: State = createState();
+  notes = new ScheduleNotes();
   readonly log: Event[] = [];
   now = 1_700_000_000_000;
 
@@ -98,7 +100,7 @@ export class Machine {
   }
 
   run(command: Command): readonly Event[] {
-    const result = decide(this.state, command);
+    const result = decide(this.state, command, this.notes);
     if (!result.ok) throw new Error(`${command.type}: ${result.refusal.code} ${result.refusal.message}`);
     for (const event of result.value) this.accept(event);
     return result.value;
@@ -111,7 +113,7 @@ export class Machine {
 
   /** The code of the refusal; nothing may change. */
   refusal(command: Command): ErrorCode {
-    const result = decide(this.state, command);
+    const result = decide(this.state, command, this.notes);
     if (result.ok) throw new Error(`${command.type} is accepted: ${types(result.value).join()}`);
     return result.refusal.code;
   }
@@ -120,9 +122,10 @@ export class Machine {
     this.now += ms;
     return this;
   }
-  /** Restarts from a snapshot. */
+  /** Restarts from a snapshot, and the scheduler has forgotten everything. */
   restart(): this {
     this.state = decodeState(encodeState(this.state));
+    this.notes = new ScheduleNotes();
     return this;
   }
   check(): this {

@@ -32,9 +32,9 @@ export function nodeHandlers(
           ? caller.node === record.id
           : caller !== undefined && reaches(caller, record.provider);
       const question = { at, isOwner, signal };
-      if (!isOwner) return accept(await nodeWhyView(sequencer.state, record, question));
+      if (!isOwner) return accept(await nodeWhyView(sequencer, record, question));
       charge(weightOfLook(maxShapes));
-      return looks.run(callerName, signal, () => nodeWhyView(sequencer.state, record, question));
+      return looks.run(callerName, signal, () => nodeWhyView(sequencer, record, question));
     },
     directNode: async ({ params, body, at }) => {
       if ((await store.getNode(params.node)) === undefined) return noNode(params.node);

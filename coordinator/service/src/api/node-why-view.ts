@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { NodeExplanation, type OwnerChange } from '@capacloud/core/explain/node-explanation';
-import type { Lane } from '@capacloud/core/slices/job/queue';
+import type { Keepings } from '@capacloud/core/scheduler/keepings';
 import { isConnected } from '@capacloud/core/slices/node/node-states';
 import { failuresInRow, shareOfFailures, silencesOf } from '@capacloud/core/slices/node/standing';
-import type { NodeRecord, State } from '@capacloud/core/state';
+import type { Lane, NodeRecord, State } from '@capacloud/core/state';
 import { exhausted } from '@capacloud/protocol/capacity/capacity';
 import {
   type Contention,
@@ -15,6 +15,7 @@ import {
 import { type Obstacle, obstacleCatalogue } from '@capacloud/protocol/catalogue/obstacles';
 import type { NodeWhy } from '@capacloud/protocol/routes/node-why';
 import { formatDuration } from '@capacloud/protocol/units';
+import type { Sequencer } from '../ports/sequencer.ts';
 import { timeText } from './views.ts';
 
 /** Kinds of tasks that are looked at: as many as say how a node stands in the market. */
@@ -30,14 +31,16 @@ interface Question {
 
 /** Looks at every kind of task that waits, for people and not for the hot path. */
 export async function nodeWhyView(
-  state: State,
+  { notes, state }: Pick<Sequencer, 'notes' | 'state'>,
   node: NodeRecord,
   { at, isOwner, signal }: Question,
 ): Promise<NodeWhy> {
   const { cause, id, standing, status, statusSince, tries } = node;
-  const closedBy = closuresOf(node);
+  const closedBy = closuresOf(node, notes.keepings);
   const { of, failed } = shareOfFailures(standing);
-  const queue = isOwner ? await queueView(state, node, signal) : undefined;
+  const queue = isOwner
+    ? await queueView(state, new NodeExplanation(node, notes.keepings), signal)
+    : undefined;
   return {
     node: id,
     status,
@@ -63,15 +66,15 @@ type Closure =
   | Extract<Obstacle, 'node_silent' | 'node_isolated' | 'node_closed' | 'node_backing_off' | 'node_kept'>;
 
 /** What keeps every task away. */
-function closuresOf(node: NodeRecord): Closure[] {
-  const { accepting, free, isResting, keptFor, status } = node;
+function closuresOf(node: NodeRecord, keepings: Keepings): Closure[] {
+  const { accepting, free, isResting, status } = node;
   const closures: readonly (readonly [Closure, boolean])[] = [
     ['node_silent', !isConnected(status)],
     ['node_isolated', node.isIsolated],
     ['node_closed', isConnected(status) && (status !== 'ready' || !accepting)],
     ['node_backing_off', isResting],
     ...exhausted(free).map((dimension) => [rowOf(dimension).contention.code, true] as const),
-    ['node_kept', keptFor !== undefined],
+    ['node_kept', keepings.of(node) !== undefined],
   ];
   return closures.flatMap(([obstacle, stands]) => (stands ? [obstacle] : []));
 }
@@ -109,8 +112,11 @@ function* lanesOf({ waiting }: State): Generator<Lane, void, undefined> {
   for (const { byShape } of waiting.values()) yield* byShape.values();
 }
 
-async function queueView(state: State, node: NodeRecord, signal: AbortSignal): Promise<NodeWhy['queue']> {
-  const explanation = new NodeExplanation(node);
+async function queueView(
+  state: State,
+  explanation: NodeExplanation,
+  signal: AbortSignal,
+): Promise<NodeWhy['queue']> {
   let looked = 0;
   let isComplete = true;
   for (const { jobs } of lanesOf(state)) {

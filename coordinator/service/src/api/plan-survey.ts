@@ -2,7 +2,7 @@ import type { JobTerms } from '@capacloud/core/contract/command';
 import { Explanation } from '@capacloud/core/explain/explanation';
 import { type OfferGroup, OfferGroups, OfferShortlist } from '@capacloud/core/explain/market/offer-groups';
 import { RoomTimes } from '@capacloud/core/explain/market/room-times';
-import type { State } from '@capacloud/core/state';
+import type { Sequencer } from '../ports/sequencer.ts';
 import { Turns } from './turns.ts';
 
 /** To consider a group of nodes costs much less than to look at a node. */
@@ -20,13 +20,13 @@ export interface Survey {
 
 /** Looks at every node and at what runs there, for people and not for the hot path. */
 export async function surveyNodes(
-  state: State,
+  { notes, state }: Pick<Sequencer, 'notes' | 'state'>,
   terms: JobTerms,
   at: number,
   signal: AbortSignal,
 ): Promise<Survey> {
-  const explanation = new Explanation(terms);
-  const groups = new OfferGroups(state, terms);
+  const explanation = new Explanation(terms, notes.keepings);
+  const groups = new OfferGroups(state, notes, terms);
   const times = new RoomTimes(state, terms, at);
   const turns = new Turns(signal);
   let tasksNow = 0;

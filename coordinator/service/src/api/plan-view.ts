@@ -4,7 +4,6 @@ import { decide } from '@capacloud/core/machine';
 import { storageObstacle } from '@capacloud/core/slices/attempt/upload-hold';
 import { misfitsOf } from '@capacloud/core/slices/job/misfits';
 import { shapeOf } from '@capacloud/core/slices/job/queue';
-import type { State } from '@capacloud/core/state';
 import { taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import { type AccountId, jobIdFrom } from '@capacloud/protocol/ids';
 import { accept, type Result } from '@capacloud/protocol/result';
@@ -33,18 +32,19 @@ export async function planView(
   const read = await readJob(parts, account, body);
   if (!read.ok) return read;
   const job = read.value;
-  const { state } = deps.sequencer;
+  const { notes, state } = deps.sequencer;
   const at = deps.now();
   const id = jobIdFrom(deps.randomBytes(20));
   // What the core would say to it; decided and dropped.
-  const outcome = decide(state, { type: 'job.submit', at, job: id, consumer: account, terms: job.terms });
+  const submission = { type: 'job.submit', at, job: id, consumer: account, terms: job.terms } as const;
+  const outcome = decide(state, submission, notes);
   if (!outcome.ok && outcome.refusal.code !== 'ledger.insufficient_funds') return outcome;
   // What attempts of such jobs have shown of the image holds for this one.
   const misfits = misfitsOf(state, job.terms.image);
   const terms = misfits === undefined ? job.terms : { ...job.terms, misfits };
-  const survey = await surveyNodes(state, terms, at, signal);
+  const survey = await surveyNodes(deps.sequencer, terms, at, signal);
   const offers = survey.ranked.slice(0, maxPlanOffers);
-  const keptBack = keptBackView(state, account, job);
+  const keptBack = keptBackView(deps.sequencer, account, job);
   const { currency } = job.spec.price;
   const cost = await planCost(deps, account, job, survey.ranked);
   return accept({
@@ -73,8 +73,12 @@ export async function planView(
 }
 
 /** Nothing is placed now, or its outputs could not be stored: what ran before waits for room. */
-function keptBackView(state: State, consumer: AccountId, { terms }: ReadJob): PlanView['kept_back'] {
-  if (state.schedule.isPaused) {
+function keptBackView(
+  { notes, state }: ApiDependencies['sequencer'],
+  consumer: AccountId,
+  { terms }: ReadJob,
+): PlanView['kept_back'] {
+  if (notes.isPaused) {
     const { hint, sentence } = taskReasons.safe_mode;
     return { reason: 'safe_mode', message: sentence, hint };
   }

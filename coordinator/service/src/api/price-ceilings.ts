@@ -32,7 +32,7 @@ export class PriceCeilings {
     const key = `${terms.tasks} ${shapeOf(terms)}`;
     const known = this.#kept.get(key);
     if (known !== undefined && at - known.at < keptForMs) return known.rateNano;
-    const rateNano = usualRate(this.#deps.sequencer.state, terms);
+    const rateNano = usualRate(this.#deps.sequencer.state, this.#deps.sequencer.notes, terms);
     this.#kept.delete(key);
     this.#kept.set(key, { at, rateNano });
     for (const oldest of this.#kept.keys()) {

@@ -13,11 +13,11 @@ export function serviceHandlers(
     getHealth: () => {
       const state = deps.storeState();
       const { level } = deps.disk;
-      const { isolated, schedule } = sequencer.state;
+      const { isolated } = sequencer.state;
       return accept({
         status: 'ok',
         ...(state === undefined ? {} : { artifact_store: state }),
-        ...(schedule.isPaused ? { mode: 'safe' } : {}),
+        ...(sequencer.notes.isPaused ? { mode: 'safe' } : {}),
         ...(isolated.size === 0 ? {} : { isolated: isolated.size }),
         ...(level === 'ample' ? {} : { disk: level }),
       });

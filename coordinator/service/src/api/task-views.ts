@@ -79,7 +79,7 @@ export class TaskViews {
     const at = this.#deps.now();
     const known = this.#waiting.get(job);
     if (known !== undefined && at - known.at < waitingForMs) return known.why;
-    const why = waitingReason(this.#deps.sequencer.state, job);
+    const why = waitingReason(this.#deps.sequencer.state, this.#deps.sequencer.notes, job);
     if (this.#waiting.size >= maxWaiting) this.#waiting.clear();
     this.#waiting.set(job, { at, why });
     return why;

@@ -14,7 +14,7 @@ const mebibyte = 2 ** 20;
 
 /** Looks at every node, for people and not for the hot path. */
 export async function whyView(
-  { sequencer: { state }, settings, specs }: Pick<ApiDependencies, 'sequencer' | 'settings' | 'specs'>,
+  { sequencer: { notes, state }, settings, specs }: Pick<ApiDependencies, 'sequencer' | 'settings' | 'specs'>,
   task: TaskView,
   signal: AbortSignal,
 ): Promise<WhyView> {
@@ -24,7 +24,7 @@ export async function whyView(
   const view = { task: task.id, state: taskState, reason, message, hint };
   if (job === undefined || known?.state !== 'queued')
     return { ...view, nodes: { total: 0, suitable: 0, free: 0 }, obstacles: [], changes: [] };
-  const explanation = new Explanation(job.terms, known);
+  const explanation = new Explanation(job.terms, notes.keepings, known);
   const turns = new Turns(signal);
   for (const node of state.nodes.values()) {
     explanation.look(node);

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Command } from '@capacloud/core/contract/command';
-import type { Subject } from '@capacloud/core/slices/isolation/isolation';
+import type { Subject } from '@capacloud/core/contract/subject';
 import type { State } from '@capacloud/core/state';
 import { isAccountId, isJobId, isNodeId } from '@capacloud/protocol/ids';
 import { pino } from 'pino';

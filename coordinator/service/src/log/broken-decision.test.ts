@@ -42,9 +42,9 @@ async function openFaulty(machine: Partial<StateMachine>) {
 
 it('drops a command that breaks an invariant, isolates its sender, and takes the next', async () => {
   const { at, broken, fatal, sequencer, store } = await openFaulty({
-    decide(state, command) {
+    decide(state, command, notes) {
       if (command.type === 'node.change_offer' && command.node === nodeNamed(0)) throw new Error('broken');
-      return decide(state, command);
+      return decide(state, command, notes);
     },
   });
   const offer = sequencer.state.nodes.get(nodeNamed(0))?.offer ?? expect.fail('no node');
@@ -72,9 +72,9 @@ it('drops a command that breaks an invariant, isolates its sender, and takes the
 
 it('isolates no node that could not join, of which strangers have ever new ones', async () => {
   const { at, broken, sequencer, store } = await openFaulty({
-    decide(state, command) {
+    decide(state, command, notes) {
       if (command.type === 'node.connect') throw new Error('broken');
-      return decide(state, command);
+      return decide(state, command, notes);
     },
   });
   const known = sequencer.state.nodes.get(nodeNamed(0)) ?? expect.fail('no node');
@@ -100,12 +100,12 @@ it('isolates no node that could not join, of which strangers have ever new ones'
 
 it('places around what broke a placement', async () => {
   const { at, broken, fatal, sequencer, store } = await openFaulty({
-    decide(state, command) {
-      const decision = decide(state, command);
+    decide(state, command, notes) {
+      const decision = decide(state, command, notes);
       if (command.type !== 'place' || !decision.ok) return decision;
       for (const event of decision.value)
         if (event.type === 'attempt.assigned' && event.node === nodeNamed(0)) {
-          state.schedule.busy.node = event.node;
+          notes.busy.node = event.node;
           throw new Error('broken');
         }
       return decision;

@@ -1,6 +1,7 @@
 import type { Command } from '@capacloud/core/contract/command';
 import type { Event } from '@capacloud/core/contract/event';
 import { apply, decide, needsPlacement } from '@capacloud/core/machine';
+import { ScheduleNotes } from '@capacloud/core/scheduler/schedule-notes';
 import { leavesNothing, suspicionOf } from '@capacloud/core/slices/isolation/isolation';
 import type { State } from '@capacloud/core/state';
 import { StateCapture } from '@capacloud/core/state-capture';
@@ -40,6 +41,7 @@ export interface SequencerParts {
  */
 export class CommandSequencer implements Sequencer {
   readonly state: State;
+  readonly notes = new ScheduleNotes();
   readonly #parts: SequencerParts;
   readonly #limits: SequencerLimits;
   readonly #machine: StateMachine;
@@ -160,7 +162,7 @@ export class CommandSequencer implements Sequencer {
     const entries: string[] = [];
     let events: readonly Event[];
     try {
-      const decision = this.#machine.decide(this.state, command);
+      const decision = this.#machine.decide(this.state, command, this.notes);
       if (!decision.ok) return decision;
       events = decision.value;
       for (const event of events) {
@@ -177,11 +179,13 @@ export class CommandSequencer implements Sequencer {
   /** Nothing has changed yet: the decision is dropped, and what it was about is kept away from. */
   #drop(command: Command, error: unknown): Outcome {
     if (command.type === 'subject.isolate') throw error;
-    const suspicion = leavesNothing(this.state, command) ? undefined : suspicionOf(this.state, command);
+    const suspicion = leavesNothing(this.state, command)
+      ? undefined
+      : suspicionOf(this.state, command, this.notes.busy);
     this.#parts.onBroken?.({ command: command.type, error, suspicion });
     if (suspicion !== undefined) this.#execute({ type: 'subject.isolate', at: command.at, ...suspicion });
     // What else waits is looked at again.
-    this.state.schedule.changed = true;
+    this.notes.stir();
     return broken;
   }
 
@@ -200,7 +204,7 @@ export class CommandSequencer implements Sequencer {
         this.#machine.apply(this.state, event);
         this.#parts.projection.after(this.state, event);
       } catch (error) {
-        throw new FatalDecision(error, suspicionOf(this.state, command, event));
+        throw new FatalDecision(error, suspicionOf(this.state, command, this.notes.busy, event));
       }
       const one = { index, event };
       committed.push(one);
@@ -254,7 +258,11 @@ export class CommandSequencer implements Sequencer {
   /** Work and capacity that came in this turn meet in this turn's group. */
   #place(): void {
     if (this.#isDiskFull) return;
-    while (!this.#closed && needsPlacement(this.state) && this.#open.count < this.#limits.groupEvents) {
+    while (
+      !this.#closed &&
+      needsPlacement(this.state, this.notes) &&
+      this.#open.count < this.#limits.groupEvents
+    ) {
       const before = this.#next;
       this.#execute({ type: 'place', at: Math.max(this.#parts.now(), this.#lastAt) });
       if (this.#next === before) break;

@@ -21,10 +21,10 @@ export class SafeMode {
 
   /** Before anything else is decided: a tick could end the process again. */
   async begin(now: number): Promise<void> {
-    const { state } = this.#sequencer;
+    const { notes, state } = this.#sequencer;
     const isSafeMode = this.#ends.isSafeMode(now);
     // Nothing is placed between two of them, either.
-    state.schedule.isPaused = true;
+    notes.isPaused = true;
     if (isSafeMode)
       this.#logger.error(
         { fatalEnds: this.#ends.path },
@@ -37,16 +37,16 @@ export class SafeMode {
       await this.#sequencer.submit({ type: 'subject.isolate', at: now, ...suspicion });
     }
     this.#ends.settle();
-    state.schedule.isPaused = isSafeMode;
+    notes.isPaused = isSafeMode;
   }
 
   /** Ends the safe mode when its time is over. */
   watch(now: () => number): () => void {
-    const { schedule } = this.#sequencer.state;
+    const { notes } = this.#sequencer;
     const timer = setInterval(() => {
-      if (!schedule.isPaused || this.#ends.isSafeMode(now())) return;
-      schedule.isPaused = false;
-      schedule.changed = true;
+      if (!notes.isPaused || this.#ends.isSafeMode(now())) return;
+      notes.isPaused = false;
+      notes.stir();
       this.#logger.warn('safe mode is over: tasks are placed again');
     }, watchMs);
     timer.unref();

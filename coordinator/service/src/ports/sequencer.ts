@@ -1,5 +1,6 @@
 import type { Command } from '@capacloud/core/contract/command';
 import type { Event } from '@capacloud/core/contract/event';
+import type { ScheduleNotes } from '@capacloud/core/scheduler/schedule-notes';
 import type { State } from '@capacloud/core/state';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { Refusal, Result } from '@capacloud/protocol/result';
@@ -90,6 +91,8 @@ export interface Submission {
 export interface Sequencer {
   /** Live state. Read only: it may be ahead of what is durable by the group in flight. */
   readonly state: State;
+  /** What the scheduler remembers of it. Read only as well. */
+  readonly notes: ScheduleNotes;
   /**
    * Decides at once, in order of calls; resolves when the events (or, for a refusal, everything it was based
    * on) are durable. `asides` are computed from the events when the command is accepted.

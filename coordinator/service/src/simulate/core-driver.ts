@@ -1,6 +1,7 @@
 import type { Command, Contact } from '@capacloud/core/contract/command';
 import type { Event } from '@capacloud/core/contract/event';
 import { apply, decide, needsPlacement } from '@capacloud/core/machine';
+import { ScheduleNotes } from '@capacloud/core/scheduler/schedule-notes';
 import { createState, type State } from '@capacloud/core/state';
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { Result } from '@capacloud/protocol/result';
@@ -21,6 +22,7 @@ export interface CoreListener {
 /** The state machine of the coordinator, and what a running one does for it: ticks, and places when there is reason to. */
 export class CoreDriver {
   readonly state: State = createState();
+  readonly notes = new ScheduleNotes();
   readonly #heard: ReadonlyMap<NodeId, Contact>;
   readonly #listeners: CoreListener[] = [];
   #lastTickAt: number;
@@ -48,7 +50,7 @@ export class CoreDriver {
 
   /** Does what the command means, and what follows from it. */
   submit(command: Command): Result<number> {
-    const result = decide(this.state, command);
+    const result = decide(this.state, command, this.notes);
     if (!result.ok) return result;
     for (const event of result.value) {
       for (const listener of this.#listeners) listener.before?.(this.state, event);
@@ -80,7 +82,7 @@ export class CoreDriver {
 
   /** As the coordinator does at the end of each turn. */
   placeWhatWaits(): void {
-    while (needsPlacement(this.state)) {
+    while (needsPlacement(this.state, this.notes)) {
       const before = this.events;
       this.must({ type: 'place', at: this.#at });
       if (this.events === before) return;

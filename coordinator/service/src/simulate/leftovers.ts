@@ -1,12 +1,13 @@
 import { waitingReason } from '@capacloud/core/explain/waiting-reason';
 import { isActive } from '@capacloud/core/slices/attempt/task-states';
-import type { Job, State } from '@capacloud/core/state';
+import type { Job } from '@capacloud/core/state';
 import type { JobId } from '@capacloud/protocol/ids';
+import type { CoreDriver } from './core-driver.ts';
 import type { Leftovers } from './results.ts';
 
 /** Tasks of each class that have not ended, and why the one waits that has waited longest. */
 export function leftoversOf(
-  state: State,
+  { notes, state }: Pick<CoreDriver, 'notes' | 'state'>,
   at: number,
   classes: number,
   classOf: (job: JobId) => number | undefined,
@@ -28,7 +29,7 @@ export function leftoversOf(
   return counts.map((count, index) => {
     const job = oldest[index];
     if (job === undefined) return { ...count, longestWaiting: null };
-    const { message = '' } = waitingReason(state, job.id) ?? {};
+    const { message = '' } = waitingReason(state, notes, job.id) ?? {};
     return { ...count, longestWaiting: { ms: at - job.submittedAt, message } };
   });
 }

@@ -135,7 +135,7 @@ class Simulation {
     const measures = this.#measures;
     const { state } = this.#core;
     const left = leftoversOf(
-      state,
+      this.#core,
       this.#core.now,
       this.#variant.jobs.length,
       (job) => this.#arrivals.job(job)?.classIndex,

@@ -18,12 +18,12 @@ function regionOf(state: State, event: Event | Command): string | undefined {
 }
 
 await serve(config.value, '0.0.0', {
-  decide(state, command) {
-    const decision = decide(state, command);
+  decide(state, command, notes) {
+    const decision = decide(state, command, notes);
     if (command.type === 'place' && decision.ok)
       for (const event of decision.value) {
         if (event.type !== 'attempt.assigned' || regionOf(state, event) !== 'breaks-place') continue;
-        state.schedule.busy.node = event.node;
+        notes.busy.node = event.node;
         throw new Error('a placement broke the books');
       }
     return decision;

@@ -16,7 +16,7 @@ const gpu = (id: string, model: string): Device => ({
 });
 
 function survey(machine: Machine, wanted: JobTerms): { ranked: readonly OfferGroup[]; times: RoomTimes } {
-  const groups = new OfferGroups(machine.state, wanted);
+  const groups = new OfferGroups(machine.state, machine.notes, wanted);
   const times = new RoomTimes(machine.state, wanted, machine.now);
   for (const node of machine.state.nodes.values()) {
     const room = groups.look(node);

@@ -6,6 +6,7 @@ import { type TaskNeed, taskNeed, tasksThatFit } from '../../scheduler/fit/node-
 import { Look } from '../../scheduler/order/look.ts';
 import { comesBefore } from '../../scheduler/order/node-entry.ts';
 import { NodeOrder } from '../../scheduler/order/node-order.ts';
+import type { ScheduleNotes } from '../../scheduler/schedule-notes.ts';
 import { optionsOf } from '../../slices/job/options.ts';
 import type { AskClass } from '../../slices/node/ask-class.ts';
 import { isSoldInterruptible, rateOn } from '../../slices/node/asks.ts';
@@ -56,11 +57,13 @@ interface Option {
 /** Offers for the tasks of a job that has not been submitted. Nodes are shown one by one. */
 export class OfferGroups {
   readonly #state: State;
+  readonly #notes: ScheduleNotes;
   readonly #options: readonly Option[];
   readonly #groups = new Map<string, OfferGroup>();
 
-  constructor(state: State, terms: JobTerms) {
+  constructor(state: State, notes: ScheduleNotes, terms: JobTerms) {
     this.#state = state;
+    this.#notes = notes;
     this.#options = optionsOf(terms).map((each, alternative) => ({
       alternative,
       terms: each,
@@ -92,7 +95,7 @@ export class OfferGroups {
   #choose(node: NodeRecord): { readonly option: Option; readonly isFree: boolean } | undefined {
     let suitable: Option | undefined;
     for (const option of this.#options) {
-      const found = obstaclesOf(node, option.terms);
+      const found = obstaclesOf(node, option.terms, this.#notes.keepings);
       if (found.length === 0) return { option, isFree: true };
       if (lastingOf(found).length === 0) suitable ??= option;
     }
@@ -112,9 +115,9 @@ export class OfferGroups {
    * would have to wait.
    */
   rank({ free, busy }: OfferShortlist): readonly OfferGroup[] {
-    const look = new Look(new Set(), this.#state.schedule.changes);
-    const { schedule } = this.#state;
-    const orders = this.#options.map(({ terms }) => new NodeOrder(terms, schedule));
+    this.#notes.follow(this.#state);
+    const look = new Look(new Set(), this.#notes);
+    const orders = this.#options.map(({ terms }) => new NodeOrder(terms, this.#notes));
     const standings = free.flatMap((group) => {
       const order = orders[group.alternative];
       const weighed = group.free.slice(0, maxWeighedNodes);

@@ -14,26 +14,28 @@ function network(...prices: string[]): Machine {
 }
 
 it('is the dearest of the cheapest nodes that can take all tasks now', () => {
-  const { state } = network('5000', '1000', '9000', '3000', '7000');
-  const rateFor = (tasks: number) => usualRate(state, terms({ tasks, maxRateNano: 0n }));
+  const { notes, state } = network('5000', '1000', '9000', '3000', '7000');
+  const rateFor = (tasks: number) => usualRate(state, notes, terms({ tasks, maxRateNano: 0n }));
   expect([1, 2, 3, 5, 10].map(rateFor)).toEqual([1000n, 1000n, 3000n, 5000n, 9000n]);
 });
 
 it('is the median of suitable nodes where there is no room for all of them', () => {
   const machine = network('5000', '1000', '4000');
-  expect(usualRate(machine.state, terms({ tasks: 100, maxRateNano: 0n }))).toBe(5000n);
+  expect(usualRate(machine.state, machine.notes, terms({ tasks: 100, maxRateNano: 0n }))).toBe(5000n);
   machine.submit(1, { tasks: 6 });
   machine.place();
   // All are busy now, and the dearest asks no more than the others together make usual.
-  expect(usualRate(machine.state, terms({ maxRateNano: 0n }))).toBe(4000n);
+  expect(usualRate(machine.state, machine.notes, terms({ maxRateNano: 0n }))).toBe(4000n);
   const elsewhere = terms({ maxRateNano: 0n, regions: ['eu-central'] });
-  expect(usualRate(machine.state, elsewhere)).toBe(rateNano(parseAsk(standardAsk), elsewhere.resources));
+  expect(usualRate(machine.state, machine.notes, elsewhere)).toBe(
+    rateNano(parseAsk(standardAsk), elsewhere.resources),
+  );
 });
 
 it('is the standard ask where nobody would do, and where nothing is asked', () => {
   const wanted = terms({ resources: { cpuMilli: 2000, memoryBytes: 4 * gib, diskBytes: 0, shmBytes: 0 } });
-  expect(usualRate(network().state, wanted)).toBe(28_000_000n);
-  expect(usualRate(network('0').state, wanted)).toBe(28_000_000n);
+  expect(usualRate(network().state, network().notes, wanted)).toBe(28_000_000n);
+  expect(usualRate(network('0').state, network('0').notes, wanted)).toBe(28_000_000n);
 });
 
 it('takes alternatives as tasks do: the wish that has room, at what it costs', () => {
@@ -50,15 +52,16 @@ it('takes alternatives as tasks do: the wish that has room, at what it costs', (
   const { resources } = terms();
   const wish = (...models: string[]) => ({ ...resources, devices: { count: 1, models } });
   const either = { ...wish('good'), alternatives: [{ count: 1, models: ['cheap'] }] };
-  const rateFor = (tasks: number) => usualRate(machine.state, terms({ tasks, resources: either }));
+  const rateFor = (tasks: number) =>
+    usualRate(machine.state, machine.notes, terms({ tasks, resources: either }));
   expect([rateFor(1), rateFor(2)]).toEqual([800n, 800n]);
-  expect(usualRate(machine.state, terms({ resources: wish('cheap') }))).toBe(100n);
+  expect(usualRate(machine.state, machine.notes, terms({ resources: wish('cheap') }))).toBe(100n);
 });
 
 it('looks at a bounded number of nodes, the cheapest first', () => {
   const machine = Machine.ready(0);
   for (let n = 0; n < 1500; n++) machine.connect(n, { offer: cpuAsk(`${10_000 - n}`) });
-  expect(usualRate(machine.state, terms())).toBeLessThan(8900n);
+  expect(usualRate(machine.state, machine.notes, terms())).toBeLessThan(8900n);
 });
 
 it('finds the model that is wanted behind more than a thousand cheaper ones', () => {
@@ -74,10 +77,10 @@ it('finds the model that is wanted behind more than a thousand cheaper ones', ()
   gpu(2000, 'h100-pcie', '2000000000');
   const wish = (tasks: number) =>
     terms({ tasks, resources: { ...terms().resources, devices: { count: 1, models: ['h100'] } } });
-  expect(usualRate(machine.state, wish(1))).toBe(2_001_000_000n);
+  expect(usualRate(machine.state, machine.notes, wish(1))).toBe(2_001_000_000n);
   // There is room for one of them, so the median of what suitable nodes ask counts as well.
-  expect(usualRate(machine.state, wish(9))).toBe(2_001_000_000n);
+  expect(usualRate(machine.state, machine.notes, wish(9))).toBe(2_001_000_000n);
   machine.submit(1, { ...wish(1), maxRateNano: 10n ** 10n, holdNano: 10n ** 10n });
   machine.place();
-  expect(usualRate(machine.state, wish(1))).toBe(2_001_000_000n);
+  expect(usualRate(machine.state, machine.notes, wish(1))).toBe(2_001_000_000n);
 });

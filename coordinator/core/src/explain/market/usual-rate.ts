@@ -4,6 +4,7 @@ import { KindFilter } from '../../scheduler/fit/kind-filter.ts';
 import { type TaskNeed, taskNeed, tasksThatFit } from '../../scheduler/fit/node-space.ts';
 import { Wants } from '../../scheduler/order/node-table.ts';
 import { foot } from '../../scheduler/order/price-ladder.ts';
+import type { ScheduleNotes } from '../../scheduler/schedule-notes.ts';
 import { optionsOf } from '../../slices/job/options.ts';
 import { rateOn } from '../../slices/node/asks.ts';
 import { parseAsk, rateNano } from '../../slices/node/price.ts';
@@ -21,8 +22,8 @@ const anyRateNano = 10n ** 18n;
  * nano-CAPA an hour for one task: the dearest of the cheapest nodes that together have room for all tasks of the job now. Where
  * they have not, the median of what suitable nodes ask, if that is more. Where nobody suitable asks anything, the standard ask.
  */
-export function usualRate(state: State, terms: JobTerms): bigint {
-  const survey = new Survey(state, { ...terms, maxRateNano: anyRateNano });
+export function usualRate(state: State, notes: ScheduleNotes, terms: JobTerms): bigint {
+  const survey = new Survey(state, notes, { ...terms, maxRateNano: anyRateNano });
   const { dearestNano, tasksLeft } = survey.fillCheapest();
   const medianNano = tasksLeft > 0 ? survey.medianAsk() : 0n;
   const rateNanoHour = medianNano > dearestNano ? medianNano : dearestNano;
@@ -39,13 +40,16 @@ interface Option {
 /** One look at the network, with a bound on all of its work: a job file may name eight alternatives that no node meets. */
 class Survey {
   readonly #state: State;
+  readonly #notes: ScheduleNotes;
   readonly #tasks: number;
   readonly #options: readonly Option[];
   #looked = 0;
   #examined = 0;
 
-  constructor(state: State, terms: JobTerms) {
+  constructor(state: State, notes: ScheduleNotes, terms: JobTerms) {
+    notes.follow(state);
     this.#state = state;
+    this.#notes = notes;
     this.#tasks = terms.tasks;
     this.#options = optionsOf(terms).map((each) => {
       const { devices } = each.resources;
@@ -92,7 +96,7 @@ class Survey {
     { need, terms, wants }: Option,
     tasks: number,
   ): readonly (readonly [rate: bigint, room: number])[] {
-    const { table } = this.#state.schedule;
+    const { table } = this.#notes;
     const ladder = table.ladderOf(wants);
     const climb = foot();
     const found: (readonly [rate: bigint, room: number])[] = [];
@@ -104,7 +108,7 @@ class Survey {
       if (row === undefined || node === undefined) break;
       if (!table.mayTake(row, wants)) continue;
       this.#examined += 1;
-      if (obstaclesOf(node, terms).length > 0) continue;
+      if (obstaclesOf(node, terms, this.#notes.keepings).length > 0) continue;
       const fits = tasksThatFit(node.offer, node.free, need, (id) => node.deviceUse.get(id) ?? 0);
       found.push([rateOn(node, terms), fits]);
       room += fits;
@@ -113,11 +117,11 @@ class Survey {
   }
 
   #isSuitable(node: NodeRecord, { terms, wants }: Option): boolean {
-    const { kind } = node.deviceRoom;
+    const { kind } = this.#notes.table.deviceRoomOf(node.row);
     if (node.offer.devices.length < wants.count) return false;
     if (kind !== undefined && wants.kinds?.suits(kind) === false) return false;
     this.#examined += 1;
-    return lastingOf(obstaclesOf(node, terms)).length === 0;
+    return lastingOf(obstaclesOf(node, terms, this.#notes.keepings)).length === 0;
   }
 }
 

@@ -39,7 +39,18 @@ export class DeviceSupply {
 
   /** The node's offer may be another, or whether it takes work. Gives what all its devices are, if they are alike and counted. */
   note(node: NodeRecord): DeviceKind | undefined {
-    const devices = node.status === 'ready' && node.accepting ? node.offer.devices : nothing.devices;
+    return this.#count(
+      node,
+      node.status === 'ready' && node.accepting ? node.offer.devices : nothing.devices,
+    );
+  }
+
+  /** The node is no more. */
+  forget(node: NodeRecord): void {
+    this.#count(node, nothing.devices);
+  }
+
+  #count(node: NodeRecord, devices: readonly Device[]): DeviceKind | undefined {
     const before = this.#counted.get(node) ?? nothing;
     if (before.devices === devices || (before.devices.length === 0 && devices.length === 0))
       return before.kind;

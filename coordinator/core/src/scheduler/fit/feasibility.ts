@@ -1,6 +1,5 @@
 import type { Device, DeviceRequest, Offer } from '@capacloud/protocol/capacity/resources';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
-import type { JobId } from '@capacloud/protocol/ids';
 import { readRequestedModel } from '@capacloud/protocol/job/device-classes';
 import type { JobTerms } from '../../contract/command.ts';
 import { isMisfit } from '../../slices/job/misfits.ts';
@@ -109,18 +108,4 @@ export function isAllowed(node: NodeRecord, terms: JobTerms): boolean {
   if (terms.providers.length > 0 && !terms.providers.includes(node.provider)) return false;
   if (terms.excludeProviders.includes(node.provider)) return false;
   return isInRegion(node.offer, terms.regions) && meetsAll(node.offer, terms.constraints);
-}
-
-/** Why a node is kept free. */
-export interface Keeping {
-  readonly job: JobId;
-  /** Until it is expected to have room for the job; what is over by then may run there meanwhile. */
-  readonly leftMs: number;
-}
-
-/** Whether a task of the job would still run there when the node is wanted for the job that it is kept for. */
-export function isKeptFrom(node: NodeRecord, job: JobId | undefined, terms: JobTerms): boolean {
-  const { keptFor } = node;
-  if (keptFor === undefined || keptFor.job === job) return false;
-  return terms.runTimeoutMs + terms.stopGraceMs > keptFor.leftMs;
 }

@@ -14,6 +14,7 @@ import type { Job, NodeRecord, Task } from '../../state.ts';
 import { type DeviceRoom, deviceRoomOf } from '../fit/device-room.ts';
 import { chooseDevices, matchesDevice } from '../fit/feasibility.ts';
 import type { NodeChanges } from './node-changes.ts';
+import type { NodeTable } from './node-table.ts';
 import type { Space } from './task-mix.ts';
 
 /** What one look may cost, some milliseconds each: estimates of what a placement makes unusable, and nodes looked at anew. */
@@ -61,6 +62,7 @@ export class Look {
   /** Told which node is looked at. */
   readonly busy: { node: NodeId | undefined };
   readonly #changes: NodeChanges;
+  readonly #table: NodeTable;
   /** By row of the table; only nodes that were given something have one. */
   readonly #plans = new Map<number, Plan>();
 
@@ -69,12 +71,13 @@ export class Look {
 
   constructor(
     excluded: ReadonlySet<NodeId>,
-    changes: NodeChanges,
+    { changes, table }: { readonly changes: NodeChanges; readonly table: NodeTable },
     busy: { node: NodeId | undefined } = { node: undefined },
   ) {
     this.excluded = excluded;
     this.busy = busy;
     this.#changes = changes;
+    this.#table = table;
   }
 
   hasGiven(row: number): boolean {
@@ -90,7 +93,7 @@ export class Look {
   }
 
   revisionOf(node: NodeRecord): number {
-    return this.#plans.get(node.row)?.revision ?? node.revision;
+    return this.#plans.get(node.row)?.revision ?? this.#changes.revisionOf(node.row);
   }
 
   usedMilli(node: NodeRecord, device: string): number {
@@ -116,8 +119,8 @@ export class Look {
 
   deviceRoomOf(node: NodeRecord): DeviceRoom {
     const plan = this.#plans.size === 0 ? undefined : this.#plans.get(node.row);
-    if (plan === undefined) return node.deviceRoom;
-    const { kind } = node.deviceRoom;
+    if (plan === undefined) return this.#table.deviceRoomOf(node.row);
+    const { kind } = this.#table.deviceRoomOf(node.row);
     plan.deviceRoom ??= deviceRoomOf(node.offer.devices, kind, (id) => this.usedMilli(node, id));
     return plan.deviceRoom;
   }
@@ -153,7 +156,8 @@ export class Look {
 
   /** Nodes of which the look gave away something that did not happen: it was taken back, or the decision was dropped. */
   *untouched(): Iterable<NodeRecord> {
-    for (const { node, nodeRevision } of this.#plans.values()) if (node.revision === nodeRevision) yield node;
+    for (const [row, { node, nodeRevision }] of this.#plans)
+      if (node.row === row && this.#changes.revisionOf(row) === nodeRevision) yield node;
   }
 
   /** How many tasks of the job are on nodes of the provider. */
@@ -171,7 +175,9 @@ export class Look {
   #planOf(node: NodeRecord): Plan {
     const known = this.#plans.get(node.row);
     if (known !== undefined) return known;
-    const { deviceRoom, load, revision: nodeRevision } = node;
+    const { load, row } = node;
+    const deviceRoom = this.#table.deviceRoomOf(row);
+    const nodeRevision = this.#changes.revisionOf(row);
     const free = copyOf(node.free);
     const plan: Plan = { free, node, nodeRevision, load, deviceRoom, revision: 0, given: new Map() };
     this.#plans.set(node.row, plan);

@@ -1,8 +1,8 @@
 import type { JobTerms } from '../../contract/command.ts';
 import { isSoldInterruptible } from '../../slices/node/asks.ts';
 import type { Job, NodeRecord, Task } from '../../state.ts';
-import { isKeptFrom } from '../fit/feasibility.ts';
 import { Heap } from '../heap.ts';
+import type { Keepings } from '../keepings.ts';
 import type { Assignment, Look } from './look.ts';
 import type { NodeChanges } from './node-changes.ts';
 import { comesBefore, type Entry, type Standing } from './node-entry.ts';
@@ -32,6 +32,7 @@ export class NodeOrder {
   readonly #terms: JobTerms;
   readonly #changes: NodeChanges;
   readonly #table: NodeTable;
+  readonly #keepings: Keepings;
   readonly #heap = new Heap<Entry>(comesBefore);
   /** Position in the changes up to which it is right; undefined before it was begun. */
   #position: number | undefined;
@@ -51,6 +52,7 @@ export class NodeOrder {
     this.#terms = terms;
     this.#changes = indexes.changes;
     this.#table = indexes.table;
+    this.#keepings = indexes.keepings;
     this.#scores = new ShapeScores(terms, indexes);
   }
 
@@ -76,7 +78,7 @@ export class NodeOrder {
     const isWorthIt = known !== undefined && end - known <= Math.max(fewChanges, this.#examined);
     if (isWorthIt && this.#changes.follow(known, (row) => this.#add(row, look))) {
       look.examinations -= end - known;
-      for (const entry of taken) if (entry.revision === entry.node.revision) this.#push(entry);
+      for (const entry of taken) if (this.#isTrue(entry)) this.#push(entry);
     } else {
       this.#heap.clear();
       this.#examined = 0;
@@ -143,7 +145,7 @@ export class NodeOrder {
         }
         top.isChecked = true;
       }
-      if (look.excluded.has(node.id) || isKeptFrom(node, task.job, this.#terms)) {
+      if (look.excluded.has(node.id) || this.#keepings.keepsFrom(node, task.job, this.#terms)) {
         this.#heap.removeTop();
         this.#taken.push(top);
         continue;
@@ -216,7 +218,7 @@ export class NodeOrder {
   }
 
   #mayTake(node: NodeRecord, task: Task, look: Look): boolean {
-    if (look.excluded.has(node.id) || isKeptFrom(node, task.job, this.#terms)) return false;
+    if (look.excluded.has(node.id) || this.#keepings.keepsFrom(node, task.job, this.#terms)) return false;
     return !task.avoid.includes(node.id) && !node.occupied.has(task.id);
   }
 
@@ -252,6 +254,11 @@ export class NodeOrder {
     return entry !== undefined;
   }
 
+  /** It tells of the node as it is, plans of the look aside. */
+  #isTrue({ node, revision }: Entry): boolean {
+    return revision === this.#changes.revisionOf(node.row);
+  }
+
   #push(entry: Entry): void {
     this.#heap.push(entry);
     this.#pushes += 1;
@@ -259,8 +266,6 @@ export class NodeOrder {
     // Entries that a change has made untrue lie deep in the heap until somebody looks.
     const look = this.#look;
     this.#pushes = 0;
-    this.#heap.keep(
-      ({ node, revision }) => revision === node.revision || revision === look?.revisionOf(node),
-    );
+    this.#heap.keep((entry) => this.#isTrue(entry) || entry.revision === look?.revisionOf(entry.node));
   }
 }

@@ -8,6 +8,7 @@ import { apply, decide } from '../../machine.ts';
 import { createState, type State } from '../../state.ts';
 import { gib, jobId, Machine, offer, terms } from '../../testing/harness.ts';
 import { Dice, ruleset } from '../../testing/random-commands.ts';
+import { ScheduleNotes } from '../schedule-notes.ts';
 import { Look } from './look.ts';
 import { Wants } from './node-table.ts';
 import { foot } from './price-ladder.ts';
@@ -29,11 +30,12 @@ const shapes = requests.map((devices) =>
 );
 
 /** Whether every node is found that has room, and none is thought to have room that has not. */
-function check(state: State, shape: JobTerms): number {
-  const { changes, table } = state.schedule;
+function check(state: State, notes: ScheduleNotes, shape: JobTerms): number {
+  notes.follow(state);
+  const { table } = notes;
   const room = new ShapeRoom(shape);
   const wants = new Wants(shape, room.kinds);
-  const look = new Look(new Set(), changes);
+  const look = new Look(new Set(), notes);
   const found = new Set<number>();
   const climb = foot();
   const ladder = table.ladderOf(wants);
@@ -41,7 +43,7 @@ function check(state: State, shape: JobTerms): number {
   let withRoom = 0;
   for (const node of state.nodes.values()) {
     expect(table.nodes[node.row]).toBe(node);
-    const isFree = obstaclesOf(node, shape).every((obstacle) => obstacle === 'node_kept');
+    const isFree = obstaclesOf(node, shape, notes.keepings).every((obstacle) => obstacle === 'node_kept');
     const isOpenNode = state.openNodes.has(node);
     if (isOpenNode) expect(room.has(node, look)).toBe(isFree);
     if (!isFree) continue;
@@ -57,15 +59,16 @@ it('finds every node that has room, whatever has come and gone', () => {
     fc.property(fc.integer({ min: 1, max: 2 ** 31 - 1 }), (seed) => {
       const dice = new Dice(seed);
       const state = createState();
+      const notes = new ScheduleNotes();
       let at = 1_700_000_000_000;
-      const opening = decide(state, { type: 'log.open', at, origin: 'property', ruleset });
+      const opening = decide(state, { type: 'log.open', at, origin: 'property', ruleset }, notes);
       if (opening.ok) for (const event of opening.value) apply(state, event);
       for (let step = 0; step < 200; step++) {
         at += dice.pick([0, 500, 4000]);
-        const result = decide(state, dice.command(state, at));
+        const result = decide(state, dice.command(state, at), notes);
         if (!result.ok) continue;
         for (const event of result.value) apply(state, event);
-        if (step % 10 === 0) for (const shape of shapes) withRoom += check(state, shape);
+        if (step % 10 === 0) for (const shape of shapes) withRoom += check(state, notes, shape);
       }
     }),
     { numRuns: 30 },

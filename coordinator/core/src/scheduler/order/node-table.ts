@@ -5,6 +5,7 @@ import type { JobTerms } from '../../contract/command.ts';
 import { isOpen } from '../../slices/node/capacity.ts';
 import { addCost, pricedUnits } from '../../slices/node/price.ts';
 import type { NodeRecord } from '../../state.ts';
+import { type DeviceRoom, noDeviceRoom } from '../fit/device-room.ts';
 import type { DeviceKind } from '../fit/device-supply.ts';
 import type { KindFilter } from '../fit/kind-filter.ts';
 import { PriceLadder } from './price-ladder.ts';
@@ -48,9 +49,9 @@ export class Wants {
  * and their records lie all over the memory; and where the cheapest are. Says nothing of what a look has given away.
  */
 export class NodeTable {
-  /** Every node, by row; undefined in rows that are free. */
+  /** Every node, by its row in the change feed; undefined in rows that are free. */
   readonly nodes: (NodeRecord | undefined)[] = [];
-  readonly #freeRows: number[] = [];
+  readonly #rooms: DeviceRoom[] = [];
   readonly #kinds: (DeviceKind | undefined)[] = [];
   #open: number[] = [];
   #wholes: number[] = [];
@@ -65,18 +66,15 @@ export class NodeTable {
   #load: number[] = [];
   #freeMilli: number[] = [];
   #hasDevices: number[] = [];
-  #idle: number[] = [];
   /** By what is asked of who pays in full, and of interruptible tasks. */
   readonly #full = newLadders();
   readonly #discounted = newLadders();
 
-  /** Anything of the node may be another; gives its row. */
-  note(node: NodeRecord): number {
-    if (node.row < 0) {
-      node.row = this.#freeRows.pop() ?? this.nodes.length;
-      this.nodes[node.row] = node;
-    }
-    const { askClass, deviceRoom, row } = node;
+  /** Anything of the node may be another. It has become idle where it has let go of its last attempt since it was last noted. */
+  note(node: NodeRecord, deviceRoom: DeviceRoom, hasBecomeIdle: boolean): void {
+    const { askClass, row } = node;
+    this.nodes[row] = node;
+    this.#rooms[row] = deviceRoom;
     this.#open[row] = isOpen(node) ? 1 : 0;
     this.#kinds[row] = deviceRoom.kind;
     this.#wholes[row] = deviceRoom.wholes;
@@ -89,32 +87,29 @@ export class NodeTable {
     this.#load[row] = node.load;
     this.#freeMilli[row] = deviceRoom.freeMilli;
     this.#hasDevices[row] = node.offer.devices.length > 0 ? 1 : 0;
-    const isIdle = node.occupied.size === 0 ? 1 : 0;
-    this.#place(row, isIdle > (this.#idle[row] ?? 0));
-    this.#idle[row] = isIdle;
-    return row;
+    this.#place(row, hasBecomeIdle);
   }
 
-  /** The node takes no work any more, and its row goes to the next that comes. */
-  forget(node: NodeRecord): void {
-    const { row } = node;
-    if (row < 0) return;
+  /** There is no node in the row any more. */
+  clear(row: number): void {
     for (const { all, withDevices } of [this.#full, this.#discounted]) {
       all.remove(row);
       withDevices.remove(row);
     }
     this.#open[row] = 0;
-    this.#idle[row] = 0;
     this.#kinds[row] = undefined;
+    this.#rooms[row] = noDeviceRoom;
     this.nodes[row] = undefined;
-    this.#freeRows.push(row);
-    node.row = -1;
   }
 
   /** Nodes that may have room for such tasks, in about the order of their prices. */
   ladderOf({ count, isInterruptible }: Wants): PriceLadder {
     const ladders = isInterruptible ? this.#discounted : this.#full;
     return count === 0 ? ladders.all : ladders.withDevices;
+  }
+
+  deviceRoomOf(row: number): DeviceRoom {
+    return this.#rooms[row] ?? noDeviceRoom;
   }
 
   /** Of its devices, where they are all alike. */

@@ -87,7 +87,7 @@ it('does not fall back while nodes were not looked at for want of time', () => {
 
 /** Assignments one by one, each against the state in which it was made. */
 function placeWatched(machine: Machine, watch: (task: string, alternative: number) => void): void {
-  const result = decide(machine.state, { type: 'place', at: machine.now });
+  const result = decide(machine.state, { type: 'place', at: machine.now }, machine.notes);
   if (!result.ok) throw new Error('a place is refused');
   for (const event of result.value) {
     if (event.type === 'attempt.assigned') watch(event.task, event.alternative ?? 0);
@@ -102,7 +102,10 @@ function roomOf(machine: Machine, taskId: string): readonly number[] {
   const job = machine.state.jobs.get(task.job);
   const options = job === undefined ? [] : optionsOf(job.terms);
   const nodes = [...machine.state.nodes.values()];
-  return options.map((option) => nodes.filter((node) => obstaclesOf(node, option, task).length === 0).length);
+  return options.map(
+    (option) =>
+      nodes.filter((node) => obstaclesOf(node, option, machine.notes.keepings, task).length === 0).length,
+  );
 }
 
 it('tries alternatives in order, on any network', () => {

@@ -1,6 +1,7 @@
 import type { JobTerms } from '../../contract/command.ts';
 import { isSuspected } from '../../slices/job/misfits.ts';
 import type { NodeRecord } from '../../state.ts';
+import type { Keepings } from '../keepings.ts';
 import type { Look } from './look.ts';
 import type { NodeChanges } from './node-changes.ts';
 import type { Entry } from './node-entry.ts';
@@ -21,6 +22,7 @@ export interface Indexes {
   readonly mix: TaskMix;
   readonly changes: NodeChanges;
   readonly table: NodeTable;
+  readonly keepings: Keepings;
 }
 
 /** What nodes are worth to tasks of one shape: an estimate from the table first, and then, weighed, what is lost as well. */

@@ -104,10 +104,11 @@ it('forgets what came long ago', () => {
 it('knows which devices are wanted by those who take no others', () => {
   const machine = Machine.ready(2, { devices: [gpu('a'), gpu('b'), gpu('c')] });
   machine.connect(2, { offer: { ...machine.node(0).offer, devices: [gpu('rare', 'p100')] } });
-  const { mix } = machine.state.schedule;
+  const { mix } = machine.notes;
   machine.submit(1, { resources: wants({ count: 1 }) });
   for (let n = 2; n < 40; n++)
     machine.submit(n, { resources: wants({ count: 1, ...(n % 4 === 0 ? { models: ['p100'] } : {}) }) });
+  machine.notes.follow(machine.state);
   const [plain, rare] = [mix.kindOf(gpu('x')).load, mix.kindOf(gpu('y', 'p100')).load];
   expect(plain).toBeLessThan(1);
   expect(rare).toBeGreaterThan(2);

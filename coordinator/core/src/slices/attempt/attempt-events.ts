@@ -69,9 +69,9 @@ export function applyProgressed(state: State, event: AttemptProgressed): void {
   setStageClock(state, job, task);
 }
 
-function noteImage({ nodes, schedule }: State, { terms }: Job, id: NodeId | undefined): void {
+function noteImage({ feed, nodes }: State, { terms }: Job, id: NodeId | undefined): void {
   const node = id === undefined ? undefined : nodes.get(id);
-  if (terms.image !== undefined && node !== undefined) schedule.images.note(terms.image, node);
+  if (terms.image !== undefined && node !== undefined) feed.images.push({ image: terms.image, node });
 }
 
 /** Its container is gone when its outputs are uploaded, so what it had of the node is free from the first refusal on. */

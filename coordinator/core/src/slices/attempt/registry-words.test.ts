@@ -41,12 +41,12 @@ it('keeps a job from the owner who refuses its registry, at no cost to anybody',
   machine.wait(10_000).check();
   expect(machine.assignments()).toEqual([]);
   expectNoBlame(machine);
-  expect(waitingReason(machine.state, machine.job(1).id)).toEqual({
+  expect(waitingReason(machine.state, machine.notes, machine.job(1).id)).toEqual({
     reason: 'registry_not_allowed',
     message:
       '2 nodes belong to owners who do not allow the registry of the image, and no other node could run a task of this job.',
   });
-  const explanation = new Explanation(machine.job(1).terms);
+  const explanation = new Explanation(machine.job(1).terms, machine.notes.keepings);
   for (const node of machine.state.nodes.values()) explanation.look(node);
   expect(explanation.counts()).toMatchObject([{ obstacle: 'registry', nodes: 2, alone: 2 }]);
   machine.connect(9, { provider: owner(9), offer: offer() });
@@ -65,12 +65,12 @@ it('keeps a job from the owner who has no room for its image, and no other', () 
   machine.wait(10_000).check();
   expect(machine.assignments()).toEqual([]);
   expectNoBlame(machine);
-  expect(waitingReason(machine.state, machine.job(1).id)).toEqual({
+  expect(waitingReason(machine.state, machine.notes, machine.job(1).id)).toEqual({
     reason: 'image_too_large',
     message:
       '2 nodes belong to owners who give too little room to images for that of the job, and no other node could run a task of it.',
   });
-  const explanation = new Explanation(machine.job(1).terms);
+  const explanation = new Explanation(machine.job(1).terms, machine.notes.keepings);
   for (const node of machine.state.nodes.values()) explanation.look(node);
   expect(explanation.counts()).toMatchObject([{ obstacle: 'image_size', nodes: 2, alone: 2 }]);
   machine.connect(9, { provider: owner(9), offer: offer() });

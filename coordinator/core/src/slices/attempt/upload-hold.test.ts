@@ -130,9 +130,9 @@ describe('outputs that the store has no room for', () => {
     machine.run(hold(machine));
     machine.submit(2);
     expect(machine.assignments()).toEqual([]);
-    expect(waitingReason(machine.state, jobId(2))).toMatchObject({ reason: 'quota_full' });
+    expect(waitingReason(machine.state, machine.notes, jobId(2))).toMatchObject({ reason: 'quota_full' });
     machine.run(resume(machine));
-    expect(waitingReason(machine.state, jobId(2))?.reason).toBe('no_capacity');
+    expect(waitingReason(machine.state, machine.notes, jobId(2))?.reason).toBe('no_capacity');
     expect(machine.assignments()).toHaveLength(1);
   });
 
@@ -151,7 +151,7 @@ describe('outputs that the store has no room for', () => {
     machine.run({ ...job, job: jobId(7), terms: terms({ outputs: true }) });
     machine.run({ ...job, job: jobId(8), terms: terms() });
     expect(machine.assignments()).toMatchObject([{ task: `${jobId(8)}.0` }]);
-    expect(waitingReason(machine.state, jobId(7))).toMatchObject({ reason: 'store_full' });
+    expect(waitingReason(machine.state, machine.notes, jobId(7))).toMatchObject({ reason: 'store_full' });
     machine.run(hold(machine, 'store', false));
     expect(machine.assignments()).toMatchObject([{ task: `${jobId(7)}.0` }]);
     machine.check();

@@ -40,5 +40,5 @@ export function endHold(state: State, job: Job, task: Task): void {
   state.held.delete(task);
   mustGet(state.accounts, job.consumer, 'account').heldUploads[held.cause] -= 1;
   if (held.full === true) state.fullHolds -= 1;
-  state.schedule.changed = true;
+  state.feed.arrivals += 1;
 }

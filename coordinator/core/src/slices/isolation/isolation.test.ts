@@ -24,14 +24,16 @@ describe('an isolated node', () => {
     isolate(machine, {});
     machine.submit(1);
     expect(machine.assignments()).toEqual([]);
-    expect(obstaclesOf(machine.node(0), machine.job(1).terms)).toEqual(['node_isolated']);
+    expect(obstaclesOf(machine.node(0), machine.job(1).terms, machine.notes.keepings)).toEqual([
+      'node_isolated',
+    ]);
     machine.connect(1);
     expect(machine.assignments()).toMatchObject([{ node: nodeId(1) }]);
     machine.check();
     machine.submit(2, { tasks: 40 });
     machine.place();
     machine.run({ type: 'subject.reinstate', at: machine.now, subject: nodeId(0) });
-    expect(needsPlacement(machine.state)).toBe(true);
+    expect(needsPlacement(machine.state, machine.notes)).toBe(true);
     expect(machine.assignments().every(({ node }) => node === nodeId(0))).toBe(true);
     expect(machine.refusal({ type: 'subject.reinstate', at: 1, subject: nodeId(0) })).toBe(
       'request.not_found',
@@ -102,7 +104,7 @@ describe('a job', () => {
     isolate(machine, { subject: jobId(1), stops: ['placement'] });
     machine.submit(2);
     expect(machine.assignments().map(({ task }) => task)).toEqual([machine.task(2).id]);
-    expect(waitingReason(machine.state, jobId(1))?.reason).toBe('job_isolated');
+    expect(waitingReason(machine.state, machine.notes, jobId(1))?.reason).toBe('job_isolated');
     machine.restart().check();
     expect(machine.assignments()).toEqual([]);
     machine.cancel(1);
@@ -154,24 +156,27 @@ it('says the same twice once, and adds to what was said', () => {
 it('suspects the sender, and of the coordinator itself what it was busy with', () => {
   const machine = Machine.ready();
   machine.submit(1);
-  const { now: at, state } = machine;
+  const { notes, now: at, state } = machine;
   const place = { type: 'place', at } as const;
-  const result = decide(state, place);
+  const result = decide(state, place, notes);
   if (!result.ok) expect.fail(result.refusal.message);
   const assigned = result.value[0];
   const both = { subject: nodeId(0), beside: jobId(1), cause: 'place', stops: ['placement'] };
-  expect(suspicionOf(state, place)).toEqual(both);
-  expect(suspicionOf(state, place, assigned)).toEqual(both);
+  expect(suspicionOf(state, place, notes.busy)).toEqual(both);
+  expect(suspicionOf(state, place, notes.busy, assigned)).toEqual(both);
   machine.place();
   const finish = machine.finish(machine.task(1), 'completed');
-  expect(suspicionOf(state, finish)).toMatchObject({ subject: nodeId(0), beside: jobId(1) });
+  expect(suspicionOf(state, finish, notes.busy)).toMatchObject({ subject: nodeId(0), beside: jobId(1) });
   const submit = { type: 'job.submit', at, job: jobId(2), consumer, terms: terms() } as const;
-  expect(suspicionOf(state, submit)).toMatchObject({ subject: consumer, stops: ['commands'] });
+  expect(suspicionOf(state, submit, notes.busy)).toMatchObject({ subject: consumer, stops: ['commands'] });
   const credit = { type: 'account.credit', at, account: consumer, amountNano: 1n, ref: 'x' } as const;
-  expect(suspicionOf(state, credit)).toBeUndefined();
+  expect(suspicionOf(state, credit, notes.busy)).toBeUndefined();
   const tick = { type: 'tick', at, heard: new Map(), listeningSince: 0 } as const;
   const lost = { at, cause: 'silent', node: nodeId(0), to: 'unknown', type: 'node.status_changed' } as const;
-  expect(suspicionOf(state, tick, lost)).toMatchObject({ subject: nodeId(0), stops: ['placement', 'time'] });
+  expect(suspicionOf(state, tick, notes.busy, lost)).toMatchObject({
+    subject: nodeId(0),
+    stops: ['placement', 'time'],
+  });
 });
 
 it('suspects no job that a node only names, and none twice', () => {
@@ -182,9 +187,9 @@ it('suspects no job that a node only names, and none twice', () => {
   const stranger = nodeId(task.node === nodeId(0) ? 1 : 0);
   const finish = machine.finish(task, 'completed');
   const named = { ...finish, node: stranger } as Command;
-  expect(suspicionOf(machine.state, named)).toMatchObject({ subject: stranger });
-  expect(suspicionOf(machine.state, named)).not.toHaveProperty('beside');
-  expect(suspicionOf(machine.state, finish)).toMatchObject({ beside: jobId(1) });
+  expect(suspicionOf(machine.state, named, machine.notes.busy)).toMatchObject({ subject: stranger });
+  expect(suspicionOf(machine.state, named, machine.notes.busy)).not.toHaveProperty('beside');
+  expect(suspicionOf(machine.state, finish, machine.notes.busy)).toMatchObject({ beside: jobId(1) });
   // Two nodes broke the books with the job, which is kept away from. Then it was not the job alone.
   const beside: JobId = jobId(1);
   for (const n of [0, 1, 2]) isolate(machine, { subject: nodeId(n), beside });
@@ -200,7 +205,7 @@ describe('a tick that breaks', () => {
     machine.submit(1);
     machine.place();
     const { node } = machine.task(1);
-    const { state } = machine;
+    const { notes, state } = machine;
     machine.wait(600_000);
     const heard = new Map(
       [...state.nodes.keys()].filter((id) => id !== node).map((id) => [id, heardNow(machine)]),
@@ -208,8 +213,8 @@ describe('a tick that breaks', () => {
     const tick = { type: 'tick', at: machine.now, heard, listeningSince: 0 } as const;
     const spec = machine.job(1);
     state.jobs.delete(spec.id);
-    expect(() => decide(state, tick)).toThrow();
-    expect(suspicionOf(state, tick)).toMatchObject({ subject: node, beside: jobId(1) });
+    expect(() => decide(state, tick, notes)).toThrow();
+    expect(suspicionOf(state, tick, notes.busy)).toMatchObject({ subject: node, beside: jobId(1) });
     state.jobs.set(spec.id, spec);
     isolate(machine, { subject: jobId(1), stops: ['placement', 'time'], cause: 'tick' });
     machine.run(tick);
@@ -220,13 +225,13 @@ describe('a tick that breaks', () => {
 
   it('over anything else suspects no node that was looked at before', () => {
     const machine = Machine.ready(2);
-    const { preemptions } = machine.state.schedule;
+    const { preemptions } = machine.notes;
     preemptions.review = () => {
       throw new Error('broken');
     };
     const tick = { type: 'tick', at: machine.now, heard: new Map(), listeningSince: 0 } as const;
-    expect(() => decide(machine.state, tick)).toThrow('broken');
-    expect(suspicionOf(machine.state, tick)).toBeUndefined();
+    expect(() => decide(machine.state, tick, machine.notes)).toThrow('broken');
+    expect(suspicionOf(machine.state, tick, machine.notes.busy)).toBeUndefined();
   });
 });
 
@@ -235,10 +240,10 @@ const heardNow = ({ now }: Machine) => ({ lastAt: now, sinceAt: now });
 it('places nothing while it is paused', () => {
   const machine = Machine.ready();
   machine.submit(1);
-  machine.state.schedule.isPaused = true;
-  expect(needsPlacement(machine.state)).toBe(false);
+  machine.notes.isPaused = true;
+  expect(needsPlacement(machine.state, machine.notes)).toBe(false);
   expect([...machine.place(), ...machine.tick(0)]).toEqual([]);
-  expect(waitingReason(machine.state, jobId(1))?.reason).toBe('safe_mode');
-  machine.state.schedule.isPaused = false;
+  expect(waitingReason(machine.state, machine.notes, jobId(1))?.reason).toBe('safe_mode');
+  machine.notes.isPaused = false;
   expect(machine.assignments()).toHaveLength(1);
 });

@@ -1,29 +1,12 @@
-import { type AccountId, isJobId, isNodeId, type JobId, jobIdOf, type NodeId } from '@capacloud/protocol/ids';
+import { isJobId, isNodeId, type JobId, jobIdOf, type NodeId } from '@capacloud/protocol/ids';
 import type { Refusal, Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { invariant } from '../../assert.ts';
 import type { Command, IsolateSubject, ReinstateSubject } from '../../contract/command.ts';
 import type { Event, SubjectIsolated, SubjectReinstated } from '../../contract/event.ts';
+import type { IsolationStop, Subject } from '../../contract/subject.ts';
 import type { State } from '../../state.ts';
 import { refreshOpen } from '../node/capacity.ts';
-
-/** Whatever broke the books of the coordinator, as far as that can be told. The prefixes of ids tell them apart. */
-export type Subject = NodeId | JobId | AccountId;
-
-/**
- * What the coordinator no longer does with an isolated subject: nothing of it or on it is placed, what it sends is refused, and
- * time leaves it as it is.
- */
-export type IsolationStop = 'placement' | 'commands' | 'time';
-
-export interface Isolation {
-  readonly at: number;
-  /** Of which command or event the decision broke an invariant. */
-  readonly cause: string;
-  readonly stops: readonly IsolationStop[];
-  /** The job that was there as well, where it may have been that one. */
-  readonly beside?: JobId;
-}
 
 export type Suspicion = Pick<IsolateSubject, 'subject' | 'stops' | 'cause' | 'beside'>;
 
@@ -81,7 +64,7 @@ export function applyIsolated(state: State, event: SubjectIsolated): void {
 export function applyReinstated(state: State, { subject }: SubjectReinstated): void {
   invariant(state.isolated.delete(subject), `${subject} is not isolated`);
   mark(state, subject, false);
-  state.schedule.changed = true;
+  state.feed.arrivals += 1;
 }
 
 function mark(state: State, subject: Subject, isIsolated: boolean): void {
@@ -148,11 +131,23 @@ export function leavesNothing({ nodes }: State, command: Command): boolean {
   return command.type === 'job.submit' || (command.type === 'node.connect' && !nodes.has(command.node));
 }
 
+/** What a decision is in the middle of, to be named where it breaks an invariant. */
+export interface Busy {
+  readonly isPlacing: boolean;
+  readonly job: JobId | undefined;
+  readonly node: NodeId | undefined;
+}
+
 /**
  * What to keep away from after the decision of this command, or this event of it, broke an invariant; undefined where nobody
  * but the operator or the coordinator itself can be meant.
  */
-export function suspicionOf(state: State, command: Command, event?: Event): Suspicion | undefined {
+export function suspicionOf(
+  state: State,
+  command: Command,
+  busy: Busy,
+  event?: Event,
+): Suspicion | undefined {
   const [sender, job] = sendersOf(command);
   const cause = command.type;
   if (sender !== undefined) {
@@ -163,7 +158,6 @@ export function suspicionOf(state: State, command: Command, event?: Event): Susp
       : { beside: job as JobId, cause, stops, subject: sender };
   }
   if (command.type !== 'place' && command.type !== 'tick') return undefined;
-  const { busy } = state.schedule;
   const about = event === undefined ? busy : partiesOf(state, event);
   const isPlacing = event === undefined ? busy.isPlacing : event.type === 'attempt.assigned';
   const stops: readonly IsolationStop[] = isPlacing ? ['placement'] : ['placement', 'time'];

@@ -121,6 +121,17 @@ export function noteQueueClock(state: State, job: Job, task: Task): void {
   if (job.untried === 1) state.queueClocks.add(job, waitDeadline(job, task));
 }
 
+/** A job whose clock is due for a task that no longer waits gets the clock of the next one that does. */
+export function correctQueueClocks({ queueClocks }: State, at: number): void {
+  if (queueClocks.earliest() > at) return;
+  for (const job of queueClocks.due(at, Number.POSITIVE_INFINITY)) {
+    const first = firstDeadline(job);
+    if (first <= at) continue;
+    queueClocks.remove(job);
+    queueClocks.add(job, first);
+  }
+}
+
 /** Other tasks of the job may have a clock now. */
 export function recountQueueClocks(state: State, job: Job): void {
   state.queueClocks.remove(job);
@@ -146,7 +157,7 @@ export function applySubmitted(state: State, event: JobSubmitted): void {
   state.openHoldsNano += job.terms.holdNano * BigInt(job.live);
   state.queueClocks.add(job, queueDeadline(job));
   addReady(state, job, 0, job.live);
-  state.schedule.mix.note(job.terms.resources, job.live);
+  state.feed.submitted.push(job);
 }
 
 /** Its attempt is over. */

@@ -58,11 +58,11 @@ it('keeps the job from the nodes of one owner by its word, and from all of the k
   expect(machine.job(1).terms.misfits?.[0]?.providers).toHaveLength(2);
   machine.wait(10_000).restart().check();
   expect(machine.assignments()).toEqual([]);
-  expect(waitingReason(machine.state, machine.job(1).id)).toEqual({
+  expect(waitingReason(machine.state, machine.notes, machine.job(1).id)).toEqual({
     reason: 'image_wrong_platform',
     message: 'The image runs on arm64 only; 4 nodes are amd64.',
   });
-  const explanation = new Explanation(machine.job(1).terms);
+  const explanation = new Explanation(machine.job(1).terms, machine.notes.keepings);
   for (const node of machine.state.nodes.values()) explanation.look(node);
   expect(explanation.counts()).toMatchObject([{ obstacle: 'platform', nodes: 4, alone: 4 }]);
   machine.connect(9, { provider: owner(9), offer: offer({ arch: 'arm64' }) });
@@ -96,7 +96,7 @@ it('lets the queue timeout go on, because nothing of the task ran', () => {
   }
   machine.restart().check();
   expect(machine.assignments()).toEqual([]);
-  expect(waitingReason(machine.state, machine.job(1).id)?.message).toBe(
+  expect(waitingReason(machine.state, machine.notes, machine.job(1).id)?.message).toBe(
     'The image is not made for amd64, as owners of such nodes say; 2 nodes are amd64.',
   );
   machine.wait(60_000);

@@ -1,24 +1,10 @@
 import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId } from '@capacloud/protocol/ids';
-import type { JobTerms } from '../../contract/command.ts';
+import type { JobTerms, Misfit } from '../../contract/command.ts';
 import type { AttemptEnded } from '../../contract/event.ts';
 import type { Job, NodeRecord, State } from '../../state.ts';
 import { recountQueueClocks } from './job-events.ts';
 import { reshape } from './queue.ts';
-
-/** Nodes on which the image of a job does not run, as their owners say. */
-export interface Misfit {
-  /** The architecture that the image is not made for; empty where there is another cause. */
-  readonly arch: string;
-  /** Absent: the architecture. */
-  readonly cause?: 'registry_not_allowed' | 'registry_failed' | 'image_too_large';
-  /** When the last of them said so. */
-  readonly at: number;
-  /** Owners who said so, at most as many as the cause has. */
-  readonly providers: readonly AccountId[];
-  /** What the image is made for, by the last word of them. */
-  readonly runsOn?: readonly string[];
-}
 
 /** One owner may lie, so its word keeps the job from its own nodes alone; the word of two closes the architecture. */
 const enoughOwners = 2;

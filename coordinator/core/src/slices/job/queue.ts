@@ -1,36 +1,11 @@
 import { needOf } from '@capacloud/protocol/capacity/capacity';
 import { mustGet } from '../../assert.ts';
-import type { Account, Job, State, Task } from '../../state.ts';
+import type { ConsumerQueue, Job, Lane, State, Task } from '../../state.ts';
 
 /**
  * The queue of tasks: by consumer, then by shape, then by the turn of the job and by index. Backing-off tasks wait in a
  * wheel beside it.
  */
-
-/** Jobs of one consumer with ready tasks of one shape, in their turn. Derived. */
-export interface Lane {
-  readonly shape: string;
-  readonly jobs: Job[];
-  /** Notes of the scheduler: the pass in which it was seen to its end, and where a look that was cut short in it goes on. */
-  seenIn: number;
-  goesOn: { readonly pass: number; readonly job: Job } | undefined;
-  /** When one of its tasks was last placed; 0 before. */
-  servedAt: number;
-  /** When nodes were last sought that could be kept free for it; 0 before. */
-  triedAt: number;
-  /** When attempts were last sought that could be stopped for it; 0 before. */
-  stopsSoughtAt: number;
-}
-
-/** What waits of one consumer. Derived. */
-export interface ConsumerQueue {
-  readonly account: Account;
-  readonly byShape: Map<string, Lane>;
-  /** By the turn of the first job. */
-  readonly lanes: Lane[];
-  /** A note of the scheduler: when that was last done for one of them. */
-  triedAt: number;
-}
 
 export function isReady(task: Task): boolean {
   return task.state === 'queued' && task.bucket === undefined;
@@ -61,7 +36,7 @@ export function reshape(state: State, job: Job, terms: Job['terms']): void {
   job.terms = terms;
   job.shape = shapeOf(terms);
   if (job.ready > 0) enqueue(state, job);
-  state.schedule.changed = true;
+  state.feed.arrivals += 1;
 }
 
 /** Whether it is the turn of job a before that of b, both of one consumer. */
@@ -75,7 +50,7 @@ export function addReady(state: State, job: Job, firstIndex: number, count: numb
   if (job.ready === 0) enqueue(state, job);
   job.ready += count;
   if (firstIndex < job.firstReady) job.firstReady = firstIndex;
-  state.schedule.changed = true;
+  state.feed.arrivals += 1;
 }
 
 /** The task leaves the queue, wherever in it it waits. Call while it is still `queued`. */
@@ -139,20 +114,12 @@ function enqueue(state: State, job: Job): void {
   let queue = state.waiting.get(job.consumer);
   if (queue === undefined) {
     const account = mustGet(state.accounts, job.consumer, 'account');
-    queue = { account, byShape: new Map(), lanes: [], triedAt: 0 };
+    queue = { account, byShape: new Map(), lanes: [] };
     state.waiting.set(job.consumer, queue);
   }
   const lane = queue.byShape.get(job.shape);
   if (lane === undefined) {
-    const added = {
-      shape: job.shape,
-      jobs: [job],
-      seenIn: 0,
-      goesOn: undefined,
-      servedAt: 0,
-      triedAt: 0,
-      stopsSoughtAt: 0,
-    };
+    const added = { shape: job.shape, jobs: [job] };
     queue.byShape.set(job.shape, added);
     insertLane(queue, added);
     return;

@@ -67,7 +67,8 @@ export function vacate(
   countOwner(job, node.provider, -1);
   giveUp(state, node, job, occupancy);
   refreshOpen(state, node);
-  if (isOpen(node)) state.schedule.changed = true;
+  if (node.occupied.size === 0) state.feed.idled.push(node.row);
+  if (isOpen(node)) state.feed.arrivals += 1;
 }
 
 function giveUp(state: State, node: NodeRecord, job: Job, occupancy: Occupancy): void {
@@ -92,7 +93,7 @@ export function keepDiskOnly(state: State, node: NodeRecord, job: Job, task: Occ
   node.occupied.set(task, held);
   subtract(node.free, takenBy(job, held));
   refreshOpen(state, node);
-  if (isOpen(node)) state.schedule.changed = true;
+  if (isOpen(node)) state.feed.arrivals += 1;
 }
 
 function countOwner({ owners }: Job, provider: AccountId, times: 1 | -1): void {
@@ -119,7 +120,7 @@ export function recount(state: State, node: NodeRecord): void {
     subtract(node.free, takenBy(mustGet(state.jobs, occupancy.job, 'job'), occupancy));
   joinAskClass(state, node);
   refreshOpen(state, node);
-  if (isOpen(node)) state.schedule.changed = true;
+  if (isOpen(node)) state.feed.arrivals += 1;
 }
 
 /** Takes work and has something of everything left that each task needs. */
@@ -136,7 +137,7 @@ export function isOpen(node: NodeRecord): boolean {
 /** Keeps the index of open nodes. */
 export function refreshOpen(state: State, node: NodeRecord): void {
   node.load = loadOf(node.offer, node.free);
-  state.schedule.noteNode(node);
+  state.feed.noteNode(node);
   if (isOpen(node)) state.openNodes.add(node);
   else state.openNodes.delete(node);
 }

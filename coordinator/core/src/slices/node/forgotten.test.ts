@@ -20,7 +20,8 @@ function prove(machine: Machine, job: number): void {
 }
 
 /** What a place keeps of a node beside its record. */
-function traces({ state }: Machine) {
+function traces({ notes, state }: Machine) {
+  notes.follow(state);
   return {
     nodes: state.nodes.size,
     unproven: state.unproven.size,
@@ -28,7 +29,7 @@ function traces({ state }: Machine) {
     askClasses: state.askClasses.size,
     open: state.openNodes.size,
     clocks: state.nodeClocks.size,
-    rows: state.schedule.table.nodes.filter((node) => node !== undefined).length,
+    rows: notes.table.nodes.filter((node) => node !== undefined).length,
     accounts: state.accounts.size,
   };
 }
@@ -55,7 +56,7 @@ describe('a node for whose work nothing was paid', () => {
     expect(forgotten(machine, 0)).toEqual([]);
     expect(types(machine.connect(7))).toEqual(['node.joined', 'node.offered', 'node.status_changed']);
     // Rows of the scheduler's table are used again.
-    expect(machine.state.schedule.table.nodes).toHaveLength(51);
+    expect(machine.notes.table.nodes).toHaveLength(51);
     machine.submit(1, { tasks: 8 });
     expect(only(machine.place(), 'attempt.assigned')).toHaveLength(8);
     machine.check();

@@ -69,7 +69,7 @@ export function applyForgotten(state: State, event: NodeForgotten): void {
   state.openNodes.delete(node);
   state.nodeClocks.remove(node);
   leaveAskClass(state, node);
-  state.schedule.forget(node);
+  state.feed.forgetNode(node);
   // Notes of the scheduler may know the record for some time: it must not keep what it offered.
   state.offers.give(node.offer);
   node.offer = emptyOffer;

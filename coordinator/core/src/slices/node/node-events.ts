@@ -40,5 +40,5 @@ export function applyStatus(state: State, event: NodeStatusChanged): void {
   if (event.cause === 'connected' || event.cause.startsWith('owner_')) node.heardAt = event.at;
   if (event.cause === 'silent') noteSilence(state, node, event.at);
   refreshOpen(state, node);
-  if (isOpen(node)) state.schedule.changed = true;
+  if (isOpen(node)) state.feed.arrivals += 1;
 }

@@ -1,7 +1,6 @@
 import { noCapacity } from '@capacloud/protocol/capacity/capacity';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { NodeId } from '@capacloud/protocol/ids';
-import { noDeviceRoom } from '../../scheduler/fit/device-room.ts';
 import type { NodeRecord, State } from '../../state.ts';
 
 /** Between node.joined and the node.offered that follows it. */
@@ -37,9 +36,6 @@ export function newNode(id: NodeId, provider: NodeRecord['provider'], at: number
     deviceUse: new Map(),
     load: 1,
     askClass: undefined,
-    keptFor: undefined,
-    revision: 0,
-    deviceRoom: noDeviceRoom,
     row: -1,
     dueAt: 0,
     bucket: undefined,

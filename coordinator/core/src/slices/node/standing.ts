@@ -139,7 +139,7 @@ export function review(state: State, node: NodeRecord, at: number): void {
   node.isResting = isResting;
   node.tries = tries;
   refreshOpen(state, node);
-  if (isOpen(node)) state.schedule.changed = true;
+  if (isOpen(node)) state.feed.arrivals += 1;
 }
 
 /** Nodes whose pause is over take work again, and silences of long ago are forgotten. */

@@ -2,6 +2,7 @@ import type { Command, JobTerms } from '@capacloud/core/contract/command';
 import { defaultRuleset } from '@capacloud/core/contract/ruleset';
 import { waitingReason } from '@capacloud/core/explain/waiting-reason';
 import { apply, decide } from '@capacloud/core/machine';
+import { ScheduleNotes } from '@capacloud/core/scheduler/schedule-notes';
 import { createState } from '@capacloud/core/state';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
@@ -43,6 +44,7 @@ function noteDear(
 /** One node of each kind; nothing runs there. */
 class NetworkAtRest {
   readonly #state = createState();
+  readonly #notes = new ScheduleNotes();
   #jobs = 0;
 
   constructor(offers: readonly Offer[]) {
@@ -70,13 +72,13 @@ class NetworkAtRest {
       consumer: asker,
       terms: { ...terms, tasks: 1, holdNano: 0n },
     });
-    const reason = waitingReason(this.#state, job)?.reason;
+    const reason = waitingReason(this.#state, this.#notes, job)?.reason;
     this.#run({ type: 'job.cancel', at: 0, job, consumer: asker });
     return reason === 'no_feasible_node' || reason === 'price_too_low' ? reason : undefined;
   }
 
   #run(command: Command): void {
-    const result = decide(this.#state, command);
+    const result = decide(this.#state, command, this.#notes);
     if (!result.ok) throw new Error(`${command.type}: ${result.refusal.message}`);
     for (const event of result.value) apply(this.#state, event);
   }

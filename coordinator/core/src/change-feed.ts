@@ -1,0 +1,78 @@
+/** Changes that are kept at least: a follower that comes later has to look at everything. */
+const kept = 16_384;
+
+/** The newest items of a list that only grows, each with its position. */
+class RecentItems<T> {
+  #items: T[] = [];
+  #first = 0;
+
+  /** Position after the newest item. */
+  get end(): number {
+    return this.#first + this.#items.length;
+  }
+
+  push(item: T): void {
+    this.#items.push(item);
+    if (this.#items.length < 2 * kept) return;
+    this.#items = this.#items.slice(kept);
+    this.#first += kept;
+  }
+
+  /** Calls with each item from the position on; false where some of these are no longer kept. */
+  follow(position: number, visit: (item: T) => void): boolean {
+    if (position < this.#first) return false;
+    for (let i = position - this.#first; i < this.#items.length; i++) {
+      const item = this.#items[i];
+      if (item !== undefined) visit(item);
+    }
+    return true;
+  }
+}
+
+/** A node, as far as the feed is concerned. */
+interface Rowed {
+  /** Below 0 while it has none. */
+  row: number;
+}
+
+/** A container of the image has started on the node. */
+interface ImageSeen<Node> {
+  readonly image: string;
+  readonly node: Node;
+}
+
+/**
+ * An index of what has changed, which whoever remembers something of the state follows from position to position. So the
+ * state knows no follower, and a follower that is forgotten leaves nothing behind.
+ */
+export class ChangeFeed<Node extends Rowed, Job> {
+  /** Every node, by its row; undefined in rows that are free. Rows are small, for tables with a column for each fact. */
+  readonly nodes: (Node | undefined)[] = [];
+  /** Rows whose node is another, or has other room, another offer or another standing. */
+  readonly rows = new RecentItems<number>();
+  /** Rows whose node has let go of its last attempt. */
+  readonly idled = new RecentItems<number>();
+  readonly submitted = new RecentItems<Job>();
+  readonly images = new RecentItems<ImageSeen<Node>>();
+  /** Rises when work or room has come, so that a placement could do what the one before could not. */
+  arrivals = 0;
+  readonly #freeRows: number[] = [];
+
+  noteNode(node: Node): void {
+    if (node.row < 0) {
+      node.row = this.#freeRows.pop() ?? this.nodes.length;
+      this.nodes[node.row] = node;
+    }
+    this.rows.push(node.row);
+  }
+
+  /** The node is no more: its row goes to the next that comes. */
+  forgetNode(node: Node): void {
+    const { row } = node;
+    if (row < 0) return;
+    this.nodes[row] = undefined;
+    this.rows.push(row);
+    this.#freeRows.push(row);
+    node.row = -1;
+  }
+}

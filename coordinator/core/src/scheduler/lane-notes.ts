@@ -1,0 +1,40 @@
+import type { ConsumerQueue, Job, Lane } from '../state.ts';
+
+/** What the scheduler remembers of a lane. Times are those of commands, in Unix milliseconds, and 0 before the first. */
+export interface LaneNotes {
+  /** The pass in which it was last seen to its end. */
+  seenIn: number;
+  /** Where a look that was cut short in it goes on. */
+  goesOn: { readonly pass: number; readonly job: Job } | undefined;
+  /** When one of its tasks was last placed. */
+  servedAt: number;
+  /** When nodes were last sought that could be kept free for it. */
+  triedAt: number;
+  /** When attempts were last sought that could be stopped for it. */
+  stopsSoughtAt: number;
+}
+
+/** Notes about what waits. They go when the lane or the queue goes. */
+export class WaitingNotes {
+  readonly #lanes = new WeakMap<Lane, LaneNotes>();
+  readonly #triedAt = new WeakMap<ConsumerQueue, number>();
+
+  of(lane: Lane): LaneNotes {
+    let notes = this.#lanes.get(lane);
+    if (notes === undefined) {
+      notes = { seenIn: 0, goesOn: undefined, servedAt: 0, triedAt: 0, stopsSoughtAt: 0 };
+      this.#lanes.set(lane, notes);
+    }
+    return notes;
+  }
+
+  /** When nodes were last sought for one of the lanes of the consumer; 0 before. */
+  triedAt(queue: ConsumerQueue): number {
+    return this.#triedAt.get(queue) ?? 0;
+  }
+
+  noteTry(queue: ConsumerQueue, lane: Lane, at: number): void {
+    this.#triedAt.set(queue, at);
+    this.of(lane).triedAt = at;
+  }
+}
