@@ -54,6 +54,7 @@ export async function endFailedStep(
   } catch (cause) {
     // The journal cannot be written, as on a full disk.
     log.error({ err: cause, attempt }, 'a failure could not be noted');
+    // guard: pause where a failure cannot be noted
     await pause(failures, signal);
   }
 }

@@ -7,7 +7,9 @@ import type { Journal } from './journal-port.ts';
  */
 export function restoreLease(journal: Pick<Journal, 'lease' | 'attempts'>, clock: Clock): Lease {
   const note = journal.lease();
+  // guard: a lease of another boot is none
   if (note !== undefined && note.bootId === clock.bootId) return new Lease(note.untilBootMs);
+  // guard: no lease without a grant
   return new Lease(journal.attempts().length === 0 ? undefined : 0);
 }
 
@@ -44,15 +46,18 @@ export class Lease {
   acknowledged(heartbeat: number): boolean {
     let newest: number | undefined;
     for (const [n, atMs] of this.#sentAtMs) {
+      // guard: count only heartbeats that were acknowledged
       if (n > heartbeat) continue;
       newest = Math.max(newest ?? atMs, atMs);
       this.#sentAtMs.delete(n);
     }
+    // guard: count the lease from when the heartbeat was sent
     return newest !== undefined && this.#extend(newest + this.#leaseMs);
   }
 
   /** Without any lease there is nothing that could lapse: the agent holds no work then. */
   hasLapsed(nowMs: number): boolean {
+    // guard: let the lease lapse
     return this.#untilMs !== undefined && nowMs >= this.#untilMs;
   }
 

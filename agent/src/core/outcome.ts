@@ -38,6 +38,7 @@ export function judgeEnding(
   collection: CollectionEvidence | undefined,
 ): Outcome {
   if (stop !== undefined) return outcomeOfStop(stop);
+  // guard: an engine that was lost completes nothing
   if (ending.engineLost)
     return {
       reason: 'engine_lost',
@@ -48,6 +49,7 @@ export function judgeEnding(
       reason: 'oom_killed',
       message: say`The memory of the task was full, so a process was killed. ${exitSentence(ending)}`,
     };
+  // guard: an exit code other than 0 is a failure
   const failed = ending.exitCode !== 0;
   if (isScratchFull(collection) && (failed || collection?.ok === false)) {
     return { reason: 'disk_full', message: say`The disk of the task was full. ${exitSentence(ending)}` };

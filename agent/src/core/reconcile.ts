@@ -59,6 +59,7 @@ export function reconcile(
     steps.push(...stepsFor(view, seen.get(key), desired, room, offer));
     seen.delete(key);
   }
+  // guard: remove what nobody knows
   for (const ghost of seen.values()) steps.push({ kind: 'remove', key: ghost.key });
   return steps;
 }
@@ -81,11 +82,13 @@ function stepsFor(
   if (view.active !== undefined) return [];
   if (record.phase === 'settled') {
     if (seen !== undefined) return [{ kind: 'remove', key }];
+    // guard: remember a settled attempt until its report is durable
     return record.log.done && !view.unacked ? [{ kind: 'forget', key }] : [];
   }
   if (record.phase === 'preparing') {
     // What the offer has become too small for does not wait: its step refuses it.
     if (refusalReason(record.assignment, offer) === undefined) {
+      // guard: wait for room
       if (!room.fits(record.assignment)) return [];
       room.take(record.assignment);
     }
@@ -98,6 +101,7 @@ function stepsFor(
 
 function unwanted(record: AttemptRecord, desired: Desired): StopCause | undefined {
   if (!isStoppable(record)) return undefined;
+  // guard: drop what the coordinator does not want
   if (desired.attempts !== undefined && !desired.attempts.has(attemptKeyText(record.key))) return 'dropped';
   // Nothing runs of an attempt that uploads. What it brings waits for the coordinator as reports do, who may be away to make room
   // for it; it says whether it still wants it when it is back.

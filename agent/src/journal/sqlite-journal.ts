@@ -266,6 +266,7 @@ export class SqliteJournal implements Journal {
         const { task, attempt } = draft.kind === 'finished' ? draft.receipt : draft;
         this.#sql.append.run(this.#coordinator, id, task, attempt, JSON.stringify({ ...draft, id }));
       }
+      // guard: number reports once
       if (reports.length > 0) this.#sql.numbered.run(id, this.#coordinator);
     });
     this.#write(act);

@@ -80,6 +80,7 @@ class Connection {
   run(signal: AbortSignal): void {
     const socket = this.#socket;
     const abort = () => this.#finish({ kind: 'lost', message: 'closed by the agent', good: true }, 1001);
+    // guard: give up a handshake that gets no answer
     const timer = setTimeout(() => this.#lose('the handshake took too long'), handshakeTimeoutMs);
     signal.addEventListener('abort', abort, { once: true });
     socket.on('message', (data, isBinary) => {

@@ -151,6 +151,7 @@ export class OpenSession {
     this.#acknowledged = true;
     if (lease.acknowledged(frame.heartbeat)) this.#saveLease();
     // Never beyond what this session sent: a coordinator that is wrong may not erase what it has not seen.
+    // guard: keep reports until they are durable
     const report = Math.min(frame.report, this.#sentReport);
     const before = journal.outboxSize();
     if (report > 0) journal.acknowledge(report);
@@ -169,6 +170,7 @@ export class OpenSession {
   #beat(): void {
     const { clock, host, lease, lose, welcome } = this.#parts;
     const nowMs = clock.bootMs();
+    // guard: notice a coordinator that fell silent
     if (nowMs - this.#heardAtMs > silentHeartbeats * welcome.heartbeatMs) {
       return lose('the coordinator fell silent', 'session.idle');
     }

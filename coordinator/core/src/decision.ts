@@ -62,6 +62,7 @@ export class Decision {
 
   endAttempt(job: Job, task: Task, ending: Ending): void {
     this.#endAttempt(job, task, ending);
+    // guard: stop the gang of what failed
     if (job.terms.gang === true && ending.then.kind !== 'succeeded') this.#stopGang(job, ending.then);
   }
 
@@ -139,6 +140,7 @@ export class Decision {
     }
     if (this.#jobs !== undefined) {
       for (const [id, tally] of this.#jobs) {
+        // guard: settle when all nodes have let go
         if (tally.live > 0 || tally.occupied > 0) continue;
         const { cancelled, expired, failed, succeeded } = tally;
         this.events.push({

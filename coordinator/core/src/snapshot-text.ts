@@ -108,6 +108,7 @@ export function nodeText(node: NodeRecord): NodeText {
     node.occupied.values(),
     ({ alternative, attempt, devices, isHeld, job, task }: Occupancy): OccupancyText => {
       if (isHeld === true) return [task, job, attempt, devices, alternative, isHeld];
+      // guard: remember the alternative over a restart
       return alternative === 0 ? [task, job, attempt, devices] : [task, job, attempt, devices, alternative];
     },
   );
@@ -181,6 +182,7 @@ export function taskText(task: Task): TaskText {
   };
 }
 
+// guard: remember over a restart what the image is not made for
 export function termsText({ holdNano, maxRateNano, ...rest }: Job['terms']): TermsText {
   return { ...rest, holdNano: `${holdNano}`, maxRateNano: `${maxRateNano}` };
 }

@@ -171,6 +171,7 @@ function decodeNode(state: State, text: NodeText): void {
   const { occupied, id, offer, proven, standing, ...fields } = text;
   const node = Object.assign(newNode(id, fields.provider, fields.statusSince), fields);
   node.isIsolated = state.isolated.has(id);
+  // guard: remember failures over a restart
   Object.assign(node.standing, standing);
   node.isProven = proven === true;
   if (!node.isProven) state.unproven.add(node);

@@ -1,13 +1,10 @@
 import type { Guard } from './guard.ts';
 
-const agent = 'agent/src';
-
 /** Of the agent. */
 export const agentGuards: readonly Guard[] = [
   {
     name: 'let the lease lapse',
     why: 'A node without contact would run what was given to another.',
-    file: `${agent}/core/lease.ts`,
     find: 'nowMs >= this.#untilMs;',
     replace: 'nowMs < 0;',
     faults: ['partition'],
@@ -15,7 +12,6 @@ export const agentGuards: readonly Guard[] = [
   {
     name: 'count the lease from when the heartbeat was sent',
     why: 'The agent would believe in its lease for longer than the coordinator.',
-    file: `${agent}/core/lease.ts`,
     find: 'this.#extend(newest + this.#leaseMs)',
     replace: 'this.#extend(newest + 2 * this.#leaseMs)',
     faults: ['delay'],
@@ -23,15 +19,11 @@ export const agentGuards: readonly Guard[] = [
   {
     name: 'count only heartbeats that were acknowledged',
     why: 'Heartbeats that never arrived would extend the lease.',
-    file: `${agent}/core/lease.ts`,
-    find: '      if (n > heartbeat) continue;\n',
-    replace: '',
     faults: ['delay', 'partition'],
   },
   {
     name: 'no lease without a grant',
     why: 'After a loss of power the agent would begin work that was given to another meanwhile.',
-    file: `${agent}/core/lease.ts`,
     find: 'new Lease(journal.attempts().length === 0 ? undefined : 0)',
     replace: 'new Lease(undefined)',
     faults: ['reboot'],
@@ -40,7 +32,6 @@ export const agentGuards: readonly Guard[] = [
   {
     name: 'a lease of another boot is none',
     why: 'The clock began anew, so that the old end lies far ahead.',
-    file: `${agent}/core/lease.ts`,
     find: 'note !== undefined && note.bootId === clock.bootId',
     replace: 'note !== undefined',
     faults: ['reboot'],
@@ -48,65 +39,44 @@ export const agentGuards: readonly Guard[] = [
   {
     name: 'drop what the coordinator does not want',
     why: 'An attempt that was given up while the node was away would run on.',
-    file: `${agent}/core/reconcile.ts`,
-    find: "if (desired.attempts !== undefined && !desired.attempts.has(attemptKeyText(record.key))) return 'dropped';",
-    replace: '',
     faults: ['partition'],
     stubborn: true,
   },
   {
     name: 'start a container once',
     why: 'An engine that is killed in a start forgets it, and the program would run twice in one attempt.',
-    file: `${agent}/attempts/start-claim.ts`,
-    find: '    if (current.startSent === true) return false;\n',
-    replace: '',
     faults: ['docker-kill'],
   },
   {
     name: 'note a start before it is made',
     why: 'Nobody would know that the engine may have made it.',
-    file: `${agent}/attempts/start-claim.ts`,
-    find: '    journal.save({ ...current, startSent: true });\n',
-    replace: '',
     faults: ['docker-kill'],
   },
   {
     name: 'pause where a failure cannot be noted',
     why: 'An agent with a full disk would try the same step again and again, and do nothing else.',
-    file: `${agent}/attempts/failed-step.ts`,
-    find: "'a failure could not be noted');\n    await pause(failures, signal);",
-    replace: "'a failure could not be noted');",
     faults: ['agent-disk-full'],
   },
   {
     name: 'wait for room',
     why: 'A container would start on a device that another still uses.',
-    file: `${agent}/core/reconcile.ts`,
-    find: '      if (!room.fits(record.assignment)) return [];\n',
-    replace: '',
     faults: ['agent-freeze'],
     stubborn: true,
   },
   {
     name: 'remove what nobody knows',
     why: 'Containers of a lost journal would run for ever.',
-    file: `${agent}/core/reconcile.ts`,
-    find: "  for (const ghost of seen.values()) steps.push({ kind: 'remove', key: ghost.key });\n",
-    replace: '',
     faults: ['agent-restore'],
   },
   {
     name: 'stop at the end of the run time',
     why: 'A program could run for as long as it likes.',
-    file: `${agent}/attempts/container-run.ts`,
-    find: 'const disarm = arm(remainingRunMs(assignment.runTimeoutMs, record.runStart, clock), onTimeout);',
     replace:
       'const disarm = arm(1e9 + remainingRunMs(assignment.runTimeoutMs, record.runStart, clock), onTimeout);',
   },
   {
     name: 'let the run time go on while the agent is away',
     why: 'Every restart would give the program its whole time again.',
-    file: `${agent}/core/run-clock.ts`,
     find: 'limitMs - (clock.bootMs() - start.atBootMs)',
     replace: 'limitMs',
     faults: ['agent-crash'],
@@ -115,30 +85,23 @@ export const agentGuards: readonly Guard[] = [
   {
     name: 'an engine that was lost completes nothing',
     why: 'A container that died with its engine could count as a success.',
-    file: `${agent}/core/outcome.ts`,
-    find: '  if (ending.engineLost)\n',
     replace: '  if (ending.engineLost && ending.exitCode !== 0)\n',
     faults: ['docker-restart'],
   },
   {
     name: 'an exit code other than 0 is a failure',
     why: 'A failed program would be paid for.',
-    file: `${agent}/core/outcome.ts`,
-    find: 'const failed = ending.exitCode !== 0;',
     replace: 'const failed = ending.exitCode === undefined;',
   },
   {
     name: 'keep reports until they are durable',
     why: 'A report that was sent and lost would never be sent again.',
-    file: `${agent}/session/open-session.ts`,
-    find: 'const report = Math.min(frame.report, this.#sentReport);',
     replace: 'const report = this.#sentReport;',
     faults: ['delay', 'coordinator-crash'],
   },
   {
     name: 'remember a settled attempt until its report is durable',
     why: 'The node would be given the attempt anew and run it a second time.',
-    file: `${agent}/core/reconcile.ts`,
     find: 'record.log.done && !view.unacked',
     replace: 'record.log.done',
     faults: ['coordinator-disk-stall', 'vanish'],
@@ -146,23 +109,17 @@ export const agentGuards: readonly Guard[] = [
   {
     name: 'number reports once',
     why: 'After a restart two reports would have one number, and one acknowledgement would cover both.',
-    file: `${agent}/journal/sqlite-journal.ts`,
-    find: '      if (reports.length > 0) this.#sql.numbered.run(id, this.#coordinator);\n',
-    replace: '',
     faults: ['agent-crash'],
   },
   {
     name: 'notice a coordinator that fell silent',
     why: 'On a connection that died without a word the agent would wait for ever.',
-    file: `${agent}/session/open-session.ts`,
-    find: 'if (nowMs - this.#heardAtMs > silentHeartbeats * welcome.heartbeatMs) {',
     replace: 'if (nowMs < 0) {',
     faults: ['vanish'],
   },
   {
     name: 'give up a handshake that gets no answer',
     why: 'An agent whose greeting was lost would wait for ever.',
-    file: `${agent}/session/connection.ts`,
     find: "setTimeout(() => this.#lose('the handshake took too long'), handshakeTimeoutMs)",
     replace: 'setTimeout(() => {}, handshakeTimeoutMs)',
     faults: ['vanish', 'cut'],
@@ -170,9 +127,6 @@ export const agentGuards: readonly Guard[] = [
   {
     name: 'an assignment is taken once',
     why: 'A repeated assignment would begin an attempt anew.',
-    file: `${agent}/attempts/admission.ts`,
-    find: '  if (journal.attempt(record.key) !== undefined) return;\n',
-    replace: '',
     faults: ['coordinator-disk-stall'],
   },
 ];

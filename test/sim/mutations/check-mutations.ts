@@ -82,11 +82,11 @@ function seedsOf(
   return before === undefined ? chosen : [before.seed, ...chosen.filter((seed) => seed !== before.seed)];
 }
 
-function lineOf({ name, file }: Guard, verdict: Verdict): string {
+function lineOf({ name }: Guard, verdict: Verdict): string {
   const what = name.padEnd(56);
   if (verdict.kind === 'caught')
     return `  caught    ${what} seed ${String(verdict.seed).padEnd(6)} ${verdict.rule}`;
-  return `  ${verdict.kind.toUpperCase().padEnd(9)} ${what} ${verdict.why} (${file})`;
+  return `  ${verdict.kind.toUpperCase().padEnd(9)} ${what} ${verdict.why}`;
 }
 
 /** Undefined when nothing was found and seeds are left. */

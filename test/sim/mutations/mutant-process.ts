@@ -1,5 +1,5 @@
 import { registerHooks } from 'node:module';
-import { withoutGuard } from './guard.ts';
+import { markedGuards, withoutGuard } from './guard.ts';
 import { guards } from './guards.ts';
 import type { SeedReport } from './mutant-run.ts';
 
@@ -11,15 +11,17 @@ const [, , seeds = '', name] = process.argv;
 const guard = guards.find((each) => each.name === name);
 if (name !== undefined && guard === undefined) throw new Error(`there is no guard ${name}`);
 
+let isTaken = guard === undefined;
 if (guard !== undefined) {
-  const path = `/${guard.file}`;
   registerHooks({
     load(url, context, next) {
       const loaded = next(url, context);
-      if (!url.endsWith(path)) return loaded;
-      const source = withoutGuard(textOf(loaded.source), guard);
-      if (source === undefined)
-        throw new Error(`the guard ${guard.name} is not in ${guard.file} exactly once`);
+      if (!url.endsWith('.ts') || url === import.meta.url) return loaded;
+      const whole = textOf(loaded.source);
+      if (!markedGuards(whole).includes(guard.name)) return loaded;
+      const source = withoutGuard(whole, guard);
+      if (source === undefined) throw new Error(`the guard ${guard.name} is not as its entry says`);
+      isTaken = true;
       return { ...loaded, source };
     },
   });
@@ -35,6 +37,7 @@ function textOf(source: unknown): string {
 await import('../install.ts');
 const { planOf } = await import('../world/plan.ts');
 const { runPlan } = await import('../world/world.ts');
+if (!isTaken) throw new Error(`no module that simulated runs load marks the guard ${name}`);
 for (const seed of seeds.split(',').map(Number)) {
   const { failure } = await runPlan(planOf(seed), 0);
   const report: SeedReport = { seed, rule: failure?.rule, detail: failure?.detail.slice(0, 300) };

@@ -1,13 +1,10 @@
 import type { Guard } from './guard.ts';
 
-const service = 'coordinator/service/src';
-
 /** Of what is around the state machine. */
 export const serviceGuards: readonly Guard[] = [
   {
     name: 'commit, then speak',
     why: 'A crash would take back what was said.',
-    file: `${service}/log/command-sequencer.ts`,
     find: 'await this.#parts.log.append(',
     replace: 'group.tell(), await this.#parts.log.append(',
     faults: ['coordinator-crash'],
@@ -15,15 +12,12 @@ export const serviceGuards: readonly Guard[] = [
   {
     name: 'answer with the first answer',
     why: 'A submission whose answer was lost would make a second job.',
-    file: `${service}/api/idempotency.ts`,
-    find: 'if (row !== undefined) {',
     replace: 'if (row !== undefined && row.status < 0) {',
     faults: ['cut'],
   },
   {
     name: 'keep the answer with what it answers',
     why: 'A crash between job and answer would make a second job.',
-    file: `${service}/api/job-submission.ts`,
     find: '[...asides, asideOf(text)]',
     replace: 'asides',
     faults: ['cut', 'coordinator-crash'],
@@ -31,7 +25,6 @@ export const serviceGuards: readonly Guard[] = [
   {
     name: 'keep the answer with the batch that it answers',
     why: 'A crash between jobs and answer would make them a second time.',
-    file: `${service}/api/job-submission.ts`,
     find: 'decided.some(({ ok }) => ok) ? [asideOf(text)] : []',
     replace: '[]',
     faults: ['cut', 'coordinator-crash'],
@@ -39,55 +32,40 @@ export const serviceGuards: readonly Guard[] = [
   {
     name: 'a newer session is the session of its node',
     why: 'The end of the older connection would end the newer one.',
-    file: `${service}/gateway/session-table.ts`,
-    find: '    if (this.#byNode.get(session.node) !== session) return;\n',
-    replace: '',
     faults: ['twins', 'vanish'],
   },
   {
     name: 'acknowledge what is durable',
     why: 'The agent would forget a report that a crash takes back.',
-    file: `${service}/gateway/report-intake.ts`,
-    find: 'this.#session.report = head.lastId;',
     replace: 'this.#session.report = this.#lastId;',
     faults: ['coordinator-effect-crash'],
   },
   {
     name: 'the nonce of the attempt',
     why: 'Whoever knows the name of a task could report its end.',
-    file: `${service}/gateway/receipt-judge.ts`,
-    find: '      nonce === this.#nonceOf(task, attempt) &&\n',
-    replace: '',
     faults: ['lies'],
   },
   {
     name: 'the receipt of the session’s own node',
     why: 'A node could speak in the name of another.',
-    file: `${service}/gateway/receipt-judge.ts`,
-    find: 'node === this.#session.node &&',
     replace: 'node !== undefined &&',
     faults: ['lies'],
   },
   {
     name: 'completed means exit 0 and memory enough',
     why: 'A run that failed by its own receipt would be paid.',
-    file: `${service}/gateway/receipt-judge.ts`,
-    find: "(reason !== 'completed' || ((exitCode ?? 0) === 0 && !oomKilled))",
     replace: "(reason !== 'completed' || ((exitCode ?? 0) >= 0 && oomKilled !== undefined))",
     faults: ['lies'],
   },
   {
     name: 'outputs must be there',
     why: 'A task would succeed whose outputs nobody has.',
-    file: `${service}/ports/artifact-index.ts`,
-    find: 'if (row === undefined || !row.complete || row.sizeBytes !== sizeBytes) return false;',
     replace: 'if (row === undefined) continue;',
     faults: ['lies'],
   },
   {
     name: 'the signature over the receipts',
     why: 'Whoever is between agent and coordinator could write receipts.',
-    file: `${service}/gateway/receipt-check.ts`,
     find: 'if (!verify(Buffer.from(signature,',
     replace: 'if (size > 1e9 && !verify(Buffer.from(signature,',
     faults: ['forgery'],
@@ -95,40 +73,25 @@ export const serviceGuards: readonly Guard[] = [
   {
     name: 'remember what runs over a restart',
     why: 'The agents would be told to drop what they run.',
-    file: `${service}/gateway/gateway.ts`,
-    find: '    placements.restore(sequencer.state);\n',
-    replace: '',
     faults: ['coordinator-crash'],
   },
   {
     name: 'blame nobody for our own silence',
     why: 'After a long outage all nodes would count as lost while they hold leases.',
-    file: `${service}/gateway/gateway.ts`,
-    find: 'for (const node of sequencer.state.nodes.keys()) this.#sessions.assumeHeard(node, now());',
-    replace: '',
     faults: ['coordinator-crash'],
   },
   {
     name: 'stop what ended without its node',
     why: 'A cancelled container would run to its end.',
-    file: `${service}/gateway/dispatcher.ts`,
-    find: 'session.queueStop({ task, attempt });',
-    replace: '',
   },
   {
     name: 'follow what is durable alone',
     why: 'A session that opens would be told of attempts that a crash takes back, or not of those that run.',
-    file: `${service}/gateway/placements.ts`,
-    find: '          this.#remove(placement);\n          if (!event.released) listener.revoked(placement);',
-    replace: '          if (!event.released) listener.revoked(placement);',
     faults: ['partition', 'cut'],
   },
   {
     name: 'ask a node that never lets go',
     why: 'A node that keeps silent about an ended attempt would keep its job from settling for ever.',
-    file: `${service}/gateway/gateway.ts`,
-    find: 'this.#releases.sweep(this.#deps.now());',
-    replace: '',
     faults: ['lies'],
   },
 ];

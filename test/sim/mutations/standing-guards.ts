@@ -1,21 +1,15 @@
 import type { Guard } from './guard.ts';
 
-const core = 'coordinator/core/src';
-
 /** Of what becomes of nodes that fail, and of images that ruin devices. */
 export const standingGuards: readonly Guard[] = [
   {
     name: 'pause a node that fails in a row',
     why: 'A broken node would draw task after task and lose them all.',
-    file: `${core}/slices/node/capacity.ts`,
-    find: '    !node.isResting &&\n',
-    replace: '',
     faults: ['docker-gone'],
   },
   {
     name: 'pause longer with each failure',
     why: 'A node that stays broken would be tried as often as one that stumbled.',
-    file: `${core}/slices/node/standing.ts`,
     find: '** further;',
     replace: '** 0;',
     faults: ['docker-gone'],
@@ -23,54 +17,38 @@ export const standingGuards: readonly Guard[] = [
   {
     name: 'begin anew after a success',
     why: 'A node that was mended would go on pausing.',
-    file: `${core}/slices/node/standing.ts`,
-    find: '    standing.lastGood = standing.endings;\n',
-    replace: '',
     faults: ['docker-restart'],
   },
   {
     name: 'blame a node once for one mishap',
     why: 'An engine that restarts under many containers would close its node for an hour.',
-    file: `${core}/slices/node/standing.ts`,
-    find: '  if (assignedAt <= (standing.failures.at(-1)?.at ?? 0)) return;\n',
-    replace: '',
     faults: ['docker-restart'],
   },
   {
     name: 'blame no node for the errors of jobs',
     why: 'One bad job would close the network.',
-    file: `${core}/slices/node/standing.ts`,
     find: "taskReasons[reason].fault !== 'provider' || ",
-    replace: '',
   },
   {
     name: 'an image that fails everywhere explains itself',
     why: 'One image that no node can run would close the network.',
-    file: `${core}/slices/node/standing.ts`,
-    find: 'return nodes.length === explainedAfter;',
     replace: 'return false;',
     faults: ['docker-gone', 'agent-crash'],
   },
   {
     name: 'remember failures over a restart',
     why: 'A restart of the coordinator would let every broken node begin anew.',
-    file: `${core}/snapshot.ts`,
-    find: '  Object.assign(node.standing, standing);\n',
-    replace: '',
     faults: ['coordinator-crash'],
   },
   {
     name: 'stop an image that ruins devices',
     why: 'It would go from node to node until no GPU is left.',
-    file: `${core}/slices/job/poison.ts`,
-    find: 'return faults.length < poisonNodes',
     replace: 'return faults.length <= poisonNodes',
     ruinous: true,
   },
   {
     name: 'blame an image that had the device alone',
     why: 'Jobs would be stopped for what others did.',
-    file: `${core}/slices/job/poison.ts`,
     find: 'image === undefined || images.size > 1 ?',
     replace: 'image === undefined ?',
     ruinous: true,
@@ -78,15 +56,12 @@ export const standingGuards: readonly Guard[] = [
   {
     name: 'blame an image that has run',
     why: 'Jobs would be stopped for devices that broke before they began.',
-    file: `${core}/slices/job/poison.ts`,
-    find: 'return task.attempt === attempt && task.runningSince > 0;',
     replace: 'return task.attempt === attempt;',
     ruinous: true,
   },
   {
     name: 'forget faults of long ago',
     why: 'Every image would be stopped in the end.',
-    file: `${core}/slices/job/poison.ts`,
     find: 'if (fault.at + (ruleset.poisonEvidenceMs ?? 0) > at) byProvider',
     replace: 'if (fault.at > 0) byProvider',
     ruinous: true,
@@ -94,7 +69,6 @@ export const standingGuards: readonly Guard[] = [
   {
     name: 'place nothing of a stopped image',
     why: 'It would ruin more devices until the tick has ended its tasks.',
-    file: `${core}/scheduler/starvation.ts`,
     find: 'return job.isStopped || job.isIsolated',
     replace: 'return job.isIsolated',
     ruinous: true,
@@ -102,25 +76,17 @@ export const standingGuards: readonly Guard[] = [
   {
     name: 'end the tasks of a stopped image',
     why: 'What runs of it would go on ruining devices.',
-    file: `${core}/scheduler/schedule-commands.ts`,
-    find: '  endStopped(work);\n',
-    replace: '',
     ruinous: true,
   },
   {
     name: 'take no job with a stopped image',
     why: 'It would be back with the next submission.',
-    file: `${core}/slices/job/job-commands.ts`,
-    find: 'if (stoppedUntil > command.at) {',
     replace: 'if (stoppedUntil < 0) {',
     ruinous: true,
   },
   {
     name: 'spare nodes what a stopped image did to them',
     why: 'The victims would be punished.',
-    file: `${core}/slices/job/poison.ts`,
-    find: '  for (const node of state.nodes.values()) spare(state, node, image, at);\n',
-    replace: '',
     ruinous: true,
     faults: ['docker-restart'],
   },

@@ -1,34 +1,26 @@
 import type { Guard } from './guard.ts';
 
-const core = 'coordinator/core/src';
-
 /** Of whose turn it is, and of what starts together. */
 export const turnGuards: readonly Guard[] = [
   {
     name: 'give back what a gang cannot use',
     why: 'A part of a gang would start and wait for the rest, and two gangs could wait for each other for ever.',
-    file: `${core}/scheduler/placement.ts`,
     find: 'of assignments.splice(before))',
     replace: 'of assignments.slice(assignments.length))',
   },
   {
     name: 'give a task away once in a look',
     why: 'What nodes are kept for goes first, and would be given to a second node in its turn.',
-    file: `${core}/scheduler/placement.ts`,
     find: 'if (isKeptBack(this.#state, job) || this.#holders.has(job))',
     replace: 'if (isKeptBack(this.#state, job))',
   },
   {
     name: 'stop the gang of what failed',
     why: 'The others of a gang would run on without the one that failed.',
-    file: `${core}/decision.ts`,
-    find: "if (job.terms.gang === true && ending.then.kind !== 'succeeded') this.#stopGang(job, ending.then);",
-    replace: '',
   },
   {
     name: 'end each of a gang once',
     why: 'A lost node that had two of a gang would end one of them twice.',
-    file: `${core}/scheduler/schedule-commands.ts`,
     find: 'isActive(task.state) && !decision.hasEnded(taskId)) {',
     replace: 'isActive(task.state)) {',
     faults: ['agent-freeze'],
@@ -36,8 +28,6 @@ export const turnGuards: readonly Guard[] = [
   {
     name: 'judge a gang by all its failures',
     why: 'A gang could start again as often as it has tasks for each retry that was asked for.',
-    file: `${core}/slices/attempt/retry.ts`,
-    find: 'if (job.terms.gang !== true) return of(task);',
     replace: 'if (job.terms.tasks > 0) return of(task);',
   },
 ];

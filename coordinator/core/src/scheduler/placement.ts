@@ -120,6 +120,7 @@ class Placing {
       this.#jobs += 1;
       cursor.isNew = false;
     }
+    // guard: give a task away once in a look
     if (isKeptBack(this.#state, job) || this.#holders.has(job)) return 'seen';
     const order = (cursor.order ??= this.#notes.orderOf(lane.shape, job.terms, this.#look));
     if (order.isExhausted()) return 'no room';
@@ -127,6 +128,7 @@ class Placing {
     if (job.terms.gang === true) return this.#serveGang(job, order);
     const task = cursor.nextTask();
     if (task === undefined) return 'seen';
+    // guard: place nothing whose time is over
     if (isLate(job, task, this.#at)) return 'passed';
     const assignment = order.take(task, job, this.#nodesNear(job));
     if (assignment === undefined) return this.#look.isCutShort ? 'cut short' : 'passed';
@@ -147,6 +149,7 @@ class Placing {
         assignments.push(assignment);
         continue;
       }
+      // guard: give back what a gang cannot use
       for (const { alternative, devices, node } of assignments.splice(before))
         this.#look.takeBack(job, node, resourcesBy(job.terms.resources, alternative ?? 0), devices);
       return this.#look.isCutShort ? 'cut short' : 'seen';

@@ -76,10 +76,12 @@ export class Preemptions {
       const share = offered.shareOf(queue.account.use);
       for (const lane of queue.lanes) {
         const [job] = lane.jobs;
+        // guard: stop nobody for who may be stopped
         if (job === undefined || isKeptBack(state, job) || job.terms.interruptible === true) continue;
         const { servedAt, stopsSoughtAt } = waiting.of(lane);
         const since = waitsSince(job, servedAt);
         const task = job.tasks[job.firstReady];
+        // guard: let who comes wait before others are stopped
         if (at < Math.max(since, stopsSoughtAt) + afterMs || holders.has(job)) continue;
         if (task === undefined || isLate(job, task, at)) continue;
         found.push({ job, lane, share, since });
@@ -106,6 +108,7 @@ export class Preemptions {
     }
     const graceMs = Math.max(0, ...victims.map((victim) => makingWayMs(state.ruleset, victim.job.terms)));
     const nodes = [...new Set(steps.map(({ node }) => node))];
+    // guard: keep the room that is made
     for (const node of nodes) notes.keepings.keep(node, { job: job.id, leftMs: 0 });
     const until = at + graceMs + lettingGoMs;
     this.#clearings = [

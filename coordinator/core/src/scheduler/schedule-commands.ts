@@ -55,8 +55,11 @@ export function decideTick(state: State, notes: ScheduleNotes, tick: Tick): read
   judgeContacts(work, leaving);
   // What comes next has nothing to do with the node that was looked at last.
   beginBusy(busy, false);
+  // guard: end the tasks of a stopped image
   endStopped(work);
+  // guard: end what overstays its clock
   endOverdue(work);
+  // guard: expire what waits too long
   expireWaiting(work);
   beginBusy(busy, false);
   notes.preemptions.review(state, notes, decision, leaving);
@@ -81,10 +84,14 @@ function judgeContacts({ busy, decision, state, tick: { heard } }: TickWork, lea
     if (node.status === 'lost' || node.status === 'gone' || isFrozen(state, node.id)) continue;
     busy.job = undefined;
     busy.node = node.id;
+    // guard: hear nodes between their events
     const silentMs = at - Math.max(heard.get(node.id)?.lastAt ?? 0, node.heardAt);
     const isSilent = silentMs >= unknownAfterMs;
+    // guard: place nothing on a node that goes away now
     if (isSilent) leaving.add(node.id);
+    // guard: wait for the lease and its margin
     if (isSilent && silentMs >= leaseMs + lostMarginMs && !holdsFrozen(state, node)) {
+      // guard: lose silent nodes
       if (hasRoom()) loseNode(state, busy, decision, node);
     } else if (isSilent !== (node.status === 'unknown') && changed.length < maxContactEventsPerTick) {
       changed.push(node);
@@ -129,6 +136,7 @@ function loseNode(state: State, busy: Busy, decision: Decision, node: NodeRecord
     busy.job = jobId;
     const job = mustGet(state.jobs, jobId, 'job');
     const task = mustGet(state.tasks, taskId, 'task');
+    // guard: end each of a gang once
     if (task.attempt === attempt && isActive(task.state) && !decision.hasEnded(taskId)) {
       const then = afterFailure(job, task, 'node_lost', undefined, at);
       decision.endAttempt(job, task, { reason: 'node_lost', released: true, then });
@@ -190,6 +198,7 @@ function endOverdue({ budget, busy, decision, state, tick }: TickWork): void {
   for (const task of due) {
     if (budget.left <= 0) return;
     const reason = overdueReason(task);
+    // guard: let a node say its say before its stage is over
     if (reason === undefined || decision.hasEnded(task.id) || !hadItsSay(state.ruleset, task, tick)) continue;
     const job = jobOf(task);
     if (job.isStopped || isFrozen(state, job.id)) continue;
@@ -197,6 +206,7 @@ function endOverdue({ budget, busy, decision, state, tick }: TickWork): void {
     noteBusy(busy, job, task.node);
     const then = afterFailure(job, task, reason, undefined, decision.at);
     const before = decision.events.length;
+    // guard: keep the place of what may still run
     decision.endAttempt(job, task, { reason, released: false, then });
     budget.left -= decision.events.length - before;
   }
@@ -227,6 +237,7 @@ function expireWaiting({ budget, busy, decision, state }: TickWork): void {
     noteBusy(busy, job, undefined);
     for (const task of job.tasks) {
       if (budget.left <= 0) return;
+      // guard: expire untried tasks only
       if (task.state !== 'queued' || !isLate(job, task, decision.at)) continue;
       decision.expireTask(job, task);
       budget.left -= 1;
@@ -276,6 +287,7 @@ function place({ at, events, leaving, notes, state }: PlaceWork): void {
     const event: Event = isInterruptible
       ? { at, attempt, devices, interruptible: true, node: node.id, rateNano, task: task.id, type }
       : { at, attempt, devices, node: node.id, rateNano, task: task.id, type };
+    // guard: tell which alternative was chosen
     events.push(alternative === undefined ? event : { alternative, ...event });
   }
 }

@@ -25,6 +25,8 @@ export function waitsSince(job: Job, servedAt: number): number {
 
 /** Nothing of the job is placed now, whatever room there is: it is isolated, its image was stopped, or its outputs could not be stored. */
 export function isKeptBack(state: Pick<State, 'accounts' | 'fullHolds' | 'held'>, job: Job): boolean {
+  // guard: place nothing of a stopped image
+  // guard: nothing new comes for want of room
   return job.isStopped || job.isIsolated || storageObstacle(state, job) !== undefined;
 }
 

@@ -100,7 +100,9 @@ export class StopSearch {
       takesWork(node) &&
       !this.#leaving.has(node.id) &&
       this.#keepings.of(node) === undefined &&
+      // guard: stop nobody for who may not come
       isAllowed(node, terms) &&
+      // guard: stop nobody for who cannot pay what is asked
       rateOn(node, terms) <= terms.maxRateNano
     );
   }
@@ -130,6 +132,7 @@ export class StopSearch {
       const { attempt, job: jobId, task: taskId } = occupancy;
       const job = this.#state.jobs.get(jobId);
       const task = this.#state.tasks.get(taskId);
+      // guard: stop only what was sold as interruptible
       if (job === undefined || task?.attempt !== attempt || !task.interruptible) continue;
       if (!isActive(task.state) || job.isStopped || this.#decision.hasEnded(taskId)) continue;
       found.push({ node, job, task, attempt, occupancy });
@@ -172,6 +175,7 @@ function victimsFor(
   // The last one made room; of those before it some may stay after all, the oldest rather than the others.
   const needed = isEnough ? gone.toReversed().filter((victim) => !canStay(space, victim, need)) : [];
   const paidNano = needed.reduce((sum, { task }) => sum + task.rateNano, 0n);
+  // guard: stop nobody who pays more
   if (!isEnough || paidNano > rateNano) {
     for (const victim of isEnough ? needed : gone) space.takeBack(victim.job, victim.occupancy);
     return undefined;

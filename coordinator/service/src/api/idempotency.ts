@@ -78,6 +78,7 @@ export class Idempotency {
   async #answer(request: IdempotentRequest, status: number, perform: Perform): Promise<Result<StoredAnswer>> {
     const { account, key, hash, at } = request;
     const row = await this.#store.getIdempotency(account, key);
+    // guard: answer with the first answer
     if (row !== undefined) {
       if (row.requestHash !== hash) return mismatch();
       return accept({ status: row.status, body: row.body, replayed: true });

@@ -51,6 +51,7 @@ export async function submitOne(
   if (!prepared.ok) return prepared;
   const { command, asides, view, release } = prepared.value;
   const text = JSON.stringify(view);
+  // guard: keep the answer with what it answers
   const outcome = await deps.sequencer.submit(command, () => [...asides, asideOf(text)]);
   if (outcome.ok) return accept(text);
   await release();
@@ -95,6 +96,7 @@ export async function submitMany(
   let text = '';
   const outcomes = await deps.sequencer.submitTogether(ready, (decided) => {
     text = answerOf(decided);
+    // guard: keep the answer with the batch that it answers
     return decided.some(({ ok }) => ok) ? [asideOf(text)] : [];
   });
   for (const [index, { release }] of ready.entries())

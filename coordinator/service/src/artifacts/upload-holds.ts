@@ -48,6 +48,7 @@ export class HoldingStore implements ArtifactStore {
 
   async announce(by: ArtifactParty, sha256: Sha256Hex, sizeBytes: number): Promise<Result<ArtifactProgress>> {
     const announced = await this.#parts.store.announce(by, sha256, sizeBytes);
+    // guard: wait for want of room alone
     if (!announced.ok) await this.#note(by, announced.refusal, sizeBytes);
     return announced;
   }

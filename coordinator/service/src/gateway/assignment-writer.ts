@@ -71,6 +71,7 @@ export class AssignmentWriter {
     const { task, attempt, devices, alternative } = placement;
     placement.nonce = attemptNonce(this.#secret, task, attempt);
     const own = `"task":"${task}","attempt":${attempt},"nonce":"${placement.nonce}","taskIndex":${taskIndexOf(task)}`;
+    // guard: send what the chosen alternative takes
     return `{${own},"devices":${devices.length === 0 ? '[]' : JSON.stringify(devices)},"resources":${template.resources[alternative]},${checkpoint}${outputs},${template.shared}}`;
   }
 

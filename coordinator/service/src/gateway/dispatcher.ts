@@ -41,6 +41,7 @@ export class Dispatcher implements PlacementListener {
   revoked({ node, task, attempt }: Placement): void {
     const session = this.#sessions.get(node);
     if (session?.isOpen !== true) return;
+    // guard: stop what ended without its node
     session.queueStop({ task, attempt });
     this.#flushes.add(session);
   }

@@ -78,7 +78,9 @@ export class Gateway {
     const joins = joinGate(deps, limits);
     this.#verifier = new DelegationVerifier(limits.verifierThreads, limits.unverified);
     const placements = new Placements();
+    // guard: remember what runs over a restart
     placements.restore(sequencer.state);
+    // guard: blame nobody for our own silence
     for (const node of sequencer.state.nodes.keys()) this.#sessions.assumeHeard(node, now());
     const flushes = new FlushQueue();
     const rates = new Rates(limits, now);
@@ -163,6 +165,7 @@ export class Gateway {
       this.#dispatcher.resendSilent(this.#limits.resendMs);
     }, sweepMs).unref();
     this.#releaseSweeper ??= setInterval(() => {
+      // guard: ask a node that never lets go
       this.#releases.sweep(this.#deps.now());
     }, this.#limits.releaseMs / 4).unref();
   }

@@ -84,6 +84,7 @@ export class Placements {
         case 'attempt.ended': {
           const placement = this.get(event.task);
           if (placement?.attempt !== event.attempt) break;
+          // guard: follow what is durable alone
           this.#remove(placement);
           if (!event.released) listener.revoked(placement);
           break;

@@ -79,6 +79,7 @@ function checkFrame(
   };
   const size = receipts.length;
   const message = receiptBatchMessage(rootAt(size, read, nativeSha256));
+  // guard: the signature over the receipts
   if (!verify(Buffer.from(signature, 'base64'), message, Buffer.from(key, 'hex'))) return '\n';
   return `${hashes
     .map((each, index) => hex(Buffer.from(each, 'latin1')) + pathOf(index, size, read))

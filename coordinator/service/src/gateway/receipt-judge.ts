@@ -53,8 +53,11 @@ export class ReceiptJudge {
 
   #isConsistent({ node, task, attempt, nonce, reason, exitCode, oomKilled }: Receipt): boolean {
     return (
+      // guard: the receipt of the session’s own node
       node === this.#session.node &&
+      // guard: the nonce of the attempt
       nonce === this.#nonceOf(task, attempt) &&
+      // guard: completed means exit 0 and memory enough
       (reason !== 'completed' || ((exitCode ?? 0) === 0 && !oomKilled))
     );
   }
@@ -120,6 +123,7 @@ export class ReceiptJudge {
       outputs.length === 1 &&
       saved.path === checkpoint?.path &&
       saved.sizeBytes <= checkpoint.maxBytes + checkpointOverheadBytes &&
+      // guard: keep checkpoints that the node has brought itself
       (await this.#areUploaded(receipt));
     if (isRight)
       await this.#deps.artifacts.keepCheckpoint({ task, attempt, sha256: saved.sha256 }, job.consumer);

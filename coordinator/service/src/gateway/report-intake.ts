@@ -241,6 +241,7 @@ export class ReportIntake {
     let head = this.#inFlight[0];
     if (head === undefined || head.waiting > 0 || head.isFailed) return;
     while (head !== undefined && head.waiting === 0 && !head.isFailed) {
+      // guard: acknowledge what is durable
       this.#session.report = head.lastId;
       this.#inFlight.shift();
       this.#undurable -= 1;

@@ -34,6 +34,7 @@ export class SessionTable implements SessionTokens {
   end(session: Session): void {
     this.#byToken.delete(session.token);
     // A newer one may have taken its place.
+    // guard: a newer session is the session of its node
     if (this.#byNode.get(session.node) !== session) return;
     this.#byNode.delete(session.node);
   }

@@ -243,8 +243,7 @@ export class CommandSequencer implements Sequencer {
       this.#place();
       if (!this.#open.isEmpty) this.#seal();
     } catch (error) {
-      this.#fail(error);
-      return;
+      return this.#fail(error);
     }
     const group = this.#sealed.shift();
     if (group === undefined) this.#rest();
@@ -273,6 +272,7 @@ export class CommandSequencer implements Sequencer {
     this.#inFlight = true;
     try {
       if (group.count > 0 || group.hasRows)
+        // guard: commit, then speak
         await this.#parts.log.append(group.forLog(), this.#parts.fencingEpoch);
       this.#inFlight = false;
       this.#waiting -= group.outcomes;
@@ -280,8 +280,7 @@ export class CommandSequencer implements Sequencer {
       for (const listener of this.#listeners) listener(group.events);
       group.tell();
     } catch (error) {
-      this.#fail(error);
-      return;
+      return this.#fail(error);
     }
     // Not at once: what the callers do with their outcomes belongs to the next group.
     this.#schedule();

@@ -96,6 +96,7 @@ export async function haveBrought(
 ): Promise<boolean> {
   for (const { sha256, sizeBytes } of outputs) {
     const row = await index.get(sha256);
+    // guard: outputs must be there
     if (row === undefined || !row.complete || row.sizeBytes !== sizeBytes) return false;
     if (!(await index.hasBrought(attempt, sha256))) return false;
   }

@@ -46,6 +46,7 @@ function inMebibytes(bytes: number): string {
 export const dimensions = {
   slots: {
     offered: ({ slots }) => slots,
+    // guard: stay within the offered slots
     taken: () => 1,
     isTakenByAll: true,
     isShared: false,
@@ -57,6 +58,7 @@ export const dimensions = {
   },
   cpuMilli: {
     offered: ({ cpuMilli }) => cpuMilli,
+    // guard: stay within the offered processors
     taken: ({ cpuMilli }) => cpuMilli,
     isTakenByAll: true,
     isShared: true,
@@ -76,6 +78,7 @@ export const dimensions = {
   },
   memoryBytes: {
     offered: ({ memoryBytes }) => memoryBytes,
+    // guard: stay within the offered memory
     taken: ({ memoryBytes }) => memoryBytes,
     isTakenByAll: true,
     isShared: true,

@@ -36,6 +36,7 @@ function leastMemory(wantedBytes: number): number {
 }
 
 export function matchesDevice(device: Device, request: DeviceRequest): boolean {
+  // guard: healthy devices only
   if (device.health !== 'healthy') return false;
   if (request.shareMilli !== undefined && device.shareable !== true) return false;
   if (request.vendor !== undefined && device.vendor !== request.vendor) return false;
@@ -102,10 +103,15 @@ export function hasDevices(offer: Offer, request: DeviceRequest, usedMilli: (id:
 
 /** Whether the node may run tasks of the job at all: owner's and consumer's wishes, not room or price. */
 export function isAllowed(node: NodeRecord, terms: JobTerms): boolean {
+  // guard: root where the owner allows it
   if (terms.needsRoot && !node.offer.allowRoot) return false;
+  // guard: keep jobs from nodes that their image is not made for
   if (terms.misfits !== undefined && isMisfit(node, terms)) return false;
+  // guard: tasks that may run long enough
   if (terms.runTimeoutMs < (node.offer.minRunMs ?? 0)) return false;
   if (terms.providers.length > 0 && !terms.providers.includes(node.provider)) return false;
   if (terms.excludeProviders.includes(node.provider)) return false;
+  // guard: stay in the regions that are wanted
+  // guard: meet the constraints on labels
   return isInRegion(node.offer, terms.regions) && meetsAll(node.offer, terms.constraints);
 }

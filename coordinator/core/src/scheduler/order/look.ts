@@ -99,6 +99,7 @@ export class Look {
   usedMilli(node: NodeRecord, device: string): number {
     const used = node.deviceUse.size === 0 ? 0 : (node.deviceUse.get(device) ?? 0);
     const plan = this.#plans.size === 0 ? undefined : this.#plans.get(node.row);
+    // guard: give a device once
     return plan === undefined ? used : used + (plan.given.get(device) ?? 0);
   }
 

@@ -159,6 +159,7 @@ export class NodeOrder {
       this.#heap.removeTop();
       if (!this.#scores.isAffordable(node)) continue;
       // A task that was never tried shuns nobody.
+      // guard: one attempt of a task on a node
       if (task.attempt === 0 || !(task.avoid.includes(node.id) || node.occupied.has(task.id))) return top;
       shunned.push(top);
     }

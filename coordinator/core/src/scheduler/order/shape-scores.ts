@@ -46,6 +46,7 @@ export class ShapeScores {
     this.#loss = new PlacementLoss(terms.resources, indexes.mix);
     this.#room = new ShapeRoom(terms);
     this.wants = new Wants(terms, this.#room.kinds);
+    // guard: stay below the consumer's ceiling
     this.#maxRateNano = terms.maxRateNano;
     this.#ceiling = Number(this.#maxRateNano) * (1 + Number.EPSILON * 8) + 1;
   }

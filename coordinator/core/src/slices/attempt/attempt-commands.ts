@@ -19,9 +19,11 @@ function current(state: State, id: TaskId, attempt: number, node: NodeId): Resul
   if (task === undefined || attempt > task.attempt || attempt < 1) {
     return refuse('attempt.unknown', `There is no attempt ${attempt} of ${id}.`);
   }
+  // guard: fence reports of earlier attempts
   if (attempt < task.attempt || !isActive(task.state)) {
     return refuse('attempt.fenced', `Attempt ${attempt} of ${id} has ended.`);
   }
+  // guard: hear only the node that has the attempt
   if (task.node !== node) return refuse('attempt.unknown', `Attempt ${attempt} of ${id} is not on ${node}.`);
   return accept(task);
 }
@@ -101,6 +103,7 @@ function decideLateFinish(
 ): Result<readonly Event[]> {
   const node = state.nodes.get(nodeId);
   const occupancy = node?.occupied.get(task);
+  // guard: let go of the attempt that is held only
   if (node === undefined || occupancy === undefined || occupancy.attempt !== attempt) return refusal;
   const decision = new Decision(state, at);
   decision.releaseAttempt(mustGet(state.jobs, occupancy.job, 'job'), task, attempt, node);
@@ -114,8 +117,11 @@ function decideLateFinish(
 export function meteredMs(job: Job, task: Task, claimedRunMs: number, at: number): number {
   const since = task.runningSince > 0 && task.runningSince < at ? task.runningSince : task.assignedAt;
   // By the first refusal of its outputs the run was over: the wait for room is not paid.
+  // guard: no pay for a wait for want of room
   const until = task.heldAt > 0 ? task.heldAt : at;
   const longestMs = job.terms.runTimeoutMs + job.terms.stopGraceMs;
+  // guard: meter by our own clock as well
+  // guard: meter what the node claims at most
   return Math.max(0, Math.min(claimedRunMs, until - since, longestMs));
 }
 

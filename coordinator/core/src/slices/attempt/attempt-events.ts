@@ -36,6 +36,7 @@ export function applyAssigned(state: State, event: AttemptAssigned): void {
   if (alternative > 0 && requestOf(job.terms.resources, alternative) === undefined)
     broken(`${task.id}: its job has no alternative ${alternative}`);
   leaveQueue(state, job, task);
+  // guard: occupy what the chosen alternative takes
   occupy(state, node, job, { task: task.id, job: job.id, attempt, devices, alternative });
   task.state = 'assigned';
   task.reason = 'assigned';
@@ -186,6 +187,7 @@ export function applyReleased(state: State, event: AttemptReleased): void {
 
 /** How long a task that makes way is not placed again, because its checkpoint is on its way. */
 function savingMs(ruleset: Ruleset, job: Job, { reason, released }: AttemptEnded): number {
+  // guard: wait for what is saved
   if (!isSaved(job.terms) || reason !== 'preempted' || released) return 0;
   return makingWayMs(ruleset, job.terms);
 }

@@ -21,11 +21,13 @@ export function afterFailure(
 ): AfterAttempt {
   if (task.attempt >= maxAttempts) return { kind: 'failed' };
   // What was computed had no room: another run would have none either.
+  // guard: no second run for want of room
   if (reason === 'store_full' || reason === 'quota_full') return { kind: 'failed' };
   if (isRefusedByMany(job.terms, reason, task.provider)) return { kind: 'failed' };
   switch (taskReasons[reason].fault) {
     case 'consumer': {
       const failures = failuresOf(job, task, ({ ownErrors }) => ownErrors) + 1;
+      // guard: budget of own errors
       if (failures >= job.terms.maxAttempts || !coversOwnError(job, reason, exitCode))
         return { kind: 'failed' };
       return { budget: 'own', kind: 'requeued', notBefore: at + backoffMs(job, task, failures) };
@@ -33,6 +35,7 @@ export function afterFailure(
     case 'provider':
     case 'platform': {
       const failures = failuresOf(job, task, ({ providerLosses }) => providerLosses) + 1;
+      // guard: budget of lost providers
       if (failures > job.terms.providerLost) return { kind: 'failed' };
       return { budget: 'provider', kind: 'requeued', notBefore: at + backoffMs(job, task, failures) };
     }
@@ -47,12 +50,14 @@ export function afterFailure(
 
 /** A gang fails as a whole, so its budgets are those of all its tasks together. */
 function failuresOf(job: Job, task: Task, of: (task: Task) => number): number {
+  // guard: judge a gang by all its failures
   if (job.terms.gang !== true) return of(task);
   return job.tasks.reduce((sum, each) => sum + of(each), 0);
 }
 
 function coversOwnError(job: Job, reason: TaskReason, exitCode: number | undefined): boolean {
   const { retryOn } = taskReasons[reason];
+  // guard: retry what the job covers
   if (retryOn === undefined || !job.terms.retryOn.includes(retryOn)) return false;
   const codes = job.terms.retryExitCodes;
   if (reason !== 'exit_nonzero' || codes.length === 0) return true;
@@ -67,5 +72,6 @@ function backoffMs(job: Job, task: Task, failures: number): number {
   const { backoffInitialMs, backoffMaxMs } = job.terms;
   const fullMs = Math.min(backoffMaxMs, backoffInitialMs * 2 ** Math.min(failures - 1, 30));
   const halfMs = Math.floor(fullMs / 2);
+  // guard: pause before a retry
   return fullMs - halfMs + (hash32(`${task.id}#${task.attempt}`) % (halfMs + 1));
 }

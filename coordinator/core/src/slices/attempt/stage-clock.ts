@@ -19,9 +19,9 @@ export function stageDeadline(
       return task.stageSince + job.terms.runTimeoutMs + job.terms.stopGraceMs + ruleset.runMarginMs;
     case 'uploading':
       // Counted from the first refusal: however often there is room for a moment, the wait as a whole is bounded.
-      return task.held === undefined
-        ? task.stageSince + ruleset.uploadTimeoutMs
-        : task.heldAt + (ruleset.uploadHoldMs ?? 0);
+      if (task.held === undefined) return task.stageSince + ruleset.uploadTimeoutMs;
+      // guard: no wait for ever for want of room
+      return task.heldAt + (ruleset.uploadHoldMs ?? 0);
     case 'queued':
     case 'verifying':
     case 'succeeded':

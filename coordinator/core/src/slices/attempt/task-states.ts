@@ -68,5 +68,6 @@ export function canMove(from: TaskState, to: TaskState): boolean {
 /** What a stage reported by the agent means for a task in `state`. */
 export function judgeStage(state: TaskState, stage: AttemptStage): 'move' | 'repeat' | 'illegal' {
   if (state === stage) return 'repeat';
+  // guard: take no stage back
   return isActive(state) && canMove(state, stage) ? 'move' : 'illegal';
 }

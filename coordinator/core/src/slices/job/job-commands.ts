@@ -36,6 +36,7 @@ export function decideSubmit(state: State, command: SubmitJob): Result<readonly 
     );
   }
   const stoppedUntil = terms.image === undefined ? 0 : (state.images.get(terms.image)?.until ?? 0);
+  // guard: take no job with a stopped image
   if (stoppedUntil > command.at) {
     const minutes = Math.ceil((stoppedUntil - command.at) / 60_000);
     return refuse(
@@ -47,6 +48,7 @@ export function decideSubmit(state: State, command: SubmitJob): Result<readonly 
     return refuse('ledger.amount_invalid', 'Amounts are not negative.');
   }
   const totalNano = terms.holdNano * BigInt(terms.tasks);
+  // guard: hold money that is there
   if (totalNano > account.availableNano) {
     return refuse(
       'ledger.insufficient_funds',
@@ -96,6 +98,7 @@ export function decideCancel(state: State, command: CancelJob): Result<readonly 
   if (job === undefined || job.consumer !== command.consumer) {
     return refuse('request.not_found', `${command.consumer} has no live job ${command.job}.`);
   }
+  // guard: cancel live tasks only
   if (job.live === 0) return refuse('job.terminal', `All tasks of ${command.job} have ended.`);
   const decision = new Decision(state, command.at);
   decision.cancelJob(job);

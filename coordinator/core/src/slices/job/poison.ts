@@ -27,6 +27,7 @@ function faultsOf(state: State, node: NodeRecord, offered: NodeOffered): readonl
     if (health !== 'quarantined' || was.get(device) !== 'healthy') return [];
     const images = holdersOf(state, node, device, at - poisonAfterMs);
     const [image] = images;
+    // guard: blame an image that had the device alone
     return image === undefined || images.size > 1 ? [] : [{ at, device, image, node: node.id, provider }];
   });
 }
@@ -45,6 +46,7 @@ function holdersOf(state: State, node: NodeRecord, device: string, since: number
 
 /** Its program has run, as far as is known: one that was pulled or waited did nothing to a device. */
 function hasRun(task: Task, attempt: number): boolean {
+  // guard: blame an image that has run
   return task.attempt === attempt && task.runningSince > 0;
 }
 
@@ -89,8 +91,10 @@ function withFaults(
   at: number,
 ): ImageRecord {
   const byProvider = new Map<string, DeviceFault>();
-  for (const fault of before.faults)
+  for (const fault of before.faults) {
+    // guard: forget faults of long ago
     if (fault.at + (ruleset.poisonEvidenceMs ?? 0) > at) byProvider.set(fault.provider, fault);
+  }
   for (const { image: _, ...fault } of faults) byProvider.set(fault.provider, fault);
   return { faults: [...byProvider.values()].slice(-(ruleset.poisonNodes ?? 0)), until: before.until };
 }
@@ -107,6 +111,7 @@ export function poisonedBy(state: State, node: NodeRecord, offered: NodeOffered)
     const before = state.images.get(image) ?? unknown;
     if (before.until > at) return [];
     const { faults } = withFaults(state.ruleset, before, found, at);
+    // guard: stop an image that ruins devices
     return faults.length < poisonNodes
       ? []
       : [{ at, faults, image, type: 'image.poisoned', until: at + poisonMs } as const];
@@ -142,6 +147,7 @@ function setImage({ images, stopped }: State, image: string, record: ImageRecord
 /** The image is stopped: its jobs end, and no node is blamed for what became of them. */
 export function applyPoisoned(state: State, { at, image, until }: ImagePoisoned): void {
   setImage(state, image, { faults: [], until }, at);
+  // guard: spare nodes what a stopped image did to them
   for (const node of state.nodes.values()) spare(state, node, image, at);
   stopJobs(state);
 }

@@ -13,6 +13,7 @@ export function isReady(task: Task): boolean {
 
 /** Whether the queue timeout ends the task while it waits: it was never assigned, or nodes are closed to its job because of its image. */
 export function hasQueueClock({ terms }: Job, { attempt }: Task): boolean {
+  // guard: let the queue timeout count where nothing ran
   return attempt === 0 || terms.misfits !== undefined;
 }
 
@@ -27,6 +28,7 @@ export function shapeOf(terms: Job['terms']): string {
     terms.misfits
       ?.map(({ arch, cause = '', providers }) => `${arch}${cause}:${providers.join()}`)
       .join(';') ?? '';
+  // guard: keep shapes apart that wish for other labels
   return `${needOf(r).join(' ')} ${terms.maxRateNano} ${terms.needsRoot ? 1 : 0}${terms.interruptible === true ? 'i' : ''} ${terms.runTimeoutMs} ${providers.join()} ${excludeProviders.join()} ${devices}${alternatives}${labels}${misfits}`;
 }
 

@@ -31,6 +31,7 @@ export function leaveAskClass(state: State, node: NodeRecord): void {
 /** nano-CAPA an hour that the node asks for a task of the job, by the first alternative of the terms. */
 export function rateOn({ askClass, offer }: NodeRecord, terms: JobTerms): bigint {
   const rate = rateNano(askClass ?? parseAsk(offer.ask), terms.resources);
+  // guard: charge interruptible work less
   return isSoldInterruptible({ offer }, terms)
     ? discounted(rate, offer.interruptibleDiscountPercent ?? 0)
     : rate;

@@ -91,6 +91,7 @@ export function keepDiskOnly(state: State, node: NodeRecord, job: Job, task: Occ
   const held: Occupancy = { ...occupancy, devices: [], isHeld: true };
   // In its place: decisions follow the order of assignment.
   node.occupied.set(task, held);
+  // guard: the disk stays taken for want of room
   subtract(node.free, takenBy(job, held));
   refreshOpen(state, node);
   if (isOpen(node)) state.feed.arrivals += 1;
@@ -126,8 +127,10 @@ export function recount(state: State, node: NodeRecord): void {
 /** Takes work and has something of everything left that each task needs. */
 export function isOpen(node: NodeRecord): boolean {
   return (
+    // guard: place on ready nodes only
     node.status === 'ready' &&
     node.accepting &&
+    // guard: pause a node that fails in a row
     !node.isResting &&
     !node.isIsolated &&
     isOpenToTasks(node.free)

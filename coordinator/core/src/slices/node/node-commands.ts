@@ -19,6 +19,7 @@ type Directive = NodeRecord['directive'];
 /** Where a connected node belongs, by the wishes of the operator and of its owner. */
 export function restingStatus(directive: Directive, accepting: boolean): NodeStatus {
   if (directive === 'drain') return 'draining';
+  // guard: take no work from a pausing owner
   return directive === 'cordon' || !accepting ? 'cordoned' : 'ready';
 }
 
@@ -40,6 +41,7 @@ export function decideConnect(state: State, command: ConnectNode): Result<readon
   }
   if (differs(node, command.offer, accepting) || node.provider !== provider)
     events.push(...offeredBy(state, node, offered(command, provider)));
+  // guard: give up what a returning node does not hold
   reconcileHeld(state, decision, node, command.held);
   // `gone` forgets the drain that led there: a node that comes back is wanted.
   const to = restingStatus(node.status === 'gone' ? 'none' : node.directive, accepting);
@@ -72,11 +74,13 @@ function reconcileHeld(
 ): void {
   const holds = new Map(held.map(({ task, attempt }) => [`${task}#${attempt}`, true]));
   for (const { attempt, job: jobId, task: taskId } of node.occupied.values()) {
+    // guard: keep what a returning node holds
     if (holds.has(`${taskId}#${attempt}`)) continue;
     const job = mustGet(state.jobs, jobId, 'job');
     const task = mustGet(state.tasks, taskId, 'task');
     if (task.attempt !== attempt || !isActive(task.state) || decision.hasEnded(taskId)) {
       decision.releaseAttempt(job, taskId, attempt, node);
+      // guard: keep an assignment that the node has not heard of
     } else if (task.state !== 'assigned') {
       const then = afterFailure(job, task, 'agent_failed', undefined, decision.at);
       decision.endAttempt(job, task, { reason: 'agent_failed', released: true, then });

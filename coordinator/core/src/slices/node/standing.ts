@@ -37,6 +37,7 @@ export function noteEnding(
   if (then.kind === 'succeeded') {
     if (state.losses.size > 0) state.losses.delete(image);
     standing.endings += 1;
+    // guard: begin anew after a success
     standing.lastGood = standing.endings;
     if (standing.failures.length === 0) return;
     standing.failures = recentFailures(standing);
@@ -44,7 +45,9 @@ export function noteEnding(
     review(state, node, at);
     return;
   }
+  // guard: blame no node for the errors of jobs
   if (taskReasons[reason].fault !== 'provider' || isExplained(state, image, node, at)) return;
+  // guard: blame a node once for one mishap
   if (assignedAt <= (standing.failures.at(-1)?.at ?? 0)) return;
   standing.endings += 1;
   standing.failures = [...recentFailures(standing), { at, image, nth: standing.endings }];
@@ -61,6 +64,7 @@ function isExplained(state: State, image: string, node: NodeRecord, at: number):
     noteLosses(state.losses, image, nodes);
     if (nodes.length === explainedAfter) for (const id of nodes) spare(state, state.nodes.get(id), image, at);
   }
+  // guard: an image that fails everywhere explains itself
   return nodes.length === explainedAfter;
 }
 
@@ -116,6 +120,7 @@ function restUntil(ruleset: Ruleset, standing: Standing): number {
   if (nodeBackoffAfter === undefined || last === undefined) return 0;
   const further = failuresInRow(standing) - nodeBackoffAfter;
   if (further < 0) return 0;
+  // guard: pause longer with each failure
   const fullMs = (nodeBackoffInitialMs ?? 0) * (nodeBackoffFactor ?? 1) ** further;
   return last.at + Math.min(fullMs, nodeBackoffMaxMs ?? 0);
 }
