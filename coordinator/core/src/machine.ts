@@ -8,7 +8,7 @@ import { hiddenIn } from './contract/hidden.ts';
 import type { Ruleset } from './contract/ruleset.ts';
 import { decidePlace, decideTick } from './scheduler/schedule-commands.ts';
 import type { ScheduleNotes } from './scheduler/schedule-notes.ts';
-import { decideCredit, decideOpenAccount, newAccount } from './slices/account/account-commands.ts';
+import { decideCredit, decideOpenAccount, newAccount } from './slices/account/commands.ts';
 import { applyTransfers, assertHolds } from './slices/account/ledger.ts';
 import { transfersOf } from './slices/account/transfers.ts';
 import {
@@ -16,7 +16,7 @@ import {
   decideHoldUpload,
   decideProgress,
   decideResumeUpload,
-} from './slices/attempt/attempt-commands.ts';
+} from './slices/attempt/commands.ts';
 import {
   applyAssigned,
   applyEnded,
@@ -24,7 +24,7 @@ import {
   applyProgressed,
   applyReleased,
   applyResumed,
-} from './slices/attempt/attempt-events.ts';
+} from './slices/attempt/events.ts';
 import { setStageClock } from './slices/attempt/stage-clock.ts';
 import { isActive } from './slices/attempt/task-states.ts';
 import {
@@ -34,19 +34,19 @@ import {
   decideReinstate,
   isolationRefusal,
 } from './slices/isolation/isolation.ts';
-import { decideCancel, decideSubmit } from './slices/job/job-commands.ts';
+import { decideCancel, decideSubmit } from './slices/job/commands.ts';
 import {
   applyCancelled,
   applySettled,
   applySubmitted,
   applyTaskEnded,
   correctQueueClocks,
-} from './slices/job/job-events.ts';
+} from './slices/job/events.ts';
 import { applyPoisoned } from './slices/job/poison.ts';
 import { endBackoffs } from './slices/job/queue.ts';
+import { decideConnect, decideDirect, decideOffer } from './slices/node/commands.ts';
+import { applyJoined, applyOffered, applyStatus } from './slices/node/events.ts';
 import { applyForgotten, proveByStanding } from './slices/node/forgotten.ts';
-import { decideConnect, decideDirect, decideOffer } from './slices/node/node-commands.ts';
-import { applyJoined, applyOffered, applyStatus } from './slices/node/node-events.ts';
 import { endRests, review } from './slices/node/standing.ts';
 import type { State } from './state.ts';
 

@@ -1,5 +1,5 @@
 import { resourcesBy } from '@capacloud/protocol/capacity/resources';
-import { isLate } from '../slices/job/job-events.ts';
+import { isLate } from '../slices/job/events.ts';
 import { isReady } from '../slices/job/queue.ts';
 import type { Job, NodeRecord, State } from '../state.ts';
 import type { Assignment, Look } from './order/look.ts';

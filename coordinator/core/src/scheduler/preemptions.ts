@@ -3,7 +3,7 @@ import { mustGet } from '../assert.ts';
 import type { Decision } from '../decision.ts';
 import { makingWayMs } from '../slices/attempt/making-way.ts';
 import { afterFailure } from '../slices/attempt/retry.ts';
-import { isLate } from '../slices/job/job-events.ts';
+import { isLate } from '../slices/job/events.ts';
 import type { Job, Lane, NodeRecord, State } from '../state.ts';
 import { isKeptBack, type ReviewNotes, takesWork, waitsSince } from './starvation.ts';
 import { type Budget, type Step, type Stoppable, StopSearch } from './stop-search.ts';

@@ -3,7 +3,7 @@ import type { AccountId } from '@capacloud/protocol/ids';
 import type { JobTerms, Misfit } from '../../contract/command.ts';
 import type { AttemptEnded } from '../../contract/event.ts';
 import type { Job, NodeRecord, State } from '../../state.ts';
-import { recountQueueClocks } from './job-events.ts';
+import { recountQueueClocks } from './events.ts';
 import { reshape } from './queue.ts';
 
 /** One owner may lie, so its word keeps the job from its own nodes alone; the word of two closes the architecture. */

@@ -2,7 +2,7 @@ import { invariant, mustGet } from '../../assert.ts';
 import type { Event, NodeForgotten } from '../../contract/event.ts';
 import type { NodeRecord, State } from '../../state.ts';
 import { leaveAskClass } from './asks.ts';
-import { emptyOffer } from './node-record.ts';
+import { emptyOffer } from './record.ts';
 
 /** In one tick. */
 const maxForgottenPerTick = 256;

@@ -4,9 +4,9 @@ import type { NodeJoined, NodeOffered, NodeStatusChanged } from '../../contract/
 import type { State } from '../../state.ts';
 import { noteFaults } from '../job/poison.ts';
 import { changeOwner, isOpen, recount, refreshOpen } from './capacity.ts';
-import { directiveOf } from './node-commands.ts';
-import { changeOffer, newNode } from './node-record.ts';
+import { directiveOf } from './commands.ts';
 import { canChange } from './node-states.ts';
+import { changeOffer, newNode } from './record.ts';
 import { noteSilence } from './standing.ts';
 
 export function applyJoined(state: State, event: NodeJoined): void {

@@ -13,7 +13,7 @@ import type {
 import type { Ruleset } from '../../contract/ruleset.ts';
 import type { Job, NodeRecord, State, Task } from '../../state.ts';
 import { maxAvoided } from '../../state.ts';
-import { endInterruptible, endTask, noDevices, noteQueueClock } from '../job/job-events.ts';
+import { endInterruptible, endTask, noDevices, noteQueueClock } from '../job/events.ts';
 import { noteMisfit } from '../job/misfits.ts';
 import { noteHeld } from '../job/poison.ts';
 import { addReady, leaveQueue, rejoinQueue } from '../job/queue.ts';
