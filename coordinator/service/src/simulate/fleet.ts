@@ -1,7 +1,6 @@
 import type { FinishAttempt, ReportProgress } from '@capacloud/core/contract/command';
 import type { AttemptAssigned, AttemptEnded, Event } from '@capacloud/core/contract/event';
 import type { State } from '@capacloud/core/state';
-import { askKeys } from '@capacloud/protocol/capacity/dimensions';
 import type { Ask, Offer } from '@capacloud/protocol/capacity/resources';
 import type { NodeId, Sha256Hex } from '@capacloud/protocol/ids';
 import { jobIdOf, taskIndexOf } from '@capacloud/protocol/ids';
@@ -230,7 +229,7 @@ function offerOfNode(offer: Offer, n: number, factor: number): Offer {
     factor === 1 ? nano : `${BigInt(Math.round(Number(nano) * factor))}`;
   return {
     ...offer,
-    ask: Object.fromEntries(askKeys.map((key) => [key, price(offer.ask[key])])) as Ask,
+    ask: Object.fromEntries(Object.entries(offer.ask).map(([key, nano]) => [key, price(nano)])) as Ask,
     devices: offer.devices.map((device) => ({ ...device, id: `${device.id}-${n}` })),
   };
 }

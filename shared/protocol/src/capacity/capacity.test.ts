@@ -94,14 +94,19 @@ const amountsOf = (of: Capacity) =>
   Object.fromEntries(dimensionNames.map((name) => [name, amountOf(of, name)]));
 
 test('offers and tasks have an amount of each dimension', () => {
-  expect(amountsOf(offeredBy(offer))).toEqual({
+  expect(amountsOf(offeredBy(offer))).toMatchObject({
     slots: 4,
     cpuMilli: 2000,
     memoryBytes: 16,
     diskBytes: 64,
   });
-  expect(amountsOf(needOf(resources))).toEqual({ slots: 1, cpuMilli: 500, memoryBytes: 7, diskBytes: 5 });
-  expect(amountsOf(keptForOutputs(resources))).toEqual({
+  expect(amountsOf(needOf(resources))).toMatchObject({
+    slots: 1,
+    cpuMilli: 500,
+    memoryBytes: 7,
+    diskBytes: 5,
+  });
+  expect(amountsOf(keptForOutputs(resources))).toMatchObject({
     slots: 0,
     cpuMilli: 0,
     memoryBytes: 0,

@@ -1,5 +1,11 @@
 import type { Branded } from '../ids.ts';
-import { type Dimension, dimensionNames, dimensionRows, dimensions } from './dimensions.ts';
+import {
+  type Dimension,
+  type DimensionRow,
+  dimensionNames,
+  dimensionRows,
+  dimensions,
+} from './dimensions.ts';
 import type { Offer, Resources } from './resources.ts';
 
 /**
@@ -12,20 +18,26 @@ const width = dimensionRows.length;
 const places = Object.fromEntries(dimensionNames.map((name, place) => [name, place])) as Readonly<
   Record<Dimension, number>
 >;
-const takenByAll = placesWhere(({ isTakenByAll }) => isTakenByAll);
-const shared = placesWhere(({ isShared }) => isShared);
+const takenByAll = dimensionRows.flatMap(({ isTakenByAll, offered }, place) =>
+  isTakenByAll ? [{ offered, place }] : [],
+);
+const shared = dimensionRows.flatMap(({ isShared }, place) => (isShared ? place : []));
 /** Engines keep arrays with and without fractions apart: all are copies of this one, so code meets one kind alone. */
 const template = dimensionRows.map(() => 0.5);
 const empty = noCapacity();
 const nothing: readonly Dimension[] = [];
 
-function placesWhere(holds: (row: (typeof dimensionRows)[number]) => boolean): readonly number[] {
-  return dimensionRows.flatMap((row, place) => (holds(row) ? place : []));
+/** A number for each dimension, in the order of the table. */
+export function perDimension(of: (row: DimensionRow) => number): number[] {
+  const numbers = template.slice();
+  let place = 0;
+  for (const row of dimensionRows) numbers[place++] = of(row);
+  return numbers;
 }
 
 /** Nothing of anything. */
 export function noCapacity(): Capacity {
-  return template.slice().fill(0) as Capacity;
+  return perDimension(() => 0) as Capacity;
 }
 
 export function copyOf(capacity: Capacity): Capacity {
@@ -34,24 +46,17 @@ export function copyOf(capacity: Capacity): Capacity {
 
 /** All that a node offers. */
 export function offeredBy(offer: Offer): Capacity {
-  const offered = template.slice() as Capacity;
-  for (let place = 0; place < width; place++) offered[place] = dimensionRows[place]?.offered(offer) ?? 0;
-  return offered;
+  return perDimension(({ offered }) => offered(offer)) as Capacity;
 }
 
 /** What one task takes. */
 export function needOf(resources: Resources): Capacity {
-  const need = template.slice() as Capacity;
-  for (let place = 0; place < width; place++) need[place] = dimensionRows[place]?.taken(resources) ?? 0;
-  return need;
+  return perDimension(({ taken }) => taken(resources)) as Capacity;
 }
 
 /** What a task keeps after its end while its outputs wait for room. */
 export function keptForOutputs(resources: Resources): Capacity {
-  const kept = needOf(resources);
-  for (let place = 0; place < width; place++)
-    if (dimensionRows[place]?.holdsOutputs !== true) kept[place] = 0;
-  return kept;
+  return perDimension(({ holdsOutputs, taken }) => (holdsOutputs ? taken(resources) : 0)) as Capacity;
 }
 
 export function amountOf(capacity: Capacity, dimension: Dimension): number {
@@ -113,7 +118,7 @@ export function howMany(free: Capacity, need: Capacity): number {
 
 /** Whether something is left of all that each task takes. */
 export function isOpenToTasks(free: Capacity): boolean {
-  for (const place of takenByAll) if ((free[place] ?? 0) <= 0) return false;
+  for (const { place } of takenByAll) if ((free[place] ?? 0) <= 0) return false;
   return true;
 }
 
@@ -128,8 +133,8 @@ export function exhausted(free: Capacity): readonly Dimension[] {
  */
 export function loadOf(offer: Offer, free: Capacity): number {
   let load = 0;
-  for (const place of takenByAll) {
-    const offered = dimensionRows[place]?.offered(offer) ?? 0;
+  for (const { offered: offeredOf, place } of takenByAll) {
+    const offered = offeredOf(offer);
     load = Math.max(load, offered === 0 ? 1 : 1 - (free[place] ?? 0) / offered);
   }
   return load;

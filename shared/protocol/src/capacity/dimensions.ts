@@ -135,6 +135,10 @@ export const askKeys: readonly (keyof Ask)[] = [
   ...dimensionRows.flatMap(({ price }) => price?.ask ?? []),
   'deviceHourNano',
 ];
+/** As people read them: first what tasks take, then how many tasks. */
+export const shownRows = dimensionRows.toSorted(
+  (a, b) => Number(a.unit === 'count') - Number(b.unit === 'count'),
+);
 /** The dimension of which there is too little where a node has the obstacle. */
 export const rowOfShortage = Object.fromEntries(
   dimensionRows.flatMap((row) => (row.shortage === undefined ? [] : [[row.shortage.code, row]])),

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { type DimensionView, shownRows } from '../capacity/dimensions.ts';
 import { OfferSchema, ResourcesSchema } from '../capacity/resources.ts';
 import { type Obstacle, obstacles } from '../catalogue/obstacles.ts';
 import { type TaskReason, taskReasons } from '../catalogue/reasons.ts';
@@ -201,6 +202,10 @@ export const AttemptViewSchema = Type.Object(
 );
 export type AttemptView = Static<typeof AttemptViewSchema>;
 
+const usedAmounts = Object.fromEntries(shownRows.map(({ view }) => [view, count])) as Readonly<
+  Record<DimensionView, typeof count>
+>;
+
 export const NodeViewSchema = Type.Object(
   {
     id: NodeIdSchema,
@@ -209,10 +214,7 @@ export const NodeViewSchema = Type.Object(
     cause: Type.String(),
     accepting: Type.Boolean(),
     offer: OfferSchema,
-    used: Type.Object(
-      { cpu_milli: count, memory_bytes: count, disk_bytes: count, slots: count, devices: count },
-      closed,
-    ),
+    used: Type.Object({ ...usedAmounts, devices: count }, closed),
     joined_at: TimeSchema,
   },
   closed,

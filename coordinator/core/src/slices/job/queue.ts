@@ -1,4 +1,4 @@
-import { needOf } from '@capacloud/protocol/capacity/capacity';
+import { dimensionRows } from '@capacloud/protocol/capacity/dimensions';
 import { mustGet } from '../../assert.ts';
 import type { ConsumerQueue, Job, Lane, State, Task } from '../../state.ts';
 
@@ -20,6 +20,8 @@ export function hasQueueClock({ terms }: Job, { attempt }: Task): boolean {
 /** Text that is equal for jobs whose tasks may run on the same nodes at the same prices. */
 export function shapeOf(terms: Job['terms']): string {
   const { resources: r, providers, excludeProviders, regions, constraints } = terms;
+  let amounts = '';
+  for (const { taken } of dimensionRows) amounts += `${taken(r)} `;
   const devices = r.devices === undefined ? '' : JSON.stringify(r.devices);
   const alternatives = r.alternatives === undefined ? '' : JSON.stringify(r.alternatives);
   const labels =
@@ -29,7 +31,7 @@ export function shapeOf(terms: Job['terms']): string {
       ?.map(({ arch, cause = '', providers }) => `${arch}${cause}:${providers.join()}`)
       .join(';') ?? '';
   // guard: keep shapes apart that wish for other labels
-  return `${needOf(r).join(' ')} ${terms.maxRateNano} ${terms.needsRoot ? 1 : 0}${terms.interruptible === true ? 'i' : ''} ${terms.runTimeoutMs} ${providers.join()} ${excludeProviders.join()} ${devices}${alternatives}${labels}${misfits}`;
+  return `${amounts}${terms.maxRateNano} ${terms.needsRoot ? 1 : 0}${terms.interruptible === true ? 'i' : ''} ${terms.runTimeoutMs} ${providers.join()} ${excludeProviders.join()} ${devices}${alternatives}${labels}${misfits}`;
 }
 
 /** Other nodes may take the job from now on: it changes its lane. */

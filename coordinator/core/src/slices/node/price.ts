@@ -1,3 +1,4 @@
+import { perDimension } from '@capacloud/protocol/capacity/capacity';
 import { askKeys, dimensionRows } from '@capacloud/protocol/capacity/dimensions';
 import type { Ask, Resources } from '@capacloud/protocol/capacity/resources';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
@@ -5,6 +6,7 @@ import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 /** Prices of one unit for an hour, in nano-CAPA. */
 export type AskNano = Readonly<Record<keyof Ask, bigint>>;
 
+const width = dimensionRows.length;
 /** A multiple of each unit that has a price, so that sums of prices are exact. */
 const commonUnit = 1000n * 2n ** 30n;
 const devicesInCommon = commonUnit / 1000n;
@@ -18,8 +20,13 @@ function divideUp(dividend: bigint, divisor: bigint): bigint {
   return (dividend + divisor - 1n) / divisor;
 }
 
+/** What is not asked for costs nothing: an older agent does not name later prices. */
+function asked(ask: Readonly<Partial<Ask>>, key: keyof Ask): string {
+  return ask[key] ?? '0';
+}
+
 export function parseAsk(ask: Ask): AskNano {
-  return Object.fromEntries(askKeys.map((key) => [key, BigInt(ask[key])])) as AskNano;
+  return Object.fromEntries(askKeys.map((key) => [key, BigInt(asked(ask, key))])) as AskNano;
 }
 
 /**
@@ -40,12 +47,12 @@ export function pricesText(ask: Ask | AskNano): string {
 
 /** What a task takes of each dimension, in the units of its price. */
 export function pricedUnits(resources: Resources): readonly number[] {
-  return dimensionRows.map(({ price, taken }) => (price === undefined ? 0 : taken(resources) / price.unit));
+  return perDimension(({ price, taken }) => (price === undefined ? 0 : taken(resources) / price.unit));
 }
 
 /** Prices of each dimension, as floating point. */
 export function nanoByDimension(ask: Ask): readonly number[] {
-  return dimensionRows.map(({ price }) => (price === undefined ? 0 : Number(ask[price.ask])));
+  return perDimension(({ price }) => (price === undefined ? 0 : Number(asked(ask, price.ask))));
 }
 
 /** `sum` and what the units cost by the prices that stand in `nano` from `start` on, in floating point. */
@@ -56,7 +63,7 @@ export function addCost(
   start: number,
 ): number {
   let cost = sum;
-  for (let place = 0; place < units.length; place++) cost += (units[place] ?? 0) * (nano[start + place] ?? 0);
+  for (let place = 0; place < width; place++) cost += (units[place] ?? 0) * (nano[start + place] ?? 0);
   return cost;
 }
 

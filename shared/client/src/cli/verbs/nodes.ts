@@ -1,4 +1,4 @@
-import { dimensionRows } from '@capacloud/protocol/capacity/dimensions';
+import { shownRows } from '@capacloud/protocol/capacity/dimensions';
 import type { NodeView } from '@capacloud/protocol/routes/views';
 import type { Command } from 'commander';
 import { listAll } from '../../pages.ts';
@@ -31,9 +31,6 @@ export function addNodes(program: Command, runner: Runner): void {
     );
 }
 
-/** The number of tasks stands behind what they take. */
-const amounts = dimensionRows.toSorted((a, b) => Number(a.unit === 'count') - Number(b.unit === 'count'));
-
 /** A node, its free of its total, and its price for a core and for a device an hour. */
 function writeNodes({ terminal: { out } }: Context, nodes: readonly NodeView[]): void {
   const cpuPrices = capaColumn(nodes.map((node) => node.offer.ask.cpuHourNano));
@@ -44,7 +41,7 @@ function writeNodes({ terminal: { out } }: Context, nodes: readonly NodeView[]):
       { title: 'NODE', isId: true },
       { title: 'STATUS' },
       { title: 'REGION' },
-      ...amounts.map(({ noun }) => ({ title: noun.toUpperCase(), align: 'right' as const })),
+      ...shownRows.map(({ noun }) => ({ title: noun.toUpperCase(), align: 'right' as const })),
       { title: 'GPU', shrinks: true },
       { title: 'CAPA/CPU·H', align: 'right' },
       { title: 'CAPA/GPU·H', align: 'right' },
@@ -56,7 +53,9 @@ function writeNodes({ terminal: { out } }: Context, nodes: readonly NodeView[]):
         node.id,
         statusText(out, node),
         offer.region ?? '',
-        ...amounts.map((row) => `${amountText(used[row.view], row)}/${amountText(row.offered(offer), row)}`),
+        ...shownRows.map(
+          (row) => `${amountText(used[row.view], row)}/${amountText(row.offered(offer), row)}`,
+        ),
         devicesText(node),
         cpuPrices[index] ?? '',
         offer.devices.length === 0 ? '' : (devicePrices[index] ?? ''),
