@@ -17,7 +17,9 @@ import { startTicker } from './log/ticker.ts';
 import { nativeSha256 } from './native-sha256.ts';
 import type { DiskRoom } from './ports/disk-room.ts';
 import type { LogPort } from './ports/log.ts';
+import type { Questions } from './ports/questions.ts';
 import type { Transparency } from './ports/transparency.ts';
+import { createQuestions } from './questions/questions.ts';
 import { DataError } from './store/data-error.ts';
 import { dataFault } from './store/data-fault.ts';
 import { databasePath, readLogSize } from './store/open-database.ts';
@@ -60,6 +62,7 @@ export interface EngineParts {
 export interface Engine {
   readonly store: Store;
   readonly sequencer: CommandSequencer;
+  readonly questions: Questions;
   readonly transparency: Transparency;
   readonly disk: DiskRoom;
   /** Starts the clock, given when each node was last heard. */
@@ -116,6 +119,7 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
     onBroken: (broken) => tellBroken(logger, broken),
     ...(parts.machine === undefined ? {} : { machine: parts.machine }),
   });
+  const questions = createQuestions(sequencer, now);
   const safeMode = new SafeMode(config.dataDir, sequencer, logger);
   await safeMode.begin(now());
   if (parts.isOffline === true) sequencer.notes.isPaused = true;
@@ -137,6 +141,7 @@ async function startEngine(parts: EngineParts, store: Store): Promise<Engine> {
   return {
     store,
     sequencer,
+    questions,
     transparency,
     disk,
     startClock(heard) {

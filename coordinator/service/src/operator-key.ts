@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { nativeSha256Hex } from './native-sha256.ts';
 import type { ReadStore } from './ports/read-store.ts';
-import type { Sequencer } from './ports/sequencer.ts';
+import type { Submitter } from './ports/sequencer.ts';
 import { readOrCreateSecret } from './secret-files.ts';
 
 const operatorAccount = 'acc_operator' as AccountId;
@@ -24,7 +24,7 @@ export function operatorKeyPath(dataDir: string): string {
  */
 export async function ensureOperatorKey(
   dataDir: string,
-  sequencer: Sequencer,
+  submitter: Submitter,
   reads: ReadStore,
   now: number,
 ): Promise<string | undefined> {
@@ -33,9 +33,9 @@ export async function ensureOperatorKey(
   const key = readOrCreateSecret(path, () => `cck_${randomText(40)}`);
   const hash = nativeSha256Hex(key);
   if ((await reads.getApiKey(hash)) !== undefined) return undefined;
-  if (!sequencer.state.accounts.has(operatorAccount))
-    await sequencer.submit({ type: 'account.open', at: now, account: operatorAccount });
-  await sequencer.record([
+  if ((await reads.getAccount(operatorAccount)) === undefined)
+    await submitter.submit({ type: 'account.open', at: now, account: operatorAccount });
+  await submitter.record([
     {
       kind: 'api_key',
       hash,

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ClientAddresses } from '@capacloud/coordinator/client-addresses';
-import { createGateway, type Gateway } from '@capacloud/coordinator/gateway/gateway';
+import { type Gateway, openGateway } from '@capacloud/coordinator/gateway/gateway';
 import type { GatewayLimits } from '@capacloud/coordinator/gateway/gateway-limits';
 import { JobSpecs } from '@capacloud/coordinator/job-specs';
 import { CommandSequencer } from '@capacloud/coordinator/log/command-sequencer';
@@ -10,6 +10,7 @@ import type { ArtifactRow, TaskCheckpoint } from '@capacloud/coordinator/ports/a
 import type { LogGroup, LogPort } from '@capacloud/coordinator/ports/log';
 import type { Projection } from '@capacloud/coordinator/ports/projection';
 import type { Aside, CommittedEvent } from '@capacloud/coordinator/ports/sequencer';
+import { createQuestions } from '@capacloud/coordinator/questions/questions';
 import type { JobTerms } from '@capacloud/core/contract/command';
 import { defaultRuleset, type Ruleset } from '@capacloud/core/contract/ruleset';
 import { createState } from '@capacloud/core/state';
@@ -111,6 +112,7 @@ export async function startGatewayRig(options: GatewayRigOptions = {}): Promise<
     maxUnprovenNodes: 1_000_000,
     ...options.ruleset,
   };
+  const questions = createQuestions(sequencer, now);
   await must(sequencer.submit({ type: 'log.open', at: now(), origin: rigCoordinator, ruleset }));
   await must(sequencer.submit({ type: 'account.open', at: now(), account: rigConsumer }));
   await must(
@@ -124,8 +126,10 @@ export async function startGatewayRig(options: GatewayRigOptions = {}): Promise<
   );
   const checkpoints = new Map<TaskId, TaskCheckpoint & { readonly sizeBytes: number }>();
   if (options.keeps !== false) sequencer.onCommitted((group) => void events.push(...group));
-  const gateway = createGateway({
-    sequencer,
+  const gateway = await openGateway({
+    submitter: sequencer,
+    committed: sequencer,
+    questions,
     specs: new JobSpecs({
       getJobSpec: (job) => {
         const spec = specs.get(job);

@@ -1,12 +1,10 @@
 import { EventEmitter } from 'node:events';
 import type { Server } from 'node:http';
-import { openArtifactRoom } from '@capacloud/coordinator/artifacts/artifact-room';
 import { ClientAddresses } from '@capacloud/coordinator/client-addresses';
 import { type Engine, openEngine } from '@capacloud/coordinator/engine';
-import { createGateway } from '@capacloud/coordinator/gateway/gateway';
-import { JobSpecs } from '@capacloud/coordinator/job-specs';
+import { defaultJoinLimits } from '@capacloud/coordinator/join-limits';
 import { ensureOperatorKey } from '@capacloud/coordinator/operator-key';
-import { readOrCreateSecret } from '@capacloud/coordinator/secret-files';
+import { openRooms } from '@capacloud/coordinator/rooms';
 import { SteadyClock } from '@capacloud/coordinator/steady-clock';
 import type { Ruleset } from '@capacloud/core/contract/ruleset';
 import { checkInvariants } from '@capacloud/core/invariants';
@@ -21,13 +19,33 @@ import { silentLogger } from './silent-logger.ts';
 import { dumpTables, readLines } from './tables.ts';
 import type { Watch } from './watch.ts';
 
-const name = 'coordinator.sim';
 const dataDir = '/coordinator/data';
 export const databaseFile = `${dataDir}/coordinator.db`;
 const restartMs = 1500;
 
-/** The coordinator's machine: one process after another on the same data folder. */
 const emptyDisk = { freeBytes: 2 ** 40, sizeBytes: 2 ** 40, freeInodes: 0, inodes: 0 };
+const config = {
+  name: 'coordinator.sim',
+  dataDir,
+  chainId: 31337,
+  usdPerCapa: '0.10',
+  defaultMaxRateNano: 10n ** 9n,
+  corsOrigins: [],
+  maxArtifactBytes: 2 ** 26,
+  accountArtifactBytes: 2 ** 30,
+  totalArtifactBytes: 2 ** 34,
+  logDays: 1,
+  jobLogBytes: 2 ** 30,
+  joins: defaultJoinLimits,
+  rates: {
+    account: { perSecond: 1e6, burst: 1e6 },
+    address: { perSecond: 1e6, burst: 1e6 },
+    anonymous: { perSecond: 1e6, burst: 1e6 },
+    jobBytes: { perSecond: 1e9, burst: 1e9 },
+  },
+};
+
+/** The coordinator's machine: one process after another on the same data folder. */
 
 export class CoordinatorHost {
   readonly #watch: Watch;
@@ -111,92 +129,50 @@ export class CoordinatorHost {
     });
   }
 
-  /** As coordinator/service/src/coordinator.ts puts it together, with the simulated door. */
+  /** The program's own composition, with a simulated door instead of a server. */
   async #live(actor: Actor): Promise<void> {
     const logger = silentLogger;
     const clock = new SteadyClock();
     const { now } = clock;
-    const onFatal = (error: Error) => {
-      if (!actor.alive) return;
-      // It ends rather than go on in doubt, but for nothing less than what was done to it.
-      if (!isInjected(error)) return kernel().fail(error);
-      this.#watch.fault('coordinator gave up', error.message);
-      actor.end(`fatal: ${error.message}`);
-    };
-    const config = { name, dataDir, ruleset: this.#ruleset, snapshotEvents: this.#snapshotEvents };
-    const { signal } = new AbortController();
     const engine = await openEngine({
-      config,
+      config: { ...config, ruleset: this.#ruleset, snapshotEvents: this.#snapshotEvents },
       logger,
       now,
       onReplayed: (newestAt) => clock.notBefore(newestAt),
-      signal,
-      onFatal,
+      signal: AbortSignal.any([]),
+      onFatal: (error) => this.#endFatally(actor, error),
       space: () => Promise.resolve(emptyDisk),
     });
-    const { disk, store, sequencer, transparency } = engine;
     this.#tellRestart(engine);
-    await ensureOperatorKey(dataDir, sequencer, store.reads, now());
-    const specs = new JobSpecs(store.reads);
-    const secretIn = (file: string) =>
-      readOrCreateSecret(`${dataDir}/${file}`, () => actor.random.bytes(32).toString('hex'));
-    const clients = new ClientAddresses([]);
-    const gateway = createGateway({
-      sequencer,
-      specs,
-      clients,
-      store: store.reads,
-      artifacts: store.artifacts,
+    await ensureOperatorKey(dataDir, engine.sequencer, engine.store.reads, now());
+    const { api, gateway } = await openRooms({
+      engine,
+      config,
+      version: '0.0.0',
+      clients: new ClientAddresses([]),
       logger,
-      coordinator: name,
-      chainId: 31337,
-      nonceSecret: secretIn('nonce.secret'),
+      now,
+      randomBytes: (length) => kernel().current.random.bytes(length),
       heapShare: () => 0,
-      now,
-    });
-    const room = await openArtifactRoom({
-      dataDir,
-      sequencer,
-      log: store.log,
-      store: store.reads,
-      specs,
-      index: store.artifacts,
-      rows: store.rows,
-      disk,
-      jobLogBytes: 2 ** 30,
-      limits: { maxArtifactBytes: 2 ** 26, accountBytes: 2 ** 30, totalBytes: 2 ** 34 },
       diskSpace: () => Promise.resolve({ freeBytes: this.isStoreFull ? 0 : 2 ** 40, sizeBytes: 2 ** 40 }),
-      logRetentionMs: 24 * 3600_000,
-      now,
-      logger,
     });
     const server = new EventEmitter();
     gateway.attach(server as unknown as Server);
-    const answer = createRoutes({
-      deps: {
-        sequencer,
-        clients,
-        store: store.reads,
-        specs,
-        artifactIndex: store.artifacts,
-        artifacts: room.artifacts,
-        owned: room.owned,
-        storeState: room.storeState,
-        disk,
-        logs: room.logs,
-        sessions: gateway.tokens,
-        live: gateway.activity,
-        transparency,
-        imageSecret: secretIn('image.secret'),
-        now,
-        randomBytes: (length) => kernel().current.random.bytes(length),
-      },
-      watch: this.#watch,
-      signal,
-    });
+    const answer = createRoutes({ deps: api, watch: this.#watch, signal: AbortSignal.any([]) });
     servers().listen({ actor, server, answer });
     engine.startClock(() => gateway.heard());
     this.#engine = engine;
+  }
+
+  /** The coordinator ends rather than go on in doubt, but for nothing less than what was done to it. */
+  #endFatally(actor: Actor, error: Error): void {
+    if (!actor.alive) return;
+    if (!isInjected(error)) {
+      kernel().fail(error);
+      return;
+    }
+    this.#watch.fault('coordinator gave up', error.message);
+    actor.end(`fatal: ${error.message}`);
   }
 
   #tellRestart({ store, sequencer }: Engine): void {

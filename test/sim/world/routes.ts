@@ -30,31 +30,14 @@ interface Route {
 }
 
 export interface RouteParts {
-  readonly deps: Omit<ApiDependencies, 'settings'>;
+  readonly deps: ApiDependencies;
   readonly watch: Watch;
   readonly signal: AbortSignal;
 }
 
-const settings: ApiDependencies['settings'] = {
-  name: 'coordinator.sim',
-  version: '0.0.0',
-  chainId: 31337,
-  usdPerCapa: '0.10',
-  defaultMaxRateNano: 10n ** 9n,
-  maxArtifactBytes: 2 ** 26,
-  accountBytes: 2 ** 30,
-  corsOrigins: [],
-  rates: {
-    account: { perSecond: 1e6, burst: 1e6 },
-    address: { perSecond: 1e6, burst: 1e6 },
-    anonymous: { perSecond: 1e6, burst: 1e6 },
-    jobBytes: { perSecond: 1e9, burst: 1e9 },
-  },
-};
-
 /** The real handlers behind a plain table: Fastify's own parsing has tests of its own. */
 export function createRoutes(parts: RouteParts): (request: HttpRequest) => Promise<HttpAnswer> {
-  const deps: ApiDependencies = { ...parts.deps, settings };
+  const { deps } = parts;
   const routes = routesOf(deps, parts.signal);
   return async (request) => {
     const [path = '', query = ''] = request.path.split('?');
@@ -106,7 +89,7 @@ function tellClient(
 
 function routesOf(deps: ApiDependencies, signal: AbortSignal): readonly Route[] {
   const idempotency = new Idempotency(deps.store);
-  const feed = new JobFeed(deps.sequencer);
+  const feed = new JobFeed(deps.committed);
   const views = new TaskViews(deps);
   const jobs = jobHandlers({ deps, idempotency, feed, views, draining: signal });
   const accounts = accountHandlers(deps, idempotency);

@@ -104,7 +104,7 @@ async function open(
   asideOf: AsideOf,
 ): Promise<Result<string>> {
   const body = JSON.stringify(accountView({ id: account, availableNano: 0n, heldNano: 0n }));
-  const outcome = await deps.sequencer.submit({ type: 'account.open', at, account }, () => [asideOf(body)]);
+  const outcome = await deps.submitter.submit({ type: 'account.open', at, account }, () => [asideOf(body)]);
   return outcome.ok ? accept(body) : outcome;
 }
 
@@ -119,11 +119,9 @@ async function credit(
   asideOf: AsideOf,
 ): Promise<Result<string>> {
   const heldNano = (await deps.store.getAccount(grant.account))?.heldNano ?? 0n;
-  // The command is decided within submit, so nothing comes between this balance and its change.
-  const before = deps.sequencer.state.accounts.get(grant.account)?.availableNano ?? 0n;
   let body = '';
-  const outcome = await deps.sequencer.submit({ type: 'account.credit', ...grant }, (events) => {
-    const availableNano = before + (events.length > 0 ? grant.amountNano : 0n);
+  const outcome = await deps.submitter.submit({ type: 'account.credit', ...grant }, (_, after) => {
+    const availableNano = after.balanceOf(grant.account);
     body = JSON.stringify(accountView({ id: grant.account, availableNano, heldNano }));
     return [asideOf(body)];
   });

@@ -97,7 +97,7 @@ export function createApi(deps: ApiDependencies, logger: FastifyBaseLogger): Api
 function registrationOf(deps: ApiDependencies, draining: AbortSignal): Registration {
   const authentication = new Authentication(deps.store, deps.sessions, deps.now);
   const idempotency = new Idempotency(deps.store);
-  const feed = new JobFeed(deps.sequencer);
+  const feed = new JobFeed(deps.committed);
   const views = new TaskViews(deps);
   const looks = new LongLooks();
   return {

@@ -10,7 +10,7 @@ import { agentToken, startCoordinator, type TestCoordinator } from '../testing/t
 let coordinator: TestCoordinator;
 let eve: string;
 beforeAll(async () => {
-  coordinator = await startCoordinator({ accountBytes: 2 ** 20 });
+  coordinator = await startCoordinator({ config: { accountArtifactBytes: 2 ** 20 } });
   eve = await coordinator.addKey('acc_eve' as never, 'consumer');
   await coordinator.connectNode();
 });

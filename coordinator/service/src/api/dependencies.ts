@@ -5,8 +5,9 @@ import type { ArtifactStore } from '../ports/artifact-store.ts';
 import type { DiskRoom } from '../ports/disk-room.ts';
 import type { LiveActivity } from '../ports/live-activity.ts';
 import type { OwnedArtifacts } from '../ports/owned-artifacts.ts';
+import type { ApiQuestions } from '../ports/questions.ts';
 import type { ReadStore } from '../ports/read-store.ts';
-import type { Sequencer } from '../ports/sequencer.ts';
+import type { Committed, Sequencer, Submitter } from '../ports/sequencer.ts';
 import type { SessionTokens } from '../ports/session-tokens.ts';
 import type { TaskLogs } from '../ports/task-logs.ts';
 import type { Transparency } from '../ports/transparency.ts';
@@ -44,7 +45,11 @@ export interface ApiDependencies {
   /** What requests without an account are counted by. */
   readonly clients: ClientAddresses;
   readonly connectionBounds?: Partial<ConnectionBounds>;
-  readonly sequencer: Sequencer;
+  readonly submitter: Submitter;
+  readonly committed: Committed;
+  readonly questions: ApiQuestions;
+  /** Size of the log and hash of the state after exactly so many events. */
+  readonly digest: Sequencer['digest'];
   readonly store: ReadStore;
   readonly specs: JobSpecs;
   readonly artifactIndex: ArtifactIndex;

@@ -6,7 +6,7 @@ import { endless, startCoordinator, type TestCoordinator } from '../testing/test
 
 let coordinator: TestCoordinator;
 beforeAll(async () => {
-  coordinator = await startCoordinator({ settings: { corsOrigins: ['https://page.example'] } });
+  coordinator = await startCoordinator({ config: { corsOrigins: ['https://page.example'] } });
 });
 afterAll(() => coordinator.close());
 
@@ -155,7 +155,7 @@ it('tells browsers not to guess, frame or keep answers', async () => {
 
 it('limits the rate of accounts, and that of strangers more', async () => {
   const limited = await startCoordinator({
-    settings: {
+    config: {
       rates: {
         account: { perSecond: 0.001, burst: 3 },
         address: { perSecond: 1000, burst: 1000 },
@@ -194,7 +194,7 @@ it('counts the clients of a trusted proxy one by one, and believes no header of 
   };
   const statuses = async (trustedProxies: readonly string[], names: readonly string[]) => {
     const clients = new ClientAddresses(trustedProxies);
-    const limited = await startCoordinator({ settings: { rates }, connections: { clients } });
+    const limited = await startCoordinator({ config: { rates }, connections: { clients } });
     try {
       const all: number[] = [];
       for (const name of names) {

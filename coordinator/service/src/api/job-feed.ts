@@ -1,6 +1,6 @@
 import type { Event } from '@capacloud/core/contract/event';
 import { type JobId, jobIdOf, type TaskId } from '@capacloud/protocol/ids';
-import type { CommittedEvent, Sequencer } from '../ports/sequencer.ts';
+import type { Committed, CommittedEvent } from '../ports/sequencer.ts';
 
 /** What a committed group changed of one job. */
 export interface JobChange {
@@ -14,8 +14,8 @@ export interface JobChange {
 export class JobFeed {
   readonly #watchers = new Map<JobId, Set<(change: JobChange) => void>>();
 
-  constructor(sequencer: Sequencer) {
-    sequencer.onCommitted((events) => {
+  constructor(committed: Pick<Committed, 'onCommitted'>) {
+    committed.onCommitted((events) => {
       if (this.#watchers.size > 0) this.#tell(events);
     });
   }

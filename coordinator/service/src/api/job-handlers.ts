@@ -34,7 +34,7 @@ export function jobHandlers(
   const { deps, idempotency, feed, views, draining } = parts;
   const { store } = deps;
   const specRate = new TokenBuckets(deps.settings.rates.jobBytes, maxAccounts, deps.now);
-  const reading = { deps, ceilings: new PriceCeilings(deps), specRate };
+  const reading = { deps, ceilings: new PriceCeilings(deps.questions, deps.settings), specRate };
   return {
     getJobSchema: () => accept(JobFileSchema),
     submitJob: async (call) => {
@@ -51,7 +51,12 @@ export function jobHandlers(
     },
     submitJobs: async (call) => {
       const answer = await idempotency.once(call.idempotent, 200, (asideOf) =>
-        submitMany(reading, call.caller.account, call.body.jobs, call.requestId, asideOf),
+        submitMany(
+          reading,
+          call.caller.account,
+          { files: call.body.jobs, requestId: call.requestId },
+          asideOf,
+        ),
       );
       if (!answer.ok) return answer;
       if (answer.value.replayed) call.setHeader('idempotency-replayed', 'true');
@@ -76,7 +81,7 @@ export function jobHandlers(
       if (row === undefined) return noJob(params.job);
       // A job that is settled has left the live state, where the command would look for it.
       if (row.endedAt !== undefined) return refuse('job.terminal', `${row.id} is ${row.state}.`);
-      const outcome = await deps.sequencer.submit({
+      const outcome = await deps.submitter.submit({
         type: 'job.cancel',
         at,
         job: row.id,
@@ -124,7 +129,7 @@ async function waitForEnd(
     for (;;) {
       const leftMs = until - deps.now();
       // Every change of a task rings; only the last one is worth a look into the store.
-      const isLive = (deps.sequencer.state.jobs.get(job)?.live ?? 0) > 0;
+      const isLive = await deps.questions.isLive(job);
       if (!isLive || leftMs <= 0 || signal.aborted) {
         const row = await deps.store.getJob(job);
         if (row?.endedAt !== undefined || leftMs <= 0 || signal.aborted) return row;

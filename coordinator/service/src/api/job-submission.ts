@@ -52,7 +52,7 @@ export async function submitOne(
   const { command, asides, view, release } = prepared.value;
   const text = JSON.stringify(view);
   // guard: keep the answer with what it answers
-  const outcome = await deps.sequencer.submit(command, () => [...asides, asideOf(text)]);
+  const outcome = await deps.submitter.submit(command, () => [...asides, asideOf(text)]);
   if (outcome.ok) return accept(text);
   await release();
   return outcome;
@@ -67,8 +67,7 @@ type BatchResult = ResponseOf<'submitJobs'>['results'][number];
 export async function submitMany(
   parts: SubmissionParts,
   account: AccountId,
-  files: readonly unknown[],
-  requestId: string,
+  { files, requestId }: { readonly files: readonly unknown[]; readonly requestId: string },
   asideOf: AsideOf,
 ): Promise<Result<string>> {
   const { deps } = parts;
@@ -94,7 +93,7 @@ export async function submitMany(
   };
   if (ready.length === 0) return accept(answerOf([]));
   let text = '';
-  const outcomes = await deps.sequencer.submitTogether(ready, (decided) => {
+  const outcomes = await deps.submitter.submitTogether(ready, (decided) => {
     text = answerOf(decided);
     // guard: keep the answer with the batch that it answers
     return decided.some(({ ok }) => ok) ? [asideOf(text)] : [];
@@ -133,7 +132,7 @@ export async function readJob(
   const { terms: unpriced, specText } = termsOf(spec, salt);
   const { usdPerCapa } = deps.settings;
   // A ceiling of the file's own needs no look at what nodes ask.
-  const defaultMaxRateNano = spec.price.maxPerHourNano === undefined ? ceilings.ceilingOf(unpriced) : 0n;
+  const defaultMaxRateNano = spec.price.maxPerHourNano === undefined ? await ceilings.ceilingOf(unpriced) : 0n;
   const price = priceOf(spec, { usdPerCapa, defaultMaxRateNano });
   if (!price.ok) return price;
   const image = imageFingerprint(deps.imageSecret, account, spec.image);

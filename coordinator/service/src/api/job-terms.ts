@@ -1,4 +1,3 @@
-import type { JobTerms } from '@capacloud/core/contract/command';
 import type { DeviceRequest, Resources } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
 import type { JobSpec } from '@capacloud/protocol/job/job-spec';
@@ -6,6 +5,7 @@ import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
 import { formatNano, parseDecimalNano } from '@capacloud/protocol/units';
 import { nativeSha256Hex } from '../native-sha256.ts';
+import type { UnpricedTerms } from '../ports/questions.ts';
 
 const hourMs = 3_600_000n;
 const nanoPerUnit = 10n ** 9n;
@@ -65,9 +65,6 @@ export function amountIn(
 function invalid(pointer: string, message: string): Result<never> {
   return refuse('job.invalid', `${pointer} ${message}.`, { problems: [{ pointer, message }] });
 }
-
-/** What a job asks for, before anything is said of money. */
-export type UnpricedTerms = Omit<JobTerms, 'maxRateNano' | 'holdNano'>;
 
 /** The public part of a job but for its price, and the private part that its hash stands for. `salt` is random text. */
 export function termsOf(

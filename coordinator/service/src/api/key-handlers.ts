@@ -28,7 +28,7 @@ export function keyHandlers(
   const { store } = deps;
   const maker = new KeyMaker(deps);
   const revoke = async (ids: readonly string[], at: number): Promise<void> => {
-    await deps.sequencer.record(ids.map((id) => ({ kind: 'api_key_revoked', id, at })));
+    await deps.submitter.record(ids.map((id) => ({ kind: 'api_key_revoked', id, at })));
     for (const id of ids) authentication.forget(id);
   };
   const find = async (caller: KeyCaller, id: string): Promise<Result<ApiKeyRow>> => {
@@ -43,7 +43,7 @@ export function keyHandlers(
       const scopes: readonly Scope[] = body.scopes ?? ['consumer'];
       if (!caller.operator && (account !== caller.account || scopes.includes('operator')))
         return refuse('auth.forbidden', 'Only the scope operator makes keys for others or with that scope.');
-      if (!deps.sequencer.state.accounts.has(account))
+      if (!(await deps.questions.hasAccount(account)))
         return refuse('ledger.account_unknown', `There is no account ${account}.`);
       const asked = body.expires_in_s === undefined ? undefined : at + body.expires_in_s * 1000;
       const expiresAt = earlier(asked, caller.expiresAt);
@@ -133,7 +133,7 @@ class KeyMaker {
   }
 
   async #record({ account, expiresAt, name, scopes }: NewKey, at: number): Promise<ApiKeyView> {
-    const { randomBytes, sequencer } = this.#deps;
+    const { randomBytes, submitter } = this.#deps;
     const secret = `cck_${base32Text(randomBytes(40))}`;
     const row: ApiKeyRow = {
       id: `key_${base32Text(randomBytes(12))}`,
@@ -143,7 +143,7 @@ class KeyMaker {
       createdAt: at,
       ...(expiresAt === undefined ? {} : { expiresAt }),
     };
-    await sequencer.record([{ kind: 'api_key', hash: nativeSha256Hex(secret), ...row }]);
+    await submitter.record([{ kind: 'api_key', hash: nativeSha256Hex(secret), ...row }]);
     return { ...keyView(row), secret };
   }
 }

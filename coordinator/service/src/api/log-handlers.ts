@@ -8,7 +8,7 @@ export function logHandlers(
 ): Handlers<
   'getCheckpoint' | 'listLogEntries' | 'getInclusionProof' | 'getConsistencyProof' | 'getStateHash'
 > {
-  const { transparency, sequencer } = deps;
+  const { digest, transparency } = deps;
   return {
     getCheckpoint: async () =>
       accept({
@@ -29,6 +29,6 @@ export function logHandlers(
       const proof = await transparency.consistency(query.from, query.to);
       return proof.ok ? accept({ ...proof.value, path: [...proof.value.path] }) : proof;
     },
-    getStateHash: async () => accept(await sequencer.digest()),
+    getStateHash: async () => accept(await digest()),
   };
 }

@@ -55,7 +55,7 @@ describe('why a task waits', () => {
   let coordinator: TestCoordinator;
   beforeEach(async () => {
     coordinator = await startCoordinator({
-      settings: {
+      config: {
         rates: {
           account: { perSecond: 100, burst: 1000 },
           address: { perSecond: 10_000, burst: 10_000 },

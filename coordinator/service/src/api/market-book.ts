@@ -1,22 +1,18 @@
-import { Book, type BookClass, type BookLevel } from '@capacloud/core/explain/market/book';
-import { cpuClass } from '@capacloud/core/explain/market/device-class';
 import type { BookView } from '@capacloud/protocol/routes/market-views';
+import type { BookClass, BookLevel } from '../ports/questions.ts';
 import type { ApiDependencies } from './dependencies.ts';
-import { Turns } from './turns.ts';
 import { timeText } from './views.ts';
 
 /** Looking at every node is not done anew for each reader. */
 const keptForMs = 2000;
 const maxClasses = 200;
-/** To consider a level costs much less than to look at a node. */
-const levelWork = 0.1;
 
 /** What is asked now, or was a moment ago. */
 export class MarketBook {
-  readonly #deps: Pick<ApiDependencies, 'sequencer' | 'now'>;
+  readonly #deps: Pick<ApiDependencies, 'questions' | 'now'>;
   #kept: { readonly at: number; readonly view: Promise<BookView> } | undefined;
 
-  constructor(deps: Pick<ApiDependencies, 'sequencer' | 'now'>) {
+  constructor(deps: Pick<ApiDependencies, 'questions' | 'now'>) {
     this.#deps = deps;
   }
 
@@ -28,17 +24,7 @@ export class MarketBook {
   }
 
   async #read(at: number): Promise<BookView> {
-    const book = new Book();
-    const turns = new Turns();
-    for (const node of this.#deps.sequencer.state.nodes.values()) {
-      book.look(node);
-      await turns.did(1);
-    }
-    for (const level of book.levels()) {
-      book.consider(level);
-      await turns.did(levelWork);
-    }
-    const classes = book.classes();
+    const classes = await this.#deps.questions.book();
     return {
       at: timeText(at),
       classes: classes.slice(0, maxClasses).map(classView),
@@ -47,10 +33,10 @@ export class MarketBook {
   }
 }
 
-function classView({ allLevels, deviceClass, free, levels, total }: BookClass): BookView['classes'][number] {
+function classView({ allLevels, deviceClass, free, levels, total, unit }: BookClass): BookView['classes'][number] {
   return {
     device_class: deviceClass,
-    unit: deviceClass === cpuClass ? 'slot' : 'device',
+    unit,
     total,
     free,
     levels: levels.map(levelView),
@@ -73,7 +59,7 @@ function levelView({
     disk_gib_hour_nano: `${ask.diskGibHourNano}`,
     ...(discountPercent === undefined ? {} : { interruptible_discount_percent: discountPercent }),
     nodes,
-    providers: providers.size,
+    providers,
     total,
     free,
   };

@@ -8,7 +8,6 @@ import { MarketBook } from './market-book.ts';
 import { pageOfRows } from './pages.ts';
 import { planView } from './plan-view.ts';
 import { PriceCeilings } from './price-ceilings.ts';
-import { RecentStarts } from './recent-starts.ts';
 import { timeText } from './views.ts';
 
 export function marketHandlers(
@@ -16,14 +15,13 @@ export function marketHandlers(
   looks: LongLooks,
 ): Handlers<'planJob' | 'getBook' | 'listTrades' | 'listPrices'> {
   const { store } = deps;
-  const starts = new RecentStarts(deps.sequencer);
   const book = new MarketBook(deps);
-  const parts = { deps, ceilings: new PriceCeilings(deps) };
+  const parts = { deps, ceilings: new PriceCeilings(deps.questions, deps.settings) };
   return {
     planJob: async ({ caller, callerName, charge, body, signal }) => {
-      charge(weightOfLook(deps.sequencer.state.nodes.size));
+      charge(weightOfLook(await deps.questions.nodeCount()));
       const plan = await looks.run(callerName, signal, () =>
-        planView(parts, starts, caller.account, body, signal),
+        planView(parts, caller.account, body, signal),
       );
       return plan.ok ? plan.value : plan;
     },

@@ -1,10 +1,12 @@
 import type { NodeId } from '@capacloud/protocol/ids';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
+import { maxShapes } from '../ports/questions.ts';
+import type { NodeRow } from '../ports/read-store.ts';
 import { reaches } from './caller.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import type { Handlers } from './handler.ts';
 import { type LongLooks, weightOfLook } from './long-looks.ts';
-import { maxShapes, nodeWhyView } from './node-why-view.ts';
+import { nodeWhyView } from './node-why-view.ts';
 import { pageOfRows } from './pages.ts';
 import { nodeView } from './views.ts';
 
@@ -12,36 +14,41 @@ export function nodeHandlers(
   deps: ApiDependencies,
   looks: LongLooks,
 ): Handlers<'listNodes' | 'getNode' | 'explainNode' | 'directNode'> {
-  const { store, sequencer } = deps;
+  const { questions, store, submitter } = deps;
+  const viewOf = async (row: NodeRow) => nodeView(row, await questions.useOf(row.id));
   return {
     listNodes: ({ query }) =>
       pageOfRows(
         query,
         (page) => store.listNodes(page, query.id_prefix === undefined ? {} : { idPrefix: query.id_prefix }),
-        (row) => nodeView(row, sequencer.state),
+        viewOf,
       ),
     getNode: async ({ params }) => {
       const row = await store.getNode(params.node);
-      return row === undefined ? noNode(params.node) : accept(nodeView(row, sequencer.state));
+      return row === undefined ? noNode(params.node) : accept(await viewOf(row));
     },
     explainNode: async ({ caller, callerName, charge, params, at, signal }) => {
-      const record = sequencer.state.nodes.get(params.node);
-      if (record === undefined) return noNode(params.node);
+      const provider = await questions.providerOf(params.node);
+      if (provider === undefined) return noNode(params.node);
       const isOwner =
         caller?.kind === 'agent'
-          ? caller.node === record.id
-          : caller !== undefined && reaches(caller, record.provider);
-      const question = { at, isOwner, signal };
-      if (!isOwner) return accept(await nodeWhyView(sequencer, record, question));
+          ? caller.node === params.node
+          : caller !== undefined && reaches(caller, provider);
+      const explain = async () => {
+        const found = await questions.explainNode(params.node, { at, withQueue: isOwner }, signal);
+        return found === undefined ? noNode(params.node) : accept(nodeWhyView(found));
+      };
+      if (!isOwner) return explain();
       charge(weightOfLook(maxShapes));
-      return looks.run(callerName, signal, () => nodeWhyView(sequencer, record, question));
+      const looked = await looks.run(callerName, signal, explain);
+      return looked.ok ? looked.value : looked;
     },
     directNode: async ({ params, body, at }) => {
       if ((await store.getNode(params.node)) === undefined) return noNode(params.node);
-      const outcome = await sequencer.submit({ type: 'node.direct', at, node: params.node, to: body.to });
+      const outcome = await submitter.submit({ type: 'node.direct', at, node: params.node, to: body.to });
       if (!outcome.ok) return outcome;
       const row = await store.getNode(params.node);
-      return row === undefined ? noNode(params.node) : accept(nodeView(row, sequencer.state));
+      return row === undefined ? noNode(params.node) : accept(await viewOf(row));
     },
   };
 }

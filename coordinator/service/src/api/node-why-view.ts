@@ -1,86 +1,35 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { NodeExplanation, type OwnerChange } from '@capacloud/core/explain/node-explanation';
-import type { Keepings } from '@capacloud/core/scheduler/keepings';
-import { isConnected } from '@capacloud/core/slices/node/node-states';
-import { failuresInRow, shareOfFailures, silencesOf } from '@capacloud/core/slices/node/standing';
-import type { Lane, NodeRecord, State } from '@capacloud/core/state';
-import { exhausted } from '@capacloud/protocol/capacity/capacity';
-import {
-  type Contention,
-  isContention,
-  isShortage,
-  rowOf,
-  rowOfShortage,
-} from '@capacloud/protocol/capacity/dimensions';
-import { type Obstacle, obstacleCatalogue } from '@capacloud/protocol/catalogue/obstacles';
+import { isContention, isShortage, rowOfShortage } from '@capacloud/protocol/capacity/dimensions';
+import { obstacleCatalogue } from '@capacloud/protocol/catalogue/obstacles';
 import type { NodeWhy } from '@capacloud/protocol/routes/node-why';
 import { formatDuration } from '@capacloud/protocol/units';
-import type { Sequencer } from '../ports/sequencer.ts';
+import type { NodeClosure, NodeExplanation, NodeQueue, OwnerChange } from '../ports/questions.ts';
 import { timeText } from './views.ts';
 
-/** Kinds of tasks that are looked at: as many as say how a node stands in the market. */
-export const maxShapes = 2000;
-/** Others have their turn after so many: some milliseconds. */
-const shapesPerTurn = 100;
-
-interface Question {
-  readonly at: number;
-  readonly isOwner: boolean;
-  readonly signal: AbortSignal;
-}
-
-/** Looks at every kind of task that waits, for people and not for the hot path. */
-export async function nodeWhyView(
-  { notes, state }: Pick<Sequencer, 'notes' | 'state'>,
-  node: NodeRecord,
-  { at, isOwner, signal }: Question,
-): Promise<NodeWhy> {
-  const { cause, id, standing, status, statusSince, tries } = node;
-  const closedBy = closuresOf(node, notes.keepings);
-  const { of, failed } = shareOfFailures(standing);
-  const queue = isOwner
-    ? await queueView(state, new NodeExplanation(node, notes.keepings), signal)
-    : undefined;
+/** Why the node gets work or none. */
+export function nodeWhyView(node: NodeExplanation): NodeWhy {
+  const { cause, closedBy, id, isResting, queue, reliability, restUntil, status, statusSince } = node;
   return {
     node: id,
     status,
     cause,
     since: timeText(statusSince),
     takes_work: closedBy.length === 0,
-    message: messageOf(node, closedBy, queue),
-    closed_by: closedBy,
-    ...(node.isResting ? { backing_off_until: timeText(standing.restUntil) } : {}),
+    message: messageOf(node),
+    closed_by: [...closedBy],
+    ...(isResting ? { backing_off_until: timeText(restUntil) } : {}),
     reliability: {
-      attempts: of,
-      failed,
-      failed_in_row: failuresInRow(standing),
-      silences: silencesOf(node, state.ruleset, at).length,
-      tries,
+      attempts: reliability.attempts,
+      failed: reliability.failed,
+      failed_in_row: reliability.failedInRow,
+      silences: reliability.silences,
+      tries: reliability.tries,
     },
-    ...(queue === undefined ? {} : { queue }),
+    ...(queue === undefined ? {} : { queue: queueView(queue) }),
   };
 }
 
-type Closure =
-  | Contention
-  | Extract<Obstacle, 'node_silent' | 'node_isolated' | 'node_closed' | 'node_backing_off' | 'node_kept'>;
-
-/** What keeps every task away. */
-function closuresOf(node: NodeRecord, keepings: Keepings): Closure[] {
-  const { accepting, free, isResting, status } = node;
-  const closures: readonly (readonly [Closure, boolean])[] = [
-    ['node_silent', !isConnected(status)],
-    ['node_isolated', node.isIsolated],
-    ['node_closed', isConnected(status) && (status !== 'ready' || !accepting)],
-    ['node_backing_off', isResting],
-    ...exhausted(free).map((dimension) => [rowOf(dimension).contention.code, true] as const),
-    ['node_kept', keepings.of(node) !== undefined],
-  ];
-  return closures.flatMap(([obstacle, stands]) => (stands ? [obstacle] : []));
-}
-
-function messageOf(node: NodeRecord, [closure]: readonly Closure[], queue: NodeWhy['queue']): string {
-  const { directive, standing } = node;
+function messageOf({ closedBy, directive, queue, reliability, restUntil }: NodeExplanation): string {
+  const closure: NodeClosure | undefined = closedBy[0];
   if (closure === undefined) return openMessage(queue);
   if (isContention(closure)) return 'What it offers is in use.';
   switch (closure) {
@@ -93,13 +42,13 @@ function messageOf(node: NodeRecord, [closure]: readonly Closure[], queue: NodeW
         ? 'Its owner takes no new work at present.'
         : `The operator has told it to ${directive}.`;
     case 'node_backing_off':
-      return `${failuresInRow(standing)} attempts in a row ended by its own fault: it gets new work at ${timeText(standing.restUntil)}. ${obstacleCatalogue.node_backing_off.remedy}`;
+      return `${reliability.failedInRow} attempts in a row ended by its own fault: it gets new work at ${timeText(restUntil)}. ${obstacleCatalogue.node_backing_off.remedy}`;
     case 'node_kept':
       return 'It is kept free for a job that has waited long and needs much at once; meanwhile it takes what is over in time.';
   }
 }
 
-function openMessage(queue: NodeWhy['queue']): string {
+function openMessage(queue: NodeQueue | undefined): string {
   if (queue === undefined) return 'It takes work.';
   if (queue.tasks === 0) return 'It takes work, and no task waits.';
   if (queue.suitable === 0) return 'It takes work, and none of the tasks that wait suits it.';
@@ -108,44 +57,26 @@ function openMessage(queue: NodeWhy['queue']): string {
     : 'It takes work, and tasks that suit it wait: they are placed shortly, here or where it is better for them.';
 }
 
-function* lanesOf({ waiting }: State): Generator<Lane, void, undefined> {
-  for (const { byShape } of waiting.values()) yield* byShape.values();
-}
-
-async function queueView(
-  state: State,
-  explanation: NodeExplanation,
-  signal: AbortSignal,
-): Promise<NodeWhy['queue']> {
-  let looked = 0;
-  let isComplete = true;
-  for (const { jobs } of lanesOf(state)) {
-    if (looked === maxShapes) {
-      isComplete = false;
-      break;
-    }
-    const [first] = jobs;
-    if (first !== undefined)
-      explanation.look(
-        first.terms,
-        jobs.reduce((sum, { isStopped, ready }) => (isStopped ? sum : sum + ready), 0),
-      );
-    looked += 1;
-    if (looked % shapesPerTurn === 0) await nextTurn(undefined, { signal });
-  }
-  const { free, suitable, tasks } = explanation;
+function queueView({
+  changes,
+  free,
+  isComplete,
+  obstacles,
+  suitable,
+  tasks,
+}: NodeQueue): NonNullable<NodeWhy['queue']> {
   return {
     tasks,
     suitable,
     free,
     complete: isComplete,
-    obstacles: explanation.counts().map(({ obstacle: code, tasks: kept, alone }) => ({
+    obstacles: obstacles.map(({ obstacle: code, tasks: kept, alone }) => ({
       code,
       message: `${kept} of ${tasks} waiting tasks are kept away: such nodes ${obstacleCatalogue[code].sentence}.`,
       tasks: kept,
       alone,
     })),
-    changes: explanation.changes().map((change) => ({
+    changes: changes.map((change) => ({
       code: change.obstacle,
       tasks: change.tasks,
       message: `${actOf(change)}: ${change.tasks} ${change.tasks === 1 ? 'task' : 'tasks'} more`,

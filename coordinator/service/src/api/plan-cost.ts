@@ -1,39 +1,29 @@
-import type { OfferGroup } from '@capacloud/core/explain/market/offer-groups';
-import { priceRun } from '@capacloud/core/slices/node/price';
-import type { AccountId } from '@capacloud/protocol/ids';
 import type { PlanView } from '@capacloud/protocol/routes/market-views';
 import { formatNano } from '@capacloud/protocol/units';
-import type { ApiDependencies } from './dependencies.ts';
+import type { ApiSettings } from './dependencies.ts';
 import type { ReadJob } from './job-submission.ts';
 import { amountIn } from './job-terms.ts';
 
 type Cost = PlanView['cost'];
 
-/** What the tasks would cost on the offers in their order, each filled before the next, and what would be held. */
-export async function planCost(
-  { settings, store, sequencer: { state } }: Pick<ApiDependencies, 'settings' | 'store' | 'sequencer'>,
-  account: AccountId,
-  { spec, terms }: ReadJob,
-  offers: readonly OfferGroup[],
-): Promise<Cost> {
-  const runTimes = [...(await store.listRunTimes(account, spec.image))].sort((a, b) => a - b);
+/** How long a task is taken to run: the median of what recent ones ran, or its timeout where there are none. */
+export function runTimeOf(
+  recentMs: readonly number[],
+  { runTimeoutMs }: Pick<ReadJob['terms'], 'runTimeoutMs'>,
+): { readonly runMs: number; readonly samples: number } {
+  const runTimes = [...recentMs].sort((a, b) => a - b);
   const samples = runTimes.length;
+  return { runMs: Math.min(runTimeoutMs, runTimes[samples >> 1] ?? runTimeoutMs), samples };
+}
+
+/** What the tasks would cost by the estimate, and what would be held. */
+export function planCost(
+  { spec, terms }: ReadJob,
+  { runMs, samples }: ReturnType<typeof runTimeOf>,
+  { estimatedNano, hasOffers }: { readonly estimatedNano: bigint; readonly hasOffers: boolean },
+  settings: Pick<ApiSettings, 'usdPerCapa'>,
+): Cost {
   const basis = samples > 0 ? 'earlier_tasks' : 'timeout';
-  const runMs = Math.min(terms.runTimeoutMs, runTimes[samples >> 1] ?? terms.runTimeoutMs);
-  const { feeBasisPoints } = state.ruleset;
-  const costAt = (rateNano: bigint): bigint =>
-    priceRun(rateNano, runMs, terms.holdNano, feeBasisPoints).chargeNano;
-  let estimatedNano = 0n;
-  let left = terms.tasks;
-  for (const [tasks, rateNano] of filled(offers)) {
-    const here = Math.min(left, tasks);
-    estimatedNano += costAt(rateNano) * BigInt(here);
-    left -= here;
-    if (left === 0) break;
-  }
-  // Where no offer has room for them the ceiling is all that is known.
-  const lastNano = offers.at(-1)?.rateNano ?? terms.maxRateNano;
-  estimatedNano += costAt(lastNano) * BigInt(left);
   const maximumNano = terms.holdNano * BigInt(terms.tasks);
   const priceText = (nano: bigint): string => formatNano(amountIn(spec.price.currency, nano, settings));
   return {
@@ -44,16 +34,8 @@ export async function planCost(
     samples,
     maximum_nano: `${maximumNano}`,
     maximum: priceText(maximumNano),
-    message: messageOf(basis, samples, offers.length > 0),
+    message: messageOf(basis, samples, hasOffers),
   };
-}
-
-/** Tasks and what each costs an hour: first where there is room now, then where there will be. */
-function filled(offers: readonly OfferGroup[]): readonly (readonly [tasks: number, rateNano: bigint])[] {
-  return [
-    ...offers.map(({ tasksNow, rateNano }) => [tasksNow, rateNano] as const),
-    ...offers.map(({ tasksNow, tasksWhole, rateNano }) => [tasksWhole - tasksNow, rateNano] as const),
-  ];
 }
 
 function messageOf(basis: Cost['basis'], samples: number, hasOffers: boolean): string {

@@ -1,20 +1,18 @@
 import type { PlanView } from '@capacloud/protocol/routes/market-views';
-import type { Survey } from './plan-survey.ts';
+import type { PlanRoom } from '../ports/questions.ts';
 
 type Wait = PlanView['wait'];
 
-interface Queue {
+interface Asked {
   readonly tasks: number;
   /** All start together, so that the first waits as long as the last. */
   readonly isGang: boolean;
-  readonly queuedBefore: number;
-  readonly pace: { readonly eachMs: number; readonly starts: number } | undefined;
 }
 
 /** When the tasks would start, and what that rests on. */
 export function planWait(
-  { tasksNow, tasksWhole, times }: Pick<Survey, 'tasksNow' | 'tasksWhole' | 'times'>,
-  { tasks, isGang, queuedBefore, pace }: Queue,
+  { allMs, firstMs, pace, queuedBefore, tasksNow, tasksWhole }: PlanRoom,
+  { tasks, isGang }: Asked,
 ): Wait {
   const queue = { queued_before: queuedBefore };
   if (tasksWhole === 0)
@@ -38,7 +36,7 @@ export function planWait(
   const startNow = isGang ? 0 : Math.max(0, Math.min(tasks, tasksNow - queuedBefore));
   const now = startNow === 0 ? '' : `${startNow} of ${plural(tasks)} could start now. `;
   const before = queuedBefore === 0 ? '' : ` ${plural(queuedBefore)} of this kind wait already.`;
-  const atLatest = { first_ms: times.waitMs(first - 1) ?? 0, all_ms: times.waitMs(all - 1) ?? 0 };
+  const atLatest = { first_ms: firstMs, all_ms: allMs };
   if (pace !== undefined) {
     const byPace = (position: number): number => Math.max(0, position - tasksNow) * pace.eachMs;
     return {

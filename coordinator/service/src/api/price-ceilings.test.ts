@@ -8,6 +8,7 @@ import type { JobView } from '@capacloud/protocol/routes/views';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { startCoordinator, type TestCoordinator, testOffer } from '../testing/test-coordinator.ts';
+import { createQuestions } from '../questions/questions.ts';
 import { PriceCeilings } from './price-ceilings.ts';
 
 const poor = 'acc_poor' as AccountId;
@@ -16,7 +17,7 @@ let coordinator: TestCoordinator;
 let key = '';
 
 beforeAll(async () => {
-  coordinator = await startCoordinator({ settings: { defaultMaxRateNano: 100n * oneCapa } });
+  coordinator = await startCoordinator({ config: { defaultMaxRateNano: 100n * oneCapa } });
   const at = Date.now();
   await coordinator.do({ type: 'account.open', at, account: poor });
   await coordinator.do({ type: 'account.credit', at, account: poor, amountNano: oneCapa, ref: 'one' });
@@ -81,15 +82,13 @@ it('holds what was said at submission, whatever is asked later, and the plan say
 it('never goes above the ceiling of the operator, and follows the offers within seconds', async () => {
   let now = 1_000_000;
   const { sequencer } = coordinator;
-  const settings = { defaultMaxRateNano: 500_000n } as ConstructorParameters<
-    typeof PriceCeilings
-  >[0]['settings'];
-  const ceilings = new PriceCeilings({ sequencer, settings, now: () => now });
+  const questions = createQuestions(sequencer, () => now);
+  const ceilings = new PriceCeilings(questions, { defaultMaxRateNano: 500_000n });
   const { terms } = [...sequencer.state.jobs.values()].at(-1) ?? expect.fail('no job is live');
   await connect({ cpuHourNano: '100000' });
-  expect(ceilings.ceilingOf(terms)).toBe(400_000n);
+  expect(await ceilings.ceilingOf(terms)).toBe(400_000n);
   await connect({ cpuHourNano: '200000' });
-  expect(ceilings.ceilingOf(terms)).toBe(400_000n);
+  expect(await ceilings.ceilingOf(terms)).toBe(400_000n);
   now += 2000;
-  expect(ceilings.ceilingOf(terms)).toBe(500_000n);
+  expect(await ceilings.ceilingOf(terms)).toBe(500_000n);
 });

@@ -54,7 +54,7 @@ const storage = async (): Promise<StorageView> =>
   ((await (await coordinator.call('GET', '/v1/account')).json()) as { storage: StorageView }).storage;
 
 it('bounds what the logs of a job keep, names the gap, and fails no task for it', async () => {
-  coordinator = await startCoordinator({ jobLogBytes: 3 * mebibyte });
+  coordinator = await startCoordinator({ config: { jobLogBytes: 3 * mebibyte } });
   await coordinator.connectNode();
   const job = await submitted('flood', { replicas: 3 });
   const tasks = [0, 1, 2].map((index) => taskIdOf(job, index));
@@ -108,7 +108,7 @@ it('keeps the logs of the newest attempts of a task, and takes what comes of old
 }, 30_000);
 
 it('counts jobs, logs and answers for their account, refuses jobs beyond its quota, and frees them with rm', async () => {
-  coordinator = await startCoordinator({ accountBytes: 400_000 });
+  coordinator = await startCoordinator({ config: { accountArtifactBytes: 400_000 } });
   await coordinator.connectNode();
   const running = await submitted('small');
   const task = taskIdOf(running, 0);
@@ -152,7 +152,7 @@ it('bounds the bytes of job specs by time, though each job is cancelled at once'
   const generous = { perSecond: 1e6, burst: 1e6 };
   const rates = { account: generous, address: generous, anonymous: generous };
   coordinator = await startCoordinator({
-    settings: { rates: { ...rates, jobBytes: { perSecond: 1, burst: 100_000 } } },
+    config: { rates: { ...rates, jobBytes: { perSecond: 1, burst: 100_000 } } },
   });
   const command = ['z'.repeat(32_000), 'z'.repeat(32_000)];
   const statuses: number[] = [];

@@ -40,7 +40,7 @@ export function taskHandlers(
       if (!explained.take(job).allowed)
         return refuse('request.rate_limited', `Tasks of ${job} are explained once a second at most.`);
       const view = await views.ofTask(row);
-      if (view.state === 'queued') charge(weightOfLook(deps.sequencer.state.nodes.size));
+      if (view.state === 'queued') charge(weightOfLook(await deps.questions.nodeCount()));
       return looks.run(callerName, signal, () => whyView(deps, view, signal));
     },
     listAttempts: async ({ caller, params }) => {

@@ -65,8 +65,8 @@ export function taskLogHandlers(
   };
 }
 
-async function newestAttempt({ sequencer, store }: ApiDependencies, task: TaskId): Promise<number> {
-  return sequencer.state.tasks.get(task)?.attempt ?? (await store.getTask(task))?.attempts ?? 0;
+async function newestAttempt({ store }: ApiDependencies, task: TaskId): Promise<number> {
+  return (await store.getTask(task))?.attempts ?? 0;
 }
 
 function wantsEvents(call: Call<'followLog'>): boolean {

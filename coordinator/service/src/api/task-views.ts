@@ -1,8 +1,8 @@
-import { type WaitingReason, waitingReason } from '@capacloud/core/explain/waiting-reason';
 import type { JobId } from '@capacloud/protocol/ids';
 import { toShownText } from '@capacloud/protocol/input/plain-text';
 import { type AttemptView, endedTaskStates, type TaskView } from '@capacloud/protocol/routes/views';
 import type { Receipt, SignedReceipt } from '@capacloud/protocol/wire/receipt';
+import type { WaitingReason } from '../ports/questions.ts';
 import type { AttemptRow, TaskRow } from '../ports/read-store.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { attemptView, type TaskOutputs, taskView } from './views.ts';
@@ -14,7 +14,7 @@ const maxWaiting = 1_000;
 /** Tasks and attempts with what the rows alone do not tell: receipts, pulls under way, why they wait. */
 export class TaskViews {
   readonly #deps: ApiDependencies;
-  readonly #waiting = new Map<JobId, { readonly at: number; readonly why: WaitingReason | undefined }>();
+  readonly #waiting = new Map<JobId, { readonly at: number; readonly why: Promise<WaitingReason | undefined> }>();
 
   constructor(deps: ApiDependencies) {
     this.#deps = deps;
@@ -23,7 +23,7 @@ export class TaskViews {
   async ofTask(row: TaskRow): Promise<TaskView> {
     const ended = row.state === 'succeeded' || row.state === 'failed';
     const receipt = ended ? await this.#receiptOf(row, row.attempts) : undefined;
-    const waiting = row.state === 'queued' ? this.#whyWaiting(row.job) : undefined;
+    const waiting = row.state === 'queued' ? await this.#whyWaiting(row.job) : undefined;
     const pull = row.state === 'pulling' ? this.#deps.live.get(row.id) : undefined;
     return taskView(row, {
       ...(await this.#outputsOf(row, receipt)),
@@ -37,11 +37,11 @@ export class TaskViews {
   async #outputsOf(row: TaskRow, receipt: Receipt | undefined): Promise<TaskOutputs> {
     if (row.state === 'succeeded') return outputsIn(receipt);
     if (!endedTaskStates.includes(row.state)) return outputsIn(undefined);
-    const { artifactIndex, artifacts, sequencer } = this.#deps;
+    const { artifactIndex, artifacts, committed } = this.#deps;
     let left = await artifactIndex.leftBy(row.id);
     if (left !== row.attempts && (receipt?.outputs.length ?? 0) > 0) {
       // It has just failed: the row may be seen before the commit is told of, and the claim follows from that.
-      await sequencer.record([]);
+      await committed.durable();
       await artifacts.claimed();
       left = await artifactIndex.leftBy(row.id);
     }
@@ -75,11 +75,11 @@ export class TaskViews {
       : shownReceipt((JSON.parse(stored.signed) as SignedReceipt).receipt);
   }
 
-  #whyWaiting(job: JobId): WaitingReason | undefined {
+  #whyWaiting(job: JobId): Promise<WaitingReason | undefined> {
     const at = this.#deps.now();
     const known = this.#waiting.get(job);
     if (known !== undefined && at - known.at < waitingForMs) return known.why;
-    const why = waitingReason(this.#deps.sequencer.state, this.#deps.sequencer.notes, job);
+    const why = this.#deps.questions.waitingReason(job);
     if (this.#waiting.size >= maxWaiting) this.#waiting.clear();
     this.#waiting.set(job, { at, why });
     return why;

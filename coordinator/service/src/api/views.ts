@@ -1,11 +1,3 @@
-import type { NodeRecord, State } from '@capacloud/core/state';
-import { amountOf, type Capacity, noCapacity, offeredBy } from '@capacloud/protocol/capacity/capacity';
-import {
-  type Dimension,
-  type DimensionView,
-  dimensionNames,
-  rowOf,
-} from '@capacloud/protocol/capacity/dimensions';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
 import { type ReasonEntry, taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import { isTaskId } from '@capacloud/protocol/ids';
@@ -19,6 +11,7 @@ import type {
 } from '@capacloud/protocol/routes/views';
 import type { Receipt } from '@capacloud/protocol/wire/receipt';
 import type { PullProgress } from '../ports/live-activity.ts';
+import type { NodeUse, WaitingReason } from '../ports/questions.ts';
 import type {
   AccountRow,
   AttemptRow,
@@ -59,7 +52,7 @@ export interface TaskOutputs extends Pick<Receipt, 'links' | 'outputs' | 'skippe
 
 export interface TaskParticulars extends TaskOutputs {
   /** Why it waits, where that is known better than the row says. */
-  readonly waiting?: { readonly reason: TaskView['reason']; readonly message: string };
+  readonly waiting?: WaitingReason;
   readonly receiptMessage?: string;
   readonly pull?: PullProgress;
 }
@@ -140,8 +133,7 @@ const noOffer: Offer = {
   ask: { cpuHourNano: '0', memoryGibHourNano: '0', diskGibHourNano: '0', deviceHourNano: '0' },
 };
 
-export function nodeView(row: NodeRow, state: State): NodeView {
-  const record = state.nodes.get(row.id);
+export function nodeView(row: NodeRow, use: NodeUse): NodeView {
   return {
     id: row.id,
     provider: row.provider,
@@ -149,24 +141,9 @@ export function nodeView(row: NodeRow, state: State): NodeView {
     cause: row.cause,
     accepting: row.accepting,
     offer: row.offer ?? noOffer,
-    used: record === undefined ? nothingUsed : usedOf(record),
+    used: { ...use },
     joined_at: timeText(row.joinedAt),
   };
-}
-
-const nothingUsed: NodeView['used'] = { ...usedAmounts(noCapacity(), noCapacity()), devices: 0 };
-
-/** An offer that shrank below what runs leaves free amounts negative; what is used never is. */
-function usedOf(record: NodeRecord): NodeView['used'] {
-  return { ...usedAmounts(offeredBy(record.offer), record.free), devices: record.deviceUse.size };
-}
-
-function usedAmounts(offered: Capacity, free: Capacity): Record<DimensionView, number> {
-  const used = (name: Dimension) => Math.max(0, amountOf(offered, name) - amountOf(free, name));
-  return Object.fromEntries(dimensionNames.map((name) => [rowOf(name).view, used(name)])) as Record<
-    DimensionView,
-    number
-  >;
 }
 
 export function accountView(row: AccountRow): AccountView {

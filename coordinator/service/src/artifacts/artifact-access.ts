@@ -1,31 +1,35 @@
-import { desiredAttempts } from '@capacloud/core/slices/node/desired';
-import type { State } from '@capacloud/core/state';
 import { type AccountId, type JobId, jobIdOf, type NodeId, type Sha256Hex } from '@capacloud/protocol/ids';
 import type { JobSpecs } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { ArtifactParty } from '../ports/artifact-store.ts';
+import type { ArtifactQuestions } from '../ports/questions.ts';
 import type { OutputClaims } from './output-claims.ts';
 
 /**
  * Who may read which artifact: an account what it refers to; a node the inputs and checkpoints of the attempts that it should
- * run now. Whose account a node names as its provider's gives it nothing.
+ * run now. The account that a node names as its provider gives the node no rights.
  */
 export class ArtifactAccess {
-  readonly #index: ArtifactIndex;
-  readonly #state: State;
-  readonly #specs: JobSpecs;
-  readonly #claims: OutputClaims;
+  readonly #index: Pick<ArtifactIndex, 'checkpointOf' | 'listRefs'>;
+  readonly #questions: Pick<ArtifactQuestions, 'desiredOn' | 'isInState'>;
+  readonly #specs: Pick<JobSpecs, 'get'>;
+  readonly #claims: Pick<OutputClaims, 'catchUp'>;
 
-  constructor(index: ArtifactIndex, state: State, specs: JobSpecs, claims: OutputClaims) {
-    this.#index = index;
-    this.#state = state;
-    this.#specs = specs;
-    this.#claims = claims;
+  constructor(parts: {
+    readonly index: Pick<ArtifactIndex, 'checkpointOf' | 'listRefs'>;
+    readonly questions: Pick<ArtifactQuestions, 'desiredOn' | 'isInState'>;
+    readonly specs: Pick<JobSpecs, 'get'>;
+    readonly claims: Pick<OutputClaims, 'catchUp'>;
+  }) {
+    this.#index = parts.index;
+    this.#questions = parts.questions;
+    this.#specs = parts.specs;
+    this.#claims = parts.claims;
   }
 
   /** Whether the job may still start attempts that fetch their inputs. */
-  isLive(job: JobId): boolean {
-    return this.#state.jobs.has(job);
+  isLive(job: JobId): Promise<boolean> {
+    return this.#questions.isInState(job);
   }
 
   /** Resolves when the outputs of all that is committed are claimed. */
@@ -46,14 +50,12 @@ export class ArtifactAccess {
   }
 
   async #isNeededOn(node: NodeId, sha256: Sha256Hex): Promise<boolean> {
-    const record = this.#state.nodes.get(node);
-    if (record === undefined) return false;
-    const attempts = desiredAttempts(this.#state, record);
-    for (const job of new Set(attempts.map(({ task }) => jobIdOf(task)))) {
+    const attempts = await this.#questions.desiredOn(node);
+    const consumers = new Map(attempts.map(({ consumer, task }) => [jobIdOf(task), consumer]));
+    for (const [job, consumer] of consumers) {
       const spec = await this.#specs.get(job);
-      const consumer = this.#state.jobs.get(job)?.consumer;
       const isInput = spec?.inputs.some((input) => input.sha256 === sha256) === true;
-      if (isInput && consumer !== undefined && (await this.#refers(consumer, sha256))) return true;
+      if (isInput && (await this.#refers(consumer, sha256))) return true;
       if (spec?.checkpoint === undefined) continue;
       for (const { task } of attempts) {
         if (jobIdOf(task) === job && (await this.#index.checkpointOf(task))?.sha256 === sha256) return true;

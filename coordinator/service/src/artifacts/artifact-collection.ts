@@ -53,13 +53,13 @@ async function dropUploads(
     if (signal.aborted) return dropped;
     const isIdle = upload.touchedAt < before && !isAppending(upload);
     // However it trickles in, what comes before its attempt uploads at all is bounded in time, too.
-    const isEarly = upload.begunAt < before && rights.isEarly(upload.owner);
+    const isEarly = upload.begunAt < before && (await rights.isEarly(upload.owner));
     if (!isIdle && !isEarly) continue;
     await staging.discard(upload);
     dropped += 1;
   }
   for (const owner of await staging.owners()) {
-    if (rights.payersOf(owner) !== undefined) continue;
+    if ((await rights.payersOf(owner)) !== undefined) continue;
     dropped += staging.of(owner).length;
     await staging.removeOwner(owner);
   }

@@ -11,6 +11,8 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { JobSpecs } from '../job-specs.ts';
 import { CommandSequencer } from '../log/command-sequencer.ts';
 import type { ArtifactParty } from '../ports/artifact-store.ts';
+import type { Questions } from '../ports/questions.ts';
+import { createQuestions } from '../questions/questions.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { endlessDisk } from '../testing/endless-disk.ts';
 import { AccountQuota } from './account-quota.ts';
@@ -19,6 +21,7 @@ import { idleUploadMs } from './artifact-collection.ts';
 import { type ArtifactRoom, openArtifactRoom } from './artifact-room.ts';
 import { DiskArtifactStore } from './artifact-store.ts';
 import { BroughtOutputs } from './brought-outputs.ts';
+import { JobAccounts } from './job-accounts.ts';
 import { LogBook } from './log-book.ts';
 import { OutputClaims } from './output-claims.ts';
 import { Staging } from './staging.ts';
@@ -34,13 +37,16 @@ const dayMs = 24 * 3600_000;
 let dataDir: string;
 let store: Store;
 let sequencer: CommandSequencer;
+let questions: Questions;
 let room: ArtifactRoom;
 let clock: number;
 
 async function openRoom(): Promise<ArtifactRoom> {
   return openArtifactRoom({
     dataDir,
-    sequencer,
+    submitter: sequencer,
+    committed: sequencer,
+    questions,
     log: store.log,
     store: store.reads,
     specs: new JobSpecs(store.reads),
@@ -69,6 +75,7 @@ beforeEach(async () => {
       throw error;
     },
   });
+  questions = createQuestions(sequencer, Date.now);
   await sequencer.submit({ type: 'log.open', at: clock, origin: 'test', ruleset: defaultRuleset });
   await sequencer.submit({ type: 'account.open', at: clock, account: ada });
   room = await openRoom();
@@ -81,7 +88,6 @@ afterEach(async () => {
 });
 
 function plainStore(): DiskArtifactStore {
-  const { state } = sequencer;
   const specs = new JobSpecs(store.reads);
   const claims = new OutputClaims({
     path: join(dataDir, 'claims'),
@@ -94,11 +100,11 @@ function plainStore(): DiskArtifactStore {
     },
   });
   const index = store.artifacts;
-  const access = new ArtifactAccess(index, state, specs, claims);
+  const access = new ArtifactAccess({ index, questions, specs, claims });
   const folder = join(dataDir, 'artifacts');
   const now = () => clock;
   const staging = new Staging(join(folder, 'staging'), now);
-  const brought = new BroughtOutputs(index, state);
+  const brought = new BroughtOutputs(index, questions, new JobAccounts(store.reads));
   const space = new StorageSpace({
     limits: { maxArtifactBytes: 2 ** 30, accountBytes: 2 ** 30, totalBytes: 2 ** 30 },
     index,
@@ -107,7 +113,7 @@ function plainStore(): DiskArtifactStore {
     brought,
     diskSpace: () => diskSpaceOf(folder),
   });
-  const rights = new UploadRights(state, specs);
+  const rights = new UploadRights(questions, specs);
   const settled = () => Promise.resolve();
   return new DiskArtifactStore({ folder, index, access, rights, brought, space, staging, now, settled });
 }

@@ -9,7 +9,8 @@ import type { LogPort } from '../ports/log.ts';
 import type { OwnedArtifacts } from '../ports/owned-artifacts.ts';
 import type { PrivateRows } from '../ports/private-rows.ts';
 import type { ReadStore } from '../ports/read-store.ts';
-import type { Sequencer } from '../ports/sequencer.ts';
+import type { ArtifactQuestions } from '../ports/questions.ts';
+import type { Committed, Submitter } from '../ports/sequencer.ts';
 import type { TaskLogs } from '../ports/task-logs.ts';
 import { AccountQuota } from './account-quota.ts';
 import { ArtifactAccess } from './artifact-access.ts';
@@ -17,6 +18,7 @@ import { DiskArtifactStore } from './artifact-store.ts';
 import { BroughtOutputs } from './brought-outputs.ts';
 import { takeOverEarlier } from './earlier-brought.ts';
 import { dropCheckpoints } from './ended-checkpoints.ts';
+import { JobAccounts } from './job-accounts.ts';
 import { LogBook } from './log-book.ts';
 import { OutputClaims } from './output-claims.ts';
 import { AccountArtifacts } from './owned-artifacts.ts';
@@ -29,14 +31,16 @@ import { HoldingStore } from './upload-holds.ts';
 import { UploadRights } from './upload-rights.ts';
 
 const collectEveryMs = 3600 * 1000;
-/** How often it is looked for what nobody goes on with and nobody has. */
+/** How often uploads that nobody continues, and content that nobody has, are looked for. */
 const sweepEveryMs = 30_000;
-/** How often it is looked whether there is room for uploads that are held. */
+/** How often room is looked for, for uploads that are held. */
 const resumeEveryMs = 2000;
 
 export interface ArtifactRoomParts {
   readonly dataDir: string;
-  readonly sequencer: Sequencer;
+  readonly questions: ArtifactQuestions;
+  readonly submitter: Pick<Submitter, 'submit'>;
+  readonly committed: Committed;
   readonly log: LogPort;
   readonly store: ReadStore;
   readonly specs: JobSpecs;
@@ -47,9 +51,9 @@ export interface ArtifactRoomParts {
   readonly limits: ArtifactLimits;
   /** Of the file system under the artifacts; that of their folder where nothing is said. */
   readonly diskSpace?: (() => Promise<DiskSpace>) | undefined;
-  /** Logs of jobs are removed when nothing was written to them for so long. */
+  /** How long the log of a job is kept after the last write to it. */
   readonly logRetentionMs: number;
-  /** What the logs of one job keep at most. */
+  /** The most that the logs of one job keep. */
   readonly jobLogBytes: number;
   readonly now: () => number;
   readonly logger: Pick<FastifyBaseLogger, 'info' | 'error'>;
@@ -67,7 +71,7 @@ export interface ArtifactRoom {
 
 /** Opens <dataDir>/artifacts and <dataDir>/logs, claims outputs as tasks succeed, and collects what nobody needs. */
 export async function openArtifactRoom(parts: ArtifactRoomParts): Promise<ArtifactRoom> {
-  const { sequencer, store, specs, index, now, logger } = parts;
+  const { committed, index, logger, now, questions, specs, store, submitter } = parts;
   const folder = join(parts.dataDir, 'artifacts');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const claims = new OutputClaims({
@@ -78,11 +82,11 @@ export async function openArtifactRoom(parts: ArtifactRoomParts): Promise<Artifa
     specs,
     onFailure: (err) => logger.error({ err }, 'claiming outputs failed'),
   });
-  const { state } = sequencer;
-  const access = new ArtifactAccess(index, state, specs, claims);
+  const accounts = new JobAccounts(store);
+  const access = new ArtifactAccess({ index, questions, specs, claims });
   const staging = new Staging(join(folder, 'staging'), now);
-  const rights = new UploadRights(state, specs);
-  const brought = new BroughtOutputs(index, state);
+  const rights = new UploadRights(questions, specs);
+  const brought = new BroughtOutputs(index, questions, accounts);
   const quota = new AccountQuota({ accountBytes: parts.limits.accountBytes, disk: parts.disk, store });
   const space = new StorageSpace({
     limits: parts.limits,
@@ -92,9 +96,8 @@ export async function openArtifactRoom(parts: ArtifactRoomParts): Promise<Artifa
     brought,
     diskSpace: parts.diskSpace ?? (() => diskSpaceOf(folder)),
   });
-  // The state may be ahead of the log, and a claim is made from the log alone.
   const settled = async () => {
-    await sequencer.record([]);
+    await committed.durable();
     await claims.catchUp();
   };
   const disk = new DiskArtifactStore({
@@ -110,11 +113,11 @@ export async function openArtifactRoom(parts: ArtifactRoomParts): Promise<Artifa
   });
   await disk.restore();
   const alarm = new StoreAlarm(logger, now);
-  const artifacts = new HoldingStore({ store: disk, space, sequencer, alarm, now });
-  const { book, logs } = openLogs(parts, quota, space);
-  const stopListening = sequencer.onCommitted((events) => claims.onCommitted(events));
+  const artifacts = new HoldingStore({ store: disk, space, questions, submitter, alarm, now });
+  const { book, logs } = openLogs(parts, { accounts, quota, space });
+  const stopListening = committed.onCommitted((events) => claims.onCommitted(events));
   await claims.start();
-  await takeOverEarlier(join(folder, 'brought'), { brought, index, state, at: now() });
+  await takeOverEarlier(join(folder, 'brought'), { brought, index, questions, at: now() });
 
   const stopUpkeep = startUpkeep(parts, { book, disk, artifacts, logs });
   return {
@@ -139,7 +142,7 @@ interface Kept {
 
 /** What is done on timers; gives how to end it. */
 function startUpkeep(
-  { index, logger, logRetentionMs, now, sequencer }: ArtifactRoomParts,
+  { index, logger, logRetentionMs, now, questions }: ArtifactRoomParts,
   { artifacts, book, disk, logs }: Kept,
 ): () => Promise<void> {
   const stop = new AbortController();
@@ -147,7 +150,7 @@ function startUpkeep(
     .count(stop.signal)
     .catch((err: unknown) => logger.error({ err }, 'task logs could not be counted'));
   const collect = async (): Promise<void> => {
-    await dropCheckpoints(index, sequencer.state, stop.signal);
+    await dropCheckpoints(index, questions, stop.signal);
     const jobLogs = await logs.collect(now() - logRetentionMs, stop.signal);
     logger.info({ jobLogs }, 'collected what nobody needs');
   };
@@ -170,16 +173,19 @@ function startUpkeep(
 }
 
 function openLogs(
-  { dataDir, disk, jobLogBytes, sequencer, store }: ArtifactRoomParts,
-  quota: AccountQuota,
-  space: StorageSpace,
+  { dataDir, disk, jobLogBytes }: ArtifactRoomParts,
+  {
+    accounts,
+    quota,
+    space,
+  }: { readonly accounts: JobAccounts; readonly quota: AccountQuota; readonly space: StorageSpace },
 ): { readonly book: LogBook; readonly logs: DiskTaskLogs } {
   const folder = join(dataDir, 'logs');
   const book = new LogBook({
     folder,
     jobBytes: jobLogBytes,
     disk,
-    accountOf: async (job) => sequencer.state.jobs.get(job)?.consumer ?? (await store.getJob(job))?.account,
+    accountOf: (job) => accounts.of(job),
     usedBeside: (account) => space.usedBesideLogs(account),
     left: (usedBytes) => quota.left(usedBytes),
   });

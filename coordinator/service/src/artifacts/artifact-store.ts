@@ -74,12 +74,12 @@ export class DiskArtifactStore implements ArtifactStore {
 
   async status(by: ArtifactParty, sha256: Sha256Hex): Promise<ArtifactProgress | undefined> {
     const { brought, rights, staging } = this.#parts;
-    for (const owner of rights.foldersOf(by)) {
+    const held = by.kind === 'node' ? await rights.heldBy(by) : [];
+    for (const owner of rights.foldersOf(by, held)) {
       const upload = staging.get(owner, sha256);
       if (upload !== undefined) return progressOf(upload);
     }
-    const attempts = by.kind === 'node' ? rights.heldBy(by) : [];
-    for (const attempt of attempts) {
+    for (const attempt of held) {
       const size = brought.sizeOf([attempt], sha256);
       if (size !== undefined) return whole(sha256, size);
     }
@@ -114,8 +114,9 @@ export class DiskArtifactStore implements ArtifactStore {
     const refs = await index.listRefs(sha256, by.account);
     if (upload === undefined && refs.length === 0)
       return refuse('request.not_found', 'There is no such artifact.');
-    const used = refs.find((ref) => ref.job !== undefined && access.isLive(ref.job));
-    if (used !== undefined) return refuse('request.conflict', `${used.job} still uses this artifact.`);
+    for (const { job } of refs)
+      if (job !== undefined && (await access.isLive(job)))
+        return refuse('request.conflict', `${job} still uses this artifact.`);
     for (const ref of refs) await index.removeRef(ref);
     return accept(undefined);
   }

@@ -1,9 +1,10 @@
-import type { State } from '@capacloud/core/state';
 import { type AccountId, jobIdOf, type Sha256Hex } from '@capacloud/protocol/ids';
 import { attemptName } from '@capacloud/protocol/wire/attempt-name';
 import type { AttemptRef } from '@capacloud/protocol/wire/frames';
 import type { ArtifactIndex, BroughtFile } from '../ports/artifact-index.ts';
-import { type Allowance, isBeforeUploading, isUnderWay, type NodeAttempt } from './upload-rights.ts';
+import type { ArtifactQuestions, NodeAttempt } from '../ports/questions.ts';
+import type { JobAccounts } from './job-accounts.ts';
+import type { Allowance } from './upload-rights.ts';
 
 interface Brought {
   readonly attempt: NodeAttempt;
@@ -23,26 +24,31 @@ interface Brought {
  */
 export class BroughtOutputs {
   readonly #index: Pick<ArtifactIndex, 'bring' | 'dropBrought' | 'listBrought'>;
-  readonly #state: Pick<State, 'jobs' | 'nodes' | 'tasks'>;
+  readonly #questions: Pick<ArtifactQuestions, 'heldBy' | 'stagesOf'>;
+  readonly #accounts: Pick<JobAccounts, 'of'>;
   readonly #byAttempt = new Map<string, Brought>();
   readonly #byAccount = new Map<AccountId, Set<Brought>>();
 
   constructor(
     index: Pick<ArtifactIndex, 'bring' | 'dropBrought' | 'listBrought'>,
-    state: Pick<State, 'jobs' | 'nodes' | 'tasks'>,
+    questions: Pick<ArtifactQuestions, 'heldBy' | 'stagesOf'>,
+    accounts: Pick<JobAccounts, 'of'>,
   ) {
     this.#index = index;
-    this.#state = state;
+    this.#questions = questions;
+    this.#accounts = accounts;
   }
 
   /** Finds what an earlier run was brought. */
   async restore(): Promise<void> {
-    for (const file of await this.#index.listBrought()) this.#count(file);
+    for (const file of await this.#index.listBrought())
+      this.#count(file, await this.#accounts.of(jobIdOf(file.task)), false);
   }
 
   async note(files: readonly BroughtFile[]): Promise<void> {
+    const consumers = await Promise.all(files.map(({ task }) => this.#accounts.of(jobIdOf(task))));
     await this.#index.bring(files);
-    for (const file of files) this.#count(file, files.length > 1);
+    for (const [i, file] of files.entries()) this.#count(file, consumers[i], files.length > 1);
   }
 
   /** Its size, where it was uploaded for each of the attempts. */
@@ -64,11 +70,11 @@ export class BroughtOutputs {
     return { bytes, files: files.size };
   }
 
-  bytesFor(consumer: AccountId): number {
-    let bytes = 0;
-    for (const brought of this.#byAccount.get(consumer) ?? [])
-      if (isUnderWay(this.#state, brought.attempt)) bytes += brought.bytes;
-    return bytes;
+  async bytesFor(consumer: AccountId): Promise<number> {
+    const ofAccount = [...(this.#byAccount.get(consumer) ?? [])];
+    if (ofAccount.length === 0) return 0;
+    const stages = await this.#questions.stagesOf(ofAccount.map(({ attempt }) => attempt));
+    return ofAccount.reduce((sum, { bytes }, i) => (stages[i] === undefined ? sum : sum + bytes), 0);
   }
 
   /**
@@ -76,20 +82,26 @@ export class BroughtOutputs {
    * resolves when all that has happened so far is durable and claimed.
    */
   async dropUseless(before: number, settled: () => Promise<void>): Promise<void> {
-    const useless = [...this.#byAttempt.values()].filter(
-      ({ attempt, lastAt }) =>
-        !isUnderWay(this.#state, attempt) || (lastAt < before && isBeforeUploading(this.#state, attempt)),
-    );
+    const all = [...this.#byAttempt.values()];
+    if (all.length === 0) return;
+    const stages = await this.#questions.stagesOf(all.map(({ attempt }) => attempt));
+    const useless = all.filter(({ lastAt }, i) => {
+      const stage = stages[i];
+      return stage === undefined || (lastAt < before && stage === 'early');
+    });
     if (useless.length === 0) return;
     await settled();
     for (const brought of useless) await this.#drop(brought);
   }
 
-  #count({ at, attempt, node, sha256, sizeBytes, task }: BroughtFile, isShared = false): void {
+  #count(
+    { at, attempt, node, sha256, sizeBytes, task }: BroughtFile,
+    consumer: AccountId | undefined,
+    isShared: boolean,
+  ): void {
     const key = attemptName({ task, attempt });
     let brought = this.#byAttempt.get(key);
     if (brought === undefined) {
-      const consumer = this.#state.jobs.get(jobIdOf(task))?.consumer;
       brought = {
         attempt: { task, attempt, node },
         consumer,
@@ -120,7 +132,7 @@ export class BroughtOutputs {
       if (ofAccount?.size === 0) this.#byAccount.delete(brought.consumer);
     }
     // A file that was brought for all attempts of the node belonged to one of them; no other need pay for it any more.
-    for (const ref of this.#state.nodes.get(brought.attempt.node)?.occupied.values() ?? [])
+    for (const ref of await this.#questions.heldBy(brought.attempt.node))
       this.#discount(this.#byAttempt.get(attemptName(ref)), brought.shared);
   }
 

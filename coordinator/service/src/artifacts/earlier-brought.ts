@@ -1,10 +1,9 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { State } from '@capacloud/core/state';
 import { isAccountId, isSha256 } from '@capacloud/protocol/ids';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
+import type { ArtifactQuestions } from '../ports/questions.ts';
 import type { BroughtOutputs } from './brought-outputs.ts';
-import type { NodeAttempt } from './upload-rights.ts';
 
 /**
  * Up to 0.3, what a node brought belonged to the account that it named as its provider, and was noted as an empty file
@@ -16,21 +15,18 @@ export async function takeOverEarlier(
   {
     brought,
     index,
-    state,
+    questions,
     at,
   }: {
     readonly brought: BroughtOutputs;
     readonly index: Pick<ArtifactIndex, 'get' | 'removeRef'>;
-    readonly state: Pick<State, 'nodes' | 'tasks'>;
+    readonly questions: Pick<ArtifactQuestions, 'uploadingFor'>;
     readonly at: number;
   },
 ): Promise<void> {
   for (const provider of await readdir(folder).catch(() => [])) {
     if (!isAccountId(provider)) continue;
-    const attempts: NodeAttempt[] = [];
-    for (const node of state.nodes.values())
-      for (const { attempt, task } of node.provider === provider ? node.occupied.values() : [])
-        if (state.tasks.get(task)?.state === 'uploading') attempts.push({ task, attempt, node: node.id });
+    const attempts = await questions.uploadingFor(provider);
     for (const sha256 of await readdir(join(folder, provider))) {
       const row = isSha256(sha256) ? await index.get(sha256) : undefined;
       if (row === undefined) continue;

@@ -22,6 +22,7 @@ import { idleUploadMs } from './artifact-collection.ts';
 import { DiskArtifactStore } from './artifact-store.ts';
 import { BroughtOutputs } from './brought-outputs.ts';
 import { takeOverEarlier } from './earlier-brought.ts';
+import { JobAccounts } from './job-accounts.ts';
 import type { OutputClaims } from './output-claims.ts';
 import { Staging } from './staging.ts';
 import { StorageSpace } from './storage-space.ts';
@@ -55,24 +56,23 @@ interface Room {
 
 /** A store of a gibibyte, of which an account has 10,000 bytes, beside that of the coordinator, and with a clock of its own. */
 async function openRoom(): Promise<Room> {
-  const { dataDir, sequencer, store } = coordinator;
-  const { state } = sequencer;
+  const { dataDir, questions, sequencer, store } = coordinator;
   const index = store.artifacts;
   const specs = new JobSpecs(store.reads);
   const folder = join(dataDir, 'second');
   const now = () => clock;
   const staging = new Staging(join(folder, 'staging'), now);
-  const brought = new BroughtOutputs(index, state);
+  const brought = new BroughtOutputs(index, questions, new JobAccounts(store.reads));
   const claims = { catchUp: () => Promise.resolve(false) } as unknown as OutputClaims;
-  const access = new ArtifactAccess(index, state, specs, claims);
+  const access = new ArtifactAccess({ index, questions, specs, claims });
   const limits = { maxArtifactBytes: gibibyte, accountBytes: 10_000, totalBytes: gibibyte };
   const diskSpace = () => Promise.resolve({ freeBytes: 2 ** 40, sizeBytes: 2 ** 40 });
   const keptBytes = () => Promise.resolve({ jobs: 0, receipts: 0, answers: 0 });
   const { accountBytes } = limits;
   const quota = new AccountQuota({ accountBytes, disk: endlessDisk, store: { keptBytes } });
   const space = new StorageSpace({ limits, quota, index, staging, brought, diskSpace });
-  const rights = new UploadRights(state, specs);
-  const settled = () => sequencer.record([]);
+  const rights = new UploadRights(questions, specs);
+  const settled = () => sequencer.durable();
   const parts = { folder, index, access, rights, brought, space, staging, now, settled };
   const disk = new DiskArtifactStore(parts);
   await disk.restore();
@@ -231,7 +231,7 @@ it('keeps what an agent that names no attempt brings for all attempts of its nod
   await room.disk.collect(signal);
   // It was the other's, which pays for it no longer, and may still be this one's.
   expect(await brings({ task: second, attempt: 1 }, bytes)).toBe(true);
-  expect(room.brought.bytesFor(consumerAccount)).toBe(0);
+  expect(await room.brought.bytesFor(consumerAccount)).toBe(0);
 });
 
 it('counts what arrives for the consumer, and lets go of it with the attempt', async () => {
@@ -301,7 +301,7 @@ it('removes at a start what was being uploaded for attempts that have ended', as
 });
 
 it('gives what was brought before an upgrade to the attempts that upload, and takes it from the account', async () => {
-  const { sequencer, store } = coordinator;
+  const { questions, store } = coordinator;
   const index = store.artifacts;
   const task = await assigned();
   for (const stage of ['running', 'uploading'] as const) await coordinator.progress(task, 1, stage);
@@ -314,7 +314,7 @@ it('gives what was brought before an upgrade to the attempts that upload, and ta
   for (const name of [provider, 'stray']) await mkdir(join(folder, name), { recursive: true });
   await writeFile(join(folder, provider, sha256), '');
   await writeFile(join(folder, provider, 'b'.repeat(64)), '');
-  const parts = { brought: room.brought, index, state: sequencer.state, at: clock };
+  const parts = { brought: room.brought, index, questions, at: clock };
   await takeOverEarlier(folder, parts);
   expect(await brings({ task, attempt: 1 }, bytes)).toBe(true);
   expect(await index.listRefs(sha256, provider)).toEqual([]);

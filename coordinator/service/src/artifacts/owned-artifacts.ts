@@ -57,7 +57,7 @@ export class AccountArtifacts implements OwnedArtifacts {
   }
 
   async releaseJob(account: AccountId, job: JobId): Promise<Result<FreedSpace>> {
-    if (this.#access.isLive(job))
+    if (await this.#access.isLive(job))
       return refuse('request.conflict', `${job} has not ended: its tasks still use what it stored.`, {
         hint: `Wait for its end, or cancel it: capacloud cancel ${job}.`,
       });

@@ -59,10 +59,10 @@ export class Staging {
   }
 
   /** Finds what an earlier run left, and removes what belongs to nobody any more. */
-  async restore(payersOf: (owner: string) => readonly AccountId[] | undefined): Promise<void> {
+  async restore(payersOf: (owner: string) => Promise<readonly AccountId[] | undefined>): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     for (const owner of await readdir(this.#folder)) {
-      const payers = payersOf(owner);
+      const payers = await payersOf(owner);
       if (payers === undefined) await rm(join(this.#folder, owner), { force: true, recursive: true });
       else await this.#restoreOwner(owner, payers);
     }

@@ -149,7 +149,7 @@ export class StorageSpace {
     return (
       (await index.totalBytes(account)) +
       staging.reservedBytes(account) +
-      brought.bytesFor(account) +
+      (await brought.bytesFor(account)) +
       (await quota.besideArtifacts(account))
     );
   }

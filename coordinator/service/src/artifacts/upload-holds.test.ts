@@ -55,7 +55,7 @@ const held = () => [...coordinator.sequencer.state.held].map(({ id }) => id);
 const code = async (response: Response) => ((await response.json()) as { readonly code?: string }).code;
 
 it('keeps a task whose outputs its consumer has no room for, and goes on once the consumer deletes something', async () => {
-  coordinator = await startCoordinator({ accountBytes: 30_000 });
+  coordinator = await startCoordinator({ config: { accountArtifactBytes: 30_000 } });
   await coordinator.connectNode();
   await announce(own, undefined, '');
   await append(own, undefined, '');
@@ -111,7 +111,7 @@ it('keeps outputs where the disk is full, says so to the operator, and lets them
 });
 
 it('does not alarm the operator for what a consumer announces', async () => {
-  coordinator = await startCoordinator({ totalBytes: 10_000 });
+  coordinator = await startCoordinator({ config: { totalArtifactBytes: 10_000 } });
   const large = Buffer.alloc(20_000, 'large');
   expect(await code(await announce(large, undefined, ''))).toBe('artifact.store_full');
   expect(coordinator.room.storeState()).toBeUndefined();
@@ -129,7 +129,7 @@ it('takes a disk that cannot be written for its own fault', async () => {
 });
 
 it('holds all that an agent of before uploads, because that does not say whose outputs it brings', async () => {
-  coordinator = await startCoordinator({ totalBytes: 400 });
+  coordinator = await startCoordinator({ config: { totalArtifactBytes: 400 } });
   await coordinator.connectNode();
   const [first, second] = [await uploading('first'), await uploading('second')];
   expect(await code(await announce(output))).toBe('artifact.store_full');
@@ -140,7 +140,7 @@ it('holds all that an agent of before uploads, because that does not say whose o
 });
 
 it('stops no clock for what cannot be an output of the task, nor by the word of an attempt that is another', async () => {
-  coordinator = await startCoordinator({ totalBytes: 400 });
+  coordinator = await startCoordinator({ config: { totalArtifactBytes: 400 } });
   await coordinator.connectNode();
   const task = await uploading('first');
   const stranger = taskIdOf(`job_${'z'.repeat(20)}` as JobId, 0);

@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream';
 import type { HoldCause } from '@capacloud/core/contract/event';
-import type { State } from '@capacloud/core/state';
 import type { AccountId, Sha256Hex } from '@capacloud/protocol/ids';
 import type { Refusal, Result } from '@capacloud/protocol/result';
 import { apiLimits } from '@capacloud/protocol/routes/routes';
@@ -11,7 +10,8 @@ import type {
   ArtifactProgress,
   ArtifactStore,
 } from '../ports/artifact-store.ts';
-import type { Sequencer } from '../ports/sequencer.ts';
+import type { ArtifactQuestions } from '../ports/questions.ts';
+import type { Submitter } from '../ports/sequencer.ts';
 import type { StorageSpace } from './storage-space.ts';
 import type { StoreAlarm } from './store-alarm.ts';
 import type { NodeParty } from './upload-rights.ts';
@@ -19,7 +19,8 @@ import type { NodeParty } from './upload-rights.ts';
 export interface HoldParts {
   readonly store: ArtifactStore;
   readonly space: StorageSpace;
-  readonly sequencer: Pick<Sequencer, 'state' | 'submit'>;
+  readonly questions: Pick<ArtifactQuestions, 'heldBy' | 'heldUploads'>;
+  readonly submitter: Pick<Submitter, 'submit'>;
   readonly alarm: StoreAlarm;
   readonly now: () => number;
 }
@@ -87,9 +88,9 @@ export class HoldingStore implements ArtifactStore {
 
   /** Lets the clocks run again of what there is room for, the first held first. To be called now and then. */
   async resume(): Promise<void> {
-    const { now, sequencer, space } = this.#parts;
-    const { state } = sequencer;
-    if (state.held.size === 0) return;
+    const { now, questions, space, submitter } = this.#parts;
+    const uploads = await questions.heldUploads();
+    if (uploads.length === 0) return;
     let left: number;
     try {
       left = await space.leftInStore();
@@ -97,32 +98,27 @@ export class HoldingStore implements ArtifactStore {
       return;
     }
     const leftOf = new Map<AccountId, number>();
-    // Each submission may take a task out of the set.
-    const tasks = Array.from(state.held);
-    for (const task of tasks) {
-      const { attempt, held, id } = task;
-      const account = state.jobs.get(task.job)?.consumer;
-      if (held === undefined || account === undefined) continue;
-      const own = leftOf.get(account) ?? (await space.leftOfAccount(account));
-      if (held.sizeBytes > left || (held.cause === 'account' && held.sizeBytes > own)) continue;
-      left -= held.sizeBytes;
-      leftOf.set(account, own - held.sizeBytes);
-      await sequencer.submit({ type: 'attempt.resume_upload', at: now(), task: id, attempt });
+    for (const { attempt, cause, consumer, sizeBytes, task } of uploads) {
+      const own = leftOf.get(consumer) ?? (await space.leftOfAccount(consumer));
+      if (sizeBytes > left || (cause === 'account' && sizeBytes > own)) continue;
+      left -= sizeBytes;
+      leftOf.set(consumer, own - sizeBytes);
+      await submitter.submit({ type: 'attempt.resume_upload', at: now(), task, attempt });
     }
   }
 
   async #note(by: ArtifactParty, refusal: Refusal, sizeBytes: number): Promise<void> {
     const cause = causeOf(refusal);
     if (cause === undefined) return;
-    const { alarm, now, sequencer, space } = this.#parts;
+    const { alarm, now, space, submitter } = this.#parts;
     const isFull = refusal.code === 'artifact.store_failed' || (cause === 'store' && (await space.isFull()));
     // That a consumer announces more than there is room for is no news for the operator.
     if (cause === 'store' && (isFull || by.kind === 'node')) alarm.raise(refusal);
     if (by.kind !== 'node') return;
     // It goes on as soon as there is room for a chunk: to hold up others, a node has to bring bytes, not words.
     const neededBytes = Math.min(sizeBytes, apiLimits.artifactChunkBytes);
-    for (const { attempt, task } of waitingOf(sequencer.state, by))
-      await sequencer.submit({
+    for (const { attempt, task } of await this.#waitingOf(by))
+      await submitter.submit({
         type: 'attempt.hold_upload',
         at: now(),
         node: by.node,
@@ -133,15 +129,14 @@ export class HoldingStore implements ArtifactStore {
         sizeBytes: neededBytes,
       });
   }
-}
 
-/** Attempts of the node that wait for this room. An agent of before does not say which one it is, so all that it uploads do. */
-function waitingOf({ nodes, tasks }: State, { attempt: named, node }: NodeParty): readonly AttemptRef[] {
-  const refs: AttemptRef[] = [];
-  for (const { attempt, task: id } of nodes.get(node)?.occupied.values() ?? []) {
-    if (named !== undefined && (named.task !== id || named.attempt !== attempt)) continue;
-    const task = tasks.get(id);
-    if (task?.attempt === attempt && task.state === 'uploading') refs.push({ task: id, attempt });
+  /** Attempts of the node that wait for this room. An agent of before does not say which one it is, so all that it uploads do. */
+  async #waitingOf({ attempt: named, node }: NodeParty): Promise<readonly AttemptRef[]> {
+    const held = await this.#parts.questions.heldBy(node);
+    return held.filter(
+      ({ attempt, stage, task }) =>
+        stage === 'uploading' &&
+        (named === undefined || (named.task === task && named.attempt === attempt)),
+    );
   }
-  return refs;
 }

@@ -1,5 +1,3 @@
-import { isActive } from '@capacloud/core/slices/attempt/task-states';
-import type { State } from '@capacloud/core/state';
 import {
   type AccountId,
   isAccountId,
@@ -14,6 +12,7 @@ import { type AttemptRef, checkpointOverheadBytes } from '@capacloud/protocol/wi
 import { maxOutputFiles } from '@capacloud/protocol/wire/receipt';
 import type { JobSpecs, RunSpec } from '../job-specs.ts';
 import type { ArtifactParty } from '../ports/artifact-store.ts';
+import type { ArtifactQuestions, HeldAttempt, NodeAttempt } from '../ports/questions.ts';
 
 export type NodeParty = ArtifactParty & { readonly kind: 'node' };
 
@@ -42,20 +41,15 @@ export const maxOpenUploadsOfAttempt = 4;
 /** Beyond what the job declares: an archive is a little larger than what it holds. */
 export const archiveOverheadBytes = 64 * 1024 * 1024;
 
-/** An attempt and the node that has it. */
-export interface NodeAttempt extends AttemptRef {
-  readonly node: NodeId;
-}
-
 const none: Allowance = { bytes: 0, files: 0 };
 
 /** A node may upload for attempts that it holds, as much as their jobs declare; an account for itself, within its quota. */
 export class UploadRights {
-  readonly #state: Pick<State, 'jobs' | 'nodes' | 'tasks'>;
+  readonly #questions: Pick<ArtifactQuestions, 'heldBy'>;
   readonly #specs: Pick<JobSpecs, 'get'>;
 
-  constructor(state: Pick<State, 'jobs' | 'nodes' | 'tasks'>, specs: Pick<JobSpecs, 'get'>) {
-    this.#state = state;
+  constructor(questions: Pick<ArtifactQuestions, 'heldBy'>, specs: Pick<JobSpecs, 'get'>) {
+    this.#questions = questions;
     this.#specs = specs;
   }
 
@@ -71,11 +65,11 @@ export class UploadRights {
     const attempts: NodeAttempt[] = [];
     const payers = new Set<AccountId>();
     let [bytes, files] = [0, 0];
-    for (const ref of this.heldBy(by)) {
-      const allowance = await this.#allowanceOf(ref);
-      const consumer = this.#consumerOf(ref);
+    for (const held of await this.heldBy(by)) {
+      const allowance = await this.#allowanceOf(held);
+      const { attempt, consumer, task } = held;
       if (allowance.files === 0 || consumer === undefined) continue;
-      attempts.push({ ...ref, node: by.node });
+      attempts.push({ task, attempt, node: by.node });
       payers.add(consumer);
       bytes += allowance.bytes;
       files += allowance.files;
@@ -88,59 +82,45 @@ export class UploadRights {
   }
 
   /** Attempts of the node: the one that it names, or all, because an agent of an earlier release names none. */
-  heldBy({ attempt: named, node }: NodeParty): readonly AttemptRef[] {
-    const refs: AttemptRef[] = [];
-    for (const { attempt, task } of this.#state.nodes.get(node)?.occupied.values() ?? [])
-      if (named === undefined || (named.task === task && named.attempt === attempt))
-        refs.push({ task, attempt });
-    return refs;
+  async heldBy({ attempt: named, node }: NodeParty): Promise<readonly HeldAttempt[]> {
+    const held = await this.#questions.heldBy(node);
+    if (named === undefined) return held;
+    return held.filter(({ attempt, task }) => named.task === task && named.attempt === attempt);
   }
 
-  /** Folders of the party's uploads. */
-  foldersOf(by: ArtifactParty): readonly string[] {
+  /** Folders of the party's uploads; `held` are the attempts of a node. */
+  foldersOf(by: ArtifactParty, held: readonly AttemptRef[]): readonly string[] {
     if (by.kind === 'account') return [by.account];
-    const folders = this.heldBy(by).map((ref) => folderOf(ref, by.node));
+    const folders = held.map((ref) => folderOf(ref, by.node));
     return by.attempt === undefined && folders.length > 0 ? [by.node, ...folders] : folders;
   }
 
   /** Who pays for what lies in a folder; undefined where nothing can become of it any more. */
-  payersOf(owner: string): readonly AccountId[] | undefined {
+  async payersOf(owner: string): Promise<readonly AccountId[] | undefined> {
     if (isAccountId(owner)) return [owner];
-    const held = this.#heldIn(owner);
-    return held === undefined ? undefined : this.#payersOf(held);
-  }
-
-  /** Whether the folder belongs to attempts none of which is known to upload yet: what is there may not stay for long. */
-  isEarly(owner: string): boolean {
-    return this.#heldIn(owner)?.every((ref) => isBeforeUploading(this.#state, ref)) === true;
-  }
-
-  /** Attempts that the node of the folder still holds; undefined for the folder of an account, or of nobody. */
-  #heldIn(owner: string): readonly AttemptRef[] | undefined {
-    if (isNodeId(owner)) return this.heldBy({ kind: 'node', node: owner });
-    const party = partyOfFolder(owner);
-    return party === undefined ? undefined : this.heldBy(party);
-  }
-
-  #payersOf(refs: readonly AttemptRef[]): readonly AccountId[] | undefined {
-    const payers = new Set(refs.map((ref) => this.#consumerOf(ref)));
+    const payers = new Set((await this.#heldIn(owner)).map(({ consumer }) => consumer));
     payers.delete(undefined);
     return payers.size === 0 ? undefined : ([...payers] as AccountId[]);
   }
 
-  #consumerOf({ task }: AttemptRef): AccountId | undefined {
-    return this.#state.jobs.get(jobIdOf(task))?.consumer;
+  /** Whether the folder belongs to attempts none of which is known to upload yet: what is there may not stay for long. */
+  async isEarly(owner: string): Promise<boolean> {
+    if (isAccountId(owner)) return false;
+    return (await this.#heldIn(owner)).every(({ stage }) => stage === 'early');
   }
 
-  async #allowanceOf(ref: AttemptRef): Promise<Allowance> {
-    const id = jobIdOf(ref.task);
-    const spec = await this.#specs.get(id);
-    const diskBytes = this.#state.jobs.get(id)?.terms.resources.diskBytes;
+  /** Attempts that the node of the folder still holds. */
+  #heldIn(owner: string): Promise<readonly HeldAttempt[]> {
+    if (isNodeId(owner)) return this.heldBy({ kind: 'node', node: owner });
+    const party = partyOfFolder(owner);
+    return party === undefined ? Promise.resolve([]) : this.heldBy(party);
+  }
+
+  async #allowanceOf({ diskBytes, stage, task }: HeldAttempt): Promise<Allowance> {
+    const spec = await this.#specs.get(jobIdOf(task));
     if (spec === undefined || diskBytes === undefined) return none;
-    const task = this.#state.tasks.get(ref.task);
     // An attempt that was stopped has nothing to bring but what its task goes on with.
-    const isRunning = task?.attempt === ref.attempt && isActive(task.state);
-    const outputs = isRunning ? outputAllowance(spec, diskBytes) : none;
+    const outputs = stage === 'ended' ? none : outputAllowance(spec, diskBytes);
     const { checkpoint } = spec;
     if (checkpoint === undefined) return outputs;
     return {
@@ -159,21 +139,6 @@ function outputAllowance({ outputs }: Pick<RunSpec, 'outputs'>, diskBytes: numbe
     bytes: Math.min(declared, diskBytes) + (areFiles ? 0 : archiveOverheadBytes),
     files: areFiles ? outputs.length : maxOutputFiles,
   };
-}
-
-/** The node has not let go of the attempt: what it brought is not claimed yet, and may be. */
-export function isUnderWay({ nodes }: Pick<State, 'nodes'>, { attempt, node, task }: NodeAttempt): boolean {
-  return nodes.get(node)?.occupied.get(task)?.attempt === attempt;
-}
-
-/** The attempt runs, and its node has not said that it uploads. */
-export function isBeforeUploading(
-  { tasks }: Pick<State, 'tasks'>,
-  { attempt, task: id }: AttemptRef,
-): boolean {
-  const task = tasks.get(id);
-  if (task?.attempt !== attempt || !isActive(task.state)) return false;
-  return task.state !== 'uploading' && task.state !== 'verifying';
 }
 
 const folderPattern = /^([^@]+)@([1-9][0-9]{0,4})@([^@]+)$/;

@@ -21,16 +21,16 @@ test('assignments share a frame by their bytes, not by their characters', () => 
     attempts: [] as HelloFrame['attempts'],
     signature: '0x',
   } as unknown as HelloFrame;
-  const session = new Session(
-    1,
-    'token',
+  const session = new Session({
+    number: 1,
+    token: 'token',
     hello,
-    3,
+    protocol: 3,
     connection,
-    defaultGatewayLimits,
-    new Rates(defaultGatewayLimits, () => 0),
-    0,
-  );
+    limits: defaultGatewayLimits,
+    rates: new Rates(defaultGatewayLimits, () => 0),
+    nowMs: 0,
+  });
   session.isOpen = true;
   for (let i = 0; i < 3; i++)
     session.queueAssignment(

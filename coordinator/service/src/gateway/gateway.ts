@@ -7,8 +7,9 @@ import type { ClientAddresses } from '../client-addresses.ts';
 import type { JobSpecs } from '../job-specs.ts';
 import type { ArtifactIndex } from '../ports/artifact-index.ts';
 import type { LiveActivity } from '../ports/live-activity.ts';
+import type { GatewayQuestions, Standing } from '../ports/questions.ts';
 import type { ReadStore } from '../ports/read-store.ts';
-import type { Sequencer } from '../ports/sequencer.ts';
+import type { Committed, CommittedEvent, Submitter } from '../ports/sequencer.ts';
 import type { SessionTokens } from '../ports/session-tokens.ts';
 import { AssignmentWriter } from './assignment-writer.ts';
 import { DelegationVerifier } from './delegation-verifier.ts';
@@ -28,8 +29,9 @@ import { SessionDoor } from './session-door.ts';
 import { SessionTable } from './session-table.ts';
 
 export interface GatewayDeps {
-  /** Its state holds nothing yet that is not durable. */
-  readonly sequencer: Sequencer;
+  readonly submitter: Pick<Submitter, 'submit'>;
+  readonly committed: Committed;
+  readonly questions: GatewayQuestions;
   readonly specs: Pick<JobSpecs, 'known' | 'get'>;
   readonly store: Pick<ReadStore, 'getNodeSession'>;
   /** What peers are counted by. */
@@ -69,29 +71,42 @@ export class Gateway {
   #sweeper: NodeJS.Timeout | undefined;
   #releaseSweeper: NodeJS.Timeout | undefined;
 
-  constructor(deps: GatewayDeps) {
+  /** `standing` is where the log stood, and `follow` takes a listener to what was committed since. */
+  constructor(deps: GatewayDeps, standing: Standing, follow: Follow) {
     const limits = { ...defaultGatewayLimits, ...deps.limits };
-    const { sequencer, logger, nonceSecret } = deps;
+    const { committed, logger, nonceSecret, questions, submitter } = deps;
     const now = () => deps.now();
     this.#deps = deps;
     this.#limits = limits;
-    const joins = joinGate(deps, limits);
+    const joins = new JoinGate({ limits, heapShare: deps.heapShare ?? heapGauge(), now });
     this.#verifier = new DelegationVerifier(limits.verifierThreads, limits.unverified);
     const placements = new Placements();
     // guard: remember what runs over a restart
-    placements.restore(sequencer.state);
+    placements.restore(standing.desired);
     // guard: blame nobody for our own silence
-    for (const node of sequencer.state.nodes.keys()) this.#sessions.assumeHeard(node, now());
+    for (const node of standing.nodes) this.#sessions.assumeHeard(node, now());
+    const rules = { current: standing.ruleset };
     const flushes = new FlushQueue();
     const rates = new Rates(limits, now);
     const { maxFileBytes } = deps;
-    const writer = new AssignmentWriter(deps.specs, deps.artifacts, () => sequencer.state.ruleset, {
+    const writer = new AssignmentWriter(deps.specs, deps.artifacts, () => rules.current, {
       secret: nonceSecret,
       ...(maxFileBytes === undefined ? {} : { maxFileBytes }),
     });
-    this.#dispatcher = new Dispatcher(this.#sessions, placements, writer, flushes, logger, now);
+    this.#dispatcher = new Dispatcher({
+      sessions: this.#sessions,
+      placements,
+      writer,
+      flushes,
+      rules,
+      logger,
+      now,
+    });
     this.#desk = new SessionDesk({
-      sequencer,
+      submitter,
+      committed,
+      questions,
+      rules,
       artifacts: deps.artifacts,
       specs: deps.specs,
       sessions: this.#sessions,
@@ -120,8 +135,11 @@ export class Gateway {
         timeoutMs: limits.handshakeTimeoutMs,
         verifier: this.#verifier,
         resumption: new Resumption(deps.store, this.#sessions),
-        refusalOf: (node, address) =>
-          (sequencer.state.nodes.has(node) ? undefined : joins.refusal(address)) ?? this.#desk.turnAway(node),
+        refusalOf: async (node, address) => {
+          const { isKnown, isProven, unproven } = await questions.acquaintance(node);
+          const refusal = isKnown ? undefined : joins.refusal(address, unproven);
+          return refusal ?? this.#desk.turnAway(node, isProven);
+        },
         rates,
         logger,
         now,
@@ -129,12 +147,11 @@ export class Gateway {
       open: (connection, proven) => this.#desk.open(connection, proven),
     });
     this.#releases = new ReleaseWatch({
-      nodes: () => sequencer.state.nodes.values(),
-      placements,
+      unreleased: () => questions.unreleased(),
       sessions: this.#sessions,
       releaseMs: limits.releaseMs,
     });
-    this.#unfollow = sequencer.onCommitted((events) => placements.follow(events, this.#dispatcher));
+    this.#unfollow = follow((events) => placements.follow(events, this.#dispatcher));
     this.tokens = this.#sessions;
     this.activity = { get: (task) => placements.get(task)?.pull };
   }
@@ -166,7 +183,7 @@ export class Gateway {
     }, sweepMs).unref();
     this.#releaseSweeper ??= setInterval(() => {
       // guard: ask a node that never lets go
-      this.#releases.sweep(this.#deps.now());
+      void this.#releases.sweep(this.#deps.now());
     }, this.#limits.releaseMs / 4).unref();
   }
 
@@ -180,21 +197,19 @@ export class Gateway {
   }
 }
 
-function joinGate(deps: GatewayDeps, limits: GatewayLimits): JoinGate {
-  const { state } = deps.sequencer;
-  const unproven = () => {
-    const { maxUnprovenNodes: atMost = Number.POSITIVE_INFINITY } = state.ruleset;
-    return { size: state.unproven.size, atMost };
-  };
-  return new JoinGate({
-    limits,
-    heapShare: deps.heapShare ?? heapGauge(),
-    unproven,
-    now: () => deps.now(),
-  });
-}
+type Follow = (listener: (events: readonly CommittedEvent[]) => void) => () => void;
 
-/** Build is not listen: nothing happens until `attach`. */
-export function createGateway(deps: GatewayDeps): Gateway {
-  return new Gateway(deps);
+/** Asks where the log stands, and listens to nothing until `attach`. What is committed while it asks is told afterwards. */
+export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
+  const early: CommittedEvent[] = [];
+  let tell = (events: readonly CommittedEvent[]): void => {
+    early.push(...events);
+  };
+  const unfollow = deps.committed.onCommitted((events) => tell(events));
+  const standing = await deps.questions.standing();
+  return new Gateway(deps, standing, (listener) => {
+    listener(early.filter(({ index }) => index >= standing.size));
+    tell = listener;
+    return unfollow;
+  });
 }

@@ -21,7 +21,7 @@ export interface HandshakeDeps {
   readonly verifier: DelegationVerifier;
   readonly resumption: Resumption;
   /** Why a node is refused whatever it proves; undefined where it is not. */
-  refusalOf(node: NodeId, address: string): Refusal | undefined;
+  refusalOf(node: NodeId, address: string): Promise<Refusal | undefined>;
   readonly rates: Rates;
   readonly logger: Logger;
   now(): number;
@@ -59,20 +59,33 @@ export async function shakeHands(
     chainId: deps.chainId,
     nowMs: deps.now(),
   };
-  const proven = await firstText(connection, stage, JSON.stringify(challenge), deps.timeoutMs, (text) => {
+  const heard = await firstText(connection, stage, JSON.stringify(challenge), deps.timeoutMs, (text) => {
     if (!stage.hear()) return refuse('service.overloaded', 'Too many agents connect at once.');
     const hello = readHello(text);
     if (!hello.ok) return hello;
-    const checked = checkHello(hello.value, challenge, deps.now());
-    // Before signatures are verified, which cost the most.
-    const refusal = deps.refusalOf(nodeIdOf(hello.value.delegation.node), connection.address);
-    if (refusal !== undefined) return { ok: false, refusal };
-    return checked.ok ? accept({ hello: hello.value, checked: checked.value }) : checked;
+    return accept({ hello: hello.value, checked: checkHello(hello.value, challenge, deps.now()) });
   });
-  if (proven === undefined) return undefined;
-  const refusal = await admit(proven, challenge, stage.from, deps);
-  if (refusal !== undefined) connection.refuse(refusal);
+  if (heard === undefined) return undefined;
+  const { hello, checked } = heard;
+  // Before signatures are verified, which cost the most.
+  const refusal = await deps.refusalOf(nodeIdOf(hello.delegation.node), connection.address);
+  if (refusal !== undefined) return refused(connection, refusal);
+  if (!checked.ok) return refused(connection, checked.refusal);
+  const proven = { hello, checked: checked.value };
+  const fault = await admit(proven, challenge, stage.from, deps);
+  if (fault !== undefined) return refused(connection, fault);
   return connection.isOpen ? proven : undefined;
+}
+
+function refused(connection: Connection, refusal: Refusal): undefined {
+  connection.refuse(refusal);
+  return undefined;
+}
+
+/** What was said, and what comes of reading it. */
+interface Heard {
+  readonly hello: HelloFrame;
+  readonly checked: Result<CheckedHello>;
 }
 
 /** Read at once: what came in the same packet must not get its word in first. */
@@ -81,8 +94,8 @@ function firstText(
   stage: HandshakeStage,
   challenge: string,
   timeoutMs: number,
-  read: (text: string) => Result<Proven>,
-): Promise<Proven | undefined> {
+  read: (text: string) => Result<Heard>,
+): Promise<Heard | undefined> {
   return new Promise((resolve) => {
     const timer = setTimeout(
       () => connection.refuse({ code: 'session.handshake_timeout', message: 'No hello came in time.' }),

@@ -99,22 +99,22 @@ it('keeps a quarter for networks of which few come, of the joins as of the room'
     allJoinsPerHour: 1000,
   };
   const room = { size: 0, atMost: 100 };
-  const gate = new JoinGate({ limits: crowds, heapShare: () => 0, unproven: () => room, now: () => 0 });
+  const gate = new JoinGate({ limits: crowds, heapShare: () => 0, now: () => 0 });
   const joins = (address: string, times: number) =>
-    Array.from({ length: times }, () => gate.join(address)).filter((refusal) => refusal === undefined).length;
+    Array.from({ length: times }, () => gate.join(address, room)).filter((refusal) => refusal === undefined).length;
   expect(joins('198.51.100.7', 1000)).toBe(750);
-  expect(gate.refusal('198.51.100.8')?.hint).toContain('joins.all_per_hour');
+  expect(gate.refusal('198.51.100.8', room)?.hint).toContain('joins.all_per_hour');
   expect(joins('203.0.113.7', 100)).toBe(10);
   expect(joins('2001:db8:1:1::/64', 100)).toBe(10);
   for (let n = 0; n < 9; n++) gate.enter('192.0.2.1');
   room.size = 75;
-  expect(gate.refusal('192.0.2.2')).toBeUndefined();
+  expect(gate.refusal('192.0.2.2', room)).toBeUndefined();
   const leave = gate.enter('192.0.2.1');
-  expect(gate.refusal('192.0.2.2')?.hint).toContain('rules.max_unproven_nodes');
-  expect(gate.refusal('192.0.3.2')).toBeUndefined();
+  expect(gate.refusal('192.0.2.2', room)?.hint).toContain('rules.max_unproven_nodes');
+  expect(gate.refusal('192.0.3.2', room)).toBeUndefined();
   leave();
-  expect(gate.refusal('192.0.2.2')).toBeUndefined();
+  expect(gate.refusal('192.0.2.2', room)).toBeUndefined();
   room.size = 74;
   gate.enter('192.0.2.1');
-  expect(gate.refusal('192.0.2.2')).toBeUndefined();
+  expect(gate.refusal('192.0.2.2', room)).toBeUndefined();
 });

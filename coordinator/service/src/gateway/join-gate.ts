@@ -1,7 +1,7 @@
-import type { NodeRecord } from '@capacloud/core/state';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { JoinLimits } from '../join-limits.ts';
+import type { Acquaintance, KnownNode } from '../ports/questions.ts';
 
 const hourMs = 3_600_000;
 /** Addresses and networks that are remembered. A forgotten one begins anew; the bound of all joins holds still. */
@@ -64,11 +64,13 @@ export interface JoinGateDeps {
   readonly limits: JoinLimits & { readonly maxHeapShare: number };
   /** Of the heap that the process may have, the share that is used. */
   readonly heapShare: () => number;
-  /** Nodes that are known and were never paid. */
-  readonly unproven?: () => { readonly size: number; readonly atMost: number };
   /** Unix milliseconds. */
   readonly now: () => number;
 }
+
+/** Nodes that are known and were never paid, and how many there may be. */
+type Unproven = Acquaintance['unproven'];
+const nobody: Unproven = { size: 0, atMost: Number.POSITIVE_INFINITY };
 
 /** Whether a node that is not known may join. Nodes that are known are neither counted nor refused. */
 export class JoinGate {
@@ -107,7 +109,7 @@ export class JoinGate {
   }
 
   /** Why a newcomer from the address is refused now. Nothing is counted. */
-  refusal(address: string): Refusal | undefined {
+  refusal(address: string, unproven = nobody): Refusal | undefined {
     const { limits, now } = this.#deps;
     const shortage = this.#shortage();
     if (shortage !== undefined) return shortage;
@@ -125,15 +127,14 @@ export class JoinGate {
           `Connect again in ${Math.ceil(waitMs / 1000)} s. The operator of the coordinator sets the bound: ${setting}.`,
         );
     }
-    return this.#crowdRefusal(networkOf(address));
+    return this.#crowdRefusal(networkOf(address), unproven);
   }
 
   /** What is left is for networks of which few nodes have come. */
-  #crowdRefusal(network: string): Refusal | undefined {
-    const { limits, now, unproven } = this.#deps;
+  #crowdRefusal(network: string, { atMost, size }: Unproven): Refusal | undefined {
+    const { limits, now } = this.#deps;
     const few = Math.max(keptForFew.least, limits.networkJoinsPerHour * keptForFew.ofNetwork);
     const free = 1 - keptForFew.share;
-    const { atMost, size } = unproven?.() ?? { atMost: Number.POSITIVE_INFINITY, size: 0 };
     if (size >= atMost * free && (this.#unproven.get(network) ?? 0) >= few)
       return crowded(size, 'are known for whose work nothing was paid yet', 'rules.max_unproven_nodes');
     const used = this.#all.used('', now());
@@ -147,15 +148,15 @@ export class JoinGate {
   }
 
   /** A newcomer joins, unless that is refused. */
-  join(address: string): Refusal | undefined {
-    const refusal = this.refusal(address);
+  join(address: string, unproven = nobody): Refusal | undefined {
+    const refusal = this.refusal(address, unproven);
     if (refusal !== undefined) return refusal;
     for (const { allowances, keyOf } of this.#bounds) allowances.take(keyOf(address), this.#deps.now());
     return undefined;
   }
 
   /** Why a node that was never paid may not offer this now: small nodes that grow together would need as much as new ones. */
-  growthRefusal({ isProven, offer: before }: NodeRecord, offer: Offer): Refusal | undefined {
+  growthRefusal({ isProven, offer: before }: Pick<KnownNode, 'isProven' | 'offer'>, offer: Offer): Refusal | undefined {
     if (isProven) return undefined;
     const shortage = this.#shortage();
     if (shortage === undefined || JSON.stringify(offer).length <= JSON.stringify(before).length)

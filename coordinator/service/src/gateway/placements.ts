@@ -1,10 +1,10 @@
 import type { EventOf, NodeStatus } from '@capacloud/core/contract/event';
-import { desiredAttempts } from '@capacloud/core/slices/node/desired';
-import type { State } from '@capacloud/core/state';
+import type { Ruleset } from '@capacloud/core/contract/ruleset';
 import type { JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import { jobIdOf } from '@capacloud/protocol/ids';
 import type { ArtifactRow } from '../ports/artifact-index.ts';
 import type { PullProgress } from '../ports/live-activity.ts';
+import type { DesiredAttempt } from '../ports/questions.ts';
 import type { CommittedEvent } from '../ports/sequencer.ts';
 
 /** One attempt that should be on a node, as the durable log says. */
@@ -36,26 +36,22 @@ export interface PlacementListener {
   revoked(placement: Placement): void;
   settled(job: JobId): void;
   nodeChanged(node: NodeId, status: NodeStatus): void;
-  /** The state knows it no more. */
+  nodeJoined(node: NodeId): void;
+  /** It has left the live state. */
   nodeForgotten(node: NodeId): void;
+  rulesChanged(ruleset: Ruleset): void;
 }
 
 /**
- * The attempts that should be on nodes, by job and by node. The live state may be ahead of what is durable; this
- * follows committed events alone, so nothing is told to an agent that a crash could take back.
+ * The attempts that should be on nodes, by job and by node. The table follows committed events alone, so an agent is told
+ * nothing that a crash could take back.
  */
 export class Placements {
   readonly #byJob = new Map<JobId, Map<TaskId, Placement>>();
   readonly #byNode = new Map<NodeId, Set<Placement>>();
 
-  /** `state` holds nothing that is not durable: this is called before the first command. */
-  restore(state: State): void {
-    for (const node of state.nodes.values()) {
-      for (const { task, attempt } of desiredAttempts(state, node)) {
-        const { alternative = 0, devices = [] } = state.tasks.get(task) ?? {};
-        this.#add({ task, attempt, node: node.id, devices, alternative });
-      }
-    }
+  restore(desired: readonly DesiredAttempt[]): void {
+    for (const attempt of desired) this.#add(attempt);
   }
 
   get(task: TaskId): Placement | undefined {
@@ -105,6 +101,9 @@ export class Placements {
         case 'job.settled':
           listener.settled(event.job);
           break;
+        case 'node.joined':
+          listener.nodeJoined(event.node);
+          break;
         case 'node.status_changed':
           listener.nodeChanged(event.node, event.to);
           break;
@@ -112,15 +111,16 @@ export class Placements {
           this.#byNode.delete(event.node);
           listener.nodeForgotten(event.node);
           break;
+        case 'log.opened':
+        case 'ruleset.changed':
+          listener.rulesChanged(event.ruleset);
+          break;
         case 'account.credited':
         case 'account.opened':
         case 'attempt.released':
         case 'image.poisoned':
         case 'job.submitted':
-        case 'log.opened':
-        case 'node.joined':
         case 'node.offered':
-        case 'ruleset.changed':
         case 'upload.held':
         case 'subject.isolated':
         case 'subject.reinstated':

@@ -32,8 +32,6 @@ async function judged(
 ): Promise<{ readonly reason: string; readonly kept: readonly TaskCheckpoint[]; readonly invalid: number }> {
   const kept: TaskCheckpoint[] = [];
   const counts = new RefusalCounts();
-  const jobs = new Map([[job, { id: job, consumer }]]);
-  const nodes = new Map([[node, { occupied: new Map([[task, { attempt: heldAttempt }]]) }]]);
   const judge = new ReceiptJudge({ node, protocol }, {
     artifacts: {
       get: (hash: Sha256Hex) =>
@@ -51,7 +49,10 @@ async function judged(
       known: () => undefined,
       get: () => Promise.resolve({ checkpoint: { path: '/state', maxBytes }, outputs } as unknown as RunSpec),
     },
-    sequencer: { state: { jobs, nodes } },
+    questions: {
+      consumerOfHeld: ({ attempt }: AttemptRef) =>
+        Promise.resolve(attempt === heldAttempt ? consumer : undefined),
+    },
     placements: new Placements(),
     counts,
     logger: pino({ level: 'silent' }),

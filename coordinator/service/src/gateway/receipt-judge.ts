@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import { faultOfNamed, lacksDeclared } from '../declared-outputs.ts';
 import type { JobSpecs } from '../job-specs.ts';
 import { type ArtifactIndex, haveBrought } from '../ports/artifact-index.ts';
-import type { Sequencer } from '../ports/sequencer.ts';
+import type { GatewayQuestions } from '../ports/questions.ts';
 import { attemptNonce } from './assignment-writer.ts';
 import type { Placements } from './placements.ts';
 import type { RefusalCounts } from './refusal-counts.ts';
@@ -21,7 +21,7 @@ export interface JudgeDeps {
   readonly logger: Logger;
   readonly placements: Placements;
   readonly nonceSecret: string;
-  readonly sequencer: Pick<Sequencer, 'state'>;
+  readonly questions: Pick<GatewayQuestions, 'consumerOfHeld'>;
 }
 
 /**
@@ -112,13 +112,11 @@ export class ReceiptJudge {
   /** Before its node is seen to let go of it: the next attempt goes on with what this one left. */
   async #keepCheckpoint(receipt: Receipt): Promise<OutcomeReason> {
     const { attempt, outputs, reason, task } = receipt;
-    const { jobs, nodes } = this.#deps.sequencer.state;
-    const job = jobs.get(jobIdOf(task));
     const [saved] = outputs;
-    // A node that has lost the attempt has no word any more on where the task goes on.
-    const isHeld = nodes.get(this.#session.node)?.occupied.get(task)?.attempt === attempt;
-    if (job === undefined || saved === undefined || !isHeld) return reason;
-    const checkpoint = (await this.#deps.specs.get(job.id))?.checkpoint;
+    // A node that has lost the attempt has no say any more in where the task goes on.
+    const consumer = await this.#deps.questions.consumerOfHeld({ task, attempt, node: this.#session.node });
+    if (consumer === undefined || saved === undefined) return reason;
+    const checkpoint = (await this.#deps.specs.get(jobIdOf(task)))?.checkpoint;
     const isRight =
       outputs.length === 1 &&
       saved.path === checkpoint?.path &&
@@ -126,7 +124,7 @@ export class ReceiptJudge {
       // guard: keep checkpoints that the node has brought itself
       (await this.#areUploaded(receipt));
     if (isRight)
-      await this.#deps.artifacts.keepCheckpoint({ task, attempt, sha256: saved.sha256 }, job.consumer);
+      await this.#deps.artifacts.keepCheckpoint({ task, attempt, sha256: saved.sha256 }, consumer);
     else this.#deps.counts.add('receipt.invalid');
     return reason;
   }

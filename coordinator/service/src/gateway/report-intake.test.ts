@@ -1,4 +1,3 @@
-import { createState } from '@capacloud/core/state';
 import { jobIdFrom, type NodeId, taskIdOf } from '@capacloud/protocol/ids';
 import type { ReportFrame } from '@capacloud/protocol/wire/frames';
 import { pino } from 'pino';
@@ -31,7 +30,8 @@ function stage(reportsInFlight: number) {
     rates: new Rates(defaultGatewayLimits, () => 0).ofNode('node_x' as NodeId),
   } as unknown as Session;
   const intake = new ReportIntake(session, {
-    sequencer: { state: createState(), submit: () => new Promise((resolve) => pending.push(resolve)) },
+    submitter: { submit: () => new Promise((resolve) => pending.push(resolve)) },
+    questions: { consumerOfHeld: () => Promise.resolve(undefined) },
     artifacts: {
       get: () => Promise.resolve(undefined),
       keepCheckpoint: () => Promise.resolve(),

@@ -4,7 +4,7 @@ import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { ReportFrame, ReportItem } from '@capacloud/protocol/wire/frames';
 import type { Receipt } from '@capacloud/protocol/wire/receipt';
-import type { Aside, CommittedEvent, Outcome, Sequencer } from '../ports/sequencer.ts';
+import type { Aside, CommittedEvent, Outcome, Submitter } from '../ports/sequencer.ts';
 import type { FlushQueue } from './flush-queue.ts';
 import type { CheckedReceipt } from './receipt-check.ts';
 import { type JudgeDeps, ReceiptJudge } from './receipt-judge.ts';
@@ -12,7 +12,7 @@ import type { ReceiptVerifier } from './receipt-verifier.ts';
 import type { Session } from './session.ts';
 
 export interface IntakeDeps extends JudgeDeps {
-  readonly sequencer: Pick<Sequencer, 'state' | 'submit'>;
+  readonly submitter: Pick<Submitter, 'submit'>;
   readonly flushes: FlushQueue;
   readonly verifier: Pick<ReceiptVerifier, 'check'>;
   readonly reportsInFlight: number;
@@ -164,7 +164,7 @@ export class ReportIntake {
     for (const item of items) {
       if (item.kind === 'progress') {
         const { task, attempt, stage } = item;
-        this.#deps.sequencer
+        this.#deps.submitter
           .submit({ type: 'attempt.progress', at, node: this.#session.node, task, attempt, stage })
           .then(settle, fail);
       } else {
@@ -178,7 +178,7 @@ export class ReportIntake {
   #finish({ receipt, reason, hash, signed }: Finish, at: number): Promise<Outcome> {
     const { task, attempt, exitCode, imageRunsOn, startedAt, finishedAt } = receipt;
     const ran = startedAt === undefined || finishedAt === undefined ? 0 : Math.max(0, finishedAt - startedAt);
-    return this.#deps.sequencer.submit(
+    return this.#deps.submitter.submit(
       {
         type: 'attempt.finish',
         at,

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import type { NodeRecord } from '@capacloud/core/state';
 import { errorCatalogue } from '@capacloud/protocol/catalogue/errors';
 import type { NodeId } from '@capacloud/protocol/ids';
 import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { HeartbeatFrame, HelloFrame, OfferFrame, WelcomeFrame } from '@capacloud/protocol/wire/frames';
 import type { ClientAddresses } from '../client-addresses.ts';
-import type { Sequencer } from '../ports/sequencer.ts';
+import type { Acquaintance, GatewayQuestions, KnownNode } from '../ports/questions.ts';
+import type { Committed, Outcome, Submitter } from '../ports/sequencer.ts';
+import { BeatQueue } from './beat-queue.ts';
 import type { Connection } from './connection.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { readSessionFrame } from './frame-reader.ts';
@@ -16,11 +17,18 @@ import type { JoinGate } from './join-gate.ts';
 import { type OfferBudget, type Offered, OfferIntake, offerWaitMs, spendOffer } from './offer-intake.ts';
 import type { Rates } from './rates.ts';
 import { type IntakeDeps, ReportIntake } from './report-intake.ts';
+import type { GatewayRules } from './rules.ts';
 import { Session } from './session.ts';
 import type { SessionTable } from './session-table.ts';
 
 export interface DeskDeps extends IntakeDeps {
-  readonly sequencer: Sequencer;
+  readonly submitter: Pick<Submitter, 'submit'>;
+  readonly committed: Pick<Committed, 'durable'>;
+  readonly questions: Pick<
+    GatewayQuestions,
+    'acquaintance' | 'consumerOfHeld' | 'knownNode' | 'provenAmong'
+  >;
+  readonly rules: GatewayRules;
   readonly sessions: SessionTable;
   readonly clients: Pick<ClientAddresses, 'know'>;
   readonly joins: JoinGate;
@@ -34,33 +42,38 @@ export class SessionDesk {
   readonly #deps: DeskDeps;
   readonly #intakes = new Map<Session, ReportIntake>();
   readonly #offers = new Map<Session, OfferIntake>();
+  readonly #beats: BeatQueue;
   #number: number;
 
   constructor(deps: DeskDeps) {
     this.#deps = deps;
-    // Rises over restarts as well.
     this.#number = deps.now();
+    this.#beats = new BeatQueue(deps.committed, (session, beat) => this.#acknowledge(session, beat));
   }
 
   /** Ends when the session has been welcomed or refused. */
   async open(connection: Connection, { hello, checked }: Proven): Promise<void> {
-    const { sessions, sequencer, limits } = this.#deps;
-    const session = new Session(
-      ++this.#number,
-      `ccs_${randomBytes(32).toString('base64url')}`,
+    const { limits, questions, rates, sessions } = this.#deps;
+    const session = new Session({
+      number: ++this.#number,
+      token: `ccs_${randomBytes(32).toString('base64url')}`,
       hello,
-      checked.protocol,
+      protocol: checked.protocol,
       connection,
       limits,
-      this.#deps.rates,
-      this.#deps.now(),
-    );
-    const said = this.#offerOf(session, hello);
-    if (said === undefined || !this.#makeRoom(session.node)) {
+      rates,
+      nowMs: this.#deps.now(),
+    });
+    const { node } = session;
+    const [acquaintance, known] = await Promise.all([questions.acquaintance(node), questions.knownNode(node)]);
+    const said = this.#offerOf(session, hello, known);
+    if (said === undefined || !(await this.#makeRoom(node, acquaintance.isProven))) {
       connection.refuse(said === undefined ? ownerChanges : noRoom);
       return;
     }
-    const leave = this.#admit(session.node, hello, connection);
+    // Nothing is waited for from here on until the session has its place.
+    if (!connection.isOpen) return;
+    const leave = this.#admit(hello, connection, acquaintance, known);
     if (leave === undefined) return;
     connection.onEnd = () => {
       leave();
@@ -71,53 +84,51 @@ export class SessionDesk {
       code: 'session.superseded',
       message: `Session ${session.number} of this node took over.`,
     });
-    const { delegation, signature, attempts } = hello;
-    const outcome = await sequencer.submit(
-      {
-        type: 'node.connect',
-        at: this.#deps.now(),
-        node: session.node,
-        provider: session.provider,
-        offer: said.offer,
-        accepting: said.accepting,
-        held: attempts,
-      },
-      // What is resumed was written when it was taken.
-      () =>
-        checked.resumes
-          ? []
-          : [
-              {
-                kind: 'session',
-                node: session.node,
-                delegation: JSON.stringify(delegation),
-                signature,
-              },
-            ],
-    );
+    const outcome = await this.#connect(session, hello, said, checked.resumes);
+    if (outcome.ok) session.membership = 'member';
+    else if (session.membership === 'asked') session.membership = known === undefined ? 'stranger' : 'member';
     if (!outcome.ok) connection.refuse(outcome.refusal);
-    else if (connection.isOpen) this.#welcome(session, hello, said);
+    if (!connection.isOpen) this.#forget(session);
+    else this.#welcome(session, hello, said);
+  }
+
+  #connect(session: Session, hello: HelloFrame, said: Offered, resumes: boolean): Promise<Outcome> {
+    const { attempts, delegation, signature } = hello;
+    const { node, provider } = session;
+    const row = { kind: 'session', node, delegation: JSON.stringify(delegation), signature } as const;
+    const { accepting, offer } = said;
+    return this.#deps.submitter.submit(
+      { type: 'node.connect', at: this.#deps.now(), node, provider, offer, accepting, held: attempts },
+      // What is resumed was written when it was taken.
+      () => (resumes ? [] : [row]),
+    );
   }
 
   /** Before anything is verified: why the node could not be let in anyway. */
-  turnAway(node: NodeId): Refusal | undefined {
-    const { sequencer, sessions, limits } = this.#deps;
-    const isFull = sessions.size >= limits.sessions && sessions.get(node) === undefined;
-    return isFull && sequencer.state.nodes.get(node)?.isProven !== true ? noRoom : undefined;
+  turnAway(node: NodeId, isProven: boolean): Refusal | undefined {
+    return this.#isFull(node) && !isProven ? noRoom : undefined;
+  }
+
+  #isFull(node: NodeId): boolean {
+    const { limits, sessions } = this.#deps;
+    return sessions.size >= limits.sessions && sessions.get(node) === undefined;
   }
 
   /** A node whose work was paid takes the place of one that has done nothing yet, where there is no other. */
-  #makeRoom(node: NodeId): boolean {
-    const { sequencer, sessions, limits, placements } = this.#deps;
-    if (sessions.size < limits.sessions || sessions.get(node) !== undefined) return true;
-    const { nodes } = sequencer.state;
-    if (nodes.get(node)?.isProven !== true) return false;
-    for (const session of sessions.values()) {
-      if (nodes.get(session.node)?.isProven === true || [...placements.of(session.node)].length > 0) continue;
-      session.connection.evict(noRoom);
-      return true;
-    }
-    return false;
+  async #makeRoom(node: NodeId, isProven: boolean): Promise<boolean> {
+    const { placements, questions, sessions } = this.#deps;
+    if (!this.#isFull(node)) return true;
+    if (!isProven) return false;
+    const idle = Array.from(sessions.values(), (session) => session.node).filter(
+      (each) => placements.of(each).size === 0,
+    );
+    const proven = new Set(await questions.provenAmong(idle));
+    // Another may have left, or have taken the place, meanwhile.
+    if (!this.#isFull(node)) return true;
+    const evicted = idle.find((each) => !proven.has(each) && sessions.get(each) !== undefined);
+    if (evicted === undefined) return false;
+    sessions.get(evicted)?.connection.evict(noRoom);
+    return true;
   }
 
   #budgetOf({ rates, addressRates }: Session): OfferBudget {
@@ -128,9 +139,7 @@ export class SessionDesk {
    * What the hello offers, as far as the rate of offers allows it; otherwise what the node offered last, and its news follow
    * as any other change. Undefined: they cannot follow, because another owner's come with the delegation alone.
    */
-  #offerOf(session: Session, hello: HelloFrame): Offered | undefined {
-    const { state } = this.#deps.sequencer;
-    const recorded = state.nodes.get(session.node);
+  #offerOf(session: Session, hello: HelloFrame, recorded: KnownNode | undefined): Offered | undefined {
     const isSame =
       recorded !== undefined &&
       recorded.provider === session.provider &&
@@ -146,11 +155,16 @@ export class SessionDesk {
   }
 
   /** Gives what to call when the session ends; undefined where the node was refused. */
-  #admit(node: NodeId, { offer }: HelloFrame, connection: Connection): (() => void) | undefined {
-    const { joins, sequencer } = this.#deps;
-    const known = sequencer.state.nodes.get(node);
-    if (known?.isProven === true) return () => {};
-    const refusal = known === undefined ? joins.join(connection.address) : joins.growthRefusal(known, offer);
+  #admit(
+    { offer }: HelloFrame,
+    connection: Connection,
+    { isProven, unproven }: Acquaintance,
+    known: KnownNode | undefined,
+  ): (() => void) | undefined {
+    const { joins } = this.#deps;
+    if (isProven) return () => {};
+    const refusal =
+      known === undefined ? joins.join(connection.address, unproven) : joins.growthRefusal(known, offer);
     if (refusal === undefined) return joins.enter(connection.address);
     connection.refuse(refusal);
     return undefined;
@@ -169,15 +183,15 @@ export class SessionDesk {
   }
 
   #welcome(session: Session, hello: HelloFrame, said: Offered): void {
-    const { placements, dispatcher, limits, sequencer } = this.#deps;
+    const { placements, dispatcher, limits, rules } = this.#deps;
     const desired = [...placements.of(session.node)];
     const welcome: WelcomeFrame = {
       type: 'welcome',
       protocol: session.protocol,
       session: session.number,
       // Three chances before silence is noticed, however short the operator made that time.
-      heartbeatMs: Math.min(limits.heartbeatMs, Math.ceil(sequencer.state.ruleset.unknownAfterMs / 3)),
-      leaseMs: sequencer.state.ruleset.leaseMs,
+      heartbeatMs: Math.min(limits.heartbeatMs, Math.ceil(rules.current.unknownAfterMs / 3)),
+      leaseMs: rules.current.leaseMs,
       token: session.token,
       desired: desired.map(({ task, attempt }) => ({ task, attempt })),
     };
@@ -202,15 +216,18 @@ export class SessionDesk {
   }
 
   #end(session: Session): void {
-    const { sequencer, sessions } = this.#deps;
     // Its node comes back from there most likely, however long ago it came.
     if (session.isOpen) this.#deps.clients.know(session.connection.address);
     this.#intakes.delete(session);
     this.#offers.get(session)?.close();
     this.#offers.delete(session);
-    sessions.end(session);
-    // It was forgotten while its session was open, or never taken in.
-    if (!sequencer.state.nodes.has(session.node)) sessions.forget(session.node);
+    this.#deps.sessions.end(session);
+    this.#forget(session);
+  }
+
+  /** When the node was heard is of no use where it was never taken in, was forgotten or is lost. */
+  #forget({ membership, node }: Session): void {
+    if (membership === 'lost' || membership === 'stranger') this.#deps.sessions.forget(node);
   }
 
   #read(session: Session, text: string): void {
@@ -222,9 +239,7 @@ export class SessionDesk {
 
   #take(session: Session, text: string, nowMs: number): Refusal | undefined {
     if (!session.mayReceive(nowMs)) return rateLimited;
-    // Given up since its hello, so it came too late. Only another hello brings it back; an acknowledgement would renew its lease.
-    const node = this.#deps.sequencer.state.nodes.get(session.node);
-    if (node === undefined || node.status === 'lost') return givenUp;
+    if (session.membership !== 'member') return givenUp;
     const read = readSessionFrame(text);
     if (!read.ok) return read.refusal;
     const frame = read.value;
@@ -237,32 +252,43 @@ export class SessionDesk {
         this.#beat(session, frame);
         return undefined;
       case 'offer':
-        return this.#offer(session, node, frame);
+        void this.#offer(session, frame);
+        return undefined;
     }
   }
 
-  #offer(session: Session, node: NodeRecord, frame: OfferFrame): Refusal | undefined {
-    const refusal = this.#deps.joins.growthRefusal(node, frame.offer);
+  async #offer(session: Session, frame: OfferFrame): Promise<void> {
+    const known = await this.#deps.questions.knownNode(session.node);
+    const refusal = known === undefined ? givenUp : this.#deps.joins.growthRefusal(known, frame.offer);
     if (refusal === undefined) this.#offers.get(session)?.push(frame);
-    return refusal;
+    else session.connection.refuse(refusal);
   }
 
   #beat(session: Session, frame: HeartbeatFrame): void {
-    session.heartbeat = Math.max(session.heartbeat, frame.n);
     for (const { task, attempt, doneBytes, totalBytes } of frame.pulls) {
       const placement = this.#deps.placements.get(task);
       if (placement?.node === session.node && placement.attempt === attempt)
         placement.pull = { attempt, doneBytes, totalBytes };
     }
+    this.#beats.add(session, frame.n);
+  }
+
+  /** A lost node is brought back by another hello alone: an acknowledgement would renew its lease. */
+  #acknowledge(session: Session, beat: number): void {
+    if (session.membership !== 'member') {
+      session.connection.refuse(givenUp);
+      return;
+    }
+    session.heartbeat = Math.max(session.heartbeat, beat);
     this.#deps.flushes.add(session);
   }
 
   async #change(session: Session, { offer, accepting }: Offered): Promise<void> {
-    const { sequencer, logger } = this.#deps;
+    const { submitter, logger } = this.#deps;
     const at = this.#deps.now();
     try {
       const { node } = session;
-      const outcome = await sequencer.submit({ type: 'node.change_offer', at, node, offer, accepting });
+      const outcome = await submitter.submit({ type: 'node.change_offer', at, node, offer, accepting });
       // Offers are not acknowledged: a session that could not bring its own has to begin anew, with its hello.
       if (!outcome.ok && errorCatalogue[outcome.refusal.code].retryable)
         session.connection.refuse(outcome.refusal);

@@ -14,6 +14,26 @@ import type { AddressRates, NodeRates, Rates } from './rates.ts';
 const assignFrameBytes = wireLimits.frameBytes - 4096;
 const stopsPerFrame = 1024;
 
+/**
+ * What the log says of the node of a session: `asked` until its hello is durable or refused, `member` while it is known,
+ * `lost` when it was silent for longer than its lease, `stranger` when it was never taken in or has been forgotten.
+ */
+export type Membership = 'asked' | 'member' | 'lost' | 'stranger';
+
+/** Who opens a session, and what it is opened with. */
+export interface Opening {
+  /** Rises from session to session, over restarts as well. */
+  readonly number: number;
+  readonly token: string;
+  readonly hello: HelloFrame;
+  /** Version that was chosen. */
+  readonly protocol: number;
+  readonly connection: Connection;
+  readonly limits: GatewayLimits;
+  readonly rates: Rates;
+  readonly nowMs: number;
+}
+
 /** One authenticated connection of a node: the numbers of its frames both ways, and what waits to be sent. */
 export class Session {
   readonly number: number;
@@ -36,6 +56,7 @@ export class Session {
   readonly addressRates: AddressRates;
   /** Welcome was sent: assignments may follow. */
   isOpen = false;
+  membership: Membership = 'asked';
   readonly contact: NodeContact;
   /** Highest report that is durable, and newest heartbeat: what the next ack says. */
   report = 0;
@@ -50,16 +71,7 @@ export class Session {
   #stops = new Map<string, AttemptRef>();
   #delegationDigest: string | undefined;
 
-  constructor(
-    number: number,
-    token: string,
-    hello: HelloFrame,
-    protocol: number,
-    connection: Connection,
-    limits: GatewayLimits,
-    rates: Rates,
-    nowMs: number,
-  ) {
+  constructor({ number, token, hello, protocol, connection, limits, rates, nowMs }: Opening) {
     this.number = number;
     this.token = token;
     this.protocol = protocol;

@@ -10,7 +10,15 @@ import type { Result } from '@capacloud/protocol/result';
 import type { DiskRoom } from '../ports/disk-room.ts';
 import type { LogPort } from '../ports/log.ts';
 import type { Projection } from '../ports/projection.ts';
-import type { Aside, CommittedEvent, Outcome, Sequencer, Submission } from '../ports/sequencer.ts';
+import type {
+  Aftermath,
+  Aside,
+  AsidesOf,
+  CommittedEvent,
+  Outcome,
+  Sequencer,
+  Submission,
+} from '../ports/sequencer.ts';
 import { beginsWork, diskFull } from './disk-refusal.ts';
 import { FatalDecision } from './fatal-decision.ts';
 import { Group } from './group.ts';
@@ -40,6 +48,7 @@ export interface SequencerParts {
  * transaction while the next one gathers; only then do listeners and callers hear of it.
  */
 export class CommandSequencer implements Sequencer {
+  /** Changes by commands alone. It may be ahead of what is durable, so no room sees it: they ask (`ports/questions.ts`). */
   readonly state: State;
   readonly notes = new ScheduleNotes();
   readonly #parts: SequencerParts;
@@ -53,12 +62,15 @@ export class CommandSequencer implements Sequencer {
   #waiting = 0;
   #waitingBytes = 0;
   #lastAt = 0;
-  #inFlight = false;
+  #inFlight: Group | undefined;
   #scheduled = false;
   #closed = false;
   #failed = false;
   #idle: (() => void)[] = [];
   readonly #digests = new StateDigests(() => this.capture());
+  readonly #aftermath: Aftermath = {
+    balanceOf: (account) => this.state.accounts.get(account)?.availableNano ?? 0n,
+  };
 
   constructor(parts: SequencerParts) {
     this.#parts = parts;
@@ -69,10 +81,12 @@ export class CommandSequencer implements Sequencer {
     this.#open = new Group(this.#next);
   }
 
-  submit(
-    command: Command,
-    asides?: (events: readonly CommittedEvent[]) => readonly Aside[],
-  ): Promise<Outcome> {
+  /** Events that the state holds. */
+  get size(): number {
+    return this.#next;
+  }
+
+  submit(command: Command, asides?: AsidesOf): Promise<Outcome> {
     return this.#take<Outcome>(() => this.#execute(command, asides));
   }
 
@@ -125,6 +139,16 @@ export class CommandSequencer implements Sequencer {
     };
   }
 
+  /** At once where nothing is on its way to the disk. */
+  durable(): Promise<void> {
+    if (this.#failed) return new Promise(() => {});
+    const last = this.#open.count > 0 ? this.#open : (this.#sealed.at(-1) ?? this.#inFlight);
+    if (last === undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      last.addWaiter(resolve);
+    });
+  }
+
   digest(): Promise<StateDigest> {
     if (this.#failed) return new Promise(() => {});
     return this.#digests.take();
@@ -140,7 +164,7 @@ export class CommandSequencer implements Sequencer {
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#failed) return;
-    if (this.#inFlight || this.#scheduled || this.#waiting > 0)
+    if (this.#inFlight !== undefined || this.#scheduled || this.#waiting > 0)
       await new Promise<void>((resolve) => {
         this.#idle.push(resolve);
       });
@@ -157,7 +181,7 @@ export class CommandSequencer implements Sequencer {
   }
 
   /** Decides and applies. Throws where the state is half changed because an invariant does not hold. */
-  #execute(command: Command, asides?: (events: readonly CommittedEvent[]) => readonly Aside[]): Outcome {
+  #execute(command: Command, asides?: AsidesOf): Outcome {
     if (this.#isDiskFull && beginsWork(this.state, command)) return diskFull;
     const entries: string[] = [];
     let events: readonly Event[];
@@ -193,7 +217,7 @@ export class CommandSequencer implements Sequencer {
     command: Command,
     events: readonly Event[],
     entries: readonly string[],
-    asides?: (events: readonly CommittedEvent[]) => readonly Aside[],
+    asides?: AsidesOf,
   ): Outcome {
     const committed: CommittedEvent[] = [];
     for (let i = 0; i < events.length; i++) {
@@ -212,7 +236,7 @@ export class CommandSequencer implements Sequencer {
       this.#waitingBytes += (entries[i] as string).length;
       this.#next += 1;
     }
-    if (asides !== undefined) for (const aside of asides(committed)) this.#parts.projection.aside(aside);
+    for (const aside of asides?.(committed, this.#aftermath) ?? []) this.#parts.projection.aside(aside);
     this.#lastAt = Math.max(this.#lastAt, command.at);
     return { ok: true, events: committed };
   }
@@ -231,14 +255,14 @@ export class CommandSequencer implements Sequencer {
 
   /** The commands of one turn of the event loop share a group. */
   #schedule(): void {
-    if (this.#scheduled || this.#inFlight) return;
+    if (this.#scheduled || this.#inFlight !== undefined) return;
     this.#scheduled = true;
     setImmediate(this.#turn);
   }
 
   readonly #turn = (): void => {
     this.#scheduled = false;
-    if (this.#failed || this.#inFlight) return;
+    if (this.#failed || this.#inFlight !== undefined) return;
     try {
       this.#place();
       if (!this.#open.isEmpty) this.#seal();
@@ -269,15 +293,15 @@ export class CommandSequencer implements Sequencer {
   }
 
   async #commit(group: Group): Promise<void> {
-    this.#inFlight = true;
+    this.#inFlight = group;
     try {
       if (group.count > 0 || group.hasRows)
         // guard: commit, then speak
         await this.#parts.log.append(group.forLog(), this.#parts.fencingEpoch);
-      this.#inFlight = false;
       this.#waiting -= group.outcomes;
       this.#waitingBytes -= group.bytes;
       for (const listener of this.#listeners) listener(group.events);
+      this.#inFlight = undefined;
       group.tell();
     } catch (error) {
       return this.#fail(error);

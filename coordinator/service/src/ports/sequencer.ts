@@ -1,7 +1,5 @@
 import type { Command } from '@capacloud/core/contract/command';
 import type { Event } from '@capacloud/core/contract/event';
-import type { ScheduleNotes } from '@capacloud/core/scheduler/schedule-notes';
-import type { State } from '@capacloud/core/state';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { Refusal, Result } from '@capacloud/protocol/result';
 
@@ -87,20 +85,19 @@ export interface Submission {
   readonly asides: readonly Aside[];
 }
 
-/** The single writer: decides, applies, and speaks only after the group is durable. */
-export interface Sequencer {
-  /** Live state. Read only: it may be ahead of what is durable by the group in flight. */
-  readonly state: State;
-  /** What the scheduler remembers of it. Read only as well. */
-  readonly notes: ScheduleNotes;
-  /**
-   * Decides at once, in order of calls; resolves when the events (or, for a refusal, everything it was based
-   * on) are durable. `asides` are computed from the events when the command is accepted.
-   */
-  submit(
-    command: Command,
-    asides?: (events: readonly CommittedEvent[]) => readonly Aside[],
-  ): Promise<Outcome>;
+/** What a command has led to, for private rows that go with it. */
+export interface Aftermath {
+  /** nano-CAPA that the account may spend. */
+  balanceOf(account: AccountId): bigint;
+}
+
+/** Makes the private rows of a command when it is accepted. */
+export type AsidesOf = (events: readonly CommittedEvent[], after: Aftermath) => readonly Aside[];
+
+/** Takes commands. The single writer behind it decides at once, in order of calls, and speaks when all is durable. */
+export interface Submitter {
+  /** Resolves when the events (or, for a refusal, everything it was based on) are durable. */
+  submit(command: Command, asides?: AsidesOf): Promise<Outcome>;
   /**
    * The same for commands that belong to one request: what they lead to and the asides of the whole are durable together or
    * not at all. A command that is refused hinders no other; refused as a whole while there is no room.
@@ -111,8 +108,16 @@ export interface Sequencer {
   ): Promise<Result<readonly Outcome[]>>;
   /** Makes private rows durable that go with no event. */
   record(asides: readonly Aside[]): Promise<void>;
+}
+
+export interface Committed {
   /** Called once a group, after it is durable, before the outcomes of its commands resolve. */
   onCommitted(listener: (events: readonly CommittedEvent[]) => void): () => void;
+  /** Resolves once everything decided so far is durable and told to the listeners; never when the append fails. */
+  durable(): Promise<void>;
+}
+
+export interface Sequencer extends Submitter, Committed {
   /** Size of the log and hash of the state after exactly so many events; resolves once they are durable. */
   digest(): Promise<{ readonly size: number; readonly hash: Sha256Hex }>;
 }

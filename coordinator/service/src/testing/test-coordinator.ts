@@ -13,16 +13,21 @@ import { sha256Hex } from '@capacloud/protocol/log/hash';
 import type { Receipt } from '@capacloud/protocol/wire/receipt';
 import { pino } from 'pino';
 import { type Api, createApi } from '../api/api.ts';
-import type { ApiDependencies, ApiSettings } from '../api/dependencies.ts';
-import { type ArtifactRoom, type ArtifactRoomParts, openArtifactRoom } from '../artifacts/artifact-room.ts';
+import type { ApiDependencies } from '../api/dependencies.ts';
+import type { ArtifactRoom } from '../artifacts/artifact-room.ts';
 import { ClientAddresses } from '../client-addresses.ts';
-import { JobSpecs } from '../job-specs.ts';
+import type { Gateway } from '../gateway/gateway.ts';
+import { defaultJoinLimits } from '../join-limits.ts';
 import { CommandSequencer } from '../log/command-sequencer.ts';
 import { sequencerLimits } from '../log/sequencer-limits.ts';
 import type { DiskRoom } from '../ports/disk-room.ts';
 import type { PullProgress } from '../ports/live-activity.ts';
+import type { LogPort } from '../ports/log.ts';
+import type { Questions } from '../ports/questions.ts';
 import type { Outcome } from '../ports/sequencer.ts';
 import type { AgentIdentity } from '../ports/session-tokens.ts';
+import { createQuestions } from '../questions/questions.ts';
+import { openRooms, type RoomParts } from '../rooms.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { endlessDisk } from './endless-disk.ts';
 import { openTestTransparency } from './test-transparency.ts';
@@ -46,36 +51,40 @@ export const testOffer: Offer = {
 };
 
 interface TestOptions {
-  readonly settings?: Partial<ApiSettings>;
+  readonly config?: Partial<RoomParts['config']>;
   readonly connections?: Partial<Pick<ApiDependencies, 'clients' | 'connectionBounds'>>;
-  readonly accountBytes?: number;
-  readonly totalBytes?: number;
-  readonly diskSpace?: ArtifactRoomParts['diskSpace'];
+  readonly diskSpace?: RoomParts['diskSpace'];
   readonly disk?: DiskRoom;
-  readonly jobLogBytes?: number;
   /** Of the sequencer. */
   readonly waitingCommands?: number;
+  /** A test may put another log between the sequencer and the store. */
+  readonly wrapLog?: (log: LogPort) => LogPort;
 }
 
 export const endless = { perSecond: 2 ** 40, burst: 2 ** 40 };
 
-const settings: ApiSettings = {
+const config: Omit<RoomParts['config'], 'dataDir'> = {
   name: 'capacloud.test',
-  version: '0.0.0',
   chainId: 31337,
   usdPerCapa: '0.10',
   defaultMaxRateNano: 1_000_000n,
-  maxArtifactBytes: 2 ** 26,
-  accountBytes: 2 ** 28,
   corsOrigins: [],
+  maxArtifactBytes: 2 ** 26,
+  accountArtifactBytes: 2 ** 28,
+  totalArtifactBytes: 2 ** 30,
+  logDays: 30,
+  jobLogBytes: 2 ** 30,
+  joins: defaultJoinLimits,
   rates: { account: endless, address: endless, anonymous: endless, jobBytes: endless },
 };
 
-/** The real log, store, artifacts and API on a real socket; commands stand in for the gateway. */
+/** The real rooms on the real log and store, and the API on a real socket; commands stand in for the sessions of agents. */
 export class TestCoordinator {
   readonly dataDir: string;
   readonly store: Store;
   readonly sequencer: CommandSequencer;
+  readonly questions: Questions;
+  readonly gateway: Gateway;
   readonly room: ArtifactRoom;
   readonly api: Api;
   readonly tokens: Map<string, AgentIdentity>;
@@ -89,6 +98,8 @@ export class TestCoordinator {
     this.dataDir = parts.dataDir;
     this.store = parts.store;
     this.sequencer = parts.sequencer;
+    this.questions = parts.questions;
+    this.gateway = parts.gateway;
     this.room = parts.room;
     this.api = parts.api;
     this.tokens = parts.tokens;
@@ -201,6 +212,7 @@ export class TestCoordinator {
   async close(): Promise<void> {
     await this.api.app.close();
     await this.sequencer.close();
+    await this.gateway.drain(AbortSignal.abort());
     await this.room.close();
     await this.store.close();
     await rm(this.dataDir, { recursive: true, force: true });
@@ -221,7 +233,7 @@ export async function startCoordinator(options: TestOptions = {}): Promise<TestC
   const failures: Error[] = [];
   const sequencer = new CommandSequencer({
     state: createState(),
-    log: store.log,
+    log: options.wrapLog?.(store.log) ?? store.log,
     fencingEpoch: store.fencingEpoch,
     projection: store.projection,
     disk,
@@ -229,62 +241,47 @@ export async function startCoordinator(options: TestOptions = {}): Promise<TestC
     onFatal: (error) => failures.push(error),
     limits: { ...sequencerLimits, waitingCommands },
   });
-  const specs = new JobSpecs(store.reads);
-  const room = await openArtifactRoom({
-    dataDir,
-    sequencer,
-    log: store.log,
-    store: store.reads,
-    specs,
-    index: store.artifacts,
-    rows: store.rows,
+  const engine = {
     disk,
-    jobLogBytes: options.jobLogBytes ?? 2 ** 30,
-    limits: {
-      maxArtifactBytes: 2 ** 26,
-      accountBytes: options.accountBytes ?? 2 ** 28,
-      totalBytes: options.totalBytes ?? 2 ** 30,
-    },
-    diskSpace: options.diskSpace,
-    logRetentionMs: 3600_000,
-    now: Date.now,
+    questions: createQuestions(sequencer, Date.now),
+    sequencer,
+    store,
+    transparency: openTestTransparency(dataDir, store),
+  };
+  const rooms = await openRooms({
+    engine,
+    config: { ...config, ...options.config, dataDir },
+    version: '0.0.0',
+    clients: new ClientAddresses([]),
     logger: pino({ level: 'silent' }),
+    now: Date.now,
+    randomBytes,
+    diskSpace: options.diskSpace,
   });
   const tokens = new Map<string, AgentIdentity>();
   const pulls = new Map<TaskId, PullProgress>();
-  const deps = apiDependencies({ dataDir, store, sequencer, specs, room, tokens, pulls }, options);
-  const api = createApi(deps, pino({ level: 'silent' }));
-  const coordinator = new TestCoordinator({ dataDir, store, sequencer, room, api, tokens, pulls, failures });
+  const standIns: Pick<ApiDependencies, 'live' | 'sessions'> = {
+    sessions: { resolve: (token) => tokens.get(token) },
+    live: { get: (task) => pulls.get(task) },
+  };
+  const api = createApi({ ...rooms.api, ...options.connections, ...standIns }, pino({ level: 'silent' }));
+  const { artifacts: room, gateway } = rooms;
+  const coordinator = new TestCoordinator({
+    dataDir,
+    store,
+    sequencer,
+    questions: engine.questions,
+    gateway,
+    room,
+    api,
+    tokens,
+    pulls,
+    failures,
+  });
   await addAccounts(coordinator);
   await api.app.listen({ port: 0, host: '127.0.0.1' });
   coordinator.url = `http://127.0.0.1:${(api.app.server.address() as AddressInfo).port}`;
   return coordinator;
-}
-
-function apiDependencies(
-  parts: Pick<TestCoordinator, 'dataDir' | 'store' | 'sequencer' | 'room' | 'tokens' | 'pulls'> & {
-    readonly specs: JobSpecs;
-  },
-  options: TestOptions,
-): ApiDependencies {
-  const { dataDir, store, sequencer, specs, room, tokens, pulls } = parts;
-  return {
-    settings: { ...settings, ...options.settings },
-    clients: new ClientAddresses([]),
-    ...options.connections,
-    sequencer,
-    store: store.reads,
-    specs,
-    artifactIndex: store.artifacts,
-    disk: options.disk ?? endlessDisk,
-    ...room,
-    sessions: { resolve: (token) => tokens.get(token) },
-    live: { get: (task) => pulls.get(task) },
-    transparency: openTestTransparency(dataDir, store),
-    imageSecret: 'secret',
-    now: Date.now,
-    randomBytes,
-  };
 }
 
 async function addAccounts(coordinator: TestCoordinator): Promise<void> {

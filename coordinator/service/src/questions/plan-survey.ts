@@ -2,7 +2,7 @@ import type { JobTerms } from '@capacloud/core/contract/command';
 import { Explanation } from '@capacloud/core/explain/explanation';
 import { type OfferGroup, OfferGroups, OfferShortlist } from '@capacloud/core/explain/market/offer-groups';
 import { RoomTimes } from '@capacloud/core/explain/market/room-times';
-import type { Sequencer } from '../ports/sequencer.ts';
+import type { Live } from './answering-core.ts';
 import { Turns } from './turns.ts';
 
 /** To consider a group of nodes costs much less than to look at a node. */
@@ -20,7 +20,7 @@ export interface Survey {
 
 /** Looks at every node and at what runs there, for people and not for the hot path. */
 export async function surveyNodes(
-  { notes, state }: Pick<Sequencer, 'notes' | 'state'>,
+  { notes, state }: Live,
   terms: JobTerms,
   at: number,
   signal: AbortSignal,

@@ -1,22 +1,23 @@
-import type { CommittedEvent, Sequencer } from '../ports/sequencer.ts';
+import type { State } from '@capacloud/core/state';
+import type { Committed, CommittedEvent } from '../ports/sequencer.ts';
 
 const maxShapes = 1000;
 const keptStarts = 64;
 const recentMs = 30 * 60_000;
 /** Fewer say nothing about a pace. */
 const fewStarts = 4;
-/** A task that waited less found room: that it started tells how often somebody submits, not how often room comes. */
+/** A task that waited less found room at once: its start says how often jobs come, and not how often room does. */
 const waitedMs = 2000;
 
-/** How fast tasks leave the queue, by their shape: noted as it happens, and only of those that had to wait. */
+/** How fast tasks leave the queue, by their shape. Only tasks that had to wait are noted. */
 export class RecentStarts {
-  readonly #state: Sequencer['state'];
+  readonly #state: Pick<State, 'jobs' | 'tasks'>;
   /** By shape, the least recently started first; times of starts, oldest first. */
   readonly #starts = new Map<string, number[]>();
 
-  constructor(sequencer: Pick<Sequencer, 'state' | 'onCommitted'>) {
-    this.#state = sequencer.state;
-    sequencer.onCommitted((events) => this.#note(events));
+  constructor(core: Pick<Committed, 'onCommitted'> & { readonly state: Pick<State, 'jobs' | 'tasks'> }) {
+    this.#state = core.state;
+    core.onCommitted((events) => this.#note(events));
   }
 
   /** Milliseconds from one start to the next, and how many starts say so; undefined while too few do. */
