@@ -1,4 +1,4 @@
-import { type PackageRule, packageRules } from './check-arrows.ts';
+import { type Narrowing, type PackageRule, packageRules } from './check-arrows.ts';
 
 type Severity = 'error' | 'off';
 type Rule = Severity | readonly [Severity, ...unknown[]];
@@ -114,6 +114,10 @@ const independent: Pattern = {
   message: `${independentFolder} may import its own files only: it checks all others.`,
 };
 
+function notBeyond({ folder, package: name, why }: Narrowing): Pattern {
+  return { regex: `^${name}/(?!${folder}/)`, message: why };
+}
+
 function importsOf(rule: PackageRule, room: string | undefined, inTest: boolean): readonly Pattern[] {
   const isPure = rule.pure === 'all' || (room !== undefined && rule.pure.includes(room));
   const external = isPure && rule.pure !== 'all' ? ['typebox'] : rule.external;
@@ -124,8 +128,9 @@ function importsOf(rule: PackageRule, room: string | undefined, inTest: boolean)
   const message = `${where} may import its own files and these only: ${allowed.join(', ')}.`;
   const otherRooms = [...rule.rooms, ...rule.composers].filter((other) => other !== room);
   const betweenRooms = room === undefined || inTest ? [] : [notRooms(otherRooms), notMain];
+  const narrowed = rule.narrowed.filter(({ rooms }) => room !== undefined && !inTest && rooms.includes(room));
   // The list of what is allowed comes last: oxlint looks no further once a name is on it.
-  return [bySubpath, byName, ...betweenRooms, allowOnly(allowed, message)];
+  return [bySubpath, byName, ...betweenRooms, ...narrowed.map(notBeyond), allowOnly(allowed, message)];
 }
 
 function overridesOf(rule: PackageRule): readonly Override[] {

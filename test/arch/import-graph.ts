@@ -26,6 +26,7 @@ export function findArrowViolations(sources: Sources): readonly string[] {
     const own = [...graph].filter(([path]) => path.startsWith(`${rule.folder}/src/`));
     return own.flatMap(([path, specifiers]) => [
       ...specifiers.flatMap((specifier) => packageViolation(rule, path, specifier)),
+      ...specifiers.flatMap((specifier) => narrowingViolation(rule, path, specifier)),
       ...(rule.rooms.length === 0 ? [] : roomViolations(rule, path, graph)),
     ]);
   });
@@ -41,6 +42,16 @@ function packageViolation(rule: PackageRule, path: string, specifier: string): r
   const name = /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? specifier;
   const isOurs = name.startsWith('@capacloud/') || packageRules.some((other) => other.name === name);
   return !isOurs || rule.internal.includes(name) ? [] : [`${path} imports ${name}`];
+}
+
+function narrowingViolation(rule: PackageRule, path: string, specifier: string): readonly string[] {
+  const room = roomOf(rule, path);
+  if (room === undefined || isTest(path)) return [];
+  const isBeyond = rule.narrowed.some(
+    ({ folder, package: name, rooms }) =>
+      rooms.includes(room) && specifier.startsWith(`${name}/`) && !specifier.startsWith(`${name}/${folder}/`),
+  );
+  return isBeyond ? [`${path} imports ${specifier}`] : [];
 }
 
 function roomViolations(

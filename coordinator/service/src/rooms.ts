@@ -68,7 +68,10 @@ function gatewayDeps(parts: RoomParts, specs: JobSpecs): GatewayDeps {
   };
 }
 
-function artifactParts({ config, diskSpace, engine, logger, now }: RoomParts, specs: JobSpecs): ArtifactRoomParts {
+function artifactParts(
+  { config, diskSpace, engine, logger, now }: RoomParts,
+  specs: JobSpecs,
+): ArtifactRoomParts {
   return {
     dataDir: config.dataDir,
     submitter: engine.sequencer,

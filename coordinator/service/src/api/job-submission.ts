@@ -132,7 +132,8 @@ export async function readJob(
   const { terms: unpriced, specText } = termsOf(spec, salt);
   const { usdPerCapa } = deps.settings;
   // A ceiling of the file's own needs no look at what nodes ask.
-  const defaultMaxRateNano = spec.price.maxPerHourNano === undefined ? await ceilings.ceilingOf(unpriced) : 0n;
+  const defaultMaxRateNano =
+    spec.price.maxPerHourNano === undefined ? await ceilings.ceilingOf(unpriced) : 0n;
   const price = priceOf(spec, { usdPerCapa, defaultMaxRateNano });
   if (!price.ok) return price;
   const image = imageFingerprint(deps.imageSecret, account, spec.image);

@@ -33,7 +33,14 @@ export class MarketBook {
   }
 }
 
-function classView({ allLevels, deviceClass, free, levels, total, unit }: BookClass): BookView['classes'][number] {
+function classView({
+  allLevels,
+  deviceClass,
+  free,
+  levels,
+  total,
+  unit,
+}: BookClass): BookView['classes'][number] {
   return {
     device_class: deviceClass,
     unit,

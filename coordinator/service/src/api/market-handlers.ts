@@ -20,9 +20,7 @@ export function marketHandlers(
   return {
     planJob: async ({ caller, callerName, charge, body, signal }) => {
       charge(weightOfLook(await deps.questions.nodeCount()));
-      const plan = await looks.run(callerName, signal, () =>
-        planView(parts, caller.account, body, signal),
-      );
+      const plan = await looks.run(callerName, signal, () => planView(parts, caller.account, body, signal));
       return plan.ok ? plan.value : plan;
     },
     getBook: async ({ query }) => {

@@ -7,8 +7,8 @@ import type { PlanView } from '@capacloud/protocol/routes/market-views';
 import type { JobView } from '@capacloud/protocol/routes/views';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { startCoordinator, type TestCoordinator, testOffer } from '../testing/test-coordinator.ts';
 import { createQuestions } from '../questions/questions.ts';
+import { startCoordinator, type TestCoordinator, testOffer } from '../testing/test-coordinator.ts';
 import { PriceCeilings } from './price-ceilings.ts';
 
 const poor = 'acc_poor' as AccountId;

@@ -189,7 +189,8 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
     'job.image_poisoned': () => withOther({}, (other) => poisonedAnswer(other, '/v1/jobs')),
     'job.artifact_missing': () =>
       post('/v1/jobs', { ...job, inputs: [{ source: `artifact:${noHash}`, target: '/in/a' }] }, 'a'),
-    'artifact.quota_exceeded': () => withOther({ config: { accountArtifactBytes: 100 } }, (other) => submitTo(other)),
+    'artifact.quota_exceeded': () =>
+      withOther({ config: { accountArtifactBytes: 100 } }, (other) => submitTo(other)),
     'service.disk_low': () => withOther({ disk: diskOf('low') }, (other) => submitTo(other)),
     'ledger.insufficient_funds': () => post('/v1/jobs', { ...job, price: { max_per_hour: '90000000' } }, 'a'),
     'idempotency.mismatch': () => post('/v1/jobs', { ...job, image: 'other' }, 'first'),
@@ -234,7 +235,8 @@ const table: { readonly [N in RouteName]: { readonly [C in CodeOf<N>]: Provoke }
     'artifact.quota_exceeded': () => post('/v1/artifacts', { sha256: noHash, size_bytes: quotaBytes }),
     'artifact.consumer_full': () => withFullConsumer(() => bring(noHash, quotaBytes)),
     'attempt.unknown': () => bring(noHash, quotaBytes, 2),
-    'artifact.store_full': () => withOther({ config: { totalArtifactBytes: 10 } }, (other) => announceTo(other)),
+    'artifact.store_full': () =>
+      withOther({ config: { totalArtifactBytes: 10 } }, (other) => announceTo(other)),
     'artifact.store_failed': () =>
       withOther({ diskSpace: () => Promise.reject(brokenDisk()) }, (other) => announceTo(other)),
     'request.too_large': () => post('/v1/artifacts', { sha256: noHash, size_bytes: 2 ** 40 }),

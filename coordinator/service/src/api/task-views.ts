@@ -14,7 +14,10 @@ const maxWaiting = 1_000;
 /** Tasks and attempts with what the rows alone do not tell: receipts, pulls under way, why they wait. */
 export class TaskViews {
   readonly #deps: ApiDependencies;
-  readonly #waiting = new Map<JobId, { readonly at: number; readonly why: Promise<WaitingReason | undefined> }>();
+  readonly #waiting = new Map<
+    JobId,
+    { readonly at: number; readonly why: Promise<WaitingReason | undefined> }
+  >();
 
   constructor(deps: ApiDependencies) {
     this.#deps = deps;

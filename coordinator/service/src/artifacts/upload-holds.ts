@@ -135,8 +135,7 @@ export class HoldingStore implements ArtifactStore {
     const held = await this.#parts.questions.heldBy(node);
     return held.filter(
       ({ attempt, stage, task }) =>
-        stage === 'uploading' &&
-        (named === undefined || (named.task === task && named.attempt === attempt)),
+        stage === 'uploading' && (named === undefined || (named.task === task && named.attempt === attempt)),
     );
   }
 }

@@ -11,10 +11,7 @@ export class BeatQueue {
   #waiting = new Map<Session, number>();
   #isTelling = false;
 
-  constructor(
-    committed: Pick<Committed, 'durable'>,
-    acknowledge: (session: Session, beat: number) => void,
-  ) {
+  constructor(committed: Pick<Committed, 'durable'>, acknowledge: (session: Session, beat: number) => void) {
     this.#committed = committed;
     this.#acknowledge = acknowledge;
   }

@@ -101,7 +101,8 @@ it('keeps a quarter for networks of which few come, of the joins as of the room'
   const room = { size: 0, atMost: 100 };
   const gate = new JoinGate({ limits: crowds, heapShare: () => 0, now: () => 0 });
   const joins = (address: string, times: number) =>
-    Array.from({ length: times }, () => gate.join(address, room)).filter((refusal) => refusal === undefined).length;
+    Array.from({ length: times }, () => gate.join(address, room)).filter((refusal) => refusal === undefined)
+      .length;
   expect(joins('198.51.100.7', 1000)).toBe(750);
   expect(gate.refusal('198.51.100.8', room)?.hint).toContain('joins.all_per_hour');
   expect(joins('203.0.113.7', 100)).toBe(10);

@@ -156,7 +156,10 @@ export class JoinGate {
   }
 
   /** Why a node that was never paid may not offer this now: small nodes that grow together would need as much as new ones. */
-  growthRefusal({ isProven, offer: before }: Pick<KnownNode, 'isProven' | 'offer'>, offer: Offer): Refusal | undefined {
+  growthRefusal(
+    { isProven, offer: before }: Pick<KnownNode, 'isProven' | 'offer'>,
+    offer: Offer,
+  ): Refusal | undefined {
     if (isProven) return undefined;
     const shortage = this.#shortage();
     if (shortage === undefined || JSON.stringify(offer).length <= JSON.stringify(before).length)

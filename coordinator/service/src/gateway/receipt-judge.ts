@@ -123,8 +123,7 @@ export class ReceiptJudge {
       saved.sizeBytes <= checkpoint.maxBytes + checkpointOverheadBytes &&
       // guard: keep checkpoints that the node has brought itself
       (await this.#areUploaded(receipt));
-    if (isRight)
-      await this.#deps.artifacts.keepCheckpoint({ task, attempt, sha256: saved.sha256 }, consumer);
+    if (isRight) await this.#deps.artifacts.keepCheckpoint({ task, attempt, sha256: saved.sha256 }, consumer);
     else this.#deps.counts.add('receipt.invalid');
     return reason;
   }

@@ -24,10 +24,7 @@ import type { SessionTable } from './session-table.ts';
 export interface DeskDeps extends IntakeDeps {
   readonly submitter: Pick<Submitter, 'submit'>;
   readonly committed: Pick<Committed, 'durable'>;
-  readonly questions: Pick<
-    GatewayQuestions,
-    'acquaintance' | 'consumerOfHeld' | 'knownNode' | 'provenAmong'
-  >;
+  readonly questions: Pick<GatewayQuestions, 'acquaintance' | 'consumerOfHeld' | 'knownNode' | 'provenAmong'>;
   readonly rules: GatewayRules;
   readonly sessions: SessionTable;
   readonly clients: Pick<ClientAddresses, 'know'>;
@@ -65,7 +62,10 @@ export class SessionDesk {
       nowMs: this.#deps.now(),
     });
     const { node } = session;
-    const [acquaintance, known] = await Promise.all([questions.acquaintance(node), questions.knownNode(node)]);
+    const [acquaintance, known] = await Promise.all([
+      questions.acquaintance(node),
+      questions.knownNode(node),
+    ]);
     const said = this.#offerOf(session, hello, known);
     if (said === undefined || !(await this.#makeRoom(node, acquaintance.isProven))) {
       connection.refuse(said === undefined ? ownerChanges : noRoom);

@@ -213,12 +213,7 @@ export class CommandSequencer implements Sequencer {
     return broken;
   }
 
-  #apply(
-    command: Command,
-    events: readonly Event[],
-    entries: readonly string[],
-    asides?: AsidesOf,
-  ): Outcome {
+  #apply(command: Command, events: readonly Event[], entries: readonly string[], asides?: AsidesOf): Outcome {
     const committed: CommittedEvent[] = [];
     for (let i = 0; i < events.length; i++) {
       const event = events[i] as Event;

@@ -173,7 +173,11 @@ export interface NodeQueue {
   readonly free: number;
   /** Every kind of waiting task was looked at. */
   readonly isComplete: boolean;
-  readonly obstacles: readonly { readonly obstacle: Obstacle; readonly tasks: number; readonly alone: number }[];
+  readonly obstacles: readonly {
+    readonly obstacle: Obstacle;
+    readonly tasks: number;
+    readonly alone: number;
+  }[];
   readonly changes: readonly OwnerChange[];
 }
 

@@ -29,10 +29,7 @@ export function heldBy(state: State, node: NodeId): readonly HeldAttempt[] {
   });
 }
 
-export function stagesOf(
-  state: State,
-  attempts: readonly NodeAttempt[],
-): readonly (HeldStage | undefined)[] {
+export function stagesOf(state: State, attempts: readonly NodeAttempt[]): readonly (HeldStage | undefined)[] {
   return attempts.map((attempt) => (isHeld(state, attempt) ? stageOf(state, attempt) : undefined));
 }
 

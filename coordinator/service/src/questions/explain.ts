@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { JobTerms } from '@capacloud/core/contract/command';
+import { Explanation } from '@capacloud/core/explain/explanation';
+import { NodeExplanation as QueueExplanation } from '@capacloud/core/explain/node-explanation';
 import type { Lane } from '@capacloud/core/slices/job/queue';
 import type { Keepings } from '@capacloud/core/scheduler/keepings';
 import { isConnected } from '@capacloud/core/slices/node/node-states';
 import { failuresInRow, shareOfFailures, silencesOf } from '@capacloud/core/slices/node/standing';
-import { Explanation } from '@capacloud/core/explain/explanation';
-import { NodeExplanation as QueueExplanation } from '@capacloud/core/explain/node-explanation';
 import type { NodeRecord, State } from '@capacloud/core/state';
 import { exhausted } from '@capacloud/protocol/capacity/capacity';
 import { rowOf } from '@capacloud/protocol/capacity/dimensions';

@@ -1,7 +1,7 @@
-import { shapeOf } from '@capacloud/core/slices/job/queue';
+import type { JobTerms } from '@capacloud/core/contract/command';
 import { Book } from '@capacloud/core/explain/market/book';
 import { cpuClass } from '@capacloud/core/explain/market/device-class';
-import type { JobTerms } from '@capacloud/core/contract/command';
+import { shapeOf } from '@capacloud/core/slices/job/queue';
 import type { State } from '@capacloud/core/state';
 import type { BookClass, UnpricedTerms } from '../ports/questions.ts';
 import { Turns } from './turns.ts';

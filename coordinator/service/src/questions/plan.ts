@@ -1,11 +1,11 @@
 import type { JobTerms } from '@capacloud/core/contract/command';
-import { misfitsOf } from '@capacloud/core/slices/job/misfits';
-import { shapeOf } from '@capacloud/core/slices/job/queue';
-import { storageObstacle } from '@capacloud/core/slices/attempt/upload-hold';
-import { priceRun } from '@capacloud/core/slices/node/price';
-import { decide } from '@capacloud/core/machine';
 import type { OfferGroup } from '@capacloud/core/explain/market/offer-groups';
 import { storageMessage } from '@capacloud/core/explain/waiting-reason';
+import { decide } from '@capacloud/core/machine';
+import { storageObstacle } from '@capacloud/core/slices/attempt/upload-hold';
+import { misfitsOf } from '@capacloud/core/slices/job/misfits';
+import { shapeOf } from '@capacloud/core/slices/job/queue';
+import { priceRun } from '@capacloud/core/slices/node/price';
 import type { State } from '@capacloud/core/state';
 import { taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import { accept, type Result } from '@capacloud/protocol/result';
@@ -86,7 +86,8 @@ function queued({ waiting }: State, shape: string): number {
 }
 
 function toldOffer(group: OfferGroup): PlanOffer {
-  const { busy, deviceClass, free, isInterruptible, nodes, providers, rateNano, tasksNow, tasksWhole } = group;
+  const { busy, deviceClass, free, isInterruptible, nodes, providers, rateNano, tasksNow, tasksWhole } =
+    group;
   const examples = [...free, ...busy].slice(0, maxExamples).map(({ id }) => id);
   return {
     deviceClass,
