@@ -6,11 +6,11 @@ import type { JobView } from '@capacloud/protocol/routes/views';
 import type { JobRow, ReadStore } from '../ports/read-store.ts';
 import { type KeyCaller, reaches } from './caller.ts';
 import type { ApiDependencies } from './dependencies.ts';
-import type { Handlers } from './handler.ts';
+import type { Call, Handlers } from './handler.ts';
 import type { Idempotency } from './idempotency.ts';
 import { followJob } from './job-events.ts';
 import type { JobFeed } from './job-feed.ts';
-import { submitMany, submitOne } from './job-submission.ts';
+import { type SubmissionParts, submitMany, submitOne } from './job-submission.ts';
 import { pageOfRows } from './pages.ts';
 import { PriceCeilings } from './price-ceilings.ts';
 import { TokenBuckets } from './rate-limit.ts';
@@ -49,19 +49,7 @@ export function jobHandlers(
       const row = await waitForEnd(parts, view.id, waitMs, AbortSignal.any([call.signal, draining]));
       return accept(row === undefined ? view : jobView(row));
     },
-    submitJobs: async (call) => {
-      const answer = await idempotency.once(call.idempotent, 200, (asideOf) =>
-        submitMany(
-          reading,
-          call.caller.account,
-          { files: call.body.jobs, requestId: call.requestId },
-          asideOf,
-        ),
-      );
-      if (!answer.ok) return answer;
-      if (answer.value.replayed) call.setHeader('idempotency-replayed', 'true');
-      return accept(JSON.parse(answer.value.body) as ResponseOf<'submitJobs'>);
-    },
+    submitJobs: (call) => submitBatch(reading, idempotency, call),
     listJobs: async ({ caller, query }) => {
       const filter = {
         ...(query.state === undefined ? {} : { state: query.state }),
@@ -104,6 +92,20 @@ export function jobHandlers(
       );
     },
   };
+}
+
+async function submitBatch(
+  parts: SubmissionParts,
+  idempotency: Idempotency,
+  call: Call<'submitJobs'>,
+): Promise<Result<ResponseOf<'submitJobs'>>> {
+  const { body, caller, requestId } = call;
+  const answer = await idempotency.once(call.idempotent, 200, (asideOf) =>
+    submitMany(parts, caller.account, { files: body.jobs, requestId }, asideOf),
+  );
+  if (!answer.ok) return answer;
+  if (answer.value.replayed) call.setHeader('idempotency-replayed', 'true');
+  return accept(JSON.parse(answer.value.body) as ResponseOf<'submitJobs'>);
 }
 
 /** The job, when the caller may see it. */

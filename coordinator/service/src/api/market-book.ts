@@ -1,5 +1,5 @@
 import type { BookView } from '@capacloud/protocol/routes/market-views';
-import type { BookClass, BookLevel } from '../ports/questions.ts';
+import type { BookClass, BookLevel } from '../ports/market-answers.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { timeText } from './views.ts';
 

@@ -1,6 +1,6 @@
 import type { NodeId } from '@capacloud/protocol/ids';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
-import { maxShapes } from '../ports/questions.ts';
+import { maxShapes } from '../ports/explanations.ts';
 import type { NodeRow } from '../ports/read-store.ts';
 import { reaches } from './caller.ts';
 import type { ApiDependencies } from './dependencies.ts';

@@ -2,7 +2,7 @@ import { isContention, isShortage, rowOfShortage } from '@capacloud/protocol/cap
 import { obstacleCatalogue } from '@capacloud/protocol/catalogue/obstacles';
 import type { NodeWhy } from '@capacloud/protocol/routes/node-why';
 import { formatDuration } from '@capacloud/protocol/units';
-import type { NodeClosure, NodeExplanation, NodeQueue, OwnerChange } from '../ports/questions.ts';
+import type { NodeClosure, NodeExplanation, NodeQueue, OwnerChange } from '../ports/explanations.ts';
 import { timeText } from './views.ts';
 
 /** Why the node gets work or none. */

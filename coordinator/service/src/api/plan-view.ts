@@ -2,7 +2,7 @@ import { type AccountId, jobIdFrom } from '@capacloud/protocol/ids';
 import { accept, type Result } from '@capacloud/protocol/result';
 import { maxPlanOffers, type PlanOfferView, type PlanView } from '@capacloud/protocol/routes/market-views';
 import { formatNano } from '@capacloud/protocol/units';
-import type { PlanOffer } from '../ports/questions.ts';
+import type { PlanOffer } from '../ports/market-answers.ts';
 import { type ReadingParts, readJob } from './job-submission.ts';
 import { amountIn } from './job-terms.ts';
 import { planCost, runTimeOf } from './plan-cost.ts';

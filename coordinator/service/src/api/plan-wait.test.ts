@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { PlanRoom } from '../ports/questions.ts';
+import type { PlanRoom } from '../ports/market-answers.ts';
 import { planWait } from './plan-wait.ts';
 
 const minute = 60_000;

@@ -1,5 +1,5 @@
 import type { PlanView } from '@capacloud/protocol/routes/market-views';
-import type { PlanRoom } from '../ports/questions.ts';
+import type { PlanRoom } from '../ports/market-answers.ts';
 
 type Wait = PlanView['wait'];
 

@@ -10,8 +10,9 @@ import type {
   TaskView,
 } from '@capacloud/protocol/routes/views';
 import type { Receipt } from '@capacloud/protocol/wire/receipt';
+import type { WaitingReason } from '../ports/explanations.ts';
 import type { PullProgress } from '../ports/live-activity.ts';
-import type { NodeUse, WaitingReason } from '../ports/questions.ts';
+import type { NodeUse } from '../ports/questions.ts';
 import type {
   AccountRow,
   AttemptRow,

@@ -3,7 +3,7 @@ import { obstacleCatalogue } from '@capacloud/protocol/catalogue/obstacles';
 import type { JobSpec } from '@capacloud/protocol/job/job-spec';
 import type { TaskView, WhyView } from '@capacloud/protocol/routes/views';
 import { formatDuration, formatNano } from '@capacloud/protocol/units';
-import type { TaskChange, TaskExplanation } from '../ports/questions.ts';
+import type { TaskChange, TaskExplanation } from '../ports/explanations.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { amountIn } from './job-terms.ts';
 

@@ -16,6 +16,7 @@ import { DelegationVerifier } from './delegation-verifier.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { defaultGatewayLimits, type GatewayLimits } from './gateway-limits.ts';
+import type { HandshakeDeps } from './handshake.ts';
 import { heapGauge } from './heap-share.ts';
 import { JoinGate } from './join-gate.ts';
 import { Placements } from './placements.ts';
@@ -24,8 +25,10 @@ import { ReceiptVerifier } from './receipt-verifier.ts';
 import { RefusalCounts } from './refusal-counts.ts';
 import { ReleaseWatch } from './release-watch.ts';
 import { Resumption } from './resumption.ts';
+import type { GatewayRules } from './rules.ts';
 import { SessionDesk } from './session-desk.ts';
 import { SessionDoor } from './session-door.ts';
+import { SessionRoom } from './session-room.ts';
 import { SessionTable } from './session-table.ts';
 
 export interface GatewayDeps {
@@ -86,44 +89,26 @@ export class Gateway {
     // guard: blame nobody for our own silence
     for (const node of standing.nodes) this.#sessions.assumeHeard(node, now());
     const rules = { current: standing.ruleset };
-    const flushes = new FlushQueue();
     const rates = new Rates(limits, now);
-    const { maxFileBytes } = deps;
-    const writer = new AssignmentWriter(deps.specs, deps.artifacts, () => rules.current, {
-      secret: nonceSecret,
-      ...(maxFileBytes === undefined ? {} : { maxFileBytes }),
-    });
-    this.#dispatcher = new Dispatcher({
-      sessions: this.#sessions,
-      placements,
-      writer,
-      flushes,
-      rules,
-      logger,
-      now,
-    });
+    const [sessions, counts] = [this.#sessions, this.#counts];
+    const own = { counts, flushes: new FlushQueue(), joins, limits, now, placements, rates, rules, sessions };
+    this.#dispatcher = new Dispatcher({ ...own, logger, writer: assignmentWriter(deps, rules) });
+    const room = new SessionRoom({ ...own, questions });
     this.#desk = new SessionDesk({
-      submitter,
-      committed,
-      questions,
-      rules,
+      ...own,
       artifacts: deps.artifacts,
-      specs: deps.specs,
-      sessions: this.#sessions,
       clients: deps.clients,
-      joins,
-      rates,
-      placements,
-      verifier: this.#receipts,
+      committed,
       dispatcher: this.#dispatcher,
-      flushes,
-      counts: this.#counts,
       logger,
-      limits,
       nonceSecret,
-      reportsInFlight: limits.reportsInFlight,
+      questions,
       reportItemsInFlight: limits.reportItemsInFlight,
-      now,
+      reportsInFlight: limits.reportsInFlight,
+      room,
+      specs: deps.specs,
+      submitter,
+      verifier: this.#receipts,
     });
     this.#door = new SessionDoor({
       limits,
@@ -135,11 +120,7 @@ export class Gateway {
         timeoutMs: limits.handshakeTimeoutMs,
         verifier: this.#verifier,
         resumption: new Resumption(deps.store, this.#sessions),
-        refusalOf: async (node, address) => {
-          const { isKnown, isProven, unproven } = await questions.acquaintance(node);
-          const refusal = isKnown ? undefined : joins.refusal(address, unproven);
-          return refusal ?? this.#desk.turnAway(node, isProven);
-        },
+        refusalOf: refusals(questions, joins, room),
         rates,
         logger,
         now,
@@ -195,6 +176,27 @@ export class Gateway {
     this.#unfollow();
     await Promise.all([this.#verifier.close(), this.#receipts.close()]);
   }
+}
+
+function assignmentWriter(deps: GatewayDeps, rules: GatewayRules): AssignmentWriter {
+  const { artifacts, maxFileBytes, nonceSecret: secret, specs } = deps;
+  return new AssignmentWriter(specs, artifacts, () => rules.current, {
+    secret,
+    ...(maxFileBytes === undefined ? {} : { maxFileBytes }),
+  });
+}
+
+/** Why a node is refused whatever it proves. */
+function refusals(
+  questions: Pick<GatewayQuestions, 'acquaintance'>,
+  joins: JoinGate,
+  room: SessionRoom,
+): HandshakeDeps['refusalOf'] {
+  return async (node, address) => {
+    const { isKnown, isProven, unproven } = await questions.acquaintance(node);
+    const refusal = isKnown ? undefined : joins.refusal(address, unproven);
+    return refusal ?? room.turnAway(node, isProven);
+  };
 }
 
 type Follow = (listener: (events: readonly CommittedEvent[]) => void) => () => void;

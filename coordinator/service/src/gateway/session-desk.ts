@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { errorCatalogue } from '@capacloud/protocol/catalogue/errors';
-import type { NodeId } from '@capacloud/protocol/ids';
 import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import type { Refusal } from '@capacloud/protocol/result';
 import type { HeartbeatFrame, HelloFrame, OfferFrame, WelcomeFrame } from '@capacloud/protocol/wire/frames';
@@ -19,14 +18,16 @@ import type { Rates } from './rates.ts';
 import { type IntakeDeps, ReportIntake } from './report-intake.ts';
 import type { GatewayRules } from './rules.ts';
 import { Session } from './session.ts';
+import { noRoom, type SessionRoom } from './session-room.ts';
 import type { SessionTable } from './session-table.ts';
 
 export interface DeskDeps extends IntakeDeps {
   readonly submitter: Pick<Submitter, 'submit'>;
   readonly committed: Pick<Committed, 'durable'>;
-  readonly questions: Pick<GatewayQuestions, 'acquaintance' | 'consumerOfHeld' | 'knownNode' | 'provenAmong'>;
+  readonly questions: Pick<GatewayQuestions, 'acquaintance' | 'consumerOfHeld' | 'knownNode'>;
   readonly rules: GatewayRules;
   readonly sessions: SessionTable;
+  readonly room: SessionRoom;
   readonly clients: Pick<ClientAddresses, 'know'>;
   readonly joins: JoinGate;
   readonly rates: Rates;
@@ -67,7 +68,7 @@ export class SessionDesk {
       questions.knownNode(node),
     ]);
     const said = this.#offerOf(session, hello, known);
-    if (said === undefined || !(await this.#makeRoom(node, acquaintance.isProven))) {
+    if (said === undefined || !(await this.#deps.room.make(node, acquaintance.isProven))) {
       connection.refuse(said === undefined ? ownerChanges : noRoom);
       return;
     }
@@ -102,33 +103,6 @@ export class SessionDesk {
       // What is resumed was written when it was taken.
       () => (resumes ? [] : [row]),
     );
-  }
-
-  /** Before anything is verified: why the node could not be let in anyway. */
-  turnAway(node: NodeId, isProven: boolean): Refusal | undefined {
-    return this.#isFull(node) && !isProven ? noRoom : undefined;
-  }
-
-  #isFull(node: NodeId): boolean {
-    const { limits, sessions } = this.#deps;
-    return sessions.size >= limits.sessions && sessions.get(node) === undefined;
-  }
-
-  /** A node whose work was paid takes the place of one that has done nothing yet, where there is no other. */
-  async #makeRoom(node: NodeId, isProven: boolean): Promise<boolean> {
-    const { placements, questions, sessions } = this.#deps;
-    if (!this.#isFull(node)) return true;
-    if (!isProven) return false;
-    const idle = Array.from(sessions.values(), (session) => session.node).filter(
-      (each) => placements.of(each).size === 0,
-    );
-    const proven = new Set(await questions.provenAmong(idle));
-    // Another may have left, or have taken the place, meanwhile.
-    if (!this.#isFull(node)) return true;
-    const evicted = idle.find((each) => !proven.has(each) && sessions.get(each) !== undefined);
-    if (evicted === undefined) return false;
-    sessions.get(evicted)?.connection.evict(noRoom);
-    return true;
   }
 
   #budgetOf({ rates, addressRates }: Session): OfferBudget {
@@ -301,10 +275,6 @@ export class SessionDesk {
 const givenUp: Refusal = {
   code: 'session.idle',
   message: 'The node was given up: nothing was heard of it for longer than its lease.',
-};
-const noRoom: Refusal = {
-  code: 'service.overloaded',
-  message: 'The coordinator has no room for another node.',
 };
 const ownerChanges: Refusal = {
   code: 'service.overloaded',

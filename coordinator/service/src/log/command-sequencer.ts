@@ -7,9 +7,6 @@ import type { State } from '@capacloud/core/state';
 import { StateCapture } from '@capacloud/core/state-capture';
 import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import type { Result } from '@capacloud/protocol/result';
-import type { DiskRoom } from '../ports/disk-room.ts';
-import type { LogPort } from '../ports/log.ts';
-import type { Projection } from '../ports/projection.ts';
 import type {
   Aftermath,
   Aside,
@@ -23,25 +20,10 @@ import { beginsWork, diskFull } from './disk-refusal.ts';
 import { FatalDecision } from './fatal-decision.ts';
 import { Group } from './group.ts';
 import { fits, type SequencerLimits, sequencerLimits } from './sequencer-limits.ts';
+import type { SequencerParts } from './sequencer-parts.ts';
 import { broken, draining, overloaded, type Refused, tooLarge } from './sequencer-refusals.ts';
-import type { BrokenDecision, StateMachine } from './state-machine.ts';
+import type { StateMachine } from './state-machine.ts';
 import { type CapturedState, type StateDigest, StateDigests } from './state-writer.ts';
-
-export interface SequencerParts {
-  readonly state: State;
-  readonly log: LogPort;
-  readonly fencingEpoch: number;
-  readonly projection: Projection;
-  /** The wall clock, Unix milliseconds. */
-  readonly now: () => number;
-  /** Called once when the process must not go on: an append failed or an invariant does not hold. */
-  readonly onFatal: (error: Error) => void;
-  readonly onBroken?: (broken: BrokenDecision) => void;
-  readonly limits?: SequencerLimits;
-  readonly machine?: StateMachine;
-  /** Of the log. Endless where nothing is said. */
-  readonly disk?: Pick<DiskRoom, 'level'>;
-}
 
 /**
  * The single writer. A command is decided and applied in memory as it comes; its group is made durable by one

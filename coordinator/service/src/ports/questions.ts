@@ -1,13 +1,13 @@
 import type { JobTerms } from '@capacloud/core/contract/command';
-import type { HoldCause, NodeStatus } from '@capacloud/core/contract/event';
+import type { HoldCause } from '@capacloud/core/contract/event';
 import type { Ruleset } from '@capacloud/core/contract/ruleset';
-import type { Contention, DimensionView } from '@capacloud/protocol/capacity/dimensions';
+import type { DimensionView } from '@capacloud/protocol/capacity/dimensions';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
-import type { Obstacle } from '@capacloud/protocol/catalogue/obstacles';
-import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import type { Result } from '@capacloud/protocol/result';
 import type { AttemptRef } from '@capacloud/protocol/wire/frames';
+import type { NodeExplanation, NodeLook, TaskExplanation, WaitingReason } from './explanations.ts';
+import type { BookClass, Plan, PlanQuestion } from './market-answers.ts';
 
 /**
  * What the rooms may ask about the live state. An answer is given only once everything that it rests on is on disk, so that
@@ -115,174 +115,6 @@ export interface Health {
 
 /** What runs on a node takes of its offer, and how many devices it uses. */
 export type NodeUse = Readonly<Record<DimensionView | 'devices', number>>;
-
-export interface WaitingReason {
-  readonly reason: TaskReason;
-  readonly message: string;
-}
-
-/** How many nodes an obstacle keeps a task from. */
-export interface ObstacleCount {
-  readonly obstacle: Obstacle;
-  readonly nodes: number;
-  /** Nodes that nothing else keeps it from, but what passes by itself. */
-  readonly alone: number;
-  readonly examples: readonly NodeId[];
-}
-
-/** The smallest change of one wish of a job that opens a node, in the units of the terms. */
-export interface TaskChange {
-  readonly obstacle: Obstacle;
-  /** Absent where the wish has to go. */
-  readonly to?: bigint | number | string | readonly string[];
-  /** Which one, where the job has a list of such wishes; of labels also the key that it asks for. */
-  readonly at?: number;
-  readonly key?: string;
-  /** Nodes that the change opens, and how many of them have room now. */
-  readonly nodes: number;
-  readonly free: number;
-}
-
-/** What keeps a task from the nodes, and what would help. */
-export interface TaskExplanation {
-  /** Nodes that were looked at, those that would do once free, and those that would do now. */
-  readonly nodes: number;
-  readonly suitable: number;
-  readonly free: number;
-  readonly obstacles: readonly ObstacleCount[];
-  readonly changes: readonly TaskChange[];
-}
-
-/** What keeps every task away from a node. */
-export type NodeClosure =
-  | Contention
-  | Extract<Obstacle, 'node_silent' | 'node_isolated' | 'node_closed' | 'node_backing_off' | 'node_kept'>;
-
-/** What the owner of a node could change, and how many tasks that would open it to. */
-export interface OwnerChange {
-  readonly obstacle: Obstacle;
-  /** Of prices thousandths of what is asked now, of sizes as in the offer, of CUDA a version. */
-  readonly to?: number | string;
-  readonly tasks: number;
-}
-
-/** How the tasks that wait stand to a node. */
-export interface NodeQueue {
-  readonly tasks: number;
-  readonly suitable: number;
-  readonly free: number;
-  /** Every kind of waiting task was looked at. */
-  readonly isComplete: boolean;
-  readonly obstacles: readonly {
-    readonly obstacle: Obstacle;
-    readonly tasks: number;
-    readonly alone: number;
-  }[];
-  readonly changes: readonly OwnerChange[];
-}
-
-export interface NodeExplanation {
-  readonly id: NodeId;
-  readonly status: NodeStatus;
-  readonly cause: string;
-  readonly statusSince: number;
-  readonly directive: 'none' | 'cordon' | 'drain';
-  readonly closedBy: readonly NodeClosure[];
-  readonly isResting: boolean;
-  readonly restUntil: number;
-  readonly reliability: {
-    readonly attempts: number;
-    readonly failed: number;
-    readonly failedInRow: number;
-    readonly silences: number;
-    readonly tries: number;
-  };
-  readonly queue: NodeQueue | undefined;
-}
-
-/** Kinds of waiting tasks that an explanation of a node looks at: as many as say how it stands in the market. */
-export const maxShapes = 2000;
-
-export interface NodeLook {
-  readonly at: number;
-  /** Whether to look at the tasks that wait as well. */
-  readonly withQueue: boolean;
-}
-
-/** Prices that are asked, with what is sold at them. */
-export interface BookLevel {
-  readonly ask: Readonly<
-    Record<'cpuHourNano' | 'memoryGibHourNano' | 'diskGibHourNano' | 'deviceHourNano', bigint>
-  >;
-  readonly discountPercent: number | undefined;
-  readonly nodes: number;
-  readonly providers: number;
-  readonly total: number;
-  readonly free: number;
-}
-
-export interface BookClass {
-  readonly deviceClass: string;
-  readonly unit: 'slot' | 'device';
-  readonly total: number;
-  readonly free: number;
-  /** The cheapest. */
-  readonly levels: readonly BookLevel[];
-  readonly allLevels: number;
-}
-
-export interface PlanQuestion {
-  readonly at: number;
-  readonly job: JobId;
-  readonly consumer: AccountId;
-  readonly terms: JobTerms;
-  /** How long a task is taken to run. */
-  readonly runMs: number;
-  /** The most offers to be told. */
-  readonly maxOffers: number;
-}
-
-/** Nodes where a task costs the same, on devices of the same class. */
-export interface PlanOffer {
-  readonly deviceClass: string;
-  /** For one task, an hour. */
-  readonly rateNano: bigint;
-  readonly isInterruptible: boolean;
-  readonly nodes: number;
-  readonly providers: number;
-  readonly tasksNow: number;
-  readonly tasksWhole: number;
-  readonly examples: readonly NodeId[];
-}
-
-/** When there is room for tasks. */
-export interface PlanRoom {
-  /** Tasks that could start now, and with nothing else on the nodes that would do. */
-  readonly tasksNow: number;
-  readonly tasksWhole: number;
-  /** Tasks of this kind that wait already. */
-  readonly queuedBefore: number;
-  /** How long the first and the last task wait at the latest. */
-  readonly firstMs: number;
-  readonly allMs: number;
-  /** How fast such tasks left the queue recently; undefined while too few did. */
-  readonly pace: { readonly eachMs: number; readonly starts: number } | undefined;
-}
-
-/** What a job would meet now. */
-export interface Plan {
-  /** The account has no money for it. */
-  readonly isUnaffordable: boolean;
-  readonly availableNano: bigint;
-  /** Why nothing of the job would be placed now. */
-  readonly keptBack: (WaitingReason & { readonly hint: string }) | undefined;
-  readonly room: PlanRoom;
-  /** The best offers in order, and how many there are in all. */
-  readonly offers: readonly PlanOffer[];
-  readonly allOffers: number;
-  readonly estimatedNano: bigint;
-  readonly explanation: TaskExplanation;
-}
 
 /** What a job asks for, before anything is said of money. */
 export type UnpricedTerms = Omit<JobTerms, 'maxRateNano' | 'holdNano'>;

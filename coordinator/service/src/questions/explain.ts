@@ -2,11 +2,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { JobTerms } from '@capacloud/core/contract/command';
 import { Explanation } from '@capacloud/core/explain/explanation';
 import { NodeExplanation as QueueExplanation } from '@capacloud/core/explain/node-explanation';
-import type { Lane } from '@capacloud/core/slices/job/queue';
 import type { Keepings } from '@capacloud/core/scheduler/keepings';
 import { isConnected } from '@capacloud/core/slices/node/node-states';
 import { failuresInRow, shareOfFailures, silencesOf } from '@capacloud/core/slices/node/standing';
-import type { NodeRecord, State } from '@capacloud/core/state';
+import type { Lane, NodeRecord, State } from '@capacloud/core/state';
 import { exhausted } from '@capacloud/protocol/capacity/capacity';
 import { rowOf } from '@capacloud/protocol/capacity/dimensions';
 import { jobIdOf, type NodeId, type TaskId } from '@capacloud/protocol/ids';
@@ -17,7 +16,7 @@ import {
   type NodeLook,
   type NodeQueue,
   type TaskExplanation,
-} from '../ports/questions.ts';
+} from '../ports/explanations.ts';
 import type { Live } from './answering-core.ts';
 import { Turns } from './turns.ts';
 

@@ -3,7 +3,8 @@ import { Book } from '@capacloud/core/explain/market/book';
 import { cpuClass } from '@capacloud/core/explain/market/device-class';
 import { shapeOf } from '@capacloud/core/slices/job/queue';
 import type { State } from '@capacloud/core/state';
-import type { BookClass, UnpricedTerms } from '../ports/questions.ts';
+import type { BookClass } from '../ports/market-answers.ts';
+import type { UnpricedTerms } from '../ports/questions.ts';
 import { Turns } from './turns.ts';
 
 /** To consider a level costs much less than to look at a node. */

@@ -9,7 +9,7 @@ import { priceRun } from '@capacloud/core/slices/node/price';
 import type { State } from '@capacloud/core/state';
 import { taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import { accept, type Result } from '@capacloud/protocol/result';
-import type { Plan, PlanOffer, PlanQuestion, PlanRoom } from '../ports/questions.ts';
+import type { Plan, PlanOffer, PlanQuestion, PlanRoom } from '../ports/market-answers.ts';
 import type { Live } from './answering-core.ts';
 import { toldOf } from './explain.ts';
 import { type Survey, surveyNodes } from './plan-survey.ts';
