@@ -61,7 +61,9 @@ export async function explainNode(
 ): Promise<NodeExplanation | undefined> {
   const node = state.nodes.get(id);
   if (node === undefined) return undefined;
-  const queue = withQueue ? await queueOf(state, new QueueExplanation(node, notes.keepings), signal) : undefined;
+  const queue = withQueue
+    ? await queueOf(state, new QueueExplanation(node, notes.keepings), signal)
+    : undefined;
   const { cause, directive, isResting, standing, status, statusSince, tries } = node;
   const { of: attempts, failed } = shareOfFailures(standing);
   return {
@@ -102,11 +104,7 @@ function* lanesOf({ waiting }: State): Generator<Lane, void, undefined> {
   for (const { byShape } of waiting.values()) yield* byShape.values();
 }
 
-async function queueOf(
-  state: State,
-  explanation: QueueExplanation,
-  signal: AbortSignal,
-): Promise<NodeQueue> {
+async function queueOf(state: State, explanation: QueueExplanation, signal: AbortSignal): Promise<NodeQueue> {
   let looked = 0;
   let isComplete = true;
   for (const { jobs } of lanesOf(state)) {
