@@ -9,8 +9,8 @@ import {
 import type { Offer, Resources } from './resources.ts';
 
 /**
- * An amount of each dimension, in the order of the table: what a node offers, what is free, what a task needs. An array,
- * because sums and comparisons go over all dimensions: with the names as keys they take eight times as long.
+ * An amount of each dimension, in the order of the table: what a node offers, what is free, what a task needs. It is an
+ * array because sums and comparisons go over all dimensions, and with names as keys these take eight times as long.
  */
 export type Capacity = Branded<number[], 'Capacity'>;
 
@@ -22,7 +22,7 @@ const takenByAll = dimensionRows.flatMap(({ isTakenByAll, offered }, place) =>
   isTakenByAll ? [{ offered, place }] : [],
 );
 const shared = dimensionRows.flatMap(({ isShared }, place) => (isShared ? place : []));
-/** Engines keep arrays with and without fractions apart: all are copies of this one, so code meets one kind alone. */
+/** V8 stores arrays with and without fractions differently. Each array is a copy of this one, so hot code sees one kind. */
 const template = dimensionRows.map(() => 0.5);
 const empty = noCapacity();
 const nothing: readonly Dimension[] = [];
@@ -68,7 +68,7 @@ export function add(capacity: Capacity, more: Capacity): void {
   for (let place = 0; place < width; place++) capacity[place] = (capacity[place] ?? 0) + (more[place] ?? 0);
 }
 
-/** Changes `capacity`. It may go below zero: an offer may shrink below what runs. */
+/** Changes `capacity`, which may go below zero: an offer may shrink below what runs. */
 export function subtract(capacity: Capacity, less: Capacity): void {
   for (let place = 0; place < width; place++) capacity[place] = (capacity[place] ?? 0) - (less[place] ?? 0);
 }
@@ -79,18 +79,18 @@ export function fits(free: Capacity, need: Capacity): boolean {
   return true;
 }
 
-/** Nothing is below zero. */
+/** Whether no amount is below zero. */
 export function isWithin(free: Capacity): boolean {
   return fits(free, empty);
 }
 
-/** Writes to a table that has the amounts of one row after the other. */
+/** Writes one row of a table that holds the amounts of row after row. */
 export function writeRow(table: number[], row: number, amounts: readonly number[]): void {
   const start = row * width;
   for (let place = 0; place < width; place++) table[start + place] = amounts[place] ?? 0;
 }
 
-/** As `fits`, of a row of such a table. */
+/** As `fits`, for one row of such a table. */
 export function fitsRow(table: readonly number[], row: number, need: Capacity): boolean {
   const start = row * width;
   for (let place = 0; place < width; place++)
@@ -116,20 +116,20 @@ export function howMany(free: Capacity, need: Capacity): number {
   return most;
 }
 
-/** Whether something is left of all that each task takes. */
+/** Whether something is left of every dimension that all tasks take. */
 export function isOpenToTasks(free: Capacity): boolean {
   for (const { place } of takenByAll) if ((free[place] ?? 0) <= 0) return false;
   return true;
 }
 
-/** What each task takes and of which nothing is left. */
+/** The dimensions that all tasks take and of which nothing is left. */
 export function exhausted(free: Capacity): readonly Dimension[] {
   return dimensionNames.filter((name) => dimensions[name].isTakenByAll && amountOf(free, name) <= 0);
 }
 
 /**
- * How much of an offer is in use, 0 to 1, by the fullest of the dimensions that each task takes. Above 1 where an offer
- * shrank below what runs; 1 where nothing is offered.
+ * The used share of the fullest dimension, of those that all tasks take: 0 to 1, above 1 where an offer shrank below what
+ * runs, and 1 where nothing is offered.
  */
 export function loadOf(offer: Offer, free: Capacity): number {
   let load = 0;
@@ -140,7 +140,7 @@ export function loadOf(offer: Offer, free: Capacity): number {
   return load;
 }
 
-/** The largest share of what is offered, over the dimensions by which consumers are compared. */
+/** The largest share of what is offered, over the dimensions that compare consumers. */
 export function largestShare(use: Capacity, offered: Capacity): number {
   let share = 0;
   for (const place of shared) share = Math.max(share, (use[place] ?? 0) / Math.max(1, offered[place] ?? 0));

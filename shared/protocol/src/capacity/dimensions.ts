@@ -1,17 +1,17 @@
 import type { Ask, Offer, Resources } from './resources.ts';
 
-/** What nodes sell by amount. A GPU is chosen by its properties and not by an amount, so it is no dimension. */
+/** One thing that nodes sell by amount. A GPU is chosen by its properties, so it is no dimension. */
 interface RowOf<S extends string, C extends string, V extends string> {
   /** What a node offers of it, and what one task takes: whole numbers. */
   readonly offered: (offer: Offer) => number;
   readonly taken: (resources: Resources) => number;
-  /** Each task takes some, so a node that has nothing left of it takes no task. */
+  /** Every task takes some of it, so a node that has none left takes no task. */
   readonly isTakenByAll: boolean;
-  /** Consumers are compared by their shares of what the network offers of it. */
+  /** It counts in the dominant share, by which the scheduler compares consumers. */
   readonly isShared: boolean;
-  /** The outputs of a task lie on it: it stays taken while they wait for room at the coordinator. */
+  /** Outputs lie on it, so it stays taken while they wait for room at the coordinator. */
   readonly holdsOutputs: boolean;
-  /** What owners ask for so much of it and an hour; absent where it has no price of its own. */
+  /** Which price of an ask is for it, and the amount that the price is for; absent where it has no price of its own. */
   readonly price?: { readonly ask: keyof Ask; readonly unit: number };
   readonly noun: string;
   readonly unit: 'count' | 'milli' | 'bytes';
@@ -19,7 +19,7 @@ interface RowOf<S extends string, C extends string, V extends string> {
   readonly view: V;
   /** Where a node may offer less than one task takes; absent where that cannot be. */
   readonly shortage?: {
-    /** The obstacle that it is. */
+    /** The code of the obstacle, and a sentence about nodes that have it. */
     readonly code: S;
     readonly sentence: string;
     /** The field of the job file that asks for it, and how an amount is spelled there: rounded down, so that it fits. */

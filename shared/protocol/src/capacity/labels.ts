@@ -1,16 +1,16 @@
 import Type, { type Static } from 'typebox';
 import { expects, expectsKey } from '../input/wording.ts';
 
-/** What owners say of their nodes in words of their own, and what jobs may ask of these words. */
+/** Labels are words that an owner gives to a node; nobody checks them. Jobs may ask for them. */
 
-/** Bounds of one node, and of one job: an offer has to fit a frame, and terms an entry of the log. */
+/** Most entries of one node, and of one job: an offer has to fit a frame, and the terms of a job an entry of the log. */
 export const labelLimits = { labels: 16, regions: 16, constraints: 16, values: 16 } as const;
 
 export const labelKeyPattern = '^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$';
 export const labelValuePattern = '^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$';
 /** Lower case, as in eu-central. */
 export const regionPattern = '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$';
-/** What constraints compare with gt and lt: exact in a double. */
+/** Values that constraints compare with gt and lt: 15 digits are exact in a double. */
 export const labelNumberPattern = '^[0-9]{1,15}$';
 
 export const labelKeyWords = 'a label of small letters, digits, dots, dashes, _ and /, such as tier';
@@ -43,17 +43,17 @@ export const labelOperators = ['in', 'not_in', 'exists', 'not_exists', 'gt', 'lt
 export type LabelOperator = (typeof labelOperators)[number];
 
 /**
- * A wish about one label. `not_in` is met where the label is missing; `gt` and `lt` compare whole numbers and are not
- * met by anything else.
+ * A wish about one label. A node without the label meets `not_in`. `gt` and `lt` compare whole numbers; no other value
+ * meets them.
  */
 export interface LabelConstraint {
   readonly key: string;
   readonly operator: LabelOperator;
-  /** One at least for in and not_in, one number for gt and lt, none for the others. */
+  /** At least one value for `in` and `not_in`, one number for `gt` and `lt`, and none for the others. */
   readonly values: readonly string[];
 }
 
-/** Keys that stand for what the offer itself says, so that no label can say otherwise. */
+/** Keys that stand for fields of the offer, so that no label can contradict them. */
 export const reservedLabels = ['arch', 'region'] as const;
 type ReservedLabel = (typeof reservedLabels)[number];
 

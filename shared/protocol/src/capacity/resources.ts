@@ -4,7 +4,7 @@ import { expects } from '../input/wording.ts';
 import { LabelsSchema, RegionSchema } from './labels.ts';
 
 const count = (maximum: number) => Type.Integer({ minimum: 0, maximum });
-/** Largest amount of memory or disk that is spoken of: 1 PiB. */
+/** The most memory or disk that a message may name: 1 PiB. */
 export const maxSizeBytes = 2 ** 50;
 /** Longest time that a task may run or wait: 30 days. */
 export const maxDurationMs = 30 * 24 * 3600 * 1000;
@@ -17,7 +17,7 @@ export const NanoSchema = Type.String({
   ...expects('an amount of nano-CAPA in text, such as "1000000000" for 1 CAPA'),
 });
 
-/** Every agent normalises the name, so an honest one has no other characters. */
+/** Every agent normalises the name, so an honest agent sends no other characters. */
 export const modelPattern = '^[A-Za-z0-9][A-Za-z0-9 ._+/()-]*$';
 
 /** One GPU that a node reports. `id` is the UUID that the driver gives; it detects collisions and grants nothing. */
@@ -65,7 +65,7 @@ export const AskSchema = Type.Object(
 );
 export type Ask = Static<typeof AskSchema>;
 
-/** What an agent asks unless its owner says otherwise, in nano-CAPA; the price of last resort where nobody asks anything. */
+/** The prices of an agent whose owner sets none. They also stand in where no node of the network asks anything. */
 export const standardAsk: Ask = {
   cpuHourNano: '10000000',
   memoryGibHourNano: '2000000',
@@ -73,10 +73,10 @@ export const standardAsk: Ask = {
   deviceHourNano: '500000000',
 };
 
-/** Devices in one offer. */
+/** The most devices in one offer: an offer has to fit a frame. */
 export const maxOfferedDevices = 64;
 
-/** Names of architectures as Go has them, which engines and registries share. */
+/** Names of architectures as Go spells them; engines and registries use the same. */
 export const archPattern = '^[a-z0-9_]{1,16}$';
 
 /** What a node sells. */
@@ -112,7 +112,7 @@ export const OfferSchema = Type.Object(
 );
 export type Offer = Static<typeof OfferSchema>;
 
-/** Models that one request may name. */
+/** The most models that one request may name. */
 export const maxModels = 16;
 
 /** One kind of GPU a task wants. */
@@ -151,10 +151,10 @@ export const DeviceRequestSchema = Type.Object(
 );
 export type DeviceRequest = Static<typeof DeviceRequestSchema>;
 
-/** Requests of one job, the first included. */
+/** The most requests of one job, the first included. */
 export const maxAlternatives = 8;
 
-/** What each task of a job occupies while it runs. Public: it appears in the log. */
+/** What each task of a job takes of its node while it runs. It is public: the log shows it. */
 export const ResourcesSchema = Type.Object(
   {
     cpuMilli: Type.Integer({ minimum: 1, maximum: 4_096_000 }),
@@ -177,7 +177,7 @@ export const ResourcesSchema = Type.Object(
 );
 export type Resources = Static<typeof ResourcesSchema>;
 
-/** The devices of one alternative: 0 is what is wanted most. Undefined where the job has no such alternative. */
+/** The devices of one alternative; 0 is the preferred one. Undefined where the job has no such alternative. */
 export function requestOf(
   { devices, alternatives }: Resources,
   alternative: number,
@@ -185,7 +185,7 @@ export function requestOf(
   return alternative === 0 ? devices : alternatives?.[alternative - 1];
 }
 
-/** What a task takes that runs by one of its job's alternatives. */
+/** What a task takes if it runs by one alternative of its job. */
 export function resourcesBy(resources: Resources, alternative: number): Resources {
   if (resources.alternatives === undefined) return resources;
   const { alternatives: _others, ...rest } = resources;
