@@ -1,5 +1,5 @@
 import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
-import type { JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
+import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { mustGet } from './assert.ts';
 import type { AfterAttempt, AttemptEnded, Event } from './contract/event.ts';
 import { isActive } from './slices/attempt/task-states.ts';
@@ -23,16 +23,19 @@ export interface Ending {
   /** Known only where there is a receipt. */
   readonly exitCode?: number | undefined;
   readonly imageRunsOn?: readonly string[] | undefined;
+  readonly preemptedFor?: AccountId | undefined;
   readonly receipt?: Sha256Hex | undefined;
 }
 
 /** Keys stand in order, for canonical JSON is then the engine's own; no spreads, for this is the hottest literal. */
 export function endedEvent(task: Task, ending: Ending, at: number): AttemptEnded {
   const { attempt, id } = task;
-  const { exitCode, imageRunsOn, reason, receipt, released, then } = ending;
+  const { exitCode, imageRunsOn, preemptedFor, reason, receipt, released, then } = ending;
   const type = 'attempt.ended';
   if (imageRunsOn !== undefined && receipt !== undefined)
     return { at, attempt, imageRunsOn, reason, receipt, released, task: id, then, type };
+  if (preemptedFor !== undefined)
+    return { at, attempt, preemptedFor, reason, released, task: id, then, type };
   if (receipt === undefined) return { at, attempt, reason, released, task: id, then, type };
   if (exitCode === undefined) return { at, attempt, reason, receipt, released, task: id, then, type };
   return { at, attempt, exitCode, reason, receipt, released, task: id, then, type };
@@ -62,16 +65,17 @@ export class Decision {
 
   endAttempt(job: Job, task: Task, ending: Ending): void {
     this.#endAttempt(job, task, ending);
+    const { preemptedFor, then } = ending;
     // guard: stop the gang of what failed
-    if (job.terms.gang === true && ending.then.kind !== 'succeeded') this.#stopGang(job, ending.then);
+    if (job.terms.gang === true && then.kind !== 'succeeded') this.#stopGang(job, then, preemptedFor);
   }
 
   /** What runs of a gang cannot go on without the one that failed, and starts again with it. */
-  #stopGang(job: Job, then: FailedAttempt): void {
+  #stopGang(job: Job, then: FailedAttempt, preemptedFor: AccountId | undefined): void {
     const others: FailedAttempt = then.kind === 'failed' ? then : { ...then, budget: 'free' };
     for (const task of job.tasks) {
       if (!isActive(task.state) || this.hasEnded(task.id)) continue;
-      this.#endAttempt(job, task, { reason: 'gang_stopped', released: false, then: others });
+      this.#endAttempt(job, task, { reason: 'gang_stopped', preemptedFor, released: false, then: others });
     }
   }
 

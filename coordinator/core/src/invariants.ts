@@ -2,6 +2,7 @@ import { copyOf, needOf, offeredBy, subtract } from '@capacloud/protocol/capacit
 import { deviceMilli, requestOf } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { invariant, mustGet } from './assert.ts';
+import { stopsLeft } from './slices/account/stops-owed.ts';
 import { stageDeadline } from './slices/attempt/stage-clock.ts';
 import { isActive, isTerminal } from './slices/attempt/task-states.ts';
 import { hasQueueClock, hasTurnBefore, isReady } from './slices/job/queue.ts';
@@ -32,6 +33,7 @@ function checkMoney(state: State): void {
   }
   for (const account of state.accounts.values()) {
     invariant(account.availableNano >= 0n, `${account.id} is below zero`);
+    invariant(account.stopsOwed >= 0 && stopsLeft(account) >= 0, `${account.id}: attempts stopped for it`);
     invariant(account.liveTasks === (live.get(account.id) ?? 0), `${account.id}: live tasks`);
     sumNano += account.availableNano;
   }

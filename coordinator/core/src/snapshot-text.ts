@@ -22,6 +22,8 @@ export interface AccountText {
   readonly availableNano: string;
   readonly credits: readonly (readonly [ref: string, amountNano: string])[];
   readonly id: Account['id'];
+  /** Absent where nothing is owed, and in snapshots of older releases. */
+  readonly stopsOwed?: number;
 }
 type OccupancyText = readonly [
   task: Task['id'],
@@ -85,9 +87,10 @@ export interface JobText extends JobHead {
   readonly terms: TermsText;
 }
 
-export function accountText({ availableNano, credits, id }: Account): AccountText {
+export function accountText({ availableNano, credits, id, stopsOwed }: Account): AccountText {
   const grants = Array.from(credits, ([ref, amountNano]) => [ref, `${amountNano}`] as const);
-  return { availableNano: `${availableNano}`, credits: grants, id };
+  const text = { availableNano: `${availableNano}`, credits: grants, id };
+  return stopsOwed === 0 ? text : { ...text, stopsOwed };
 }
 
 export function houseText(house: HouseBalances): Snapshot['house'] {

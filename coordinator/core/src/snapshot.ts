@@ -77,8 +77,9 @@ function restoreState(snapshot: Snapshot): State {
   state.origin = snapshot.origin;
   state.ruleset = snapshot.ruleset;
   state.jobSeq = snapshot.jobSeq;
-  for (const { availableNano, credits, id } of snapshot.accounts) {
+  for (const { availableNano, credits, id, stopsOwed = 0 } of snapshot.accounts) {
     const account = newAccount(id);
+    account.stopsOwed = stopsOwed;
     account.availableNano = BigInt(availableNano);
     for (const [ref, amountNano] of credits) account.credits.set(ref, BigInt(amountNano));
     state.accounts.set(id, account);

@@ -148,8 +148,14 @@ export class StateCapture {
     }
   }
 
-  /** A grant is a transfer, too. */
+  /** A grant is a transfer, too. An attempt that ends may change what two accounts owe. */
   #keepAccounts(event: Event): void {
+    if (event.type === 'attempt.ended') {
+      if (event.preemptedFor !== undefined) this.#keepAccount(event.preemptedFor);
+      const { jobs, tasks } = this.#state;
+      const job = jobs.get(mustGet(tasks, event.task, 'task').job);
+      if (job !== undefined && event.then.kind === 'succeeded') this.#keepAccount(job.consumer);
+    }
     for (const { entries } of transfersOf(this.#state, event))
       for (const { account } of entries) this.#keepAccount(account as AccountId);
   }

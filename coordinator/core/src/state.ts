@@ -31,7 +31,7 @@ export interface Account {
   readonly use: Amounts;
   /** Attempts of its jobs whose outputs have no room now, by whose room is used up. Derived. */
   readonly heldUploads: Record<HoldCause, number>;
-  /** A note of the scheduler: tasks that others were stopped for, less successes since. */
+  /** Attempts of others that were stopped for its tasks, less its successes since. */
   stopsOwed: number;
   /** Grants by their ref, so that each happens once. */
   readonly credits: Map<string, bigint>;

@@ -130,6 +130,8 @@ export interface AttemptEnded {
   readonly attempt: number;
   readonly reason: string;
   readonly exitCode?: number;
+  /** Account for whose task it was preempted. */
+  readonly preemptedFor?: string;
   readonly receipt?: string;
   readonly released: boolean;
   readonly then: After;

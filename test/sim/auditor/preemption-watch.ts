@@ -8,6 +8,9 @@ import type { JobFacts, TaskFacts } from './task-facts.ts';
 /** For so long beyond the grace period a node may be kept for whom others were stopped. */
 const keptMs = 60_000;
 
+/** Attempts of others that may be stopped for one account without a success of its own. */
+const mostOwed = 64;
+
 /** Room that is being made on a node for one job, and nobody else can be meant. */
 interface Room {
   readonly job: JobFacts;
@@ -26,6 +29,8 @@ export class PreemptionWatch {
   readonly #holds: HoldBook;
   /** By node. */
   readonly #rooms = new Map<string, Room>();
+  /** By account: attempts that were stopped for it, less its successes since. */
+  readonly #owed = new Map<string, number>();
   /** What those paid an hour that were stopped at one time, by node. */
   readonly #paid = new Map<string, { readonly at: number; readonly rate: bigint }>();
 
@@ -38,6 +43,7 @@ export class PreemptionWatch {
   /** Before the attempt counts as ended. */
   ended(event: AttemptEnded, task: TaskFacts, rules: Ruleset): void {
     const on = task.nodes.at(-1) ?? '';
+    this.#count(event, task);
     if (event.reason !== 'preempted') {
       // Its node may have to pause, and is not kept then.
       if (event.then.kind !== 'succeeded') this.#rooms.delete(on);
@@ -50,11 +56,33 @@ export class PreemptionWatch {
     this.#paid.set(on, { at: event.at, rate });
     const wanting = this.#wanting(on, event.at, rules.preemptAfterMs ?? Number.POSITIVE_INFINITY);
     check(
-      wanting.some(({ most }) => most >= rate),
+      wanting.some(({ job, most }) => most >= rate && job.terms.consumer === event.preemptedFor),
       'task.preempted',
-      () => `${what} pays ${rate} with others, and makes way for nobody who waits and pays as much`,
+      () =>
+        `${what} pays ${rate} with others, and makes way for nobody of ${event.preemptedFor} who waits and pays as much`,
     );
     this.#makeRoom(on, event, task, wanting);
+  }
+
+  /** Who has others stopped and brings nothing to an end must stop at some time, whatever the coordinator forgets. */
+  #count({ preemptedFor, reason, then }: AttemptEnded, task: TaskFacts): void {
+    const { consumer } = task.job.terms;
+    if (then.kind === 'succeeded') this.#owed.set(consumer, Math.max(0, (this.#owed.get(consumer) ?? 0) - 1));
+    const isStopped = reason === 'preempted' || reason === 'gang_stopped';
+    check(
+      (reason !== 'preempted' || preemptedFor !== undefined) && (preemptedFor === undefined || isStopped),
+      'task.preempted',
+      () => `${task.id} ended as ${reason}, for ${preemptedFor ?? 'nobody'}`,
+    );
+    if (preemptedFor === undefined) return;
+    const owed = (this.#owed.get(preemptedFor) ?? 0) + 1;
+    this.#owed.set(preemptedFor, owed);
+    check(
+      owed <= mostOwed,
+      'task.preempted',
+      () =>
+        `${task.id} is the ${owed}th attempt that was stopped for ${preemptedFor}, which succeeded with nothing`,
+    );
   }
 
   assigned({ at, node, task: id }: AttemptAssigned): void {

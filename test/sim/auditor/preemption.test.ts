@@ -76,6 +76,7 @@ function preempt(story: Story): Story {
     task,
     attempt: 1,
     reason: 'preempted',
+    preemptedFor: ada,
     released: false,
     then: { kind: 'requeued', budget: 'free', notBefore },
   });

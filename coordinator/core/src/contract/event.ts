@@ -214,6 +214,11 @@ export interface AttemptEnded extends Stamped {
   readonly attempt: number;
   readonly reason: TaskReason;
   readonly exitCode?: number;
+  /**
+   * The account for whose task it was preempted, also of the rest of a gang. Absent where it was not, and in logs of older
+   * releases.
+   */
+  readonly preemptedFor?: AccountId;
   /** With the reason image_wrong_platform: architectures that the image is made for, where its node knows. */
   readonly imageRunsOn?: readonly string[];
   /** Hash of the signed receipt, where there is one. */

@@ -5,9 +5,10 @@ import type { JobTerms } from '../contract/command.ts';
 import type { Event } from '../contract/event.ts';
 import { defaultRuleset } from '../contract/ruleset.ts';
 import { waitingReason } from '../explain/waiting-reason.ts';
+import { maxStopsOwed } from '../slices/account/stops-owed.ts';
 import { rateOn } from '../slices/node/asks.ts';
 import type { NodeRecord } from '../state.ts';
-import { gib, jobId, Machine, nodeId, offer, only } from '../testing/harness.ts';
+import { consumer, gib, jobId, Machine, nodeId, offer, only } from '../testing/harness.ts';
 import { Dice } from '../testing/random-commands.ts';
 
 /** Nobody falls silent here. */
@@ -183,17 +184,25 @@ describe('interruptible work', () => {
     expect(only(machine.tick(), 'attempt.assigned')).toMatchObject([{ task: machine.task(1).id }]);
   });
 
-  it('does not make way for ever for who succeeds with nothing', () => {
+  it.each([
+    ['goes on', false],
+    ['is restarted each time', true],
+  ])('makes way 64 times for a consumer without a success, where the coordinator %s', (_, restarts) => {
     const machine = busy(3);
     for (let n = 0; n < 64; n++) {
+      if (restarts) machine.restart();
       machine.submit(100 + n, { ...full, maxAttempts: 1 });
-      expect(stopped(waited(machine))).toHaveLength(1);
+      const events = waited(machine);
+      expect(stopped(events)).toHaveLength(1);
+      expect(only(events, 'attempt.ended')).toMatchObject([{ preemptedFor: consumer }]);
       for (const node of [0, 1, 2]) letGo(machine, node);
       machine.place();
       machine.run(machine.finish(machine.task(100 + n), 'exit_nonzero', 1, 1));
       machine.wait(10 * second).tick();
       machine.tick();
     }
+    if (restarts) machine.restart();
+    machine.check();
     machine.submit(200, { ...full, queueTimeoutMs: 1e9 });
     expect(stopped(waited(machine))).toEqual([]);
     const running = [...machine.state.tasks.values()].find(({ state }) => state === 'assigned');
@@ -203,6 +212,34 @@ describe('interruptible work', () => {
     expect(stopped(waited(machine))).toHaveLength(1);
     machine.submit(202, full);
     expect(stopped(waited(machine))).toEqual([]);
+  });
+
+  it('stops no more for a job of many tasks than its consumer may have stopped, and of gangs the rest counts', () => {
+    const machine = busy(3);
+    const account = machine.state.accounts.get(consumer);
+    if (account === undefined) throw new Error('no account');
+    account.stopsOwed = maxStopsOwed - 2;
+    machine.submit(10, { ...full, tasks: 5 });
+    expect(stopped(waited(machine))).toHaveLength(2);
+    expect(account.stopsOwed).toBe(maxStopsOwed);
+    machine.check().restart();
+    expect(stopped(waited(machine))).toEqual([]);
+    const pairs = busy(0);
+    pairs.connect(0, { offer: offer({ ...discount }) });
+    pairs.submit(0, { ...cheap, tasks: 2, gang: true });
+    pairs.place();
+    pairs.submit(1, full);
+    const owing = pairs.state.accounts.get(consumer);
+    if (owing === undefined) throw new Error('no account');
+    owing.stopsOwed = maxStopsOwed - 1;
+    expect(stopped(waited(pairs))).toEqual([]);
+    owing.stopsOwed = maxStopsOwed - 2;
+    const events = only(waited(pairs), 'attempt.ended');
+    expect(events.map(({ preemptedFor, reason }) => [reason, preemptedFor])).toEqual([
+      ['preempted', consumer],
+      ['gang_stopped', consumer],
+    ]);
+    expect(owing.stopsOwed).toBe(maxStopsOwed);
   });
 
   it('is stopped once for each task that comes, however many wait', () => {

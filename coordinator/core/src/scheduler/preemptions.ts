@@ -1,8 +1,10 @@
-import type { NodeId } from '@capacloud/protocol/ids';
+import type { AccountId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import { mustGet } from '../assert.ts';
 import type { Decision } from '../decision.ts';
+import { stopsLeft } from '../slices/account/stops-owed.ts';
 import { makingWayMs } from '../slices/attempt/making-way.ts';
 import { afterFailure } from '../slices/attempt/retry.ts';
+import { isActive } from '../slices/attempt/task-states.ts';
 import { isLate } from '../slices/job/events.ts';
 import type { Job, Lane, NodeRecord, State } from '../state.ts';
 import { isKeptBack, type ReviewNotes, takesWork, waitsSince } from './starvation.ts';
@@ -10,8 +12,6 @@ import { type Budget, type Step, type Stoppable, StopSearch } from './stop-searc
 
 /** Nodes that are looked at in one tick, and attempts that are stopped. */
 const limits = { nodes: 16_384, stops: 64 } as const;
-/** For one consumer without a success: what fails or is cancelled costs him nothing, and others their work. */
-const maxOwed = 64;
 /** Beyond the grace period, for a node to say that it has let go. */
 const lettingGoMs = 60_000;
 
@@ -55,14 +55,20 @@ export class Preemptions {
     // Where something has changed since the last look, there may be room.
     if (preemptAfterMs === undefined || state.interruptible.size === 0 || notes.hasNews(state)) return;
     const budget: Budget = { nodes: limits.nodes, stops: limits.stops };
+    const stopped = new Map<AccountId, number>();
     for (const { job, lane } of this.#starved(state, notes, at, preemptAfterMs)) {
       if (budget.nodes <= 0 || budget.stops <= 0) return;
+      const account = mustGet(state.accounts, job.consumer, 'account');
       notes.waiting.of(lane).stopsSoughtAt = at;
       notes.busy.job = job.id;
       const search = new StopSearch({ state, keepings: notes.keepings, decision, leaving, budget });
-      for (const steps of search.roomFor(job)) {
-        budget.stops -= this.#clear(job, steps, decision, { state, notes });
-        mustGet(state.accounts, job.consumer, 'account').stopsOwed += steps.length;
+      for (const found of search.roomFor(job)) {
+        const left = stopsLeft(account) - (stopped.get(account.id) ?? 0);
+        const steps = withinStops(found, decision, left, job.terms.gang === true);
+        if (steps.length === 0) continue;
+        const stops = this.#clear(job, steps, decision, { state, notes });
+        budget.stops -= stops;
+        stopped.set(account.id, (stopped.get(account.id) ?? 0) + stops);
       }
     }
   }
@@ -72,7 +78,7 @@ export class Preemptions {
     const holders = this.holders();
     const found: Starved[] = [];
     for (const queue of state.waiting.values()) {
-      if (queue.account.stopsOwed >= maxOwed) continue;
+      if (stopsLeft(queue.account) <= 0) continue;
       const share = offered.shareOf(queue.account.use);
       for (const lane of queue.lanes) {
         const [job] = lane.jobs;
@@ -104,7 +110,8 @@ export class Preemptions {
       // Another one of its gang may have been stopped before.
       if (decision.hasEnded(task.id)) continue;
       const then = afterFailure(theirs, task, 'preempted', undefined, at);
-      decision.endAttempt(theirs, task, { reason: 'preempted', released: false, then });
+      const preemptedFor = job.consumer;
+      decision.endAttempt(theirs, task, { reason: 'preempted', preemptedFor, released: false, then });
     }
     const graceMs = Math.max(0, ...victims.map((victim) => makingWayMs(state.ruleset, victim.job.terms)));
     const nodes = [...new Set(steps.map(({ node }) => node))];
@@ -126,6 +133,26 @@ export class Preemptions {
       return false;
     });
   }
+}
+
+/**
+ * As many of the steps, from the first on, as may stop attempts for the account: of a gang all or none, because it is placed as a
+ * whole. What makes way of a gang takes the rest of that gang along.
+ */
+function withinStops(
+  steps: readonly Step[],
+  decision: Decision,
+  stopsLeft: number,
+  isGang: boolean,
+): readonly Step[] {
+  const ending = new Set<TaskId>();
+  for (const [index, { victims }] of steps.entries()) {
+    for (const { job, task } of victims)
+      for (const each of job.terms.gang === true ? job.tasks : [task])
+        if (isActive(each.state) && !decision.hasEnded(each.id)) ending.add(each.id);
+    if (ending.size > stopsLeft) return isGang ? [] : steps.slice(0, index);
+  }
+  return steps;
 }
 
 interface Starved {

@@ -13,6 +13,7 @@ import type {
 import type { Ruleset } from '../../contract/ruleset.ts';
 import type { Job, NodeRecord, State, Task } from '../../state.ts';
 import { maxAvoided } from '../../state.ts';
+import { noteStop } from '../account/stops-owed.ts';
 import { endInterruptible, endTask, noDevices, noteQueueClock } from '../job/events.ts';
 import { noteMisfit } from '../job/misfits.ts';
 import { noteHeld } from '../job/poison.ts';
@@ -116,6 +117,7 @@ export function applyEnded(state: State, event: AttemptEnded): void {
   const node = mustGet(state.nodes, nodeId, 'node');
   noteEnding(state, node, job, task.assignedAt, event);
   noteProof(state, node, event);
+  noteStop(state, event);
   if (event.released) letGo(state, node, job, task, event);
   noteMisfit(state, job, task.provider, node, event);
   // The stages between were passed unseen.

@@ -4,6 +4,7 @@ import { broken, mustGet } from '../../assert.ts';
 import type { JobCancelled, JobSettled, JobSubmitted, TaskEnded } from '../../contract/event.ts';
 import type { Job, State, Task } from '../../state.ts';
 import { spendHold } from '../account/ledger.ts';
+import { repayStop } from '../account/stops-owed.ts';
 import { canMove, isTerminal } from '../attempt/task-states.ts';
 import { endHold } from '../attempt/upload-hold.ts';
 import { addReady, hasQueueClock, leaveQueue, shapeOf } from './queue.ts';
@@ -189,7 +190,7 @@ export function endTask(
   switch (to) {
     case 'succeeded':
       job.succeeded += 1;
-      account.stopsOwed = Math.max(0, account.stopsOwed - 1);
+      repayStop(account);
       spendHold(state, job, task, 'captured');
       break;
     case 'failed':
