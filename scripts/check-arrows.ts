@@ -32,6 +32,7 @@ export interface PackageRule {
 const protocol = '@capacloud/protocol';
 const proofs = '@capacloud/proofs';
 const transfer = '@capacloud/transfer';
+const waiting = '@capacloud/waiting';
 
 export const packageRules: readonly PackageRule[] = [
   {
@@ -57,6 +58,17 @@ export const packageRules: readonly PackageRule[] = [
     composers: [],
   },
   {
+    folder: 'shared/waiting',
+    name: waiting,
+    internal: [],
+    external: [],
+    pure: [],
+    rooms: [],
+    shared: [],
+    composers: [],
+    narrowed: [],
+  },
+  {
     folder: 'shared/transfer',
     name: transfer,
     internal: [],
@@ -70,7 +82,7 @@ export const packageRules: readonly PackageRule[] = [
   {
     folder: 'shared/client',
     name: '@capacloud/client',
-    internal: [protocol, transfer],
+    internal: [protocol, transfer, waiting],
     external: ['commander', 'tar-stream', 'typebox', 'yaml'],
     pure: [],
     rooms: [],
@@ -164,7 +176,7 @@ export const packageRules: readonly PackageRule[] = [
   {
     folder: 'agent',
     name: '@capacloud/agent',
-    internal: [protocol, proofs, transfer, 'nvidia-smi-parser'],
+    internal: [protocol, proofs, transfer, waiting, 'nvidia-smi-parser'],
     external: [
       'better-sqlite3',
       'commander',

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const packages = [
   'shared/protocol',
+  'shared/waiting',
   'shared/transfer',
   'shared/client',
   'shared/nvidia-smi-parser',
