@@ -5,10 +5,10 @@ import { dirname } from 'node:path';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { apiLimits } from '@capacloud/protocol/routes/routes';
 import type { ArtifactView } from '@capacloud/protocol/routes/views';
+import { pause } from '@capacloud/waiting/pause';
 import { ApiError } from './api-error.ts';
 import { readBody } from './body.ts';
 import type { Client } from './client.ts';
-import { pause } from './pause.ts';
 
 /** Bytes done and in all; called at each chunk. */
 export type Progress = (doneBytes: number, totalBytes: number) => void;

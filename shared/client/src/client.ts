@@ -9,9 +9,10 @@ import {
   type RouteName,
   routes,
 } from '@capacloud/protocol/routes/routes';
+import { type Backoff, backoffMs } from '@capacloud/waiting/backoff';
+import { pause } from '@capacloud/waiting/pause';
 import { ApiError, networkError } from './api-error.ts';
 import { type Exchange, type ExchangeAnswer, type ExchangeRequest, fetchExchange } from './exchange.ts';
-import { pause } from './pause.ts';
 import { Submissions } from './submissions.ts';
 
 export interface ClientOptions {
@@ -251,8 +252,10 @@ async function readProblem(response: ExchangeAnswer): Promise<ApiError> {
   );
 }
 
-/** Exponential with full jitter, 200 ms to 10 s, never before the server's own wish (bounded to a minute). */
+/** A person waits for most calls, so no pause is longer than a person's patience. */
+const betweenTries: Backoff = { baseMs: 200, limitMs: 10_000 };
+
+/** Never shorter than the server asks for, up to a minute. */
 function retryDelayMs(attempt: number, retryAfterS: number | undefined): number {
-  const ceilingMs = Math.min(10_000, 200 * 2 ** attempt);
-  return Math.max(Math.random() * ceilingMs, Math.min(60, retryAfterS ?? 0) * 1000);
+  return Math.max(backoffMs(betweenTries, attempt, Math.random), Math.min(60, retryAfterS ?? 0) * 1000);
 }

@@ -1,10 +1,10 @@
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
 import type { JobView, TaskView } from '@capacloud/protocol/routes/views';
 import { endedJobStates } from '@capacloud/protocol/routes/views';
+import { pause } from '@capacloud/waiting/pause';
 import { ApiError } from './api-error.ts';
 import { readBody } from './body.ts';
 import type { CallOptions, Client } from './client.ts';
-import { pause } from './pause.ts';
 import { parseEvents, type ServerEvent } from './sse.ts';
 
 export type JobChange =

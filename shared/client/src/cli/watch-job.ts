@@ -1,8 +1,8 @@
 import { type JobId, taskIndexOf } from '@capacloud/protocol/ids';
 import { endedJobStates, type JobView } from '@capacloud/protocol/routes/views';
+import { pause } from '@capacloud/waiting/pause';
 import type { Client } from '../client.ts';
 import { followJob } from '../follow.ts';
-import { pause } from '../pause.ts';
 import { Interrupted } from './command-error.ts';
 import type { Context } from './context.ts';
 import { failedTasks, jobExitStatus } from './exit-status.ts';
