@@ -1,14 +1,15 @@
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { attemptHeaderName, attemptName } from '@capacloud/protocol/wire/attempt-name';
-import { backoffMs } from '../core/backoff.ts';
+import { type Backoff, backoffMs } from '@capacloud/waiting/backoff';
 import type { AttemptKey, CollectedFile } from '../core/ports.ts';
 import { type CoordinatorHttp, TransferRefused } from './coordinator-http.ts';
 
 const chunkBytes = 4 * 1024 * 1024;
 /** Disagreements about the offset in a row before the upload is given up. */
 const maxMismatches = 8;
-const maxMismatchPauseMs = 5000;
+/** Another task may be sending the same bytes: its chunk takes seconds at most. */
+const afterMismatch: Backoff = { baseMs: 200, limitMs: 5000 };
 
 function readOffset(
   answer: Readonly<Record<string, unknown>>,
@@ -72,7 +73,7 @@ export async function uploadFile(
         )
           throw error;
         // A chunk whose answer was lost, or another task with the same bytes: give it time, and ask how far it has come.
-        await sleep(backoffMs(mismatches, 200, maxMismatchPauseMs, Math.random), undefined, { signal });
+        await sleep(backoffMs(afterMismatch, mismatches, Math.random), undefined, { signal });
         ({ offset, complete } = readOffset(await http.call(announce, signal), file.sizeBytes));
       }
     }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Receipt } from '@capacloud/protocol/wire/receipt';
+import { abortable } from '@capacloud/waiting/abortable';
 import type { Logger } from 'pino';
 import type { Journal } from '../core/journal-port.ts';
 import { type AttemptKey, attemptKeyText } from '../core/ports.ts';
@@ -61,11 +62,9 @@ export class AttemptLogs {
   async flushed(key: AttemptKey, signal: AbortSignal): Promise<void> {
     const entry = await this.#entries.get(attemptKeyText(key));
     if (entry === undefined) return;
-    const aborted = Promise.withResolvers<void>();
-    const abort = () => aborted.resolve();
-    signal.addEventListener('abort', abort, { once: true });
-    if (!signal.aborted) await Promise.race([entry.sent, aborted.promise]);
-    signal.removeEventListener('abort', abort);
+    await abortable(entry.sent, signal).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
   }
 
   async forget(key: AttemptKey): Promise<void> {

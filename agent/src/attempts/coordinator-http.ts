@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { roomErrors } from '@capacloud/protocol/catalogue/errors';
-import { backoffMs } from '../core/backoff.ts';
+import { type Backoff, backoffMs } from '@capacloud/waiting/backoff';
 import type { CoordinatorAccess } from '../core/session-port.ts';
 
 const withoutRoom: ReadonlySet<string> = new Set(roomErrors);
@@ -44,6 +44,8 @@ interface Call {
 }
 
 const tryTimeoutMs = 60_000;
+/** A restart of the coordinator takes seconds, and a longer pause would leave a lease unused. */
+const betweenTries: Backoff = { baseMs: 250, limitMs: 10_000 };
 const maxAnswerBytes = 64 * 1024;
 
 /**
@@ -92,7 +94,7 @@ export class CoordinatorHttp {
       await this.#access.whenOpen(signal);
       const token = this.#access.token();
       const call = typeof source === 'function' ? await source() : source;
-      let pauseMs = backoffMs(failures + 1, 250, 10_000, Math.random);
+      let pauseMs = backoffMs(betweenTries, failures + 1, Math.random);
       try {
         const limit = isShort ? AbortSignal.any([signal, AbortSignal.timeout(tryTimeoutMs)]) : signal;
         const response = await this.#fetch(`${this.#access.baseUrl}${call.path}`, {

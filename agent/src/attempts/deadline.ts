@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { backoffMs } from '../core/backoff.ts';
+import { type Backoff, backoffMs } from '@capacloud/waiting/backoff';
 import { EngineUnavailable } from '../core/ports.ts';
 
 /** The clock of a stage ran out. */
@@ -39,6 +39,9 @@ export async function withClock<T>(
   }
 }
 
+/** An engine restarts within seconds. */
+const engineAway: Backoff = { baseMs: 200, limitMs: 5000 };
+
 /** Repeats `work` for as long as the engine cannot be reached. */
 export async function untilEngineAnswers<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   for (let failures = 1; ; failures++) {
@@ -48,6 +51,6 @@ export async function untilEngineAnswers<T>(signal: AbortSignal, work: () => Pro
       signal.throwIfAborted();
       if (!(error instanceof EngineUnavailable)) throw error;
     }
-    await sleep(backoffMs(failures, 200, 5000, Math.random), undefined, { signal });
+    await sleep(backoffMs(engineAway, failures, Math.random), undefined, { signal });
   }
 }

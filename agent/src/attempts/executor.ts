@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { Assignment, AttemptRef, HeartbeatFrame } from '@capacloud/protocol/wire/frames';
+import { type Backoff, backoffMs } from '@capacloud/waiting/backoff';
 import { type AttemptRecord, isStoppable, requestStop } from '../core/attempt-record.ts';
-import { backoffMs } from '../core/backoff.ts';
 import { outboxLimit } from '../core/journal-port.ts';
 import type { Lease } from '../core/lease.ts';
 import { closedReason } from '../core/policy.ts';
@@ -34,6 +34,7 @@ interface Activity {
 
 /** Containers are listed this often; everything that a lost message left behind is found then. */
 const relistMs = 30_000;
+const failedList: Backoff = { floorMs: 200, baseMs: 500, limitMs: relistMs };
 const leaseCheckMs = 500;
 
 /** Brings the containers of this node to what the coordinator wants: reconciles on every wake-up and does the steps. */
@@ -82,7 +83,7 @@ export class Executor implements SessionHost {
         this.#finishLogs();
         failures = (await this.#engine.look(signal)) ? 0 : failures + 1;
         this.#wake();
-        const pauseMs = failures === 0 ? relistMs : 200 + backoffMs(failures, 500, relistMs, Math.random);
+        const pauseMs = failures === 0 ? relistMs : backoffMs(failedList, failures, Math.random);
         await sleep(pauseMs, undefined, { signal }).catch(() => {});
       }
     } finally {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { backoffMs } from '@capacloud/waiting/backoff';
 import type { AttemptRecord } from '../core/attempt-record.ts';
-import { backoffMs } from '../core/backoff.ts';
 import { attemptKeyText } from '../core/ports.ts';
 import { own, say } from '../core/sentence.ts';
 import type { WorkKind } from '../core/step.ts';
@@ -60,6 +60,6 @@ export async function endFailedStep(
 }
 
 async function pause(failures: number, signal: AbortSignal, limitMs = longestPauseMs): Promise<void> {
-  const pauseMs = 1000 + backoffMs(failures + 2, 500, limitMs, Math.random);
+  const pauseMs = backoffMs({ floorMs: 1000, baseMs: 500, limitMs }, failures + 2, Math.random);
   await sleep(pauseMs, undefined, { signal }).catch(() => {});
 }

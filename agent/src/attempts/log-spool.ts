@@ -1,6 +1,7 @@
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type LogGap, logHeadBytes, logTailBytes } from '@capacloud/protocol/wire/receipt';
+import { abortable } from '@capacloud/waiting/abortable';
 
 export interface SpoolLimits {
   /** First bytes of a log that are kept. */
@@ -114,12 +115,7 @@ export class LogSpool {
   /** Resolves when there is more than `offset` bytes or nothing will follow. */
   async grown(offset: number, signal: AbortSignal): Promise<void> {
     while (this.#sizeBytes <= offset && !this.#finished) {
-      signal.throwIfAborted();
-      const aborted = Promise.withResolvers<void>();
-      const abort = () => aborted.resolve();
-      signal.addEventListener('abort', abort, { once: true });
-      await Promise.race([this.#grown.promise, aborted.promise]);
-      signal.removeEventListener('abort', abort);
+      await abortable(this.#grown.promise, signal);
     }
     signal.throwIfAborted();
   }

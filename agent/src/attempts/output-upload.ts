@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Backoff, backoffMs } from '@capacloud/waiting/backoff';
 import type { AttemptRecord } from '../core/attempt-record.ts';
-import { backoffMs } from '../core/backoff.ts';
 import { attemptKeyText, type RuntimeFailure } from '../core/ports.ts';
 import { say } from '../core/sentence.ts';
 import { uploadFile } from './artifact-upload.ts';
@@ -10,8 +10,7 @@ import type { WorkParts } from './work-parts.ts';
 
 type UploadParts = Pick<WorkParts, 'access' | 'clock' | 'http' | 'journal' | 'log' | 'runtime'>;
 
-const shortestPauseMs = 500;
-const longestPauseMs = 60_000;
+const withoutRoom: Backoff = { floorMs: 500, baseMs: 500, limitMs: 60_000 };
 /** The coordinator ends the wait after a day; this only bounds what one that never does can keep here. */
 const maxHoldMs = 25 * 3600 * 1000;
 
@@ -92,6 +91,6 @@ async function noteHeld(
 }
 
 async function pause(refusals: number, signal: AbortSignal): Promise<void> {
-  const pauseMs = shortestPauseMs + backoffMs(refusals, shortestPauseMs, longestPauseMs, Math.random);
+  const pauseMs = backoffMs(withoutRoom, refusals, Math.random);
   await sleep(pauseMs, undefined, { signal });
 }

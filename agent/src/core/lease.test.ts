@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { backoffMs, leaseLimitMs } from './backoff.ts';
 import { Lease } from './lease.ts';
+import { leaseLimitMs } from './lease-limit.ts';
 
 test('without a lease nothing lapses, and a remembered one lapses in its time', () => {
   expect(new Lease(undefined).hasLapsed(1e12)).toBe(false);
@@ -32,12 +32,6 @@ test('a heartbeat of an earlier session extends nothing', () => {
   lease.open(1000, 1);
   expect(lease.acknowledged(1)).toBe(false);
   expect(lease.untilMs).toBe(1001);
-});
-
-test('backoff is jittered over the whole range, grows and is bounded', () => {
-  expect(backoffMs(0, 500, 30_000, () => 0)).toBe(0);
-  expect(backoffMs(3, 500, 30_000, () => 0.5)).toBe(2000);
-  expect(backoffMs(1_000_000, 500, 30_000, () => 0.999999)).toBeLessThanOrEqual(30_000);
 });
 
 test('a node that holds work tries again several times before its lease lapses', () => {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { backoffMs } from '../core/backoff.ts';
+import { type Backoff, backoffMs } from '@capacloud/waiting/backoff';
+import { withDeadline } from '@capacloud/waiting/deadline';
 
 export interface Probe<T> {
   readonly name: string;
@@ -15,29 +16,15 @@ export type ProbeState<T> =
   | { readonly kind: 'ok'; readonly value: T; readonly atMs: number }
   | { readonly kind: 'failed'; readonly error: string; readonly atMs: number; readonly last?: T };
 
-const backoffBaseMs = 1000;
-const backoffLimitMs = 300_000;
+const failedProbe: Backoff = { floorMs: 500, baseMs: 1000, limitMs: 300_000 };
 
 /**
  * One run under a hard deadline: it ends in time even when `read` hangs and ignores its signal. Throws what the
  * probe threw, or an error that names the probe.
  */
 export async function runProbe<T>(probe: Probe<T>, signal: AbortSignal): Promise<T> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(probe.deadlineMs)]);
-  const late = Promise.withResolvers<never>();
-  const onLate = () => {
-    late.reject(
-      signal.aborted ? signal.reason : new Error(`${probe.name} did not answer in ${probe.deadlineMs} ms`),
-    );
-  };
-  limit.addEventListener('abort', onLate, { once: true });
-  try {
-    const reading = probe.read(limit);
-    reading.catch(() => {});
-    return await Promise.race([reading, late.promise]);
-  } finally {
-    limit.removeEventListener('abort', onLate);
-  }
+  const error = () => new Error(`${probe.name} did not answer in ${probe.deadlineMs} ms`);
+  return withDeadline({ limitMs: probe.deadlineMs, signal, error }, (limit) => probe.read(limit));
 }
 
 /** Runs a probe for ever, with backoff while it fails: a driver may come long after the agent. */
@@ -64,8 +51,7 @@ export async function watchProbe<T>(
         ...(last === undefined ? {} : { last: last.value }),
       });
     }
-    const pauseMs =
-      failures === 0 ? probe.everyMs : 500 + backoffMs(failures, backoffBaseMs, backoffLimitMs, Math.random);
+    const pauseMs = failures === 0 ? probe.everyMs : backoffMs(failedProbe, failures, Math.random);
     await sleep(pauseMs, undefined, { signal }).catch(() => {});
   }
 }

@@ -1,4 +1,5 @@
 import { access, constants } from 'node:fs/promises';
+import { withDeadline } from '@capacloud/waiting/deadline';
 import { coordinatorCheck } from './checks/coordinator-checks.ts';
 import { engineCheck } from './checks/engine-checks.ts';
 import { type Check, type DoctorParts, type Finding, finding, messageOf } from './checks/finding.ts';
@@ -44,26 +45,12 @@ async function examineOne(
   signal: AbortSignal,
   timeoutMs: number,
 ): Promise<readonly Finding[]> {
-  const late = new AbortController();
-  const ended = Promise.withResolvers<never>();
-  // A check that ignores its signal, as one that hangs in the kernel, is left behind.
-  const timer = setTimeout(() => {
-    const error = new Error(`the check was not done in ${timeoutMs / 1000} s`);
-    ended.reject(error);
-    late.abort(error);
-  }, timeoutMs);
-  const leave = () => ended.reject(signal.reason);
-  signal.addEventListener('abort', leave, { once: true });
-  if (signal.aborted) leave();
+  const error = () => new Error(`the check was not done in ${timeoutMs / 1000} s`);
   try {
-    const working = check(parts, AbortSignal.any([signal, late.signal]));
-    working.catch(() => {});
-    return await Promise.race([working, ended.promise]);
+    // A check that ignores its signal, as one that hangs in the kernel, is left behind.
+    return await withDeadline({ limitMs: timeoutMs, signal, error }, (limit) => check(parts, limit));
   } catch (error) {
     return [finding(id, false, messageOf(error), 'the check can be made', 'See the message.')];
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', leave);
   }
 }
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { accept, type Result } from '@capacloud/protocol/result';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
+import { KeyedQueue } from '@capacloud/waiting/keyed-queue';
 import type Docker from 'dockerode';
 import {
   type AttemptKey,
@@ -34,7 +35,6 @@ import { connectEngine } from './engine-client.ts';
 import { ImageLayouts } from './image-layout.ts';
 import type { ImageRoom } from './image-room.ts';
 import type { ImageStore } from './image-store.ts';
-import { KeyedQueue } from './keyed-queue.ts';
 import { followLog, LogPositions } from './log-follow.ts';
 import { loopScratch } from './loop-scratch.ts';
 import { memoryScratch } from './memory-scratch.ts';
@@ -53,6 +53,8 @@ const waitMs = 60_000;
 const firstRetryMs = 100;
 const lastRetryMs = 5000;
 const inspectionsAtOnce = 8;
+/** The executor takes one step of an attempt at a time; a stop and a removal may wait beside it. */
+const maxStepsPerAttempt = 64;
 
 export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
   return new DockerRuntime(options);
@@ -69,7 +71,7 @@ class DockerRuntime implements Runtime {
   readonly #room: ImageRoom;
   readonly #layouts = new ImageLayouts();
   readonly #positions: LogPositions;
-  readonly #queue = new KeyedQueue();
+  readonly #queue = new KeyedQueue(maxStepsPerAttempt);
   readonly #notes = new Map<string, AttemptNotes>();
   readonly #programs = new KnownPrograms();
 

@@ -1,3 +1,4 @@
+import { abortable } from '@capacloud/waiting/abortable';
 import type Docker from 'dockerode';
 import { EngineUnavailable } from '../core/ports.ts';
 
@@ -49,22 +50,6 @@ export function engineMessage(error: unknown): string {
     .slice(0, 400);
 }
 
-/** Settles with the action, or rejects as soon as the signal is aborted, whatever the action does then. */
-async function settleOrAbort<T>(action: Promise<T>, signal: AbortSignal): Promise<T> {
-  let onAbort: (() => void) | undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([action, aborted]);
-  } finally {
-    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
-    // The loser may still reject; nobody waits for it any more.
-    action.catch(() => undefined);
-  }
-}
-
 function asEngineError(error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason;
   if (engineStatus(error) !== undefined || error instanceof EngineUnavailable) return error;
@@ -85,7 +70,7 @@ export async function callEngine<T>(
   signal.throwIfAborted();
   const both = AbortSignal.any([signal, AbortSignal.timeout(Math.min(maxTimerMs, Math.ceil(timeoutMs)))]);
   try {
-    return await settleOrAbort(action(both), both);
+    return await abortable(action(both), both);
   } catch (error) {
     throw asEngineError(error, signal);
   }

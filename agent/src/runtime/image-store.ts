@@ -5,6 +5,7 @@ import {
   parseImageReference,
 } from '@capacloud/protocol/job/image-reference';
 import { accept, type Result } from '@capacloud/protocol/result';
+import { abortable } from '@capacloud/waiting/abortable';
 import type Docker from 'dockerode';
 import { isLocalImage, type LocalImage } from '../core/local-images.ts';
 import { EngineUnavailable, type PullProgress, type RuntimeFailure } from '../core/ports.ts';
@@ -140,14 +141,9 @@ export class ImageStore {
       running.listeners.delete(onProgress);
       if (running.listeners.size === 0) running.controller.abort(new Error('nobody waits for this pull'));
     };
-    const abort = Promise.withResolvers<never>();
-    const onAbort = () => abort.reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
     try {
-      signal.throwIfAborted();
-      return await Promise.race([running.result, abort.promise]);
+      return await abortable(running.result, signal);
     } finally {
-      signal.removeEventListener('abort', onAbort);
       leave();
     }
   }

@@ -1,3 +1,4 @@
+import { abortable } from '@capacloud/waiting/abortable';
 import { type DiskRoom, type ImageBudget, isShort } from '../core/disk-room.ts';
 import type { LayerUse } from './registry/layer-meter.ts';
 
@@ -59,7 +60,7 @@ export class PullWatch {
 
   /** What the pull gave, or why it was ended. */
   async run<T>(signal: AbortSignal, fetch: Fetch<T>): Promise<{ readonly value: T } | PullVerdict> {
-    await settled(this.#alone, signal);
+    await abortable(this.#alone, signal);
     const first = await this.#run(signal, fetch);
     if (first !== 'crowded') return first;
     const turn = this.#alone.then(async () => {
@@ -73,7 +74,7 @@ export class PullWatch {
 
   async #becomesIdle(signal: AbortSignal): Promise<boolean> {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(aloneWithinMs)]);
-    await settled(this.#idle.promise, limit).catch(() => undefined);
+    await abortable(this.#idle.promise, limit).catch(() => undefined);
     signal.throwIfAborted();
     return this.#pulls.size === 0;
   }
@@ -164,16 +165,4 @@ export class PullWatch {
 function end(pull: WatchedPull, verdict: PullVerdict): void {
   pull.verdict ??= verdict;
   pull.abort.abort(new Error(`the pull was ended: ${verdict}`));
-}
-
-async function settled(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }

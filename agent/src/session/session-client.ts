@@ -1,11 +1,13 @@
 import type { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorCode, errorCatalogue } from '@capacloud/protocol/catalogue/errors';
+import { abortable } from '@capacloud/waiting/abortable';
+import { backoffMs } from '@capacloud/waiting/backoff';
 import type { Logger } from 'pino';
-import { backoffMs, leaseLimitMs } from '../core/backoff.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Journal } from '../core/journal-port.ts';
 import type { Lease } from '../core/lease.ts';
+import { leaseLimitMs } from '../core/lease-limit.ts';
 import type { CoordinatorAccess, SessionHost, SessionStatus } from '../core/session-port.ts';
 import { type ConnectionEnd, connect } from './connection.ts';
 import { Greeter } from './greeter.ts';
@@ -90,14 +92,7 @@ export class SessionClient implements CoordinatorAccess {
   async whenOpen(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#session !== undefined) return;
-    const { promise, reject } = Promise.withResolvers<never>();
-    const abort = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', abort, { once: true });
-    try {
-      await Promise.race([this.#opened.promise, promise]);
-    } finally {
-      signal.removeEventListener('abort', abort);
-    }
+    await abortable(this.#opened.promise, signal);
   }
 
   /** Resolves when the signal is aborted and the connection is closed. */
@@ -159,7 +154,7 @@ export class SessionClient implements CoordinatorAccess {
     const { coordinator } = this.#status;
     const base = coordinator === undefined ? {} : { coordinator };
     const limitMs = leaseLimitMs(backoffLimitMs, this.#leaseLeftMs());
-    const pauseMs = backoffMs(failures, backoffBaseMs, limitMs, Math.random);
+    const pauseMs = backoffMs({ baseMs: backoffBaseMs, limitMs }, failures, Math.random);
     if (end.kind === 'lost') {
       this.#status = { ...base, state: 'waiting', lastError: end.message };
       log.warn({ reason: end.message, pauseMs }, 'session lost');

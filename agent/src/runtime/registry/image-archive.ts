@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { abortable } from '@capacloud/waiting/abortable';
 import type { Pack } from 'tar-stream';
 import { say } from '../../core/sentence.ts';
 import { LayerMeter, type LayerUse, OddLayer } from './layer-meter.ts';
@@ -63,16 +64,12 @@ export async function writeArchive(archive: Pack, parts: ArchiveParts, signal: A
 /** Until more can be written. Throws the signal's reason, or where nothing will be read any more. */
 async function untilTaken(entry: ReturnType<Pack['entry']>, signal: AbortSignal): Promise<void> {
   const taken = Promise.withResolvers<void>();
-  const onAbort = () => taken.reject(signal.reason);
   const onClose = () => taken.reject(new Error('the archive was closed'));
-  signal.addEventListener('abort', onAbort, { once: true });
   entry.once('drain', taken.resolve);
   entry.once('close', onClose);
   try {
-    signal.throwIfAborted();
-    await taken.promise;
+    await abortable(taken.promise, signal);
   } finally {
-    signal.removeEventListener('abort', onAbort);
     entry.off('drain', taken.resolve);
     entry.off('close', onClose);
   }
