@@ -125,7 +125,7 @@ const forbidden = [
 ];
 const allowed = [...allowedPackages, ...allowedRooms, ...allowedParts, ...composing, ...allowedOutside];
 const dynamicImport = {
-  path: 'agent/src/runtime/sees-later.ts',
+  path: 'agent/src/container/sees-later.ts',
   text: "export const later = () => import('../host/thing.ts');\n",
 };
 

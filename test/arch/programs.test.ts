@@ -13,8 +13,8 @@ describe('a program that the table of system packages lacks', () => {
     ['scripts/planted.ts', `const child = ${call('spawn', "\n  'curl'")}`],
     ['test/chaos/planted.ts', `const run = promisify(execFile);\nawait ${call('run', "'curl'")}`],
     ['test/chaos/planted.ts', `await ${call('promisify(execFile)', "'curl'")}`],
-    ['agent/src/runtime/planted.ts', call('execFile', "'curl'")],
-    ['agent/src/runtime/planted.test.ts', call('execFile', "'nvidia-smi'")],
+    ['agent/src/container/planted.ts', call('execFile', "'curl'")],
+    ['agent/src/container/planted.test.ts', call('execFile', "'nvidia-smi'")],
   ])('is seen in %s: %j', (path, text) => {
     expect(plant(path, text)).toEqual([
       expect.stringMatching(/of which .*system-packages.ts has no package/),
@@ -38,7 +38,7 @@ test.each([
   ['test/e2e/fine.test.ts', call('spawn', "programPath('docker-registry')")],
   ['test/e2e/fine.test.ts', call('spawn', 'process.execPath')],
   ['test/e2e/fine.test.ts', `rig.${call('spawn', "'curl'")}`],
-  ['agent/src/runtime/fine.ts', call('execFile', "'losetup'")],
+  ['agent/src/container/fine.ts', call('execFile', "'losetup'")],
   ['agent/src/hardware/fine.ts', call('execFile', "'nvidia-smi'")],
 ])('what is allowed passes: %s %j', (path, text) => {
   expect(plant(path, text)).toEqual([]);

@@ -16,9 +16,9 @@ const starters: ReadonlyMap<string, string> = new Map([
   ['test/rig/programs/managed-process.test.ts', 'starts what cannot be started'],
   ['scripts/start-check.mjs', 'starts the Node that was fetched, to see whether that can be done'],
   ['test/arch/planted-tree.ts', 'starts programs of node_modules, by their path'],
-  ['agent/src/runtime/keeper-image.test.ts', 'starts the executable that it wrote'],
+  ['agent/src/scratch/keeper-image.test.ts', 'starts the executable that it wrote'],
   ['agent/src/hardware/nvidia.ts', 'starts nvidia-smi, or what the configuration has in its place'],
-  ['agent/src/runtime/loop-scratch.ts', 'has a function that starts what it names'],
+  ['agent/src/scratch/loop-scratch.ts', 'has a function that starts what it names'],
 ]);
 
 const tablePrograms: readonly string[] = systemPackages.flatMap(({ commands }) => [...commands]);

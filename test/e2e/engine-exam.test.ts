@@ -1,5 +1,5 @@
+import { examEngine } from '@capacloud/agent/container/engine-exam';
 import { judgeConfinement } from '@capacloud/agent/host/checks/flaw-checks';
-import { examEngine } from '@capacloud/agent/runtime/engine-exam';
 import { hasEngine } from '@capacloud/rig/engine/real-parts';
 import { dockerSocket } from '@capacloud/rig/images/engine-images';
 import Docker from 'dockerode';

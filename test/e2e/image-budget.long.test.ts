@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { createDockerRuntime } from '@capacloud/agent/container/docker-runtime';
 import { readRegistries } from '@capacloud/agent/core/registries';
-import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
-import { PulledImages } from '@capacloud/agent/runtime/pulled-images';
+import { PulledImages } from '@capacloud/agent/images/pulled-images';
 import { hasEngine } from '@capacloud/rig/engine/real-parts';
 import { openRuntimeRig, type RuntimeRig } from '@capacloud/rig/engine/runtime-rig';
 import { busyboxArchive } from '@capacloud/rig/images/engine-images';

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
-import { examEngine } from '@capacloud/agent/runtime/engine-exam';
+import { createDockerRuntime } from '@capacloud/agent/container/docker-runtime';
+import { examEngine } from '@capacloud/agent/container/engine-exam';
 import type { NodeId } from '@capacloud/protocol/ids';
 import { openRuntimeRig, type RuntimeRig, readLog, script, until } from '@capacloud/rig/engine/runtime-rig';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

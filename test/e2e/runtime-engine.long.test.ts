@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createDockerRuntime } from '@capacloud/agent/container/docker-runtime';
+import { killStrays } from '@capacloud/agent/container/stray-processes';
 import type { AttemptKey } from '@capacloud/agent/core/ports';
-import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
-import { killStrays } from '@capacloud/agent/runtime/stray-processes';
 import { OwnEngine } from '@capacloud/rig/engine/own-engine';
 import { openRuntimeRig, type RuntimeRig, readLog, script } from '@capacloud/rig/engine/runtime-rig';
 import { afterEach, describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-import { canUseLoopScratch } from '@capacloud/agent/runtime/loop-scratch';
+import { canUseLoopScratch } from '@capacloud/agent/scratch/loop-scratch';
 import { openRuntimeRig, type RuntimeRig, script } from '@capacloud/rig/engine/runtime-rig';
 import {
   besideProgram,

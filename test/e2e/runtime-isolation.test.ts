@@ -1,5 +1,5 @@
+import { maxTerminals } from '@capacloud/agent/container/attempt-volumes';
 import type { AttemptKey, LogChunk } from '@capacloud/agent/core/ports';
-import { maxTerminals } from '@capacloud/agent/runtime/attempt-volumes';
 import { openRuntimeRig, type RuntimeRig, script } from '@capacloud/rig/engine/runtime-rig';
 import {
   callingProgram,

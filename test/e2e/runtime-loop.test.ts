@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
+import { createDockerRuntime } from '@capacloud/agent/container/docker-runtime';
 import { hasLoopDevices } from '@capacloud/rig/engine/real-parts';
 import { openRuntimeRig, type RuntimeRig, readLog, script } from '@capacloud/rig/engine/runtime-rig';
 import { programPath } from '@capacloud/rig/programs/programs';

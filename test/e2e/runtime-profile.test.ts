@@ -1,4 +1,4 @@
-import { seccompOption } from '@capacloud/agent/runtime/seccomp/seccomp-profile';
+import { seccompOption } from '@capacloud/agent/container/seccomp/seccomp-profile';
 import { openRuntimeRig, type RuntimeRig, readLog, script } from '@capacloud/rig/engine/runtime-rig';
 import { busyboxArchive, importImage } from '@capacloud/rig/images/engine-images';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createDockerRuntime } from '@capacloud/agent/container/docker-runtime';
 import { readLocalImages } from '@capacloud/agent/core/local-images';
-import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
 import { openRuntimeRig, type RuntimeRig, readLog } from '@capacloud/rig/engine/runtime-rig';
 import { busyboxArchive, dockerSocket, importImage } from '@capacloud/rig/images/engine-images';
 import { hostPlatform, type OddImage, type Platform, Registry } from '@capacloud/rig/images/registry';

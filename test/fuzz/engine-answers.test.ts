@@ -1,17 +1,17 @@
-import { engineTimeMs, keeperOutlived } from '@capacloud/agent/runtime/attempt-inspection';
-import { keyOfLabels, keyOfName } from '@capacloud/agent/runtime/attempt-names';
-import { cgroupFiles, countOf } from '@capacloud/agent/runtime/cgroup-evidence';
-import { isPlainPath } from '@capacloud/agent/runtime/engine-client';
-import { readEngineEvents } from '@capacloud/agent/runtime/engine-events';
-import { readKernelRecord } from '@capacloud/agent/runtime/kernel-log';
-import { readLoadLines } from '@capacloud/agent/runtime/load-lines';
-import { LogFrames } from '@capacloud/agent/runtime/log-frames';
+import { engineTimeMs, keeperOutlived } from '@capacloud/agent/container/attempt-inspection';
+import { cgroupFiles, countOf } from '@capacloud/agent/container/cgroup-evidence';
+import { readKernelRecord } from '@capacloud/agent/container/kernel-log';
+import { keyOfLabels, keyOfName } from '@capacloud/agent/engine/attempt-names';
+import { isPlainPath } from '@capacloud/agent/engine/engine-client';
+import { readEngineEvents } from '@capacloud/agent/engine/engine-events';
+import { LogFrames } from '@capacloud/agent/features/logs/log-frames';
 import {
   formatLogPosition,
   LogCursor,
   parseLogPosition,
   sinceOf,
-} from '@capacloud/agent/runtime/log-position';
+} from '@capacloud/agent/features/logs/log-position';
+import { readLoadLines } from '@capacloud/agent/images/load-lines';
 import { parseEvents } from '@capacloud/client/sse';
 import { parseRange } from '@capacloud/coordinator/api/byte-range';
 import { cursorOf } from '@capacloud/coordinator/store/page-cursor';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
+import { createDockerRuntime } from '@capacloud/agent/container/docker-runtime';
 import { openRuntimeRig, script } from '@capacloud/rig/engine/runtime-rig';
 import { busyboxArchive } from '@capacloud/rig/images/engine-images';
 import { Registry } from '@capacloud/rig/images/registry';

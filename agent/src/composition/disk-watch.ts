@@ -2,14 +2,14 @@ import { readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
+import { examEngine } from '../container/engine-exam.ts';
 import { sellableBytes, steadyOffer } from '../core/disk-offer.ts';
 import { type DiskRoom, isShort } from '../core/disk-room.ts';
 import type { EngineExam } from '../core/engine-facts.ts';
 import type { AgentConfig } from '../host/config.ts';
 import { Remembered } from '../host/remembered.ts';
-import { examEngine } from '../runtime/engine-exam.ts';
-import { bytesOf } from '../runtime/image-layers.ts';
-import { PulledImages } from '../runtime/pulled-images.ts';
+import { bytesOf } from '../images/image-layers.ts';
+import { PulledImages } from '../images/pulled-images.ts';
 import type { ScratchKind } from './scratch-choice.ts';
 
 const lookMs = 5000;

@@ -1,5 +1,6 @@
 import { type Connections, createConnections } from '@capacloud/transfer/connections';
 import type { Logger } from 'pino';
+import { examEngine } from '../container/engine-exam.ts';
 import { readRegistries } from '../core/registries.ts';
 import { observeDevices } from '../hardware/device-health.ts';
 import { readDevices } from '../hardware/device-report.ts';
@@ -12,9 +13,8 @@ import type { AgentConfig } from '../host/config.ts';
 import { examine } from '../host/doctor.ts';
 import { Remembered } from '../host/remembered.ts';
 import { SelfCheck } from '../host/self-check.ts';
-import { examEngine } from '../runtime/engine-exam.ts';
-import type { RegistryClientOptions } from '../runtime/registry/registry-client.ts';
-import { silentRegistries } from '../runtime/registry/registry-exam.ts';
+import type { RegistryClientOptions } from '../images/registry/registry-client.ts';
+import { silentRegistries } from '../images/registry/registry-exam.ts';
 import { meetCoordinator } from '../session/meeting.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import { findScratch } from './scratch-choice.ts';

@@ -3,7 +3,7 @@ import { memoryProbe } from '../hardware/memory.ts';
 import { divideRoom } from '../hardware/offer.ts';
 import { runProbe } from '../hardware/probe.ts';
 import type { AgentConfig } from '../host/config.ts';
-import { canUseLoopScratch } from '../runtime/loop-scratch.ts';
+import { canUseLoopScratch } from '../scratch/loop-scratch.ts';
 
 export type ScratchKind = ScratchUse['kind'];
 

@@ -1,5 +1,5 @@
 import type { Offer } from '@capacloud/protocol/capacity/resources';
-import type { Executor } from '../attempts/executor.ts';
+import type { Executor } from '../attempt/executor.ts';
 import type { ScheduledAsk } from '../core/ask-schedule.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Journal } from '../core/journal-port.ts';

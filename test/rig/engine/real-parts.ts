@@ -1,4 +1,4 @@
-import { canUseLoopScratch } from '@capacloud/agent/runtime/loop-scratch';
+import { canUseLoopScratch } from '@capacloud/agent/scratch/loop-scratch';
 import { hasProgram } from '../programs/programs.ts';
 
 // Tests without the real part that they need are skipped, with `skipIf`; under continuous integration, where it was

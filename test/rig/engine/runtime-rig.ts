@@ -2,6 +2,8 @@ import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createDockerRuntime } from '@capacloud/agent/container/docker-runtime';
+import type { DockerRuntimeOptions } from '@capacloud/agent/container/runtime-options';
 import { readLocalImages } from '@capacloud/agent/core/local-images';
 import {
   type AttemptKey,
@@ -10,8 +12,6 @@ import {
   type PlacedInput,
   type Runtime,
 } from '@capacloud/agent/core/ports';
-import { createDockerRuntime } from '@capacloud/agent/runtime/docker-runtime';
-import type { DockerRuntimeOptions } from '@capacloud/agent/runtime/runtime-options';
 import { jobIdFrom, type NodeId, taskIdOf } from '@capacloud/protocol/ids';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
 import Docker from 'dockerode';

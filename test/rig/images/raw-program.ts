@@ -1,4 +1,4 @@
-import { elfExecutable } from '@capacloud/agent/runtime/keeper-image';
+import { elfExecutable } from '@capacloud/agent/scratch/keeper-image';
 import type Docker from 'dockerode';
 import type { Pack } from 'tar-stream';
 import { busyboxArchive, importImage } from './engine-images.ts';

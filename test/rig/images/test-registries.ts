@@ -1,6 +1,6 @@
 import { readRegistries } from '@capacloud/agent/core/registries';
-import type { RegistryNetwork } from '@capacloud/agent/runtime/registry/guarded-client';
-import type { RegistryClientOptions } from '@capacloud/agent/runtime/registry/registry-client';
+import type { RegistryNetwork } from '@capacloud/agent/images/registry/guarded-client';
+import type { RegistryClientOptions } from '@capacloud/agent/images/registry/registry-client';
 import { createConnections } from '@capacloud/transfer/connections';
 
 /** What an owner with this setting allows; tries come fast after one another. */

@@ -1,0 +1,93 @@
+import { posix } from 'node:path';
+import type { MountSettings } from 'dockerode';
+import { own, type Sentence, say } from '../core/sentence.ts';
+import type { MountPlan } from '../scratch/mount-plan.ts';
+import type { ContainerUser } from './container-profile.ts';
+
+/**
+ * One file of a volume. `source` is the volume's folder on the engine's host, as the engine tells it, with a name that the
+ * agent chose: engines before 26 mount a file of a volume in no other way.
+ */
+export interface FileMount {
+  readonly source: string;
+  readonly target: string;
+}
+
+interface OwnMounts {
+  readonly tmpVolume?: string;
+  /** Where the terminals of the container are. */
+  readonly terminalVolume?: string;
+  readonly files?: readonly FileMount[];
+}
+
+export const imageVolumeBytes = 16 * 2 ** 20;
+export const maxImageVolumes = 16;
+
+// What the image holds at the mount point is not copied into the volume.
+const noCopy = { NoCopy: true, Labels: {}, DriverConfig: { Name: '', Options: {} } };
+
+function volumeMount(volume: string, folder: string, isReadOnly: boolean): MountSettings {
+  return { Type: 'volume', Source: volume, Target: folder, ReadOnly: isReadOnly, VolumeOptions: noCopy };
+}
+
+/** All mounts of a task but those that the engine makes of plain memory. */
+export function containerMounts(
+  plan: MountPlan,
+  { tmpVolume, terminalVolume, files = [] }: OwnMounts,
+): MountSettings[] {
+  return [
+    ...plan.inputs.map((mount) => volumeMount(mount.volume, mount.folder, true)),
+    ...plan.scratch.map((mount) => volumeMount(mount.volume, mount.folder, false)),
+    ...files.map(
+      ({ source, target }): MountSettings => ({
+        Type: 'bind',
+        Source: source,
+        Target: target,
+        ReadOnly: true,
+      }),
+    ),
+    ...(tmpVolume === undefined ? [] : [volumeMount(tmpVolume, '/tmp', false)]),
+    ...(terminalVolume === undefined ? [] : [volumeMount(terminalVolume, '/dev/pts', false)]),
+  ];
+}
+
+/** Why no container could have the folders that an image declares as volumes; undefined where one could. */
+export function volumesFault(folders: readonly string[]): Sentence | undefined {
+  if (folders.length > maxImageVolumes) return say`The image declares more than ${maxImageVolumes} volumes.`;
+  const plain = folders.map(plainFolder);
+  if (new Set(plain).size < plain.length) return say`The image declares one folder as a volume twice.`;
+  const odd = folders.find((folder) => {
+    const path = posix.normalize(folder);
+    return !path.startsWith('/') || path === '/' || isKernels(path);
+  });
+  return odd === undefined
+    ? undefined
+    : say`The image declares ${own(odd)} as a volume, which no container can have.`;
+}
+
+/** As the engine spells it when it compares. */
+function plainFolder(folder: string): string {
+  return posix.normalize(folder).replace(/\/+$/, '');
+}
+
+/** Folders that the kernel and the engine fill; shared memory is mounted there anyway. */
+function isKernels(path: string): boolean {
+  return /^\/(proc|sys|dev)(\/|$)/.test(path) && !/^\/dev\/shm\/?$/.test(path);
+}
+
+/**
+ * Memory for the folders that the image declares as volumes. Left alone, each would become an anonymous volume: writable
+ * disk without any quota. So does one whose memory is given under another spelling, such as //data for /data. They belong to
+ * the container's user, because the engine gives them the mode of the image's folder.
+ */
+export function imageVolumes(
+  folders: readonly string[],
+  mounts: readonly MountSettings[],
+  { uid, gid }: ContainerUser,
+  home: string,
+): Record<string, string> {
+  const taken = new Set([...mounts.map((mount) => mount.Target), '/tmp', '/dev/shm', home]);
+  const options = `rw,noexec,nosuid,nodev,mode=1777,uid=${uid},gid=${gid},size=${imageVolumeBytes}`;
+  const free = folders.map(plainFolder).filter((folder) => !taken.has(folder));
+  return Object.fromEntries(free.map((folder) => [folder, options]));
+}

@@ -1,0 +1,83 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import type { Assignment } from '@capacloud/protocol/wire/frames';
+import type Docker from 'dockerode';
+import { pack } from 'tar-stream';
+import { inspectContainer } from '../../container/attempt-inspection.ts';
+import type { ContainerUser } from '../../container/container-profile.ts';
+import { type AttemptKey, EngineUnavailable, type PlacedCheckpoint } from '../../core/ports.ts';
+import { keeperName } from '../../engine/attempt-names.ts';
+import { callEngine, engineMessage, engineStatus } from '../../engine/engine-call.ts';
+import type { MountPlan } from '../../scratch/mount-plan.ts';
+import { InputMissing, transferMs } from '../inputs/input-copy.ts';
+import { ArchiveRefused, type RepackRules, repack } from './checkpoint-archive.ts';
+
+/** An archive that was read to its end and found fit. */
+interface SavedArchive extends PlacedCheckpoint {
+  readonly sizeBytes: number;
+  readonly keeperPath: string;
+  readonly rules: RepackRules;
+}
+
+/** Reads through what an earlier attempt left before the engine sees any of it; undefined when there is nothing to unpack. */
+export async function examineSaved(
+  assignment: Assignment,
+  plan: MountPlan,
+  owner: ContainerUser,
+  saved: PlacedCheckpoint | undefined,
+  signal: AbortSignal,
+): Promise<SavedArchive | undefined> {
+  const { checkpoint } = assignment;
+  if (saved === undefined || checkpoint === undefined || plan.checkpoint === undefined) return undefined;
+  const { localPath, onUnfit } = saved;
+  const info = await stat(localPath).catch((cause: unknown) => {
+    throw new InputMissing('the saved checkpoint is not there', { cause });
+  });
+  const rules = { maxBytes: checkpoint.maxBytes, owner, leadingParts: 0, odd: 'refuse' } as const;
+  try {
+    const entries = await repack(createReadStream(localPath), undefined, rules, signal);
+    if (entries === 0) throw new ArchiveRefused('it is empty');
+    return { localPath, onUnfit, sizeBytes: info.size, keeperPath: plan.checkpoint.keeperPath, rules };
+  } catch (error) {
+    signal.throwIfAborted();
+    // Also what is no archive at all, or half of one: each try would end the same.
+    onUnfit(error instanceof Error ? error.message : String(error));
+    return undefined;
+  }
+}
+
+/**
+ * Hands a saved archive, packed anew, to the engine through the keeper. False when the engine would not have it, as when
+ * it needs more room than there is: then a part of it may be there.
+ */
+export async function unpackSaved(
+  docker: Docker,
+  key: AttemptKey,
+  saved: SavedArchive,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const archive = pack();
+  const keeper = keeperName(key);
+  try {
+    await callEngine(signal, transferMs(saved.sizeBytes), async (abortSignal) => {
+      const source = createReadStream(saved.localPath);
+      const writing = repack(source, archive, saved.rules, abortSignal).catch((error: Error) =>
+        archive.destroy(error),
+      );
+      await docker
+        .getContainer(keeper)
+        .putArchive(archive as unknown as NodeJS.ReadableStream, { path: saved.keeperPath, abortSignal });
+      await writing;
+    });
+    return true;
+  } catch (error) {
+    // An engine that refuses in the middle may be heard as one that hangs up; it is there, and so is its keeper.
+    const isRefusal = engineStatus(error) !== undefined || error instanceof EngineUnavailable;
+    const info = isRefusal ? await inspectContainer(docker, keeper, signal) : undefined;
+    if (info?.State.Running !== true) throw error;
+    saved.onUnfit(engineMessage(error));
+    return false;
+  } finally {
+    archive.destroy();
+  }
+}

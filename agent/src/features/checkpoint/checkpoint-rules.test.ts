@@ -1,0 +1,27 @@
+import type { Assignment } from '@capacloud/protocol/wire/frames';
+import { expect, test } from 'vitest';
+import { newAttempt, type StopCause } from '../../core/attempt-record.ts';
+import { largestArchiveBytes, savesCheckpoint } from './checkpoint-rules.ts';
+
+const checkpoint = { path: '/ckpt', maxBytes: 1, timeoutMs: 1 };
+const ending = { oomKilled: false, engineLost: false, pidsExhausted: false };
+
+test.each<[StopCause | undefined, boolean]>([
+  ['stopped', true],
+  ['dropped', true],
+  ['lease_lapsed', false],
+  ['run_timeout', false],
+  [undefined, false],
+])('a stop by %s saves the checkpoint: %s', (stop, saves) => {
+  const record = newAttempt({ checkpoint } as Assignment, 0);
+  const stopped = stop === undefined ? record : { ...record, stop };
+  expect(savesCheckpoint(stopped, ending)).toBe(saves);
+  expect(savesCheckpoint(stopped, { ...ending, engineLost: true })).toBe(false);
+  const without = { ...stopped, assignment: {} as Assignment };
+  expect(savesCheckpoint(without, ending)).toBe(false);
+});
+
+test('an archive may be larger than its content, but not by much', () => {
+  expect(largestArchiveBytes(0)).toBeLessThan(2 ** 27);
+  expect(largestArchiveBytes(2 ** 40)).toBeGreaterThan(2 ** 40);
+});
