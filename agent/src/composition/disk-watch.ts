@@ -2,6 +2,7 @@ import { readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
+import { waitAtMost } from '@capacloud/waiting/at-most';
 import { examEngine } from '../container/engine-exam.ts';
 import { sellableBytes, steadyOffer } from '../core/disk-offer.ts';
 import { type DiskRoom, isShort } from '../core/disk-room.ts';
@@ -97,7 +98,7 @@ export async function openDiskWatch(parts: DiskWatchParts, signal: AbortSignal):
   const watch = new DiskWatch(parts);
   const looked = watch.look(signal).catch(() => undefined);
   // An engine that hangs keeps nobody from looking after what runs.
-  await Promise.race([looked, sleep(firstLookMs)]);
+  await waitAtMost(firstLookMs, looked);
   watch.ended = watch.run(signal);
   return watch;
 }

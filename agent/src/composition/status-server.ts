@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { waitAtMost } from '@capacloud/waiting/at-most';
 import type { Logger } from 'pino';
 import type { AgentConfig } from '../host/config.ts';
 import { untilDiskTakesIt } from '../host/disk-wait.ts';
@@ -16,7 +16,7 @@ export async function openStatus(
 ): Promise<{ close(): Promise<void> }> {
   const serve = () => serveStatus(statusSocket, status);
   const serving = untilDiskTakesIt(dirname(statusSocket), serve, parts);
-  await Promise.race([serving, sleep(statusWaitMs)]);
+  await waitAtMost(statusWaitMs, serving);
   const served = serving.catch((error: unknown) => {
     parts.log.error({ err: error }, 'the socket of status could not be made');
     return undefined;

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { waitAtMost } from '@capacloud/waiting/at-most';
 import type { Logger } from 'pino';
 import type { Finding } from './checks/finding.ts';
 
@@ -37,10 +38,7 @@ export class SelfCheck {
 
   /** Resolves when the first round is done, and after that time at the latest. */
   async firstRound(withinMs: number): Promise<void> {
-    const late = new AbortController();
-    const timer = sleep(withinMs, undefined, { signal: late.signal }).catch(() => {});
-    await Promise.race([this.#first.promise, timer]);
-    late.abort();
+    await waitAtMost(withinMs, this.#first.promise);
   }
 
   get isWell(): boolean {

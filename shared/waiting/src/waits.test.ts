@@ -1,7 +1,8 @@
 import { getEventListeners } from 'node:events';
 import { asyncProperty, assert as check, constantFrom } from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { abortable } from './abortable.ts';
+import { waitAtMost } from './at-most.ts';
 import { withDeadline } from './deadline.ts';
 import { longestPauseMs, pause } from './pause.ts';
 
@@ -80,4 +81,20 @@ test('under a deadline the caller may still abort, and the work may end in time'
   const late = withDeadline(deadline, () => Promise.resolve(++calls));
   await expect(late).rejects.toBe(gone);
   expect(calls).toBe(0);
+});
+
+test('a wait of at most some time ends with the work or with the time, and leaves no timer', async () => {
+  vi.useFakeTimers();
+  try {
+    await waitAtMost(60_000, Promise.resolve());
+    await expect(waitAtMost(60_000, Promise.reject(broken))).rejects.toBe(broken);
+    expect(vi.getTimerCount()).toBe(0);
+    const work = Promise.withResolvers<void>();
+    const waiting = waitAtMost(60_000, work.promise);
+    await vi.advanceTimersByTimeAsync(60_000);
+    await waiting;
+    work.reject(broken);
+  } finally {
+    vi.useRealTimers();
+  }
 });
