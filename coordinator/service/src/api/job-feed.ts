@@ -6,6 +6,8 @@ import type { Committed, CommittedEvent } from '../ports/sequencer.ts';
 export interface JobChange {
   /** `all` when an event stands for every task. */
   readonly tasks: readonly TaskId[] | 'all';
+  /** How many of its tasks ended; without a bound when an event may end every task. */
+  readonly ended: number;
   /** Index of the last event that concerned it. */
   readonly index: number;
 }
@@ -31,21 +33,29 @@ export class JobFeed {
   }
 
   #tell(events: readonly CommittedEvent[]): void {
-    const changes = new Map<JobId, { tasks: Set<TaskId> | 'all'; index: number }>();
+    const changes = new Map<JobId, { tasks: Set<TaskId> | 'all'; ended: number; index: number }>();
     for (const { index, event } of events) {
       const subject = subjectOf(event);
       if (subject === undefined || !this.#watchers.has(subject.job)) continue;
-      const change = changes.get(subject.job) ?? { tasks: new Set<TaskId>(), index };
+      const change = changes.get(subject.job) ?? { tasks: new Set<TaskId>(), ended: 0, index };
       change.index = index;
+      change.ended += endedBy(event);
       if (subject.task === 'all') change.tasks = 'all';
       else if (subject.task !== undefined && change.tasks !== 'all') change.tasks.add(subject.task);
       changes.set(subject.job, change);
     }
-    for (const [job, { tasks, index }] of changes) {
-      const change = { tasks: tasks === 'all' ? tasks : [...tasks], index };
+    for (const [job, { tasks, ended, index }] of changes) {
+      const change = { tasks: tasks === 'all' ? tasks : [...tasks], ended, index };
       for (const listener of this.#watchers.get(job) ?? []) listener(change);
     }
   }
+}
+
+/** Tasks that end with the event. */
+function endedBy(event: Event): number {
+  if (event.type === 'job.cancelled') return Number.POSITIVE_INFINITY;
+  if (event.type === 'task.ended') return 1;
+  return event.type === 'attempt.ended' && event.then.kind !== 'requeued' ? 1 : 0;
 }
 
 /** The job that an event changes, and its task where it changes one. */

@@ -125,17 +125,20 @@ async function waitForEnd(
   signal: AbortSignal,
 ): Promise<JobRow | undefined> {
   const bell = new Bell();
-  const stop = feed.watch(job, () => bell.ring());
+  let [live, ended] = [0, 0];
+  // Watched before the row is read, so that no end falls between. One that is counted twice costs a look too many.
+  const stop = feed.watch(job, (change) => {
+    ended += change.ended;
+    if (change.ended > 0 && ended >= live) bell.ring();
+  });
   const until = deps.now() + waitMs;
   try {
     for (;;) {
+      // Every end of a task is told; only the last one is worth a look into the store.
+      const row = await deps.store.getJob(job);
       const leftMs = until - deps.now();
-      // Every change of a task rings; only the last one is worth a look into the store.
-      const isLive = await deps.questions.isLive(job);
-      if (!isLive || leftMs <= 0 || signal.aborted) {
-        const row = await deps.store.getJob(job);
-        if (row?.endedAt !== undefined || leftMs <= 0 || signal.aborted) return row;
-      }
+      if (row?.endedAt !== undefined || leftMs <= 0 || signal.aborted) return row;
+      if (live === 0 && row !== undefined) live = row.tasks.queued + row.tasks.active;
       await bell.wait(leftMs, signal);
     }
   } finally {

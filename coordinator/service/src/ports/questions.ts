@@ -124,8 +124,6 @@ export interface ApiQuestions {
   ruleset(): Promise<Ruleset>;
   nodeCount(): Promise<number>;
   hasAccount(account: AccountId): Promise<boolean>;
-  /** Some of the tasks of the job have not ended. */
-  isLive(job: JobId): Promise<boolean>;
   /** The provider of a node that is in the live state. */
   providerOf(node: NodeId): Promise<AccountId | undefined>;
   useOf(node: NodeId): Promise<NodeUse>;

@@ -51,7 +51,6 @@ export function createQuestions(core: AnsweringCore, now: () => number): Questio
     ruleset: answer(({ ruleset }) => ruleset),
     nodeCount: answer((known) => known.nodes.size),
     hasAccount: answer(({ accounts }, account) => accounts.has(account)),
-    isLive: answer(({ jobs }, job) => (jobs.get(job)?.live ?? 0) > 0),
     providerOf: answer(nodes.providerOf),
     useOf: answer(nodes.useOf),
     waitingReason: answer((known, job) => waitingReason(known, notes, job)),
