@@ -7,8 +7,8 @@ import type { JobView, TaskView } from '@capacloud/protocol/routes/views';
 import { formatNano } from '@capacloud/protocol/units';
 import { renderImageName } from '@capacloud/rig/images/render-image';
 import { computeAddress } from 'ethers';
+import type { DemoNetwork } from './demo-network.ts';
 import { sceneFile } from './demo-places.ts';
-import type { DemoNetwork } from './run-demo.ts';
 import type { Board, Screen } from './screen.ts';
 
 const width = 1280;

@@ -8,9 +8,9 @@ import { formatNano } from '@capacloud/protocol/units';
 import { assemblePicture } from '@capacloud/rig/images/assemble-picture';
 import { verifyTypedData } from 'ethers';
 import { auditLog } from './audit-log.ts';
+import type { DemoNetwork } from './demo-network.ts';
 import { demoDir, demoName, pictureFile } from './demo-places.ts';
 import type { Rendering } from './render-picture.ts';
-import type { DemoNetwork } from './run-demo.ts';
 import { type Screen, seconds, table } from './screen.ts';
 
 interface Context {

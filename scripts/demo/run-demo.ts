@@ -1,8 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { availableParallelism, freemem } from 'node:os';
-import type { Client } from '@capacloud/client/client';
 import type { AccountId } from '@capacloud/protocol/ids';
-import type { Checkpoint } from '@capacloud/protocol/log/checkpoint';
 import { type DockerEngine, ensureDockerEngine } from '@capacloud/rig/engine/docker-engine';
 import { ensureRenderImage, renderImageName } from '@capacloud/rig/images/render-image';
 import { removeLeftovers } from '@capacloud/rig/leftovers/engine-leftovers';
@@ -12,11 +10,11 @@ import {
   createAgent,
   createCoordinator,
   type LocalAgent,
-  type LocalCoordinator,
   waitForNodes,
 } from '@capacloud/rig/network/local-network';
 import { buildPackages } from '../build-packages.ts';
 import { openHead } from './audit-log.ts';
+import type { DemoNetwork } from './demo-network.ts';
 import { demoDir, demoName, imageCacheDir, keptFile } from './demo-places.ts';
 import { endKeptProcesses, noteProcesses } from './kept-processes.ts';
 import { renderPicture } from './render-picture.ts';
@@ -35,15 +33,6 @@ export interface DemoOptions {
 const agentNames = ['alpha', 'beta', 'gamma'];
 const grantNano = 1_000_000_000n;
 const consumer = 'acc_demo' as AccountId;
-
-export interface DemoNetwork {
-  readonly coordinator: LocalCoordinator;
-  readonly agents: readonly LocalAgent[];
-  readonly client: Client;
-  readonly secret: string;
-  /** The signed head of the log before any work. */
-  readonly firstHead: Checkpoint;
-}
 
 export async function runDemo(options: DemoOptions): Promise<void> {
   const { screen, signal } = options;

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Sources } from './import-graph.ts';
+import type { Sources } from './imports.ts';
 
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 

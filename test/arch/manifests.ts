@@ -1,4 +1,4 @@
-import { type PackageRule, packageRules } from '../../scripts/check-arrows.ts';
+import { type PackageRule, packageRules } from './arrows.ts';
 
 export interface Manifest {
   readonly name?: string;

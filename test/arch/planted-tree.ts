@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { packageRules } from '../../scripts/check-arrows.ts';
+import { packageRules } from './arrows.ts';
 import { root } from './checkout.ts';
 
 /**
@@ -13,12 +13,18 @@ export class PlantedTree {
   readonly folder = mkdtempSync(join(tmpdir(), 'capacloud-arch-'));
 
   constructor(files: Readonly<Record<string, string>>) {
-    for (const file of ['.oxlintrc.json', 'tsconfig.base.json', 'tsconfig.json', 'tsconfig.tests.json']) {
-      copyFileSync(join(root, file), join(this.folder, file));
+    for (const file of [
+      'oxlint.config.ts',
+      'test/arch/arrows.ts',
+      'tsconfig.base.json',
+      'tsconfig.json',
+      'tsconfig.tests.json',
+    ]) {
+      this.#write(file, readFileSync(join(root, file), 'utf8'));
     }
     const modules = join(this.folder, 'node_modules');
     mkdirSync(modules);
-    for (const name of ['@types', 'typebox']) symlinkSync(resolvable(name), join(modules, name));
+    for (const name of ['@types', 'oxlint', 'typebox']) symlinkSync(resolvable(name), join(modules, name));
     for (const rule of packageRules) {
       // As pnpm does it: a package sees what it lists, and the top folder lists none of ours.
       for (const { name, folder } of packageRules.filter((other) => rule.internal.includes(other.name))) {

@@ -1,5 +1,5 @@
 import { systemPackages } from '@capacloud/rig/programs/system-packages';
-import type { Sources } from './import-graph.ts';
+import type { Sources } from './imports.ts';
 
 /** Programs that the agent finds on its owner's machine or goes without. Tests bring programs of their own in their place. */
 export const ownersPrograms: readonly string[] = ['nvidia-smi', 'systemd-notify'];

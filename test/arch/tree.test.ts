@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type PackageRule, packageRules } from '../../scripts/check-arrows.ts';
+import { type PackageRule, packageRules } from './arrows.ts';
 import { checkoutPaths, checkoutSources, readCheckout, root } from './checkout.ts';
 import {
   findManifestViolations,
@@ -103,7 +103,7 @@ describe('tsconfig.json', () => {
 describe('tree', () => {
   test.each([
     ['lib/thing.ts', 'lib/ is no folder of this house'],
-    ['shared/extras/package.json', 'shared/extras is a package that scripts/check-arrows.ts does not name'],
+    ['shared/extras/package.json', 'shared/extras is a package that test/arch/arrows.ts does not name'],
     ['agent/src/utils/thing.ts', 'agent/src/utils/thing.ts is called utils'],
     ['agent/src/session/socket-manager.ts', 'agent/src/session/socket-manager.ts is called manager'],
     ['agent/src/helpers.ts', 'agent/src/helpers.ts is called helpers'],

@@ -1,5 +1,5 @@
-import { packageRules } from '../../scripts/check-arrows.ts';
-import type { Sources } from './import-graph.ts';
+import { packageRules } from './arrows.ts';
+import type { Sources } from './imports.ts';
 
 /** Everything that may lie at the top of the repository, besides files. */
 const topLevelFolders: readonly string[] = [
@@ -39,7 +39,7 @@ function unknownPackages(paths: readonly string[]): readonly string[] {
   );
   return [...folders]
     .filter((folder) => !packageRules.some((rule) => rule.folder === folder))
-    .map((folder) => `${folder} is a package that scripts/check-arrows.ts does not name`);
+    .map((folder) => `${folder} is a package that test/arch/arrows.ts does not name`);
 }
 
 function vagueNames(paths: readonly string[]): readonly string[] {

@@ -3,7 +3,6 @@ import type { LocalAgent, LocalCoordinator } from '@capacloud/rig/network/local-
 import type { Program } from '@capacloud/rig/programs/programs';
 import type { AuditReport } from './audit.ts';
 import type { Findings } from './audit-log.ts';
-import type { ChaosRig } from './chaos-rig.ts';
 import type { Dice } from './dice.ts';
 
 /** One way to hurt the network. */
@@ -23,6 +22,19 @@ export interface CasePlace {
   readonly dice: Dice;
   /** Done when the case is over, however it ended, after every process is gone; the last one first. */
   readonly onClose: (close: () => Promise<void>) => void;
+}
+
+/** What a fault may reach of the network that runs. */
+export interface StruckRig {
+  readonly coordinator: LocalCoordinator;
+  readonly agents: readonly LocalAgent[];
+  readonly leaseMs: number;
+  /** Resolves when a program runs on the engine, or after a while without one. */
+  untilWorking(): Promise<void>;
+  /** Lets something last; rejects when the run is interrupted. */
+  last(durationMs: number): Promise<void>;
+  /** Another process with the key, the settings and the state that an agent has now. The agent must not run meanwhile. */
+  copyAgent(index: number, name: string): Promise<LocalAgent>;
 }
 
 export interface CasePlan {
@@ -45,7 +57,7 @@ export interface CasePlan {
   /** Events after which the next fault comes: a random number, this at most. */
   readonly maxEvents: number;
   /** One fault from beginning to end: when it resolves nothing is broken any more. Gives what it was, in a word or two. */
-  strike(rig: ChaosRig, count: number): Promise<string>;
+  strike(rig: StruckRig, count: number): Promise<string>;
   /** After the last job has ended, and before the audit. */
   calm?(): Promise<void>;
   /** What must hold besides what every case is audited for. */
@@ -65,7 +77,7 @@ export interface AgentPlan {
 }
 
 /** An agent that is told apart from the others of a rig. */
-export function agentOf(rig: ChaosRig, index: number): LocalAgent {
+export function agentOf(rig: StruckRig, index: number): LocalAgent {
   const agent = rig.agents[index % rig.agents.length];
   if (agent === undefined) throw new Error('the rig has no agents');
   return agent;

@@ -17,7 +17,7 @@ import { waitUntil } from '@capacloud/rig/programs/managed-process';
 import { markedName } from '@capacloud/rig/programs/marked-name';
 import Docker from 'dockerode';
 import { type AuditReport, audit } from './audit.ts';
-import type { CasePlan } from './chaos-case.ts';
+import type { CasePlan, StruckRig } from './chaos-case.ts';
 import { ContactWatch } from './contact-watch.ts';
 import type { Dice } from './dice.ts';
 import { Workload } from './workload.ts';
@@ -53,7 +53,7 @@ export interface Pace {
 }
 
 /** A coordinator and two agents as processes, and jobs that never stop coming until `finish`. */
-export class ChaosRig {
+export class ChaosRig implements StruckRig {
   readonly coordinator: LocalCoordinator;
   readonly agents: LocalAgent[] = [];
   readonly workload: Workload;
@@ -122,7 +122,6 @@ export class ChaosRig {
     return struck;
   }
 
-  /** Resolves when a program runs on the engine, or after a while without one. */
   async untilWorking(): Promise<void> {
     const filters = {
       label: [`capacloud.coordinator=${this.#name}`],
@@ -134,12 +133,10 @@ export class ChaosRig {
     await waitUntil('a program to run', isWorking, options).catch(() => this.signal.throwIfAborted());
   }
 
-  /** Lets something last; rejects when the run is interrupted. */
   async last(durationMs: number): Promise<void> {
     await sleep(durationMs, undefined, { signal: this.signal });
   }
 
-  /** Another process with the key, the settings and the state that an agent has now. The agent must not run meanwhile. */
   async copyAgent(index: number, name: string): Promise<LocalAgent> {
     const original = this.agents[index];
     if (original === undefined) throw new Error(`there is no agent ${index}`);

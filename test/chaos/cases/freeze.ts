@@ -1,8 +1,7 @@
-import { agentOf, type CasePlace, type ChaosCase, engineOf } from '../chaos-case.ts';
-import type { ChaosRig } from '../chaos-rig.ts';
+import { agentOf, type CasePlace, type ChaosCase, engineOf, type StruckRig } from '../chaos-case.ts';
 
 /** Every other time it lasts until the leases are over and the coordinator has counted its margin, too. */
-async function freeze(rig: ChaosRig, { dice }: CasePlace, count: number): Promise<string> {
+async function freeze(rig: StruckRig, { dice }: CasePlace, count: number): Promise<string> {
   const isLong = count % 2 === 1;
   await rig.last(isLong ? rig.leaseMs * 1.5 : dice.between(100, rig.leaseMs / 2));
   return isLong ? 'beyond the lease' : 'within the lease';

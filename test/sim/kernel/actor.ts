@@ -1,9 +1,18 @@
-import type { HeapEvent } from './event-heap.ts';
 import type { Prng } from './prng.ts';
 
 /** Thrown out of an effect of a process that has just ended: whatever it still runs must come to nothing. */
 export class ProcessEnded extends Error {
   override readonly name = 'ProcessEnded';
+}
+
+/** One thing that happens at a time. Cancelled ones stay in the heap and are passed over. */
+export interface HeapEvent {
+  atMs: number;
+  readonly sequence: number;
+  readonly actor: Actor;
+  /** What it is, with a digest of its content: the trace is made of these. */
+  readonly kind: string;
+  run: (() => void) | undefined;
 }
 
 /** One life of a simulated process. Nature, which never ends, is one too. */

@@ -1,14 +1,4 @@
-import type { Actor } from './actor.ts';
-
-/** One thing that happens at a time. Cancelled ones stay in the heap and are passed over. */
-export interface HeapEvent {
-  atMs: number;
-  readonly sequence: number;
-  readonly actor: Actor;
-  /** What it is, with a digest of its content: the trace is made of these. */
-  readonly kind: string;
-  run: (() => void) | undefined;
-}
+import type { HeapEvent } from './actor.ts';
 
 /** Binary heap, ordered by (time, sequence): so the order of events at one time is that of their making. */
 export class EventHeap {

@@ -1,4 +1,4 @@
-import type { HeapEvent } from './event-heap.ts';
+import type { HeapEvent } from './actor.ts';
 import { activeKernel, type Kernel } from './kernel.ts';
 
 /** Taken before anything is replaced: for the runner, which lives in real time. */

@@ -1,5 +1,5 @@
-import { Actor } from './actor.ts';
-import { EventHeap, type HeapEvent } from './event-heap.ts';
+import { Actor, type HeapEvent } from './actor.ts';
+import { EventHeap } from './event-heap.ts';
 import { Prng } from './prng.ts';
 import { Trace } from './trace.ts';
 

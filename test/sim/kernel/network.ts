@@ -1,5 +1,4 @@
-import type { Actor } from './actor.ts';
-import type { HeapEvent } from './event-heap.ts';
+import type { Actor, HeapEvent } from './actor.ts';
 import { kernel } from './kernel.ts';
 import { hashText, type Prng } from './prng.ts';
 

@@ -1,6 +1,6 @@
 import { type AttemptKey, attemptKeyText, type ObservedAttempt } from '@capacloud/agent/core/ports';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
-import type { HeapEvent } from '../kernel/event-heap.ts';
+import type { HeapEvent } from '../kernel/actor.ts';
 import { epochMs, kernel } from '../kernel/kernel.ts';
 import { hashText, Prng } from '../kernel/prng.ts';
 
