@@ -1,23 +1,32 @@
-import type { AccountId, NodeId } from '@capacloud/protocol/ids';
-import { canonicalJson } from '@capacloud/protocol/log/canonical';
-import { mustGet, unreachable } from './assert.ts';
+import { type Fields, plain } from './codec/kinds.ts';
+import { RecordCodec } from './codec/record-codec.ts';
+import type { Section } from './codec/section.ts';
 import type { Event } from './contract/event.ts';
-import { transfersOf } from './slices/account/transfers.ts';
-import { tellsOfImage } from './slices/job/misfits.ts';
-import { imageOf, isBlamedFor } from './slices/node/standing.ts';
-import {
-  type AccountText,
-  accountText,
-  houseText,
-  isUntouched,
-  type NodeText,
-  nodeText,
-  notesText,
-  type TaskText,
-  taskText,
-  termsText,
-} from './snapshot-text.ts';
-import type { Account, Job, NodeRecord, State, Task } from './state.ts';
+import { AccountSection, accountFields } from './slices/account/codec.ts';
+import { isolationFields } from './slices/isolation/codec.ts';
+import { jobFields } from './slices/job/codec.ts';
+import { JobSection } from './slices/job/section.ts';
+import { NodeSection } from './slices/node/codec.ts';
+import type { State, StateTruth } from './state.ts';
+
+const logFields: Fields<Pick<State, 'origin' | 'ruleset' | 'version'>> = {
+  origin: plain(),
+  ruleset: plain(),
+  version: plain(),
+};
+
+/** The truth of the state but for its lists. */
+export const stateCodec = new RecordCodec<StateTruth>({
+  ...logFields,
+  ...accountFields,
+  ...isolationFields,
+  ...jobFields,
+});
+
+/** In the order of their keys. */
+function sectionsOf(state: State): readonly Section[] {
+  return [new AccountSection(state), new JobSection(state), new NodeSection(state)];
+}
 
 /**
  * The state as it is now, to be written piece by piece while the live one moves on. As long as it is open, `apply`
@@ -26,33 +35,13 @@ import type { Account, Job, NodeRecord, State, Task } from './state.ts';
  */
 export class StateCapture {
   readonly #state: State;
-  readonly #jobs: readonly Job[];
-  readonly #jobSeq: number;
-  readonly #nodes: readonly NodeRecord[];
-  readonly #accounts: number;
-  readonly #rest: readonly [middle: string, end: string];
-  /** As they were. An untried task has no text. */
-  readonly #oldAccounts = new Map<AccountId, AccountText>();
-  readonly #oldNodes = new Map<NodeRecord, NodeText>();
-  readonly #oldTasks = new Map<Task, TaskText | undefined>();
-  /** Of jobs whose terms were replaced since; the terms themselves never change. */
-  readonly #oldTerms = new Map<Job, Job['terms']>();
-  readonly #cancelledSince = new Set<Job>();
-  /** Everything of jobs before this one is written, and its tasks before the index. */
-  #doneSeq = 0;
-  #doneIndex = 0;
-  #accountsDone = false;
+  readonly #rest: StateTruth;
+  readonly #sections: readonly Section[];
 
   constructor(state: State) {
     this.#state = state;
-    this.#jobs = [...state.jobs.values()];
-    this.#jobSeq = state.jobSeq;
-    this.#nodes = [...state.nodes.values()];
-    this.#accounts = state.accounts.size;
-    const { house, jobSeq, origin, ruleset } = state;
-    const middle = canonicalJson({ house: houseText(house), ...notesText(state), jobSeq });
-    const end = canonicalJson({ origin, ruleset, version: 1 });
-    this.#rest = [middle.slice(1, -1), end.slice(1)];
+    this.#rest = stateCodec.copy(state);
+    this.#sections = sectionsOf(state);
     state.captures.add(this);
   }
 
@@ -63,19 +52,18 @@ export class StateCapture {
    */
   *pieces(itemsPerPiece: number, recordPerLine = false): Generator<string, void, undefined> {
     const lineBreak = recordPerLine ? '\n' : '';
-    const comma = `,${lineBreak}`;
-    const accounts = first(this.#state.accounts.values(), this.#accounts);
+    const layout = { itemsPerPiece, comma: `,${lineBreak}` };
+    let text = '{';
+    let before: string | undefined;
     try {
-      yield `{"accounts":[${lineBreak}`;
-      yield* joined(accounts, { itemsPerPiece, comma }, this.#accountText);
-      this.#accountsDone = true;
-      this.#oldAccounts.clear();
-      yield `${lineBreak}],${this.#rest[0]},"jobs":[${lineBreak}`;
-      for (let i = 0; i < this.#jobs.length; i++)
-        yield* this.#job(this.#jobs[i] as Job, i === 0 ? '' : comma, itemsPerPiece);
-      yield `${lineBreak}],"nodes":[${lineBreak}`;
-      yield* joined(this.#nodes, { itemsPerPiece, comma }, this.#nodeText);
-      yield `${lineBreak}],${this.#rest[1]}`;
+      for (const section of this.#sections) {
+        const members = stateCodec.between(this.#rest, before, section.key);
+        yield `${text}${members}${members === '' ? '' : ','}"${section.key}":[${lineBreak}`;
+        yield* section.pieces(layout);
+        text = `${lineBreak}],`;
+        before = section.key;
+      }
+      yield `${text}${stateCodec.between(this.#rest, before, undefined)}}`;
     } finally {
       this.close();
     }
@@ -87,162 +75,6 @@ export class StateCapture {
 
   /** `apply` is about to change the state by this event. */
   keep(event: Event): void {
-    if (!this.#accountsDone) this.#keepAccounts(event);
-    switch (event.type) {
-      case 'node.offered':
-      case 'node.status_changed':
-      case 'node.forgotten':
-        this.#keepNode(event.node);
-        return;
-      case 'attempt.released':
-      case 'attempt.assigned':
-        this.#keepNode(event.node);
-        this.#keepTask(mustGet(this.#state.tasks, event.task, 'task'));
-        return;
-      case 'attempt.ended': {
-        const task = mustGet(this.#state.tasks, event.task, 'task');
-        if (task.node !== undefined) this.#keepNode(task.node);
-        this.#keepTask(task);
-        // Those that its end may clear of what its image did there.
-        const { losses, jobs } = this.#state;
-        const job = mustGet(jobs, task.job, 'job');
-        for (const id of losses.get(imageOf(job)) ?? []) this.#keepNode(id);
-        const isNews = tellsOfImage(event.reason) || job.terms.misfits !== undefined;
-        if (isNews && !this.#oldTerms.has(job)) this.#oldTerms.set(job, job.terms);
-        return;
-      }
-      case 'upload.held': {
-        const task = mustGet(this.#state.tasks, event.task, 'task');
-        if (task.node !== undefined) this.#keepNode(task.node);
-        this.#keepTask(task);
-        return;
-      }
-      case 'attempt.progressed':
-      case 'task.ended':
-      case 'upload.resumed':
-        this.#keepTask(mustGet(this.#state.tasks, event.task, 'task'));
-        return;
-      case 'image.poisoned':
-        for (const node of this.#state.nodes.values())
-          if (isBlamedFor(node, event.image)) this.#keepNode(node.id);
-        return;
-      case 'job.cancelled': {
-        const job = mustGet(this.#state.jobs, event.job, 'job');
-        this.#cancelledSince.add(job);
-        for (const task of job.tasks) this.#keepTask(task);
-        return;
-      }
-      // They add what comes after the capture, take away a job that changes no more, or replace what it has.
-      case 'log.opened':
-      case 'ruleset.changed':
-      case 'account.opened':
-      case 'account.credited':
-      case 'node.joined':
-      case 'job.submitted':
-      case 'job.settled':
-      case 'subject.isolated':
-      case 'subject.reinstated':
-        return;
-      default:
-        return unreachable(event);
-    }
+    for (const section of this.#sections) section.keep(event);
   }
-
-  /** A grant is a transfer, too. An attempt that ends may change what two accounts owe. */
-  #keepAccounts(event: Event): void {
-    if (event.type === 'attempt.ended') {
-      if (event.preemptedFor !== undefined) this.#keepAccount(event.preemptedFor);
-      const { jobs, tasks } = this.#state;
-      const job = jobs.get(mustGet(tasks, event.task, 'task').job);
-      if (job !== undefined && event.then.kind === 'succeeded') this.#keepAccount(job.consumer);
-    }
-    for (const { entries } of transfersOf(this.#state, event))
-      for (const { account } of entries) this.#keepAccount(account as AccountId);
-  }
-
-  /** Those of the house are among the balances. */
-  #keepAccount(id: AccountId): void {
-    if (this.#oldAccounts.has(id)) return;
-    const account = this.#state.accounts.get(id);
-    if (account !== undefined) this.#oldAccounts.set(id, accountText(account));
-  }
-
-  #keepNode(id: NodeId): void {
-    const node = this.#state.nodes.get(id);
-    if (node !== undefined && !this.#oldNodes.has(node)) this.#oldNodes.set(node, nodeText(node));
-  }
-
-  #keepTask(task: Task): void {
-    if (this.#oldTasks.has(task)) return;
-    const { seq } = mustGet(this.#state.jobs, task.job, 'job');
-    if (seq > this.#jobSeq || seq < this.#doneSeq || (seq === this.#doneSeq && task.index < this.#doneIndex))
-      return;
-    this.#oldTasks.set(task, textOf(task));
-  }
-
-  readonly #accountText = (account: Account): string =>
-    canonicalJson(this.#oldAccounts.get(account.id) ?? accountText(account));
-
-  readonly #nodeText = (node: NodeRecord): string =>
-    canonicalJson(this.#oldNodes.get(node) ?? nodeText(node));
-
-  *#job(job: Job, before: string, itemsPerPiece: number): Generator<string, void, undefined> {
-    const { consumer, id, seq, submittedAt, tasks } = job;
-    const terms = this.#oldTerms.get(job) ?? job.terms;
-    this.#doneSeq = seq;
-    this.#doneIndex = 0;
-    const cancelled = job.cancelled && !this.#cancelledSince.has(job);
-    let text = `${before}${canonicalJson({ cancelled, consumer, id, seq, submittedAt }).slice(0, -1)},"tasks":[`;
-    let written = 0;
-    for (const task of tasks) {
-      const value = this.#takeTask(task);
-      this.#doneIndex = task.index + 1;
-      if (value !== undefined) {
-        text += `${written === 0 ? '' : ','}${canonicalJson(value)}`;
-        written += 1;
-      }
-      if (this.#doneIndex % itemsPerPiece === 0) {
-        yield text;
-        text = '';
-      }
-    }
-    yield `${text}],"terms":${canonicalJson(termsText(terms))}}`;
-  }
-
-  #takeTask(task: Task): TaskText | undefined {
-    if (!this.#oldTasks.has(task)) return textOf(task);
-    const old = this.#oldTasks.get(task);
-    this.#oldTasks.delete(task);
-    return old;
-  }
-}
-
-function textOf(task: Task): TaskText | undefined {
-  return isUntouched(task) ? undefined : taskText(task);
-}
-
-function* first<T>(items: Iterable<T>, count: number): Generator<T, void, undefined> {
-  let taken = 0;
-  for (const item of items) {
-    if (taken === count) return;
-    taken += 1;
-    yield item;
-  }
-}
-
-function* joined<T>(
-  items: Iterable<T>,
-  { itemsPerPiece, comma }: { readonly itemsPerPiece: number; readonly comma: string },
-  textOf: (item: T) => string,
-): Generator<string, void, undefined> {
-  let text = '';
-  let count = 0;
-  for (const item of items) {
-    text += count === 0 ? textOf(item) : `${comma}${textOf(item)}`;
-    count += 1;
-    if (count % itemsPerPiece !== 0) continue;
-    yield text;
-    text = '';
-  }
-  yield text;
 }

@@ -22,19 +22,24 @@ export interface Amounts {
   deviceMilli: number;
 }
 
-export interface Account {
+/** What the log means for an account, as it is written to snapshots. */
+export interface AccountTruth {
   readonly id: AccountId;
   availableNano: bigint;
-  /** Tasks of its jobs that have not ended. */
-  liveTasks: number;
-  /** What attempts of its jobs take of nodes. Derived. */
-  readonly use: Amounts;
-  /** Attempts of its jobs whose outputs have no room now, by whose room is used up. Derived. */
-  readonly heldUploads: Record<HoldCause, number>;
-  /** Attempts of others that were stopped for its tasks, less its successes since. */
-  stopsOwed: number;
   /** Grants by their ref, so that each happens once. */
   readonly credits: Map<string, bigint>;
+  /** Attempts of others that were stopped for its tasks, less its successes since. */
+  stopsOwed: number;
+}
+
+/** What else is known of it is derived. */
+export interface Account extends AccountTruth {
+  /** Tasks of its jobs that have not ended. */
+  liveTasks: number;
+  /** What attempts of its jobs take of nodes. */
+  readonly use: Amounts;
+  /** Attempts of its jobs whose outputs have no room now, by whose room is used up. */
+  readonly heldUploads: Record<HoldCause, number>;
 }
 
 /** The balances that belong to nobody. Emission and custody may be negative; the others may not. */
@@ -86,7 +91,8 @@ export interface ImageRecord {
   readonly until: number;
 }
 
-export interface NodeRecord extends Clocked<NodeRecord> {
+/** What the log means for a node, as it is written to snapshots. */
+export interface NodeTruth {
   readonly id: NodeId;
   provider: AccountId;
   status: NodeStatus;
@@ -104,7 +110,10 @@ export interface NodeRecord extends Clocked<NodeRecord> {
   readonly standing: Standing;
   /** Something was paid for its work, under rules that ask. */
   isProven: boolean;
-  // Derived.
+}
+
+/** What else is known of it is derived. */
+export interface NodeRecord extends NodeTruth, Clocked<NodeRecord> {
   /** It backs off, as far as the last event or look could tell. */
   isResting: boolean;
   isIsolated: boolean;
@@ -121,9 +130,8 @@ export interface NodeRecord extends Clocked<NodeRecord> {
   row: number;
 }
 
-export interface Task extends Clocked<Task> {
-  readonly id: TaskId;
-  readonly job: JobId;
+/** What the log means for a task, as it is written to snapshots. */
+export interface TaskTruth {
   readonly index: number;
   state: TaskState;
   /** Why it is in that state: of the last event that moved it. */
@@ -162,7 +170,13 @@ export interface Task extends Clocked<Task> {
 }
 export const maxAvoided = 8;
 
-export interface Job extends Clocked<Job> {
+export interface Task extends TaskTruth, Clocked<Task> {
+  readonly id: TaskId;
+  readonly job: JobId;
+}
+
+/** What the log means for a job, as it is written to snapshots with its tasks. */
+export interface JobTruth {
   readonly id: JobId;
   readonly consumer: AccountId;
   /** As submitted, and what was learnt since of nodes that the image is not made for; replaced, never changed. */
@@ -170,8 +184,12 @@ export interface Job extends Clocked<Job> {
   readonly submittedAt: number;
   /** Order of submission. */
   readonly seq: number;
-  readonly tasks: readonly Task[];
   cancelled: boolean;
+}
+
+/** What else is known of it is derived. */
+export interface Job extends JobTruth, Clocked<Job> {
+  readonly tasks: readonly Task[];
   // Counts of tasks by where they are; all but `untried` and `ready` partition the job.
   live: number;
   succeeded: number;
@@ -182,7 +200,6 @@ export interface Job extends Clocked<Job> {
   untried: number;
   /** Attempts, current or not, that nodes have not let go of. */
   occupied: number;
-  // Derived.
   /** Queued and not backing off. */
   ready: number;
   /** No ready task has a lower index. */
@@ -214,19 +231,14 @@ export interface ConsumerQueue {
   readonly lanes: Lane[];
 }
 
-/**
- * The live state. It changes by `apply` alone; what is marked derived follows from the rest and is rebuilt
- * by `decodeState`.
- */
-export interface State {
+/** What the log means beside the lists of accounts, jobs and nodes, as it is written to snapshots. */
+export interface StateTruth {
+  /** Of the text of the state. */
+  readonly version: 1;
   /** Empty until the log is opened. */
   origin: string;
   ruleset: Ruleset;
-  readonly accounts: Map<AccountId, Account>;
   readonly house: HouseBalances;
-  readonly nodes: Map<NodeId, NodeRecord>;
-  /** In order of submission. */
-  readonly jobs: Map<JobId, Job>;
   /** Jobs ever submitted. */
   jobSeq: number;
   /** By image, as imageOf gives it; the least lately changed first, as in the other one. */
@@ -235,6 +247,17 @@ export interface State {
   readonly losses: Map<string, readonly NodeId[]>;
   /** Because the books broke over it; also where it is no longer in the state. */
   readonly isolated: Map<Subject, Isolation>;
+}
+
+/**
+ * The live state. It changes by `apply` alone; what is marked derived follows from the rest and is rebuilt
+ * by `decodeState`.
+ */
+export interface State extends StateTruth {
+  readonly accounts: Map<AccountId, Account>;
+  readonly nodes: Map<NodeId, NodeRecord>;
+  /** In order of submission. */
+  readonly jobs: Map<JobId, Job>;
   // Derived.
   readonly tasks: Map<TaskId, Task>;
   /** Sum of all open holds, counted from the tasks; the holds account must equal it. */
@@ -266,6 +289,7 @@ export interface State {
 
 export function createState(): State {
   return {
+    version: 1,
     origin: '',
     ruleset: defaultRuleset,
     accounts: new Map(),

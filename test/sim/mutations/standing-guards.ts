@@ -38,6 +38,8 @@ export const standingGuards: readonly Guard[] = [
   {
     name: 'remember failures over a restart',
     why: 'A restart of the coordinator would let every broken node begin anew.',
+    find: 'text === undefined ? newStanding() : standingRecord.value(text)',
+    replace: 'newStanding()',
     faults: ['coordinator-crash'],
   },
   {

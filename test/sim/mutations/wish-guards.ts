@@ -29,8 +29,8 @@ export const wishGuards: readonly Guard[] = [
   {
     name: 'remember over a restart what the image is not made for',
     why: 'Each start of the coordinator would send tasks to the wrong nodes again.',
-    find: 'termsText({ holdNano, maxRateNano, ...rest }',
-    replace: 'termsText({ holdNano, maxRateNano, misfits: _misfits, ...rest }',
+    find: '(known) => known',
+    replace: '({ misfits: _misfits, ...known }) => known',
     mixed: true,
     faults: ['coordinator-crash'],
   },

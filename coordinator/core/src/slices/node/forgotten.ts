@@ -2,7 +2,7 @@ import { invariant, mustGet } from '../../assert.ts';
 import type { Event, NodeForgotten } from '../../contract/event.ts';
 import type { NodeRecord, State } from '../../state.ts';
 import { leaveAskClass } from './asks.ts';
-import { emptyOffer } from './record.ts';
+import { emptyOffer, newStanding } from './record.ts';
 
 /** In one tick. */
 const maxForgottenPerTick = 256;
@@ -73,14 +73,7 @@ export function applyForgotten(state: State, event: NodeForgotten): void {
   // Notes of the scheduler may know the record for some time: it must not keep what it offered.
   state.offers.give(node.offer);
   node.offer = emptyOffer;
-  Object.assign(node.standing, {
-    endings: 0,
-    failures: [],
-    held: [],
-    lastGood: 0,
-    restUntil: 0,
-    silences: [],
-  });
+  Object.assign(node.standing, newStanding());
 }
 
 /** A consumer paid for a task that ran there. */

@@ -1,7 +1,7 @@
 import { noCapacity } from '@capacloud/protocol/capacity/capacity';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { NodeId } from '@capacloud/protocol/ids';
-import type { NodeRecord, State } from '../../state.ts';
+import type { NodeRecord, Standing, State } from '../../state.ts';
 
 /** Between node.joined and the node.offered that follows it. */
 export const emptyOffer: Offer = {
@@ -28,7 +28,7 @@ export function newNode(id: NodeId, provider: NodeRecord['provider'], at: number
     heardAt: at,
     occupied: new Map(),
     isProven: false,
-    standing: { endings: 0, lastGood: 0, failures: [], silences: [], held: [], restUntil: 0 },
+    standing: newStanding(),
     isResting: false,
     isIsolated: false,
     tries: 1,
@@ -42,6 +42,10 @@ export function newNode(id: NodeId, provider: NodeRecord['provider'], at: number
     clockPrev: undefined,
     clockNext: undefined,
   };
+}
+
+export function newStanding(): Standing {
+  return { endings: 0, lastGood: 0, failures: [], silences: [], held: [], restUntil: 0 };
 }
 
 export function changeOffer({ offers }: State, node: NodeRecord, offer: Offer): void {
