@@ -2,8 +2,11 @@ import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { mustGet } from './assert.ts';
 import type { AfterAttempt, AttemptEnded, Event } from './contract/event.ts';
+import type { Task } from './slices/attempt/record.ts';
 import { isActive } from './slices/attempt/task-states.ts';
-import type { Job, NodeRecord, State, Task } from './state.ts';
+import type { Job } from './slices/job/record.ts';
+import type { NodeRecord } from './slices/node/record.ts';
+import type { State } from './state.ts';
 
 interface Tally {
   live: number;

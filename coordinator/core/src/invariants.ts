@@ -2,14 +2,16 @@ import { copyOf, needOf, offeredBy, subtract } from '@capacloud/protocol/capacit
 import { deviceMilli, requestOf } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { invariant, mustGet } from './assert.ts';
+import type { Amounts } from './slices/account/record.ts';
 import { stopsLeft } from './slices/account/stops-owed.ts';
 import { stageDeadline } from './slices/attempt/stage-clock.ts';
 import { isActive, isTerminal } from './slices/attempt/task-states.ts';
 import { hasQueueClock, hasTurnBefore, isReady } from './slices/job/queue.ts';
+import type { ConsumerQueue, Job } from './slices/job/record.ts';
 import { addUse, isOpen, takenBy } from './slices/node/capacity.ts';
+import { maxSilences, type NodeRecord } from './slices/node/record.ts';
 import { imageOf } from './slices/node/standing.ts';
-import type { ConsumerQueue } from './state.ts';
-import { type Amounts, type Job, maxSilences, type NodeRecord, type State } from './state.ts';
+import type { State } from './state.ts';
 
 /** Everything that must hold between two events, recomputed from nothing; O(state). For tests and audits. */
 export function checkInvariants(state: State): void {

@@ -8,8 +8,9 @@ import { hiddenIn } from './contract/hidden.ts';
 import type { Ruleset } from './contract/ruleset.ts';
 import { decidePlace, decideTick } from './scheduler/schedule-commands.ts';
 import type { ScheduleNotes } from './scheduler/schedule-notes.ts';
-import { decideCredit, decideOpenAccount, newAccount } from './slices/account/commands.ts';
+import { decideCredit, decideOpenAccount } from './slices/account/commands.ts';
 import { applyTransfers, assertHolds } from './slices/account/ledger.ts';
+import { newAccount } from './slices/account/record.ts';
 import { transfersOf } from './slices/account/transfers.ts';
 import {
   decideFinish,

@@ -2,8 +2,9 @@ import { type Obstacle, obstacles } from '@capacloud/protocol/catalogue/obstacle
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { JobTerms } from '../contract/command.ts';
 import type { Keepings } from '../scheduler/keepings.ts';
+import type { Task } from '../slices/attempt/record.ts';
 import { optionsOf } from '../slices/job/options.ts';
-import type { NodeRecord, Task } from '../state.ts';
+import type { NodeRecord } from '../slices/node/record.ts';
 import { type Change, NearestChange, type Opened } from './nearest-change.ts';
 import { fewest, isAlone, lastingOf, obstaclesOf } from './obstacles.ts';
 

@@ -6,7 +6,7 @@ import type { JobTerms } from '../contract/command.ts';
 import { isVersionAtLeast, matchesDevice } from '../scheduler/fit/feasibility.ts';
 import { meets } from '../scheduler/fit/labels.ts';
 import { rateOn } from '../slices/node/asks.ts';
-import type { NodeRecord } from '../state.ts';
+import type { NodeRecord } from '../slices/node/record.ts';
 import { withoutWish } from './obstacles.ts';
 
 /** Names that are added to a list of models or regions. */

@@ -4,7 +4,7 @@ import type { JobTerms } from '../contract/command.ts';
 import type { Keepings } from '../scheduler/keepings.ts';
 import { optionsOf } from '../slices/job/options.ts';
 import { rateOn } from '../slices/node/asks.ts';
-import type { NodeRecord } from '../state.ts';
+import type { NodeRecord } from '../slices/node/record.ts';
 import { isNewer } from './nearest-change.ts';
 import { fewest, isAlone, isPassing, obstaclesOf } from './obstacles.ts';
 

@@ -6,10 +6,11 @@ import type { JobTerms } from '../contract/command.ts';
 import { hasDevices, matchesDevice } from '../scheduler/fit/feasibility.ts';
 import { isInRegion, meetsAll } from '../scheduler/fit/labels.ts';
 import type { Keepings } from '../scheduler/keepings.ts';
+import type { Task } from '../slices/attempt/record.ts';
 import { isOfOtherKind, isRefused, isTooSmall } from '../slices/job/misfits.ts';
 import { rateOn } from '../slices/node/asks.ts';
 import { isConnected } from '../slices/node/node-states.ts';
-import type { NodeRecord, Task } from '../state.ts';
+import type { NodeRecord } from '../slices/node/record.ts';
 
 /** The node runs other tasks, or its pause ends: this passes by itself. */
 export function isPassing(obstacle: Obstacle): boolean {

@@ -6,9 +6,10 @@ import type { ScheduleNotes } from '../scheduler/schedule-notes.ts';
 import { storageObstacle } from '../slices/attempt/upload-hold.ts';
 import { runsOnOf } from '../slices/job/misfits.ts';
 import { optionsOf } from '../slices/job/options.ts';
+import type { Job } from '../slices/job/record.ts';
 import { rateOn } from '../slices/node/asks.ts';
 import { isConnected } from '../slices/node/node-states.ts';
-import type { Job, State } from '../state.ts';
+import type { State } from '../state.ts';
 import { lastingOf, obstaclesOf } from './obstacles.ts';
 
 export interface WaitingReason {

@@ -1,6 +1,6 @@
 import type { JobId } from '@capacloud/protocol/ids';
 import type { JobTerms } from '../contract/command.ts';
-import type { NodeRecord } from '../state.ts';
+import type { NodeRecord } from '../slices/node/record.ts';
 
 /** Why a node is kept free. */
 export interface Keeping {

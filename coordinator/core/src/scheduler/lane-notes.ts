@@ -1,4 +1,4 @@
-import type { ConsumerQueue, Job, Lane } from '../state.ts';
+import type { ConsumerQueue, Job, Lane } from '../slices/job/record.ts';
 
 /** What the scheduler remembers of a lane. Times are those of commands, in Unix milliseconds, and 0 before the first. */
 export interface LaneNotes {

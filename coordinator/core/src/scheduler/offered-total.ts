@@ -1,6 +1,7 @@
 import { add, largestShare, noCapacity, offeredBy, subtract } from '@capacloud/protocol/capacity/capacity';
+import type { Amounts } from '../slices/account/record.ts';
 import { isConnected } from '../slices/node/node-states.ts';
-import type { Amounts, NodeRecord } from '../state.ts';
+import type { NodeRecord } from '../slices/node/record.ts';
 
 /** What all connected nodes offer together: shares of it are what consumers are compared by. */
 export class OfferedTotal implements Amounts {

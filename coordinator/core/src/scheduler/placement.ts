@@ -1,7 +1,9 @@
 import { resourcesBy } from '@capacloud/protocol/capacity/resources';
 import { isLate } from '../slices/job/events.ts';
 import { isReady } from '../slices/job/queue.ts';
-import type { Job, NodeRecord, State } from '../state.ts';
+import type { Job } from '../slices/job/record.ts';
+import type { NodeRecord } from '../slices/node/record.ts';
+import type { State } from '../state.ts';
 import type { Assignment, Look } from './order/look.ts';
 import type { TaskOrder } from './order/preference-order.ts';
 import type { ScheduleNotes } from './schedule-notes.ts';

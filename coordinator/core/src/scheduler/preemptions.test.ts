@@ -7,7 +7,7 @@ import { defaultRuleset } from '../contract/ruleset.ts';
 import { waitingReason } from '../explain/waiting-reason.ts';
 import { maxStopsOwed } from '../slices/account/stops-owed.ts';
 import { rateOn } from '../slices/node/asks.ts';
-import type { NodeRecord } from '../state.ts';
+import type { NodeRecord } from '../slices/node/record.ts';
 import { consumer, gib, jobId, Machine, nodeId, offer, only } from '../testing/harness.ts';
 import { Dice } from '../testing/random-commands.ts';
 

@@ -6,7 +6,9 @@ import { makingWayMs } from '../slices/attempt/making-way.ts';
 import { afterFailure } from '../slices/attempt/retry.ts';
 import { isActive } from '../slices/attempt/task-states.ts';
 import { isLate } from '../slices/job/events.ts';
-import type { Job, Lane, NodeRecord, State } from '../state.ts';
+import type { Job, Lane } from '../slices/job/record.ts';
+import type { NodeRecord } from '../slices/node/record.ts';
+import type { State } from '../state.ts';
 import { isKeptBack, type ReviewNotes, takesWork, waitsSince } from './starvation.ts';
 import { type Budget, type Step, type Stoppable, StopSearch } from './stop-search.ts';
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { JobTerms } from '../contract/command.ts';
 import { defaultRuleset } from '../contract/ruleset.ts';
 import { waitingReason } from '../explain/waiting-reason.ts';
-import type { Task } from '../state.ts';
+import type { Task } from '../slices/attempt/record.ts';
 import { gib, jobId, Machine, terms } from '../testing/harness.ts';
 
 const minute = 60_000;

@@ -1,6 +1,8 @@
 import type { JobId } from '@capacloud/protocol/ids';
 import { storageObstacle } from '../slices/attempt/upload-hold.ts';
-import type { Job, NodeRecord, State } from '../state.ts';
+import type { Job } from '../slices/job/record.ts';
+import type { NodeRecord } from '../slices/node/record.ts';
+import type { State } from '../state.ts';
 import type { Keepings } from './keepings.ts';
 import type { WaitingNotes } from './lane-notes.ts';
 import type { OfferedTotal } from './offered-total.ts';

@@ -1,7 +1,9 @@
 import { copyOf } from '@capacloud/protocol/capacity/capacity';
+import type { Amounts } from '../slices/account/record.ts';
+import type { Task } from '../slices/attempt/record.ts';
 import { hasTurnBefore, isReady, positionOf } from '../slices/job/queue.ts';
+import type { ConsumerQueue, Job, Lane } from '../slices/job/record.ts';
 import { addUse } from '../slices/node/capacity.ts';
-import type { Amounts, ConsumerQueue, Job, Lane, Task } from '../state.ts';
 import { Heap } from './heap.ts';
 import type { WaitingNotes } from './lane-notes.ts';
 import type { OfferedTotal } from './offered-total.ts';

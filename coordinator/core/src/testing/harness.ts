@@ -13,8 +13,11 @@ import { defaultRuleset } from '../contract/ruleset.ts';
 import { checkInvariants } from '../invariants.ts';
 import { apply, decide } from '../machine.ts';
 import { ScheduleNotes } from '../scheduler/schedule-notes.ts';
+import type { Task } from '../slices/attempt/record.ts';
+import type { Job } from '../slices/job/record.ts';
+import type { NodeRecord } from '../slices/node/record.ts';
 import { decodeState, encodeState } from '../snapshot.ts';
-import type { Job, NodeRecord, State, Task } from '../state.ts';
+import type { State } from '../state.ts';
 import { createState } from '../state.ts';
 
 export const gib = 2 ** 30;

@@ -5,7 +5,8 @@ import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import type { AttemptStage } from '@capacloud/protocol/wire/frames';
 import type { Command, Contact } from '../contract/command.ts';
 import { defaultRuleset } from '../contract/ruleset.ts';
-import type { State, Task } from '../state.ts';
+import type { Task } from '../slices/attempt/record.ts';
+import type { State } from '../state.ts';
 import { consumer, gib, hash, jobId, nodeId, offer, provider, terms } from './harness.ts';
 
 /** One number of a run is enough to choose everything: fast-check shrinks the list, not the choices. */

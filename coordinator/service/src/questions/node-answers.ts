@@ -1,5 +1,6 @@
 import { desiredAttempts } from '@capacloud/core/slices/node/desired';
-import type { NodeRecord, State } from '@capacloud/core/state';
+import type { NodeRecord } from '@capacloud/core/slices/node/record';
+import type { State } from '@capacloud/core/state';
 import { amountOf, type Capacity, noCapacity, offeredBy } from '@capacloud/protocol/capacity/capacity';
 import {
   type Dimension,

@@ -1,6 +1,6 @@
 import { waitingReason } from '@capacloud/core/explain/waiting-reason';
 import { isActive } from '@capacloud/core/slices/attempt/task-states';
-import type { Job } from '@capacloud/core/state';
+import type { Job } from '@capacloud/core/slices/job/record';
 import type { JobId } from '@capacloud/protocol/ids';
 import type { CoreDriver } from './core-driver.ts';
 import type { Leftovers } from './results.ts';

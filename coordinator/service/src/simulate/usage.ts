@@ -5,7 +5,8 @@ import type {
   Event,
   NodeStatus,
 } from '@capacloud/core/contract/event';
-import type { NodeRecord, State } from '@capacloud/core/state';
+import type { NodeRecord } from '@capacloud/core/slices/node/record';
+import type { State } from '@capacloud/core/state';
 import type { Resources } from '@capacloud/protocol/capacity/resources';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { NodeId } from '@capacloud/protocol/ids';

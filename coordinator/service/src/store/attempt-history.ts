@@ -1,4 +1,5 @@
-import type { Job, Task } from '@capacloud/core/state';
+import type { Task } from '@capacloud/core/slices/attempt/record';
+import type { Job } from '@capacloud/core/slices/job/record';
 import type { TaskId } from '@capacloud/protocol/ids';
 import { nothing, type RowBuffers } from './row-buffer.ts';
 

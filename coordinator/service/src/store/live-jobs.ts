@@ -1,4 +1,4 @@
-import type { Job } from '@capacloud/core/state';
+import type { Job } from '@capacloud/core/slices/job/record';
 import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import type { JobStateName } from '@capacloud/protocol/routes/views';
 import { jobStateCodes } from './codes.ts';

@@ -1,5 +1,6 @@
 import { deviceClassOf, unitRateNano, unitsMilli } from '@capacloud/core/explain/market/device-class';
-import type { State, Task } from '@capacloud/core/state';
+import type { Task } from '@capacloud/core/slices/attempt/record';
+import type { State } from '@capacloud/core/state';
 import { resourcesBy } from '@capacloud/protocol/capacity/resources';
 import type { AttemptEnd } from './attempt-history.ts';
 import type { RowBuffers } from './row-buffer.ts';

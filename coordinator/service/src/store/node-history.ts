@@ -1,5 +1,5 @@
 import type { NodeJoined } from '@capacloud/core/contract/event';
-import type { NodeRecord } from '@capacloud/core/state';
+import type { NodeRecord } from '@capacloud/core/slices/node/record';
 import type { NodeId } from '@capacloud/protocol/ids';
 import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import type { Aside } from '../ports/sequencer.ts';

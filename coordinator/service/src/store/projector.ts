@@ -1,6 +1,8 @@
 import type { AttemptEnded, Event } from '@capacloud/core/contract/event';
 import { type Transfer, transfersOf } from '@capacloud/core/slices/account/transfers';
-import type { Job, State, Task } from '@capacloud/core/state';
+import type { Task } from '@capacloud/core/slices/attempt/record';
+import type { Job } from '@capacloud/core/slices/job/record';
+import type { State } from '@capacloud/core/state';
 import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
 import { endedTaskStates } from '@capacloud/protocol/routes/views';

@@ -1,7 +1,7 @@
 import { amountOf, isOpenToTasks } from '@capacloud/protocol/capacity/capacity';
 import { dimensionRows } from '@capacloud/protocol/capacity/dimensions';
 import { type AskNano, parseAsk, pricesText } from '../../slices/node/price.ts';
-import type { NodeRecord } from '../../state.ts';
+import type { NodeRecord } from '../../slices/node/record.ts';
 import { cpuClass } from './device-class.ts';
 import { keepBest } from './keep-best.ts';
 

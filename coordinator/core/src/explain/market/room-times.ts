@@ -2,9 +2,12 @@ import type { JobTerms } from '../../contract/command.ts';
 import { NodeSpace } from '../../scheduler/fit/node-space.ts';
 import { makingWayMs } from '../../slices/attempt/making-way.ts';
 import type { Occupancy } from '../../slices/attempt/occupancy.ts';
+import type { Task } from '../../slices/attempt/record.ts';
 import { stageDeadline } from '../../slices/attempt/stage-clock.ts';
+import type { Job } from '../../slices/job/record.ts';
 import { rateOn } from '../../slices/node/asks.ts';
-import type { Job, NodeRecord, State, Task } from '../../state.ts';
+import type { NodeRecord } from '../../slices/node/record.ts';
+import type { State } from '../../state.ts';
 import type { NodeRoom } from './offer-groups.ts';
 
 /** The room that comes is counted in steps of so long, so that what is kept is bounded by time and not by tasks. */

@@ -8,7 +8,8 @@ import type { ScheduleNotes } from '../../scheduler/schedule-notes.ts';
 import { optionsOf } from '../../slices/job/options.ts';
 import { rateOn } from '../../slices/node/asks.ts';
 import { parseAsk, rateNano } from '../../slices/node/price.ts';
-import type { NodeRecord, State } from '../../state.ts';
+import type { NodeRecord } from '../../slices/node/record.ts';
+import type { State } from '../../state.ts';
 import { lastingOf, obstaclesOf } from '../obstacles.ts';
 
 /** Nodes whose columns are compared for one answer: about a millisecond. Networks may be larger. */

@@ -1,5 +1,5 @@
 import type { Device } from '@capacloud/protocol/capacity/resources';
-import type { NodeRecord } from '../../state.ts';
+import type { NodeRecord } from '../../slices/node/record.ts';
 
 /** Devices of one description: what one of them suits, all do. */
 export interface DeviceKind {

@@ -3,7 +3,7 @@ import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import { readRequestedModel } from '@capacloud/protocol/job/device-classes';
 import type { JobTerms } from '../../contract/command.ts';
 import { isMisfit } from '../../slices/job/misfits.ts';
-import type { NodeRecord } from '../../state.ts';
+import type { NodeRecord } from '../../slices/node/record.ts';
 import { isInRegion, meetsAll } from './labels.ts';
 
 /** "12.4" ≥ "8.9": major and minor are numbers of their own. A bare major asks for any minor. */

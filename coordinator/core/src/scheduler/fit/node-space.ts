@@ -10,8 +10,9 @@ import {
 import type { DeviceRequest, Offer, Resources } from '@capacloud/protocol/capacity/resources';
 import { deviceMilli, requestOf } from '@capacloud/protocol/capacity/resources';
 import type { Occupancy } from '../../slices/attempt/occupancy.ts';
+import type { Job } from '../../slices/job/record.ts';
 import { takenBy } from '../../slices/node/capacity.ts';
-import type { Job, NodeRecord } from '../../state.ts';
+import type { NodeRecord } from '../../slices/node/record.ts';
 import { chooseDevices, matchesDevice } from './feasibility.ts';
 
 /** What one task takes of a node: amounts, and devices that it chooses by their properties. */

@@ -1,4 +1,4 @@
-import type { NodeRecord } from '../../state.ts';
+import type { NodeRecord } from '../../slices/node/record.ts';
 
 /** Nodes remembered of each image, and images. */
 const maxNodes = 3;

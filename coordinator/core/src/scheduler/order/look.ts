@@ -10,7 +10,9 @@ import {
 import type { Resources } from '@capacloud/protocol/capacity/resources';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { AccountId, NodeId } from '@capacloud/protocol/ids';
-import type { Job, NodeRecord, Task } from '../../state.ts';
+import type { Task } from '../../slices/attempt/record.ts';
+import type { Job } from '../../slices/job/record.ts';
+import type { NodeRecord } from '../../slices/node/record.ts';
 import { type DeviceRoom, deviceRoomOf } from '../fit/device-room.ts';
 import { chooseDevices, matchesDevice } from '../fit/feasibility.ts';
 import type { NodeChanges } from './node-changes.ts';

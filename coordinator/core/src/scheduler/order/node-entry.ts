@@ -1,4 +1,4 @@
-import type { NodeRecord } from '../../state.ts';
+import type { NodeRecord } from '../../slices/node/record.ts';
 
 /** A node that has room for the shape, as it was at a revision; the next change makes another entry. */
 export interface Entry {

@@ -1,6 +1,8 @@
 import type { JobTerms } from '../../contract/command.ts';
+import type { Task } from '../../slices/attempt/record.ts';
+import type { Job } from '../../slices/job/record.ts';
 import { isSoldInterruptible } from '../../slices/node/asks.ts';
-import type { Job, NodeRecord, Task } from '../../state.ts';
+import type { NodeRecord } from '../../slices/node/record.ts';
 import { Heap } from '../heap.ts';
 import type { Keepings } from '../keepings.ts';
 import type { Assignment, Look } from './look.ts';

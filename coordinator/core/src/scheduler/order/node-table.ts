@@ -4,7 +4,7 @@ import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { JobTerms } from '../../contract/command.ts';
 import { isOpen } from '../../slices/node/capacity.ts';
 import { addCost, pricedUnits } from '../../slices/node/price.ts';
-import type { NodeRecord } from '../../state.ts';
+import type { NodeRecord } from '../../slices/node/record.ts';
 import { type DeviceRoom, noDeviceRoom } from '../fit/device-room.ts';
 import type { DeviceKind } from '../fit/device-supply.ts';
 import type { KindFilter } from '../fit/kind-filter.ts';

@@ -1,7 +1,7 @@
 import { amountOf } from '@capacloud/protocol/capacity/capacity';
 import type { Resources } from '@capacloud/protocol/capacity/resources';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
-import type { NodeRecord } from '../../state.ts';
+import type { NodeRecord } from '../../slices/node/record.ts';
 import type { DeviceKind } from '../fit/device-supply.ts';
 import type { Look } from './look.ts';
 import type { TaskMix } from './task-mix.ts';

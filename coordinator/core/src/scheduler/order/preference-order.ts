@@ -1,4 +1,6 @@
-import type { Job, NodeRecord, Task } from '../../state.ts';
+import type { Task } from '../../slices/attempt/record.ts';
+import type { Job } from '../../slices/job/record.ts';
+import type { NodeRecord } from '../../slices/node/record.ts';
 import type { Assignment, Look } from './look.ts';
 
 /** Gives the tasks of a shape to nodes, in one look. */

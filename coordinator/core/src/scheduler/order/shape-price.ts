@@ -3,7 +3,7 @@ import type { JobTerms } from '../../contract/command.ts';
 import type { AskClass } from '../../slices/node/ask-class.ts';
 import { rateOn } from '../../slices/node/asks.ts';
 import { addCost, pricedUnits } from '../../slices/node/price.ts';
-import type { NodeRecord } from '../../state.ts';
+import type { NodeRecord } from '../../slices/node/record.ts';
 
 /** What tasks of one shape cost an hour, on one node after another. */
 export class ShapePrice {

@@ -1,6 +1,6 @@
 import { type Capacity, fits, needOf } from '@capacloud/protocol/capacity/capacity';
 import type { JobTerms } from '../../contract/command.ts';
-import type { NodeRecord } from '../../state.ts';
+import type { NodeRecord } from '../../slices/node/record.ts';
 import { hasRoom } from '../fit/device-room.ts';
 import { hasDevices, isAllowed } from '../fit/feasibility.ts';
 import { KindFilter } from '../fit/kind-filter.ts';

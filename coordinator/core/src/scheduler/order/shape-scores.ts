@@ -1,6 +1,6 @@
 import type { JobTerms } from '../../contract/command.ts';
 import { isSuspected } from '../../slices/job/misfits.ts';
-import type { NodeRecord } from '../../state.ts';
+import type { NodeRecord } from '../../slices/node/record.ts';
 import type { Keepings } from '../keepings.ts';
 import type { Look } from './look.ts';
 import type { NodeChanges } from './node-changes.ts';

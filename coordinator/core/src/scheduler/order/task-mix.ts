@@ -1,6 +1,6 @@
 import type { Device, DeviceRequest, Resources } from '@capacloud/protocol/capacity/resources';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
-import type { NodeRecord } from '../../state.ts';
+import type { NodeRecord } from '../../slices/node/record.ts';
 import type { DeviceKind, DeviceSupply } from '../fit/device-supply.ts';
 import { matchesDevice } from '../fit/feasibility.ts';
 import { type DemandColumns, WholeDevices } from './whole-devices.ts';

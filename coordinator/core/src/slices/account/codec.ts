@@ -4,8 +4,8 @@ import { amount, type Fields, type JsonRecord, type Kind, nested, plain, unless 
 import { RecordCodec } from '../../codec/record-codec.ts';
 import { CapturedRecords, type Section } from '../../codec/section.ts';
 import type { AttemptEnded, Event } from '../../contract/event.ts';
-import type { AccountTruth, State } from '../../state.ts';
-import { newAccount } from './commands.ts';
+import type { State } from '../../state.ts';
+import { type AccountTruth, newAccount } from './record.ts';
 import { transfersOf } from './transfers.ts';
 
 const credits: Kind<AccountTruth['credits']> = {

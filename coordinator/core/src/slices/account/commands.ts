@@ -1,10 +1,9 @@
-import { noCapacity } from '@capacloud/protocol/capacity/capacity';
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { maxNano } from '@capacloud/protocol/units';
 import type { CreditAccount, OpenAccount } from '../../contract/command.ts';
 import type { Event } from '../../contract/event.ts';
-import type { Account, State } from '../../state.ts';
+import type { State } from '../../state.ts';
 
 /** One grant at most; the catalogue states it in the hint of ledger.amount_invalid. */
 const maxGrantNano = 10n ** 18n;
@@ -31,10 +30,4 @@ export function decideCredit(state: State, command: CreditAccount): Result<reado
     return refuse('ledger.amount_invalid', `The amount ${amountNano} cannot be granted.`);
   }
   return accept([{ account: id, amountNano: `${amountNano}`, at, ref, type: 'account.credited' }]);
-}
-
-export function newAccount(id: Account['id']): Account {
-  const use = { capacity: noCapacity(), deviceMilli: 0 };
-  const heldUploads = { account: 0, store: 0 };
-  return { id, availableNano: 0n, liveTasks: 0, heldUploads, stopsOwed: 0, use, credits: new Map() };
 }

@@ -1,7 +1,10 @@
 import type { AccountId } from '@capacloud/protocol/ids';
 import { broken, invariant, mustGet } from '../../assert.ts';
-import type { HouseBalances, Job, State, Task } from '../../state.ts';
+import type { State } from '../../state.ts';
+import type { Task } from '../attempt/record.ts';
+import type { Job } from '../job/record.ts';
 import { canSpend, type HoldState } from './hold-states.ts';
+import type { HouseBalances } from './record.ts';
 import type { LedgerAccount, Transfer } from './transfers.ts';
 
 function isHouse(account: LedgerAccount): account is keyof HouseBalances {

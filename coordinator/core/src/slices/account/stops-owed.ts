@@ -1,6 +1,7 @@
 import { broken, mustGet } from '../../assert.ts';
 import type { AttemptEnded } from '../../contract/event.ts';
-import type { Account, State } from '../../state.ts';
+import type { State } from '../../state.ts';
+import type { Account } from './record.ts';
 
 /**
  * Attempts of others that are stopped for one account without a success of its own. Tasks that fail or are cancelled cost their

@@ -1,7 +1,9 @@
 import type { AccountId, JobId, TaskId } from '@capacloud/protocol/ids';
 import { invariant, mustGet } from '../../assert.ts';
 import type { AttemptEnded, Event } from '../../contract/event.ts';
-import type { Job, State, Task } from '../../state.ts';
+import type { State } from '../../state.ts';
+import type { Task } from '../attempt/record.ts';
+import type { Job } from '../job/record.ts';
 
 /** The accounts of the house, and those of consumers and providers. */
 export type LedgerAccount = AccountId | 'holds' | 'fees' | 'emission' | 'penalties' | 'custody';

@@ -1,6 +1,6 @@
 import { amount, plain, unless } from '../../codec/kinds.ts';
 import { RecordCodec } from '../../codec/record-codec.ts';
-import type { Task, TaskTruth } from '../../state.ts';
+import type { Task, TaskTruth } from './record.ts';
 
 export const taskCodec = new RecordCodec<TaskTruth>({
   index: plain(),

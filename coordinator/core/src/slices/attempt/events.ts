@@ -11,17 +11,20 @@ import type {
   UploadResumed,
 } from '../../contract/event.ts';
 import type { Ruleset } from '../../contract/ruleset.ts';
-import type { Job, NodeRecord, State, Task } from '../../state.ts';
-import { maxAvoided } from '../../state.ts';
+import type { State } from '../../state.ts';
 import { noteStop } from '../account/stops-owed.ts';
 import { endInterruptible, endTask, noDevices, noteQueueClock } from '../job/events.ts';
 import { noteMisfit } from '../job/misfits.ts';
 import { noteHeld } from '../job/poison.ts';
 import { addReady, leaveQueue, rejoinQueue } from '../job/queue.ts';
+import type { Job } from '../job/record.ts';
 import { keepDiskOnly, occupy, vacate } from '../node/capacity.ts';
 import { noteProof } from '../node/forgotten.ts';
+import type { NodeRecord } from '../node/record.ts';
 import { noteEnding } from '../node/standing.ts';
 import { isSaved, makingWayMs } from './making-way.ts';
+import type { Task } from './record.ts';
+import { maxAvoided } from './record.ts';
 import { setStageClock } from './stage-clock.ts';
 import { canMove, isActive } from './task-states.ts';
 import { countHold, endHold, holdReasons } from './upload-hold.ts';

@@ -2,8 +2,9 @@ import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import { taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import type { AfterAttempt } from '../../contract/event.ts';
 import { hash32 } from '../../hash32.ts';
-import type { Job, Task } from '../../state.ts';
 import { isRefusedByMany } from '../job/misfits.ts';
+import type { Job } from '../job/record.ts';
+import type { Task } from './record.ts';
 
 /** Attempt numbers end here, as they do on the wire: whatever the budgets say, a task cannot loop for ever. */
 export const maxAttempts = 10_000;

@@ -1,6 +1,8 @@
 import { unreachable } from '../../assert.ts';
 import type { Ruleset } from '../../contract/ruleset.ts';
-import type { Job, State, Task } from '../../state.ts';
+import type { State } from '../../state.ts';
+import type { Job } from '../job/record.ts';
+import type { Task } from './record.ts';
 
 /** When the present stage of the task's attempt must have ended; undefined where no clock runs. */
 export function stageDeadline(

@@ -1,8 +1,10 @@
 import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import { mustGet } from '../../assert.ts';
 import type { HoldCause } from '../../contract/event.ts';
-import type { Job, State, Task } from '../../state.ts';
+import type { State } from '../../state.ts';
+import type { Job } from '../job/record.ts';
 import type { HeldUpload } from './occupancy.ts';
+import type { Task } from './record.ts';
 
 /**
  * Outputs that the artifact store has no room for. That is not the node's fault: the attempt stays in `uploading`, and

@@ -1,14 +1,16 @@
 import { invariant, mustGet } from '../../assert.ts';
 import { amount, type Fields, type JsonRecord, type Kind, pairs, plain } from '../../codec/kinds.ts';
 import { RecordCodec } from '../../codec/record-codec.ts';
-import type { Job, JobTruth, State, Task } from '../../state.ts';
+import type { State } from '../../state.ts';
 import { taskCodec } from '../attempt/codec.ts';
+import type { Task } from '../attempt/record.ts';
 import { setStageClock } from '../attempt/stage-clock.ts';
 import { isActive } from '../attempt/task-states.ts';
 import { countHold } from '../attempt/upload-hold.ts';
 import { firstDeadline, newJob } from './events.ts';
 import { stopJobs } from './poison.ts';
 import { addReady, hasQueueClock, isReady } from './queue.ts';
+import type { Job, JobTruth } from './record.ts';
 
 /** Canonical JSON writes amounts as decimal text. */
 const terms: Kind<JobTruth['terms']> = {

@@ -2,12 +2,14 @@ import { needOf } from '@capacloud/protocol/capacity/capacity';
 import { taskIdOf } from '@capacloud/protocol/ids';
 import { broken, mustGet } from '../../assert.ts';
 import type { JobCancelled, JobSettled, JobSubmitted, TaskEnded } from '../../contract/event.ts';
-import type { Job, State, Task } from '../../state.ts';
+import type { State } from '../../state.ts';
 import { spendHold } from '../account/ledger.ts';
 import { repayStop } from '../account/stops-owed.ts';
+import type { Task } from '../attempt/record.ts';
 import { canMove, isTerminal } from '../attempt/task-states.ts';
 import { endHold } from '../attempt/upload-hold.ts';
 import { addReady, hasQueueClock, leaveQueue, shapeOf } from './queue.ts';
+import type { Job } from './record.ts';
 
 export function newTask(job: Job['id'], index: number, at: number): Task {
   return {

@@ -2,9 +2,11 @@ import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId } from '@capacloud/protocol/ids';
 import type { JobTerms, Misfit } from '../../contract/command.ts';
 import type { AttemptEnded } from '../../contract/event.ts';
-import type { Job, NodeRecord, State } from '../../state.ts';
+import type { State } from '../../state.ts';
+import type { NodeRecord } from '../node/record.ts';
 import { recountQueueClocks } from './events.ts';
 import { reshape } from './queue.ts';
+import type { Job } from './record.ts';
 
 /** One owner may lie, so its word keeps the job from its own nodes alone; the word of two closes the architecture. */
 const enoughOwners = 2;

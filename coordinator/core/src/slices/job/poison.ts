@@ -2,8 +2,11 @@ import type { Offer } from '@capacloud/protocol/capacity/resources';
 import { mustGet } from '../../assert.ts';
 import type { DeviceFault, ImagePoisoned, NodeOffered } from '../../contract/event.ts';
 import type { Ruleset } from '../../contract/ruleset.ts';
-import type { ImageRecord, Job, LastHeld, NodeRecord, State, Task } from '../../state.ts';
+import type { State } from '../../state.ts';
+import type { Task } from '../attempt/record.ts';
+import type { LastHeld, NodeRecord } from '../node/record.ts';
 import { imageOf, spare } from '../node/standing.ts';
+import type { ImageRecord, Job } from './record.ts';
 
 /** Images of which something is known at a time; those that are stopped are never dropped for others. */
 const maxImages = 1024;

@@ -1,6 +1,8 @@
 import { dimensionRows } from '@capacloud/protocol/capacity/dimensions';
 import { mustGet } from '../../assert.ts';
-import type { ConsumerQueue, Job, Lane, State, Task } from '../../state.ts';
+import type { State } from '../../state.ts';
+import type { Task } from '../attempt/record.ts';
+import type { ConsumerQueue, Job, Lane } from './record.ts';
 
 /**
  * The queue of tasks: by consumer, then by shape, then by the turn of the job and by index. Backing-off tasks wait in a

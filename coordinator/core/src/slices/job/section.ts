@@ -1,10 +1,12 @@
 import { mustGet } from '../../assert.ts';
 import type { Layout, Section } from '../../codec/section.ts';
 import type { Event } from '../../contract/event.ts';
-import type { Job, JobTruth, State, Task, TaskTruth } from '../../state.ts';
+import type { State } from '../../state.ts';
 import { isUntouched, taskCodec } from '../attempt/codec.ts';
+import type { Task, TaskTruth } from '../attempt/record.ts';
 import { jobCodec, tasksKey } from './codec.ts';
 import { tellsOfImage } from './misfits.ts';
+import type { Job, JobTruth } from './record.ts';
 
 /** The jobs as they were, each with those of its tasks that were tried or have ended. */
 export class JobSection implements Section {
@@ -49,7 +51,21 @@ export class JobSection implements Section {
         for (const task of job.tasks) this.#keepTask(task);
         return;
       }
-      default:
+      // They add jobs after these, take away a job that changes no more, or are about something else.
+      case 'log.opened':
+      case 'ruleset.changed':
+      case 'account.opened':
+      case 'account.credited':
+      case 'node.joined':
+      case 'node.offered':
+      case 'node.status_changed':
+      case 'node.forgotten':
+      case 'job.submitted':
+      case 'job.settled':
+      case 'image.poisoned':
+      case 'subject.isolated':
+      case 'subject.reinstated':
+        return;
     }
   }
 

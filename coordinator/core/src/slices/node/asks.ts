@@ -1,6 +1,7 @@
 import type { JobTerms } from '../../contract/command.ts';
-import type { NodeRecord, State } from '../../state.ts';
+import type { State } from '../../state.ts';
 import { discounted, nanoByDimension, parseAsk, pricesText, rateNano } from './price.ts';
+import type { NodeRecord } from './record.ts';
 
 /** The node is of the class of what it asks. */
 export function joinAskClass(state: State, node: NodeRecord): void {

@@ -11,9 +11,12 @@ import {
 import { deviceMilli, requestOf } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { broken, mustGet } from '../../assert.ts';
-import type { Amounts, Job, NodeRecord, State } from '../../state.ts';
+import type { State } from '../../state.ts';
+import type { Amounts } from '../account/record.ts';
 import type { Occupancy } from '../attempt/occupancy.ts';
+import type { Job } from '../job/record.ts';
 import { joinAskClass } from './asks.ts';
+import type { NodeRecord } from './record.ts';
 
 /** What an occupancy takes of the node. */
 export function takenBy({ need, terms }: Pick<Job, 'need' | 'terms'>, { isHeld }: Occupancy): Capacity {

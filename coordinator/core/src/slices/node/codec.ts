@@ -5,9 +5,10 @@ import { RecordCodec } from '../../codec/record-codec.ts';
 import { CapturedRecords, type Section } from '../../codec/section.ts';
 import { withoutDoubles } from '../../contract/doubled.ts';
 import type { Event } from '../../contract/event.ts';
-import type { NodeTruth, Standing, State } from '../../state.ts';
+import type { State } from '../../state.ts';
 import type { Occupancy } from '../attempt/occupancy.ts';
 import { recount, restore } from './capacity.ts';
+import type { NodeTruth, Standing } from './record.ts';
 import { changeOffer, newNode, newStanding } from './record.ts';
 import { imageOf, isBlamedFor, review } from './standing.ts';
 
@@ -87,7 +88,7 @@ function restoreNode(state: State, truth: NodeTruth): void {
   const node = Object.assign(newNode(truth.id, truth.provider, truth.statusSince), rest);
   node.isIsolated = state.isolated.has(node.id);
   if (!node.isProven) state.unproven.add(node);
-  changeOffer(state, node, withoutDoubles(offer));
+  changeOffer(state.offers, node, withoutDoubles(offer));
   state.nodes.set(node.id, node);
   for (const occupancy of occupancies.values())
     restore(state, node, mustGet(state.jobs, occupancy.job, 'job'), occupancy);
@@ -127,7 +128,21 @@ export class NodeSection implements Section {
       case 'image.poisoned':
         for (const node of nodes.values()) if (isBlamedFor(node, event.image)) this.#records.keep(node);
         return;
-      default:
+      // They add nodes after these, or are about something else.
+      case 'log.opened':
+      case 'ruleset.changed':
+      case 'account.opened':
+      case 'account.credited':
+      case 'node.joined':
+      case 'job.submitted':
+      case 'job.cancelled':
+      case 'job.settled':
+      case 'task.ended':
+      case 'attempt.progressed':
+      case 'upload.resumed':
+      case 'subject.isolated':
+      case 'subject.reinstated':
+        return;
     }
   }
 

@@ -7,12 +7,13 @@ import { mustGet } from '../../assert.ts';
 import type { ChangeOffer, ConnectNode, DirectNode } from '../../contract/command.ts';
 import type { Event, NodeOffered, NodeStatus } from '../../contract/event.ts';
 import { Decision } from '../../decision.ts';
-import type { NodeRecord, State } from '../../state.ts';
+import type { State } from '../../state.ts';
 import { afterFailure } from '../attempt/retry.ts';
 import { isActive } from '../attempt/task-states.ts';
 import { poisonedBy } from '../job/poison.ts';
 import { roomForNewcomer } from './forgotten.ts';
 import { isConnected } from './node-states.ts';
+import type { NodeRecord } from './record.ts';
 
 type Directive = NodeRecord['directive'];
 

@@ -1,6 +1,7 @@
 import type { AttemptRef } from '@capacloud/protocol/wire/frames';
-import type { NodeRecord, State } from '../../state.ts';
+import type { State } from '../../state.ts';
 import { isActive } from '../attempt/task-states.ts';
+import type { NodeRecord } from './record.ts';
 
 /** The attempts that should be on the node now: what it holds beyond them it must stop, what it lacks it is sent. */
 export function desiredAttempts(state: State, node: NodeRecord): readonly AttemptRef[] {

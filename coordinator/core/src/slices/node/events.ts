@@ -22,7 +22,7 @@ export function applyOffered(state: State, event: NodeOffered): void {
   const node = mustGet(state.nodes, event.node, 'node');
   noteFaults(state, node, event);
   changeOwner(state, node, event.provider);
-  changeOffer(state, node, withoutDoubles(event.offer));
+  changeOffer(state.offers, node, withoutDoubles(event.offer));
   node.accepting = event.accepting;
   node.heardAt = event.at;
   recount(state, node);

@@ -1,7 +1,8 @@
 import { invariant, mustGet } from '../../assert.ts';
 import type { Event, NodeForgotten } from '../../contract/event.ts';
-import type { NodeRecord, State } from '../../state.ts';
+import type { State } from '../../state.ts';
 import { leaveAskClass } from './asks.ts';
+import type { NodeRecord } from './record.ts';
 import { emptyOffer, newStanding } from './record.ts';
 
 /** In one tick. */

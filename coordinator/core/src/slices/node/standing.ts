@@ -2,9 +2,11 @@ import { taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { AttemptEnded } from '../../contract/event.ts';
 import type { Ruleset } from '../../contract/ruleset.ts';
-import type { Job, NodeRecord, Standing, State } from '../../state.ts';
-import { maxSilences } from '../../state.ts';
+import type { State } from '../../state.ts';
+import type { Job } from '../job/record.ts';
 import { isOpen, refreshOpen } from './capacity.ts';
+import type { NodeRecord, Standing } from './record.ts';
+import { maxSilences } from './record.ts';
 
 /** So many of the newest endings say how a node is. */
 const remembered = 32;
