@@ -69,6 +69,7 @@ export class Decision {
   endAttempt(job: Job, task: Task, ending: Ending): void {
     this.#endAttempt(job, task, ending);
     const { preemptedFor, then } = ending;
+    // GANG-1
     // guard: stop the gang of what failed
     if (job.terms.gang === true && then.kind !== 'succeeded') this.#stopGang(job, then, preemptedFor);
   }

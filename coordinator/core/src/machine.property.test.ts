@@ -55,6 +55,7 @@ class SlowCapture {
   }
 }
 
+// STATE-2
 it('is captured as it was, however much it changes while it is written', () => {
   let outlived = 0;
   fc.assert(
@@ -176,6 +177,7 @@ it('places the same when the same commands come', () => {
   }
 });
 
+// PAY-1, HOLD-2, ROOM-1, ROOM-2, STATE-1
 it('holds every invariant, replays to the same state and settles to nothing, whatever happens', () => {
   const seen = new Set<string>();
   fc.assert(

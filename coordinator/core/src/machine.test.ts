@@ -52,6 +52,7 @@ describe('a log', () => {
     }
   });
 
+  // HOLD-1
   it('that pays a task twice is refused', () => {
     const machine = Machine.ready();
     machine.submit(1, { tasks: 2 });
@@ -67,6 +68,7 @@ describe('a log', () => {
 });
 
 describe('money', () => {
+  // PAY-1
   it('is granted once by its ref, within bounds, out of the emission', () => {
     const machine = Machine.ready(0);
     const credit = (amountNano: bigint, ref: string) =>

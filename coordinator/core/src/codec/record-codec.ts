@@ -32,6 +32,7 @@ export class RecordCodec<R extends object> {
         text,
         value,
       }))
+      // STATE-1
       .sort((a, b) => (a.key < b.key ? -1 : 1));
     this.#changing = kindsOf(fields).flatMap(([name, { copy }]) =>
       copy === undefined ? [] : [[name, copy]],

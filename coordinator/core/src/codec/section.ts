@@ -32,6 +32,7 @@ export class CapturedRecords<R extends object> {
   /** The record is about to change; undefined where there is none. */
   keep(record: R | undefined): void {
     if (record === undefined || this.#isWritten || this.#old.has(record)) return;
+    // STATE-2
     this.#old.set(record, this.#codec.copy(record));
   }
 

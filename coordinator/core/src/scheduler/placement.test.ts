@@ -69,6 +69,7 @@ describe('a task goes to', () => {
     expect(nodesOf(machine.check())).toEqual([]);
   });
 
+  // ROOM-2
   it('devices that no other attempt has', () => {
     const machine = Machine.ready(1, { devices: [gpu('a', 80), gpu('b', 24), gpu('c', 24)] });
     machine.submit(1, { tasks: 3, resources: { ...cpus(100), devices: { count: 2 } } });

@@ -138,6 +138,7 @@ describe('interruptible work', () => {
     expect(stopped(machine.tick())).toEqual([]);
   });
 
+  // PREEMPT-1
   it('leaves alone what paid in full', () => {
     const machine = Machine.ready(1, {}, rules);
     for (const n of [0, 1]) machine.submit(n, cheap);
@@ -214,6 +215,7 @@ describe('interruptible work', () => {
     expect(stopped(waited(machine))).toEqual([]);
   });
 
+  // PREEMPT-2
   it('stops no more for a job of many tasks than its consumer may have stopped, and of gangs the rest counts', () => {
     const machine = busy(3);
     const account = machine.state.accounts.get(consumer);

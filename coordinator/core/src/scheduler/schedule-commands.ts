@@ -92,6 +92,7 @@ function judgeContacts({ busy, decision, state, tick: { heard } }: TickWork, lea
     const isSilent = silentMs >= unknownAfterMs;
     // guard: place nothing on a node that goes away now
     if (isSilent) leaving.add(node.id);
+    // LEASE-1
     // guard: wait for the lease and its margin
     if (isSilent && silentMs >= leaseMs + lostMarginMs && !holdsFrozen(state, node)) {
       // guard: lose silent nodes

@@ -135,6 +135,7 @@ export class StopSearch {
       const { attempt, job: jobId, task: taskId } = occupancy;
       const job = this.#state.jobs.get(jobId);
       const task = this.#state.tasks.get(taskId);
+      // PREEMPT-1
       // guard: stop only what was sold as interruptible
       if (job === undefined || task?.attempt !== attempt || !task.interruptible) continue;
       if (!isActive(task.state) || job.isStopped || this.#decision.hasEnded(taskId)) continue;

@@ -89,6 +89,7 @@ describe('a gang', () => {
     expect(placed(machine.restart().check())).toEqual([0, 1, 2, 3].map((index) => task(2, index)));
   });
 
+  // GANG-1
   it('is stopped as a whole when one fails, and starts again as a whole', () => {
     const machine = network(1, 8);
     submit(machine, 1, ada, gang);

@@ -22,6 +22,7 @@ function checkBalances({ accounts, house }: State): void {
     invariant(account.stopsOwed >= 0 && stopsLeft(account) >= 0, `${account.id}: attempts stopped for it`);
     sumNano += account.availableNano;
   }
+  // PAY-1
   invariant(sumNano === 0n, 'the ledger does not sum to zero');
   invariant(fees >= 0n && penalties >= 0n, 'a house account is below zero');
 }
@@ -31,6 +32,7 @@ function checkOpenHolds(state: State): void {
   for (const { tasks, terms } of state.jobs.values())
     for (const { hold } of tasks) if (hold === 'held') openNano += terms.holdNano;
   const isCounted = state.house.holds === openNano && state.openHoldsNano === openNano;
+  // HOLD-2
   invariant(isCounted, 'holds differ from the open holds');
 }
 

@@ -18,6 +18,7 @@ export function stopsLeft({ stopsOwed }: Pick<Account, 'stopsOwed'>): number {
 export function noteStop({ accounts }: State, { preemptedFor, task }: AttemptEnded): void {
   if (preemptedFor === undefined) return;
   const account = mustGet(accounts, preemptedFor, 'account');
+  // PREEMPT-2
   if (stopsLeft(account) <= 0) broken(`${task} is stopped for ${preemptedFor}, for which too many were`);
   account.stopsOwed += 1;
 }

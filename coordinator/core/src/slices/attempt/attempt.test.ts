@@ -46,6 +46,7 @@ describe('an attempt', () => {
     expect(machine.task(1).state).toBe('running');
   });
 
+  // FENCE-2
   it('is reported by its own node only', () => {
     const { machine, task } = placed();
     machine.connect(1);
@@ -64,6 +65,7 @@ describe('an attempt', () => {
     );
   });
 
+  // FENCE-1, HOLD-1
   it('that finished is fenced when it reports again, and its money does not move twice', () => {
     const { machine } = placed({ tasks: 2 });
     const task = machine.task(1, 0);
@@ -86,6 +88,7 @@ describe('an attempt', () => {
     expect(ended?.then).toMatchObject({ meteredMs: expected });
   });
 
+  // PAY-2
   it('never costs more than its hold', () => {
     const { machine, task } = placed({ holdNano: 7n, maxRateNano: 1_000_000n });
     const [ended] = only(machine.run(machine.wait(3_600_000).finish(task, 'completed')), 'attempt.ended');

@@ -21,10 +21,12 @@ function current(state: State, id: TaskId, attempt: number, node: NodeId): Resul
   if (task === undefined || attempt > task.attempt || attempt < 1) {
     return refuse('attempt.unknown', `There is no attempt ${attempt} of ${id}.`);
   }
+  // FENCE-1
   // guard: fence reports of earlier attempts
   if (attempt < task.attempt || !isActive(task.state)) {
     return refuse('attempt.fenced', `Attempt ${attempt} of ${id} has ended.`);
   }
+  // FENCE-2
   // guard: hear only the node that has the attempt
   if (task.node !== node) return refuse('attempt.unknown', `Attempt ${attempt} of ${id} is not on ${node}.`);
   return accept(task);
@@ -122,6 +124,7 @@ export function meteredMs(job: Job, task: Task, claimedRunMs: number, at: number
   // guard: no pay for a wait for want of room
   const until = task.heldAt > 0 ? task.heldAt : at;
   const longestMs = job.terms.runTimeoutMs + job.terms.stopGraceMs;
+  // PAY-2
   // guard: meter by our own clock as well
   // guard: meter what the node claims at most
   return Math.max(0, Math.min(claimedRunMs, until - since, longestMs));

@@ -79,6 +79,7 @@ export class JobSection implements Section {
     const { seq } = mustGet(this.#state.jobs, task.job, 'job');
     if (seq > this.#jobSeq || seq < this.#doneSeq || (seq === this.#doneSeq && task.index < this.#doneIndex))
       return;
+    // STATE-2
     this.#oldTasks.set(task, isUntouched(task) ? undefined : taskCodec.copy(task));
   }
 

@@ -34,6 +34,7 @@ export function addUse(use: Amounts, { need, terms }: Job, alternative: number, 
 /** At placement: the attempt takes its share, and the offer must have room for it. */
 export function occupy(state: State, node: NodeRecord, job: Job, occupancy: Occupancy): void {
   if (node.occupied.has(occupancy.task)) broken(`${node.id} still holds an attempt of ${occupancy.task}`);
+  // ROOM-1
   if (!fits(node.free, job.need)) broken(`${node.id} has no room for ${occupancy.task}`);
   restore(state, node, job, occupancy);
   refreshOpen(state, node);
@@ -51,6 +52,7 @@ export function restore(state: State, node: NodeRecord, job: Job, occupancy: Occ
   const milli = deviceMilli(requestOf(job.terms.resources, alternative));
   for (const device of occupancy.devices) {
     const used = (node.deviceUse.get(device) ?? 0) + milli;
+    // ROOM-2
     if (used > 1000) broken(`${device} of ${node.id} is taken twice`);
     node.deviceUse.set(device, used);
   }

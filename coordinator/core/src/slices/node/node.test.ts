@@ -44,6 +44,7 @@ describe('silence', () => {
     machine.check();
   });
 
+  // LEASE-1
   it('makes a node unknown, then lost; its attempts go elsewhere', () => {
     const machine = running();
     expect(machine.wait(silentMs - 1).tick()).toEqual([]);

@@ -81,6 +81,7 @@ export interface Charge {
 /** Never above the hold. What the provider gets is rounded down, and the fee is the remainder. */
 export function priceRun(rate: bigint, meteredMs: number, holdNano: bigint, feeBasisPoints: number): Charge {
   const meteredNano = divideUp(rate * BigInt(meteredMs), msPerHour);
+  // PAY-2
   const chargeNano = meteredNano < holdNano ? meteredNano : holdNano;
   const payNano = (chargeNano * (basisPoints - BigInt(feeBasisPoints))) / basisPoints;
   return { chargeNano, payNano, feeNano: chargeNano - payNano };
