@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { AttemptKey } from '../core/ports.ts';
 import { keyOfLabels, labelFilter, type RuntimeOwner, roleOfLabels } from '../engine/attempt-names.ts';
+import { inspectContainer } from '../engine/containers.ts';
 import { callEngine, deadlines, engineStatus } from '../engine/engine-call.ts';
 import type { ScratchBackend } from '../scratch/scratch-backend.ts';
-import { inspectContainer } from './attempt-inspection.ts';
 import { killStrays } from './stray-processes.ts';
 
 const goneTries = 100;

@@ -6,13 +6,14 @@ import type { ContainerInspectInfo } from 'dockerode';
 import { type AttemptKey, type ClaimStart, EngineUnavailable, type RuntimeFailure } from '../core/ports.ts';
 import { type OwnText, own, type Sentence, say } from '../core/sentence.ts';
 import { containerName, filledLabel, keeperName } from '../engine/attempt-names.ts';
+import { inspectContainer, waitForEnd } from '../engine/containers.ts';
 import { callEngine, deadlines, engineInfo, engineMessage, engineStatus } from '../engine/engine-call.ts';
 import { windowUntilNow } from '../engine/engine-events.ts';
 import { judgeRefusal } from '../engine/engine-refusal.ts';
 import { holdsProgram, type KnownPrograms, programCandidates } from '../engine/start-check.ts';
 import { planMounts } from '../scratch/mount-plan.ts';
 import { isScratchNew } from '../scratch/scratch-age.ts';
-import { containerEvents, inspectContainer } from './attempt-inspection.ts';
+import { containerEvents } from './attempt-inspection.ts';
 import { hasStarted } from './attempt-setup.ts';
 import { jobTexts } from './job-texts.ts';
 
@@ -178,8 +179,6 @@ async function sendSignal(
   }
 }
 
-const shortestWaitMs = 50;
-
 async function hasEnded(
   docker: Docker,
   name: string,
@@ -193,22 +192,5 @@ async function hasEnded(
     const leftMs = untilMs - performance.now();
     if (leftMs <= 0) return false;
     await waitForEnd(docker, name, Math.min(leftMs, deadlines.queryMs), signal);
-  }
-}
-
-/** Returns when the container has ended, or after `withinMs`; which of them is for the caller to find out. */
-export async function waitForEnd(
-  docker: Docker,
-  name: string,
-  withinMs: number,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    await callEngine(signal, Math.max(shortestWaitMs, withinMs), (abortSignal) =>
-      docker.getContainer(name).wait({ condition: 'not-running', abortSignal }),
-    );
-  } catch (error) {
-    if (!(error instanceof EngineUnavailable) && engineStatus(error) === undefined) throw error;
-    await delay(shortestWaitMs, undefined, { signal });
   }
 }

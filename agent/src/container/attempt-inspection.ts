@@ -4,26 +4,11 @@ import type { ContainerInspectInfo } from 'dockerode';
 import type { AttemptKey, ObservedAttempt } from '../core/ports.ts';
 import { say } from '../core/sentence.ts';
 import { containerName, keeperName } from '../engine/attempt-names.ts';
-import { callEngine, deadlines, engineStatus, openEngineStream } from '../engine/engine-call.ts';
+import { inspectContainer } from '../engine/containers.ts';
+import { deadlines, openEngineStream } from '../engine/engine-call.ts';
 import { type EventWindow, readEngineEvents, runWindow } from '../engine/engine-events.ts';
 import type { AttemptNotes } from './attempt-notes.ts';
 import { searchKernelLog } from './kernel-log.ts';
-
-/** The container as the engine shows it; undefined when there is none of that name. */
-export async function inspectContainer(
-  docker: Docker,
-  name: string,
-  signal: AbortSignal,
-): Promise<ContainerInspectInfo | undefined> {
-  try {
-    return await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-      docker.getContainer(name).inspect({ abortSignal }),
-    );
-  } catch (error) {
-    if (engineStatus(error) === 404) return undefined;
-    throw error;
-  }
-}
 
 /** Milliseconds since 1970 of a time of the engine; undefined for its zero time. */
 export function engineTimeMs(text: string | undefined): number | undefined {

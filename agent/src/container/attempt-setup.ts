@@ -3,20 +3,20 @@ import { accept, type Result } from '@capacloud/protocol/result';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type Docker from 'dockerode';
 import type { ContainerInspectInfo } from 'dockerode';
+import { PlacedFileMissing } from '../core/placed-file.ts';
 import type { AttemptKey, PlacedCheckpoint, PlacedInput, RuntimeFailure } from '../core/ports.ts';
 import { type Sentence, say } from '../core/sentence.ts';
 import { containerName, keeperName, keyOfLabels, type RuntimeOwner } from '../engine/attempt-names.ts';
+import { inspectContainer } from '../engine/containers.ts';
 import { callEngine, deadlines, engineInfo, engineMessage, engineStatus } from '../engine/engine-call.ts';
 import { judgeRefusal } from '../engine/engine-refusal.ts';
 import { examineSaved, unpackSaved } from '../features/checkpoint/checkpoint-restore.ts';
-import { InputMissing } from '../features/inputs/input-copy.ts';
 import type { ImageFacts, ImageStore } from '../images/image-store.ts';
 import { settingsFault } from '../images/registry/image-config.ts';
 import { planMounts } from '../scratch/mount-plan.ts';
 import type { ScratchBackend } from '../scratch/scratch-backend.ts';
 import { measureScratch } from '../scratch/scratch-usage.ts';
 import { removeAttempt } from './attempt-cleanup.ts';
-import { inspectContainer } from './attempt-inspection.ts';
 import { type Furnishing, fileMounts, furnish, terminalVolume, tmpVolume } from './attempt-volumes.ts';
 import { type ContainerPolicy, containerOptions, namedUser } from './container-profile.ts';
 import { ImageFolderTooLarge } from './image-copy.ts';
@@ -85,7 +85,7 @@ export async function setUpAttempt(
     await probe.close(signal);
     return await makeTask(parts, furnishing, image, filledBytes, signal);
   } catch (error) {
-    if (error instanceof InputMissing)
+    if (error instanceof PlacedFileMissing)
       return failure('input_unavailable', say`An input of the task is no longer on the node.`, error.message);
     if (error instanceof ImageFolderTooLarge) return failure('start_failed', error.sentence);
     if (engineStatus(error) === undefined) throw error;

@@ -1,5 +1,6 @@
 import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type Docker from 'dockerode';
+import type { TaskUser } from '../core/container-user.ts';
 import type { AttemptKey, PlacedInput } from '../core/ports.ts';
 import { attemptLabels, containerName, keeperName, type RuntimeOwner } from '../engine/attempt-names.ts';
 import { callEngine, deadlines } from '../engine/engine-call.ts';
@@ -8,7 +9,7 @@ import { ensureKeeperImage, keeperProgram } from '../scratch/keeper-image.ts';
 import type { MountPlan } from '../scratch/mount-plan.ts';
 import type { ScratchBackend } from '../scratch/scratch-backend.ts';
 import type { FileMount } from './container-mounts.ts';
-import { lockedDown, ownUid, type TaskUser, tmpOptions } from './container-profile.ts';
+import { lockedDown, ownUid, tmpOptions } from './container-profile.ts';
 import { copyFromImage } from './image-copy.ts';
 import type { ImageFit } from './image-fit.ts';
 import type { ImageProbe } from './image-probe.ts';

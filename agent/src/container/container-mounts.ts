@@ -1,8 +1,8 @@
 import { posix } from 'node:path';
 import type { MountSettings } from 'dockerode';
+import type { ContainerUser } from '../core/container-user.ts';
 import { own, type Sentence, say } from '../core/sentence.ts';
 import type { MountPlan } from '../scratch/mount-plan.ts';
-import type { ContainerUser } from './container-profile.ts';
 
 /**
  * One file of a volume. `source` is the volume's folder on the engine's host, as the engine tells it, with a name that the

@@ -1,5 +1,6 @@
 import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type { ContainerCreateOptions, HostConfig } from 'dockerode';
+import type { ContainerUser, TaskUser } from '../core/container-user.ts';
 import { attemptLabels, containerName, filledLabel, type RuntimeOwner } from '../engine/attempt-names.ts';
 import { type MountPlan, scratchBytes } from '../scratch/mount-plan.ts';
 import { containerMounts, type FileMount, imageVolumeBytes, imageVolumes } from './container-mounts.ts';
@@ -21,17 +22,6 @@ export interface ImageConfig {
   readonly env: readonly string[];
   /** Folders that the image declares as volumes. */
   readonly volumes: readonly string[];
-}
-
-export interface ContainerUser {
-  readonly uid: number;
-  readonly gid: number;
-}
-
-/** A user id that only this attempt has, with the group of the user whom its job names. */
-export interface TaskUser extends ContainerUser {
-  /** The user whom the job names: its name, home and groups in the image are those of the task. */
-  readonly namedUid: number;
 }
 
 const mebibyte = 2 ** 20;

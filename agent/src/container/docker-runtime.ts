@@ -21,6 +21,7 @@ import {
 } from '../core/ports.ts';
 import { type Sentence, say } from '../core/sentence.ts';
 import { containerName, keeperName, type RuntimeOwner } from '../engine/attempt-names.ts';
+import { inspectContainer, waitForEnd } from '../engine/containers.ts';
 import { engineInfo } from '../engine/engine-call.ts';
 import { connectEngine } from '../engine/engine-client.ts';
 import { KnownPrograms } from '../engine/start-check.ts';
@@ -38,8 +39,8 @@ import { isScratchNew } from '../scratch/scratch-age.ts';
 import type { ScratchBackend } from '../scratch/scratch-backend.ts';
 import { measureScratch } from '../scratch/scratch-usage.ts';
 import { listAttempts, removeAttempt } from './attempt-cleanup.ts';
-import { startAttempt, stopAttempt, waitForEnd } from './attempt-control.ts';
-import { inspectAttempt, inspectContainer } from './attempt-inspection.ts';
+import { startAttempt, stopAttempt } from './attempt-control.ts';
+import { inspectAttempt } from './attempt-inspection.ts';
 import { AttemptNotes } from './attempt-notes.ts';
 import { setUpAttempt } from './attempt-setup.ts';
 import { CgroupWatch } from './cgroup-evidence.ts';

@@ -1,12 +1,11 @@
 import type Docker from 'dockerode';
 import { extract, type Pack, pack } from 'tar-stream';
+import type { ContainerUser } from '../core/container-user.ts';
 import { own, type Sentence, say } from '../core/sentence.ts';
-import { callEngine, engineMessage, engineStatus } from '../engine/engine-call.ts';
+import { callEngine, engineMessage, engineStatus, transferMs } from '../engine/engine-call.ts';
+import { ownership, plainTime } from '../engine/tar-entry.ts';
 import { drained, type Entry, feed } from '../engine/tar-feed.ts';
-import { ownership, plainTime } from '../features/checkpoint/checkpoint-archive.ts';
-import { transferMs } from '../features/inputs/input-copy.ts';
 import { type ScratchMount, scratchInodes } from '../scratch/mount-plan.ts';
-import type { ContainerUser } from './container-profile.ts';
 import type { ImageProbe } from './image-probe.ts';
 
 /** What the image holds in a folder does not fit into the scratch that is mounted there. */

@@ -1,9 +1,9 @@
 import { isFilePath } from '@capacloud/protocol/job/job-mounts';
 import { accept, type Result } from '@capacloud/protocol/result';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
+import type { TaskUser } from '../core/container-user.ts';
 import { own, type Sentence, say } from '../core/sentence.ts';
 import type { MountPlan, PlannedMount, ScratchMount } from '../scratch/mount-plan.ts';
-import type { TaskUser } from './container-profile.ts';
 import type { ImageLayout } from './image-layout.ts';
 import { type UserEntry, userEntry } from './task-home.ts';
 

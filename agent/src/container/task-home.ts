@@ -1,5 +1,5 @@
 import type { Assignment } from '@capacloud/protocol/wire/frames';
-import type { TaskUser } from './container-profile.ts';
+import type { TaskUser } from '../core/container-user.ts';
 
 /** Where the user of a task has a home: writable, and programs in it may be run. */
 export const taskHome = '/home/task';

@@ -1,8 +1,8 @@
 import type Docker from 'dockerode';
+import type { ContainerUser, TaskUser } from '../core/container-user.ts';
 import type { AttemptKey } from '../core/ports.ts';
 import { uidLabel } from '../engine/attempt-names.ts';
 import { callEngine, deadlines, engineInfo } from '../engine/engine-call.ts';
-import type { ContainerUser, TaskUser } from './container-profile.ts';
 
 interface EngineUsers {
   /** User ids of containers and volumes on the engine, of whatever agent. */

@@ -10,6 +10,14 @@ export const deadlines = {
   idleMs: 120_000,
 } as const;
 
+/** Slower than any disk should be, so that a transfer always ends. */
+const slowestBytesPerSecond = 2_000_000;
+
+/** The deadline of handing so much to the engine. */
+export function transferMs(sizeBytes: number): number {
+  return deadlines.changeMs + (sizeBytes / slowestBytesPerSecond) * 1000;
+}
+
 /** The largest delay of a timer. */
 const maxTimerMs = 2 ** 31 - 1;
 

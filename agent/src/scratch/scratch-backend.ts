@@ -1,4 +1,4 @@
-import type { ContainerUser } from '../container/container-profile.ts';
+import type { ContainerUser } from '../core/container-user.ts';
 import type { AttemptKey } from '../core/ports.ts';
 import type { ScratchMount } from './mount-plan.ts';
 

@@ -1,5 +1,6 @@
 import { extract, type Pack } from 'tar-stream';
-import type { ContainerUser } from '../../container/container-profile.ts';
+import type { ContainerUser } from '../../core/container-user.ts';
+import { ownership, plainTime } from '../../engine/tar-entry.ts';
 import { drained, type Entry, feed, printable } from '../../engine/tar-feed.ts';
 import { maxCheckpointEntries, maxCheckpointNameBytes } from './checkpoint-rules.ts';
 
@@ -21,9 +22,6 @@ export interface RepackRules {
 const maxDepth = 64;
 const maxPartBytes = 255;
 const permissionBits = 0o777;
-/** The largest that a header of the plain format holds; another reader would see what is above it as something else. */
-const maxPlainId = 0o777777;
-const maxSeconds = 2 ** 31 - 1;
 
 /**
  * Reads an archive that anybody may have made and writes what it may hold into `into` (or only looks): regular files and
@@ -84,18 +82,6 @@ function oddityOf(
   if (name.length > 1 && kept.get(name.slice(0, -1).join('/')) !== 'directory')
     return 'its folder is missing';
   return undefined;
-}
-
-/** Owner of an entry, in a header's words. */
-export function ownership({ uid, gid }: ContainerUser) {
-  const pax = Math.max(uid, gid) > maxPlainId ? { pax: { uid: String(uid), gid: String(gid) } } : {};
-  return { uid, gid, ...pax };
-}
-
-/** Whole seconds that every header can say; 1970 for all others. */
-export function plainTime(time: Date | undefined): Date {
-  const seconds = Math.floor((time?.getTime() ?? 0) / 1000);
-  return new Date(seconds > 0 && seconds <= maxSeconds ? seconds * 1000 : 0);
 }
 
 async function copy(

@@ -3,13 +3,13 @@ import { stat } from 'node:fs/promises';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
-import { inspectContainer } from '../../container/attempt-inspection.ts';
-import type { ContainerUser } from '../../container/container-profile.ts';
+import type { ContainerUser } from '../../core/container-user.ts';
+import { PlacedFileMissing } from '../../core/placed-file.ts';
 import { type AttemptKey, EngineUnavailable, type PlacedCheckpoint } from '../../core/ports.ts';
 import { keeperName } from '../../engine/attempt-names.ts';
-import { callEngine, engineMessage, engineStatus } from '../../engine/engine-call.ts';
+import { inspectContainer } from '../../engine/containers.ts';
+import { callEngine, engineMessage, engineStatus, transferMs } from '../../engine/engine-call.ts';
 import type { MountPlan } from '../../scratch/mount-plan.ts';
-import { InputMissing, transferMs } from '../inputs/input-copy.ts';
 import { ArchiveRefused, type RepackRules, repack } from './checkpoint-archive.ts';
 
 /** An archive that was read to its end and found fit. */
@@ -31,7 +31,7 @@ export async function examineSaved(
   if (saved === undefined || checkpoint === undefined || plan.checkpoint === undefined) return undefined;
   const { localPath, onUnfit } = saved;
   const info = await stat(localPath).catch((cause: unknown) => {
-    throw new InputMissing('the saved checkpoint is not there', { cause });
+    throw new PlacedFileMissing('the saved checkpoint is not there', { cause });
   });
   const rules = { maxBytes: checkpoint.maxBytes, owner, leadingParts: 0, odd: 'refuse' } as const;
   try {

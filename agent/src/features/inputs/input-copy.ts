@@ -3,22 +3,10 @@ import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import type Docker from 'dockerode';
 import { type Pack, pack } from 'tar-stream';
+import { PlacedFileMissing } from '../../core/placed-file.ts';
 import type { PlacedInput } from '../../core/ports.ts';
-import { callEngine, deadlines } from '../../engine/engine-call.ts';
+import { callEngine, deadlines, transferMs } from '../../engine/engine-call.ts';
 import { keeperPathOf, type PlannedMount } from '../../scratch/mount-plan.ts';
-
-/** An input is not where it was said to be. */
-export class InputMissing extends Error {
-  override readonly name = 'InputMissing';
-}
-
-/** Slower than any disk should be, so that a transfer always ends. */
-const slowestBytesPerSecond = 2_000_000;
-
-/** The deadline of handing so much to the engine. */
-export function transferMs(sizeBytes: number): number {
-  return deadlines.changeMs + (sizeBytes / slowestBytesPerSecond) * 1000;
-}
 
 // Readable by every user, writable by none; the volume is mounted read-only besides.
 const fileMode = 0o444;
@@ -86,7 +74,7 @@ async function measure(input: PlacedInput, parts: readonly string[]): Promise<Si
   try {
     return { localPath: input.localPath, parts, sizeBytes: (await stat(input.localPath)).size };
   } catch (error) {
-    throw new InputMissing(`the input for ${input.target} is not there`, { cause: error });
+    throw new PlacedFileMissing(`the input for ${input.target} is not there`, { cause: error });
   }
 }
 

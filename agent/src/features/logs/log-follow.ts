@@ -2,9 +2,9 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
-import { waitForEnd } from '../../container/attempt-control.ts';
 import { type AttemptKey, attemptKeyText, EngineUnavailable, type LogChunk } from '../../core/ports.ts';
 import { containerName } from '../../engine/attempt-names.ts';
+import { waitForEnd } from '../../engine/containers.ts';
 import {
   callEngine,
   deadlines,
