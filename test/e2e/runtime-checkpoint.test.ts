@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { PlacedCheckpoint } from '@capacloud/agent/core/ports';
+import type { PlacedArchive } from '@capacloud/agent/core/ports';
 import type { Sha256Hex } from '@capacloud/protocol/ids';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { hasLoopDevices } from '@capacloud/rig/engine/real-parts';
@@ -35,7 +35,7 @@ async function readSoFar(key: Parameters<RuntimeRig['runtime']['wait']>[0]): Pro
 /** Runs a script to its end over what was saved, and gives what it said and why the saved was not used. */
 async function goOn(assignment: Assignment, localPath: string) {
   const unfit: string[] = [];
-  const saved: PlacedCheckpoint = { localPath, onUnfit: (why) => unfit.push(why) };
+  const saved: PlacedArchive = { localPath, onUnfit: (why) => unfit.push(why) };
   const prepared = await rig.runtime.prepare(assignment, [], rig.signal, saved);
   expect(prepared).toEqual({ ok: true, value: undefined });
   expect(await rig.start(assignment)).toMatchObject({ ok: true });

@@ -8,15 +8,10 @@ import { type AttemptKey, attemptKeyText, type PullProgress, type RuntimeFailure
 import { runStart } from '../core/run-clock.ts';
 import { say } from '../core/sentence.ts';
 import type { WorkKind } from '../core/step.ts';
-import { savesCheckpoint } from '../features/checkpoint/checkpoint-rules.ts';
-import {
-  fetchArtifacts,
-  heldArtifacts,
-  saveCheckpoint,
-  uploadCheckpoint,
-} from '../features/checkpoint/checkpoint-work.ts';
 import { StageTimeout, untilEngineAnswers, withClock } from '../features/deadline.ts';
+import { ofStopped } from '../features/list.ts';
 import { extentOf } from '../features/logs/attempt-logs.ts';
+import { artifactsOf, fetchAll } from '../features/of-assignment.ts';
 import { uploadOutputs } from '../features/outputs/output-upload.ts';
 import type { WorkParts } from '../features/work-parts.ts';
 import { TransferRefused } from '../transfer/coordinator-http.ts';
@@ -112,7 +107,7 @@ export class AttemptWork {
       await withClock(
         assignment.pullTimeoutMs,
         signal,
-        (limit) => fetchArtifacts(this.#parts, record, limit),
+        (limit) => fetchAll(this.#parts, record, limit),
         () => access.token() !== undefined,
       );
       this.#move(key, 'preparing');
@@ -134,7 +129,7 @@ export class AttemptWork {
     try {
       const prepared = await withClock(assignment.startTimeoutMs, signal, async (limit) => {
         // After a restart the cache may have been trimmed or lost.
-        const saved = await fetchArtifacts(this.#parts, record, limit);
+        const saved = await fetchAll(this.#parts, record, limit);
         return untilEngineAnswers(limit, () => runtime.prepare(assignment, placed, limit, saved));
       });
       if (!prepared.ok) return this.fail(key, prepared.refusal);
@@ -187,10 +182,9 @@ export class AttemptWork {
     const outcome = judgeEnding(ending, stop, undefined);
     const isCutOff = stop !== undefined && !(stop === 'run_timeout' && assignment.outputs.length > 0);
     if (isCutOff || ending.engineLost) {
-      const { checkpoint } = assignment;
-      if (current === undefined || checkpoint === undefined || !savesCheckpoint(current, ending))
-        return this.#move(key, 'reporting', { ending, outcome });
-      return this.#move(key, 'collecting', { ending, outcome, saving: { leftMs: checkpoint.timeoutMs } });
+      const leftMs = current === undefined ? undefined : ofStopped.bringsWithinMs(current, ending);
+      if (leftMs === undefined) return this.#move(key, 'reporting', { ending, outcome });
+      return this.#move(key, 'collecting', { ending, outcome, saving: { leftMs } });
     }
     const failed = outcome.reason === 'completed' ? {} : { outcome };
     this.#move(key, 'collecting', { ending, ...failed }, [this.#stage(key, 'uploading')]);
@@ -234,7 +228,7 @@ export class AttemptWork {
 
   async #save(record: AttemptRecord, { leftMs }: Saving, signal: AbortSignal): Promise<void> {
     const { key } = record;
-    const saved = await saveCheckpoint(this.#parts, record, leftMs, this.#outputsOf(key), signal);
+    const saved = await ofStopped.collect(this.#parts, record, { dir: this.#outputsOf(key), leftMs }, signal);
     if (saved === undefined) return this.#move(key, 'reporting', { files: [] });
     this.#move(key, 'uploading', { files: [saved.file], saving: { leftMs: saved.leftMs } });
     await this.#release(key, signal);
@@ -251,7 +245,7 @@ export class AttemptWork {
   async #upload(record: AttemptRecord, signal: AbortSignal): Promise<void> {
     const { key, saving } = record;
     if (saving !== undefined) {
-      const files = await uploadCheckpoint(this.#parts, record, saving.leftMs, signal);
+      const files = await ofStopped.upload(this.#parts, record, saving.leftMs, signal);
       return this.#move(key, 'reporting', { files });
     }
     const failure = await uploadOutputs(this.#parts, record, signal);
@@ -287,7 +281,7 @@ export class AttemptWork {
     const held = journal
       .attempts()
       .filter((other) => other.phase === 'fetching' || other.phase === 'preparing');
-    await inputs.trim(new Set(held.flatMap((other) => heldArtifacts(other.assignment))));
+    await inputs.trim(new Set(held.flatMap((other) => artifactsOf(other.assignment))));
     // Sends what an earlier life of the agent left unsent.
     if (!record.log.done) await logs.finish(key);
     this.#move(key, 'settled');

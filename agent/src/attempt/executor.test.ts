@@ -31,7 +31,7 @@ import {
   EngineUnavailable,
   type LogChunk,
   type ObservedAttempt,
-  type PlacedCheckpoint,
+  type PlacedArchive,
   type PlacedInput,
   type Runtime,
   type RuntimeFailure,
@@ -120,7 +120,7 @@ class MemoryEngine implements Runtime {
     assignment: Assignment,
     inputs: readonly PlacedInput[],
     signal: AbortSignal,
-    saved?: PlacedCheckpoint,
+    saved?: PlacedArchive,
   ) {
     this.#call('prepare');
     await this.#hang('prepare', signal);

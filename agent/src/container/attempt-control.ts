@@ -10,12 +10,12 @@ import { inspectContainer, waitForEnd } from '../engine/containers.ts';
 import { callEngine, deadlines, engineInfo, engineMessage, engineStatus } from '../engine/engine-call.ts';
 import { windowUntilNow } from '../engine/engine-events.ts';
 import { judgeRefusal } from '../engine/engine-refusal.ts';
-import { holdsProgram, type KnownPrograms, programCandidates } from '../engine/start-check.ts';
-import { planMounts } from '../scratch/mount-plan.ts';
+import { holdsProgram, programCandidates } from '../engine/start-check.ts';
+import { filledFoldersOf, planAttempt, textsOf } from '../features/of-assignment.ts';
 import { isScratchNew } from '../scratch/scratch-age.ts';
 import { containerEvents } from './attempt-inspection.ts';
 import { hasStarted } from './attempt-setup.ts';
-import { jobTexts } from './job-texts.ts';
+import type { KnownPrograms } from './known-programs.ts';
 
 const killWaitMs = 60_000;
 const unansweredPollMs = 500;
@@ -41,11 +41,10 @@ export async function startAttempt(
   const keeper = await inspectContainer(docker, keeperName(key), signal);
   if (keeper?.State.Running !== true)
     return failure('engine_lost', say`The container engine stopped before the start.`);
-  const plan = planMounts(assignment);
-  const [scratch] = plan.scratch;
-  // What was saved, and what the image holds there, is unpacked after the start of the keeper, and before the container is made.
+  const [scratch] = planAttempt(assignment).scratch;
+  // A feature, or a copy of the image's folder, fills it after the start of the keeper and before the container is made.
   const isFilled =
-    (scratch === plan.checkpoint && assignment.checkpoint?.saved !== undefined) ||
+    (scratch !== undefined && filledFoldersOf(assignment).includes(scratch.folder)) ||
     info.Config.Labels[filledLabel] !== undefined;
   const lastChange = isFilled ? info.Created : keeper.State.StartedAt;
   if (scratch !== undefined && (await isScratchNew(docker, name, scratch.folder, lastChange, signal)))
@@ -132,7 +131,7 @@ function absentProgram(program: OwnText): Sentence {
 function ownTextsOf(assignment: Assignment, { Config: config }: ContainerInspectInfo): readonly string[] {
   const { Cmd: command, Entrypoint: entrypoint, WorkingDir: workingDir } = config;
   const volumes = Object.keys(config.Volumes ?? {});
-  return [...jobTexts(assignment), ...(toList(entrypoint) ?? []), ...(command ?? []), workingDir, ...volumes];
+  return [...textsOf(assignment), ...(toList(entrypoint) ?? []), ...(command ?? []), workingDir, ...volumes];
 }
 
 function toList(value: string | string[] | undefined | null): readonly string[] | undefined {

@@ -4,16 +4,16 @@ import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type Docker from 'dockerode';
 import type { ContainerInspectInfo } from 'dockerode';
 import { PlacedFileMissing } from '../core/placed-file.ts';
-import type { AttemptKey, PlacedCheckpoint, PlacedInput, RuntimeFailure } from '../core/ports.ts';
+import type { AttemptKey, PlacedArchive, PlacedInput, RuntimeFailure } from '../core/ports.ts';
 import { type Sentence, say } from '../core/sentence.ts';
 import { containerName, keeperName, keyOfLabels, type RuntimeOwner } from '../engine/attempt-names.ts';
 import { inspectContainer } from '../engine/containers.ts';
 import { callEngine, deadlines, engineInfo, engineMessage, engineStatus } from '../engine/engine-call.ts';
 import { judgeRefusal } from '../engine/engine-refusal.ts';
-import { examineSaved, unpackSaved } from '../features/checkpoint/checkpoint-restore.ts';
+import type { Fill } from '../features/feature.ts';
+import { fillsOf, planAttempt, textsOf } from '../features/of-assignment.ts';
 import type { ImageFacts, ImageStore } from '../images/image-store.ts';
 import { settingsFault } from '../images/registry/image-config.ts';
-import { planMounts } from '../scratch/mount-plan.ts';
 import type { ScratchBackend } from '../scratch/scratch-backend.ts';
 import { measureScratch } from '../scratch/scratch-usage.ts';
 import { removeAttempt } from './attempt-cleanup.ts';
@@ -23,7 +23,6 @@ import { ImageFolderTooLarge } from './image-copy.ts';
 import { fitToImage, foldersOf } from './image-fit.ts';
 import type { ImageLayouts } from './image-layout.ts';
 import { ImageProbe } from './image-probe.ts';
-import { jobTexts } from './job-texts.ts';
 import { type TakeUid, taskUser } from './task-user.ts';
 
 export interface SetupParts {
@@ -39,7 +38,7 @@ export interface SetupParts {
 /** What is copied into the volumes before the container is made. */
 export interface Placed {
   readonly inputs: readonly PlacedInput[];
-  readonly saved: PlacedCheckpoint | undefined;
+  readonly saved: PlacedArchive | undefined;
 }
 
 function failure(
@@ -74,7 +73,7 @@ export async function setUpAttempt(
   if (unusable !== undefined) return failure('image_invalid', unusable);
   const user = await taskUser(parts.docker, parts.takeUid, key, named, signal);
   if (user === undefined) return failure('agent_failed', say`Every user id of the agent is in use.`);
-  const plan = planMounts(assignment);
+  const plan = planAttempt(assignment);
   const probe = new ImageProbe(parts.docker, parts.owner, key, image);
   try {
     const layout = await parts.layouts.read(image.id, foldersOf(assignment, plan), probe, signal);
@@ -98,19 +97,28 @@ export async function setUpAttempt(
 async function fill(
   parts: SetupParts,
   furnishing: Furnishing,
-  placed: PlacedCheckpoint | undefined,
+  saved: PlacedArchive | undefined,
   signal: AbortSignal,
 ): Promise<number> {
   const { assignment, fit, key, plan, user } = furnishing;
-  const saved = await examineSaved(assignment, plan, user, placed, signal);
+  const input = { docker: parts.docker, assignment, plan, owner: user, saved };
+  let fills = await fillsOf(input, signal);
   await furnish(parts, furnishing, signal);
-  if (saved !== undefined && !(await unpackSaved(parts.docker, key, saved, signal))) {
+  for (;;) {
+    const refused = await firstRefused(fills, signal);
+    if (refused === undefined) break;
     // A part of it may be there, and nothing is better than that.
     await removeAttempt(parts.docker, parts.owner, parts.scratch, key, signal);
     await furnish(parts, furnishing, signal);
+    fills = fills.filter((fill) => fill !== refused);
   }
-  if (!parts.scratch.inMemory || (saved === undefined && fit.copied.length === 0)) return 0;
+  if (!parts.scratch.inMemory || (fills.length === 0 && fit.copied.length === 0)) return 0;
   return (await measureScratch(parts.docker, keeperName(key), plan.scratch, signal)).usedBytes;
+}
+
+async function firstRefused(fills: readonly Fill[], signal: AbortSignal): Promise<Fill | undefined> {
+  for (const fill of fills) if (!(await fill(signal))) return fill;
+  return undefined;
 }
 
 /** A container that is there already; undefined when there is none, or a new one has to be made. */
@@ -169,7 +177,7 @@ async function makeTask(
     const status = engineStatus(error);
     if (status === undefined) throw error;
     const ownTexts = [
-      ...jobTexts(assignment),
+      ...textsOf(assignment),
       ...image.volumes,
       ...image.entrypoint,
       ...image.command,

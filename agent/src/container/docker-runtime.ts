@@ -13,7 +13,7 @@ import {
   EngineUnavailable,
   type LogChunk,
   type ObservedAttempt,
-  type PlacedCheckpoint,
+  type PlacedArchive,
   type PlacedInput,
   type PullProgress,
   type Runtime,
@@ -24,17 +24,16 @@ import { containerName, keeperName, type RuntimeOwner } from '../engine/attempt-
 import { inspectContainer, waitForEnd } from '../engine/containers.ts';
 import { engineInfo } from '../engine/engine-call.ts';
 import { connectEngine } from '../engine/engine-client.ts';
-import { KnownPrograms } from '../engine/start-check.ts';
-import { ArchiveRefused } from '../features/checkpoint/checkpoint-archive.ts';
-import { saveFolder } from '../features/checkpoint/checkpoint-save.ts';
+import { ofStopped } from '../features/list.ts';
 import { followLog, LogPositions } from '../features/logs/log-follow.ts';
+import { planAttempt } from '../features/of-assignment.ts';
 import { OutputCollector } from '../features/outputs/output-collect.ts';
 import type { ImageRoom } from '../images/image-room.ts';
 import type { ImageStore } from '../images/image-store.ts';
 import { openImages } from '../images/open-images.ts';
 import { loopScratch } from '../scratch/loop-scratch.ts';
 import { memoryScratch } from '../scratch/memory-scratch.ts';
-import { type MountPlan, planMounts } from '../scratch/mount-plan.ts';
+import type { MountPlan } from '../scratch/mount-plan.ts';
 import { isScratchNew } from '../scratch/scratch-age.ts';
 import type { ScratchBackend } from '../scratch/scratch-backend.ts';
 import { measureScratch } from '../scratch/scratch-usage.ts';
@@ -46,6 +45,7 @@ import { setUpAttempt } from './attempt-setup.ts';
 import { CgroupWatch } from './cgroup-evidence.ts';
 import type { ContainerPolicy } from './container-profile.ts';
 import { ImageLayouts } from './image-layout.ts';
+import { KnownPrograms } from './known-programs.ts';
 import type { DockerRuntimeOptions } from './runtime-options.ts';
 import type { TakeUid } from './task-user.ts';
 
@@ -125,7 +125,7 @@ class DockerRuntime implements Runtime {
     assignment: Assignment,
     inputs: readonly PlacedInput[],
     signal: AbortSignal,
-    saved?: PlacedCheckpoint,
+    saved?: PlacedArchive,
   ): Promise<Result<void, RuntimeFailure>> {
     const parts = {
       docker: this.#docker,
@@ -202,7 +202,7 @@ class DockerRuntime implements Runtime {
     signal: AbortSignal,
   ): Promise<Result<CollectedOutputs, RuntimeFailure>> {
     const keeper = keeperName(assignment);
-    const plan = planMounts(assignment);
+    const plan = planAttempt(assignment);
     const lost = await this.#lossOfScratch(assignment, plan, signal);
     if (lost !== undefined) return { ok: false, refusal: { reason: 'engine_lost', message: lost } };
     const usage = await measureScratch(this.#docker, keeper, plan.scratch, signal);
@@ -216,25 +216,11 @@ class DockerRuntime implements Runtime {
     intoFile: string,
     signal: AbortSignal,
   ): Promise<Result<CollectedFile | undefined, RuntimeFailure>> {
-    const plan = planMounts(assignment);
-    const { checkpoint } = assignment;
-    if (checkpoint === undefined || plan.checkpoint === undefined) return accept(undefined);
+    if (!ofStopped.saves(assignment)) return accept(undefined);
+    const plan = planAttempt(assignment);
     const lost = await this.#lossOfScratch(assignment, plan, signal);
     if (lost !== undefined) return { ok: false, refusal: { reason: 'engine_lost', message: lost } };
-    const source = { keeper: keeperName(assignment), keeperPath: plan.checkpoint.keeperPath };
-    try {
-      return accept(await saveFolder(this.#docker, source, checkpoint, intoFile, signal));
-    } catch (error) {
-      if (!(error instanceof ArchiveRefused)) throw error;
-      return {
-        ok: false,
-        refusal: {
-          reason: 'output_invalid',
-          message: say`The checkpoint could not be kept: it holds too much, or something that is no plain file or folder.`,
-          detail: error.message,
-        },
-      };
-    }
+    return await ofStopped.save({ docker: this.#docker, assignment, plan, intoFile }, signal);
   }
 
   /** Why nothing can be read from the scratch of an ended task; undefined when it can. */

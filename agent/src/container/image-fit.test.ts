@@ -1,6 +1,6 @@
 import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { expect, it } from 'vitest';
-import { planMounts } from '../scratch/mount-plan.ts';
+import { planAttempt } from '../features/of-assignment.ts';
 import { fitToImage, foldersOf } from './image-fit.ts';
 
 const user = { uid: 1, gid: 1, namedUid: 1 };
@@ -18,7 +18,7 @@ function fit(
     resources: { diskBytes: 1 },
     ...(checkpoint === undefined ? {} : { checkpoint: { path: checkpoint, maxBytes: 1 } }),
   } as unknown as Assignment;
-  const plan = planMounts(assignment);
+  const plan = planAttempt(assignment);
   const layout = {
     passwd: undefined,
     group: undefined,

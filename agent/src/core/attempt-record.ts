@@ -75,7 +75,7 @@ export interface AttemptRecord {
   readonly runStart?: RunStart;
   readonly ending?: Ending;
   readonly outcome?: Outcome;
-  /** Its container was stopped, and what its checkpoint folder holds is being saved; the outcome stands already. */
+  /** Its container was stopped, and files of it are being saved for the next attempt; the outcome stands already. */
   readonly saving?: { readonly leftMs: number };
   readonly files: readonly CollectedFile[];
   /** When the coordinator first had no room for them; Unix milliseconds. */

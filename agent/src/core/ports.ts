@@ -89,10 +89,10 @@ export interface PlacedInput {
   readonly localPath: string;
 }
 
-/** What an earlier attempt left in the checkpoint folder: one tar archive that some other node may have made. */
-export interface PlacedCheckpoint {
+/** What an earlier attempt left: one tar archive that some other node may have made. It is unpacked into scratch. */
+export interface PlacedArchive {
   readonly localPath: string;
-  /** The archive is not what it has to be, and the folder is left empty. */
+  /** Called where the archive breaks the rules, and its folder is left empty. */
   readonly onUnfit: (why: string) => void;
 }
 
@@ -121,7 +121,7 @@ export interface Runtime {
     assignment: Assignment,
     inputs: readonly PlacedInput[],
     signal: AbortSignal,
-    saved?: PlacedCheckpoint,
+    saved?: PlacedArchive,
   ): Promise<Result<void, RuntimeFailure>>;
   /** Starts the container where `claim` allows it; one that ran already is left alone. Idempotent. */
   start(
@@ -149,8 +149,8 @@ export interface Runtime {
     signal: AbortSignal,
   ): Promise<Result<CollectedOutputs, RuntimeFailure>>;
   /**
-   * Writes what the checkpoint folder of an ended container holds into the new file `intoFile`, as one tar archive;
-   * undefined when the folder is empty.
+   * Writes what an ended container left for the next attempt into the new file `intoFile`, as one tar archive; undefined
+   * when it left nothing.
    */
   save(
     assignment: Assignment,

@@ -1,6 +1,5 @@
-import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { expect, it } from 'vitest';
-import { isCommandFault, isNodeFault, KnownPrograms, programCandidates, tellsOf } from './start-check.ts';
+import { isCommandFault, isNodeFault, programCandidates, tellsOf } from './start-check.ts';
 
 it('knows the faults of a job from those of the node', () => {
   const missing = 'exec: "nosuch": executable file not found in $PATH: unknown';
@@ -28,14 +27,4 @@ it('takes a program for missing only when the engine could look for it', () => {
 it('looks where execvp would', () => {
   expect(programCandidates('sh', ['PATH=/a:/b'], '')).toEqual(['/a/sh', '/b/sh']);
   expect(programCandidates('./run', [], '/srv/job')).toEqual(['/srv/job/run']);
-});
-
-it('does not expect a program in an empty folder that was found in one that was saved', () => {
-  const known = new KnownPrograms();
-  const assignment = (checkpoint: object) =>
-    ({ inputs: [], outputs: [], checkpoint }) as unknown as Assignment;
-  const restored = assignment({ path: '/ckpt', saved: { sha256: 'a' } });
-  known.add(restored, 'image', ['/ckpt/run']);
-  expect(known.has(restored, 'image', ['/ckpt/run'])).toBe(true);
-  expect(known.has(assignment({ path: '/ckpt' }), 'image', ['/ckpt/run'])).toBe(false);
 });

@@ -1,6 +1,4 @@
-import { hash } from 'node:crypto';
 import { posix } from 'node:path';
-import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type Docker from 'dockerode';
 import { callEngine, deadlines, engineStatus } from './engine-call.ts';
 
@@ -66,38 +64,6 @@ export async function holdsProgram(
     if (answer === 'unclear' && (await ask('/')) !== 'present') return 'unclear';
   }
   return 'absent';
-}
-
-const maxKnownPrograms = 4096;
-
-/**
- * Programs that were found, each in a file system given by the image's id, the inputs, what was saved before and the folders mounted. None of
- * these can change, so a program that is gone is a layer that the node has lost, as an engine may after a full disk.
- */
-export class KnownPrograms {
-  readonly #found = new Set<string>();
-
-  has(assignment: Assignment, image: string, candidates: readonly string[]): boolean {
-    return this.#found.has(keyOf(assignment, image, candidates));
-  }
-
-  add(assignment: Assignment, image: string, candidates: readonly string[]): void {
-    const key = keyOf(assignment, image, candidates);
-    // The newest last: what is used lately stays.
-    this.#found.delete(key);
-    this.#found.add(key);
-    for (const oldest of this.#found) {
-      if (this.#found.size <= maxKnownPrograms) return;
-      this.#found.delete(oldest);
-    }
-  }
-}
-
-function keyOf(assignment: Assignment, image: string, candidates: readonly string[]): string {
-  const inputs = assignment.inputs.map(({ sha256, target }) => [target, sha256]);
-  const outputs = assignment.outputs.map(({ path }) => path);
-  const { path, saved } = assignment.checkpoint ?? {};
-  return hash('sha256', JSON.stringify([image, candidates, inputs, outputs, path, saved?.sha256]));
 }
 
 async function askFor(

@@ -1,22 +1,23 @@
 import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { describe, expect, it } from 'vitest';
-import { keeperPathOf, planMounts, scratchBytes, scratchInodes } from './mount-plan.ts';
+import {
+  keeperPathOf,
+  type MountPlan,
+  planMounts,
+  scratchBytes,
+  scratchInodes,
+  scratchOf,
+  topmost,
+} from './mount-plan.ts';
 
-function assignment(inputs: readonly string[], outputs: readonly string[], diskBytes: number): Assignment {
-  return {
-    task: 'job_aaaaaaaaaaaaaaaaaaaa.0',
-    attempt: 3,
-    inputs: inputs.map((target) => ({ target })),
-    outputs: outputs.map((path) => ({ path, maxBytes: 1 })),
-    resources: { diskBytes },
-  } as unknown as Assignment;
+function planned(inputs: readonly string[], scratch: readonly string[], diskBytes: number): MountPlan {
+  const attempt = { task: 'job_aaaaaaaaaaaaaaaaaaaa.0', attempt: 3, resources: { diskBytes } };
+  return planMounts(attempt as Assignment, { inputs, scratch });
 }
 
 describe('a mount plan', () => {
-  it('has one volume for nested folders and divides the disk among the others', () => {
-    const plan = planMounts(
-      assignment(['/in/a/x', '/in/y'], ['/out/sub/x.txt', '/out', '/outer/', '/out/z.txt'], 1_000_000),
-    );
+  it('has a volume for each folder and divides the disk among the writable ones', () => {
+    const plan = planned(['/in'], ['/out', '/outer'], 1_000_000);
     expect(plan.inputs).toEqual([
       { folder: '/in', volume: 'cc-job_aaaaaaaaaaaaaaaaaaaa.0-3-in0', keeperPath: '/i0' },
     ]);
@@ -27,29 +28,29 @@ describe('a mount plan', () => {
     expect(scratchBytes(plan)).toBe(999_424);
   });
 
-  it('has a scratch of its own for the checkpoint, the last, with its share of the disk', () => {
-    const checkpoint = { path: '/ckpt/', maxBytes: 1, timeoutMs: 1 };
-    const plan = planMounts({ ...assignment(['/in/x'], ['/out', '/z/x.txt'], 900_000), checkpoint });
+  it('gives nested folders to the topmost one', () => {
+    expect(topmost(['/out/sub', '/out', '/outer', '/out'])).toEqual(['/out', '/outer']);
+  });
+
+  it('gives every scratch folder the same share of the disk, in their order', () => {
+    const plan = planned([], ['/out', '/z', '/ckpt'], 900_000);
     expect(plan.scratch.map((mount) => [mount.folder, mount.keeperPath, mount.sizeBytes])).toEqual([
       ['/out', '/s0', 299_008],
       ['/z', '/s1', 299_008],
       ['/ckpt', '/s2', 299_008],
     ]);
-    expect(plan.checkpoint).toEqual(plan.scratch[2]);
-    expect(plan.checkpoint?.volume).toBe('cc-job_aaaaaaaaaaaaaaaaaaaa.0-3-out2');
+    expect(plan.scratch[2]?.volume).toBe('cc-job_aaaaaaaaaaaaaaaaaaaa.0-3-out2');
     expect(scratchBytes(plan)).toBe(897_024);
-    const alone = planMounts({ ...assignment([], [], 900_000), checkpoint });
-    expect(alone.scratch).toEqual([alone.checkpoint]);
-    expect(alone.checkpoint?.sizeBytes).toBe(897_024);
-    expect(planMounts(assignment([], ['/out'], 1)).checkpoint).toBeUndefined();
+    expect(scratchOf(plan, '/ckpt/')).toEqual(plan.scratch[2]);
+    expect(() => scratchOf(plan, '/other')).toThrow(/did not plan/);
   });
 
   it('never makes a scratch of size 0, which would have no limit', () => {
-    expect(planMounts(assignment([], ['/out/x.txt'], 0)).scratch[0]?.sizeBytes).toBe(65_536);
+    expect(planned([], ['/out'], 0).scratch[0]?.sizeBytes).toBe(65_536);
   });
 
   it('finds where the keeper sees a path', () => {
-    const { scratch } = planMounts(assignment([], ['/out', '/outer'], 0));
+    const { scratch } = planned([], ['/out', '/outer'], 0);
     expect(keeperPathOf(scratch, '/out/a/b.txt')).toMatchObject({
       mount: { keeperPath: '/s0' },
       parts: ['a', 'b.txt'],

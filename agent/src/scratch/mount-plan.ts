@@ -1,6 +1,4 @@
-import { inputFolder, outputFolder } from '@capacloud/protocol/job/job-mounts';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
-import type { AttemptKey } from '../core/ports.ts';
 import { containerName } from '../engine/attempt-names.ts';
 
 /** A folder of the task container that is a volume of its own; the keeper holds it under `keeperPath`. */
@@ -15,8 +13,6 @@ export interface ScratchMount extends PlannedMount {
 export interface MountPlan {
   readonly inputs: readonly PlannedMount[];
   readonly scratch: readonly ScratchMount[];
-  /** The one of `scratch` that is saved; the last, because others are asked first for what became of the scratch. */
-  readonly checkpoint?: ScratchMount;
 }
 
 const pageBytes = 4096;
@@ -24,37 +20,41 @@ const pageBytes = 4096;
 const minScratchBytes = 64 * 1024;
 
 /**
- * Volumes of an attempt. Nested folders share the volume of the top-most one, because a mount point cannot be
- * made inside a read-only volume. The disk quota is divided evenly among the scratch folders, the checkpoint's included.
+ * Volumes of an attempt. The disk quota is divided evenly among the scratch folders. The engine's own names of volumes say
+ * `out` for all scratch.
  */
-export function planMounts(assignment: Assignment): MountPlan {
-  const key: AttemptKey = { task: assignment.task, attempt: assignment.attempt };
-  const name = containerName(key);
-  const inputs = topmost(assignment.inputs.map((input) => inputFolder(input.target)));
-  const outputs = topmost(assignment.outputs.map((output) => outputFolder(output.path)));
-  const saved = assignment.checkpoint?.path.replace(/\/+$/, '');
-  const folders = saved === undefined ? outputs : [...outputs, saved];
-  const share =
-    Math.floor(assignment.resources.diskBytes / Math.max(1, folders.length) / pageBytes) * pageBytes;
-  const scratch = folders.map((folder, index) => ({
-    folder,
-    volume: `${name}-out${index}`,
-    keeperPath: `/s${index}`,
-    sizeBytes: Math.max(minScratchBytes, share),
-  }));
-  const checkpoint = saved === undefined ? undefined : scratch.at(-1);
+export function planMounts(
+  { task, attempt, resources }: Pick<Assignment, 'task' | 'attempt' | 'resources'>,
+  folders: { readonly inputs: readonly string[]; readonly scratch: readonly string[] },
+): MountPlan {
+  const name = containerName({ task, attempt });
+  const quotaBytes = resources.diskBytes / Math.max(1, folders.scratch.length);
+  const sizeBytes = Math.max(minScratchBytes, Math.floor(quotaBytes / pageBytes) * pageBytes);
   return {
-    inputs: inputs.map((folder, index) => ({
+    inputs: folders.inputs.map((folder, index) => ({
       folder,
       volume: `${name}-in${index}`,
       keeperPath: `/i${index}`,
     })),
-    scratch,
-    ...(checkpoint === undefined ? {} : { checkpoint }),
+    scratch: folders.scratch.map((folder, index) => ({
+      folder,
+      volume: `${name}-out${index}`,
+      keeperPath: `/s${index}`,
+      sizeBytes,
+    })),
   };
 }
 
-function topmost(folders: readonly string[]): readonly string[] {
+/** The scratch whose folder is `path`. That there is none is a programmer's error. */
+export function scratchOf(plan: MountPlan, path: string): ScratchMount {
+  const folder = path.replace(/\/+$/, '');
+  const found = plan.scratch.find((mount) => mount.folder === folder);
+  if (found === undefined) throw new Error('a feature asked for a scratch folder that it did not plan');
+  return found;
+}
+
+/** Nested folders share the volume of the topmost one, because no mount point can be made inside a read-only volume. */
+export function topmost(folders: readonly string[]): readonly string[] {
   const distinct = [...new Set(folders)].sort();
   return distinct.filter((folder) => !distinct.some((other) => folder.startsWith(`${other}/`)));
 }

@@ -1,19 +1,18 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
-import type { ContainerUser } from '../../core/container-user.ts';
 import { PlacedFileMissing } from '../../core/placed-file.ts';
-import { type AttemptKey, EngineUnavailable, type PlacedCheckpoint } from '../../core/ports.ts';
+import { type AttemptKey, EngineUnavailable, type PlacedArchive } from '../../core/ports.ts';
 import { keeperName } from '../../engine/attempt-names.ts';
 import { inspectContainer } from '../../engine/containers.ts';
 import { callEngine, engineMessage, engineStatus, transferMs } from '../../engine/engine-call.ts';
-import type { MountPlan } from '../../scratch/mount-plan.ts';
+import { scratchOf } from '../../scratch/mount-plan.ts';
+import type { FillInput } from '../feature.ts';
 import { ArchiveRefused, type RepackRules, repack } from './checkpoint-archive.ts';
 
 /** An archive that was read to its end and found fit. */
-interface SavedArchive extends PlacedCheckpoint {
+interface SavedArchive extends PlacedArchive {
   readonly sizeBytes: number;
   readonly keeperPath: string;
   readonly rules: RepackRules;
@@ -21,14 +20,11 @@ interface SavedArchive extends PlacedCheckpoint {
 
 /** Reads through what an earlier attempt left before the engine sees any of it; undefined when there is nothing to unpack. */
 export async function examineSaved(
-  assignment: Assignment,
-  plan: MountPlan,
-  owner: ContainerUser,
-  saved: PlacedCheckpoint | undefined,
+  { assignment: { checkpoint }, owner, plan, saved }: FillInput,
   signal: AbortSignal,
 ): Promise<SavedArchive | undefined> {
-  const { checkpoint } = assignment;
-  if (saved === undefined || checkpoint === undefined || plan.checkpoint === undefined) return undefined;
+  if (saved === undefined || checkpoint === undefined) return undefined;
+  const mount = scratchOf(plan, checkpoint.path);
   const { localPath, onUnfit } = saved;
   const info = await stat(localPath).catch((cause: unknown) => {
     throw new PlacedFileMissing('the saved checkpoint is not there', { cause });
@@ -37,7 +33,7 @@ export async function examineSaved(
   try {
     const entries = await repack(createReadStream(localPath), undefined, rules, signal);
     if (entries === 0) throw new ArchiveRefused('it is empty');
-    return { localPath, onUnfit, sizeBytes: info.size, keeperPath: plan.checkpoint.keeperPath, rules };
+    return { localPath, onUnfit, sizeBytes: info.size, keeperPath: mount.keeperPath, rules };
   } catch (error) {
     signal.throwIfAborted();
     // Also what is no archive at all, or half of one: each try would end the same.

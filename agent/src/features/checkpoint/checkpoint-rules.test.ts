@@ -1,7 +1,7 @@
 import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { expect, test } from 'vitest';
 import { newAttempt, type StopCause } from '../../core/attempt-record.ts';
-import { largestArchiveBytes, savesCheckpoint } from './checkpoint-rules.ts';
+import { bringsWithinMs, largestArchiveBytes } from './checkpoint-rules.ts';
 
 const checkpoint = { path: '/ckpt', maxBytes: 1, timeoutMs: 1 };
 const ending = { oomKilled: false, engineLost: false, pidsExhausted: false };
@@ -15,10 +15,10 @@ test.each<[StopCause | undefined, boolean]>([
 ])('a stop by %s saves the checkpoint: %s', (stop, saves) => {
   const record = newAttempt({ checkpoint } as Assignment, 0);
   const stopped = stop === undefined ? record : { ...record, stop };
-  expect(savesCheckpoint(stopped, ending)).toBe(saves);
-  expect(savesCheckpoint(stopped, { ...ending, engineLost: true })).toBe(false);
+  expect(bringsWithinMs(stopped, ending)).toBe(saves ? checkpoint.timeoutMs : undefined);
+  expect(bringsWithinMs(stopped, { ...ending, engineLost: true })).toBeUndefined();
   const without = { ...stopped, assignment: {} as Assignment };
-  expect(savesCheckpoint(without, ending)).toBe(false);
+  expect(bringsWithinMs(without, ending)).toBeUndefined();
 });
 
 test('an archive may be larger than its content, but not by much', () => {

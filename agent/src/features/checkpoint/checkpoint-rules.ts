@@ -12,12 +12,10 @@ export function largestArchiveBytes(maxBytes: number): number {
 }
 
 /**
- * Whether the folder is saved now that the container has ended: only where the coordinator ended it, because only then
- * does the task go on elsewhere with a node that can still be asked.
+ * How long the folder may take to be saved and uploaded now that the container has ended. It is saved only where the
+ * coordinator ended the container, because only then does the task go on elsewhere while this node can still be asked.
  */
-export function savesCheckpoint(record: AttemptRecord, ending: Ending): boolean {
-  const { assignment, stop } = record;
-  return (
-    assignment.checkpoint !== undefined && !ending.engineLost && (stop === 'stopped' || stop === 'dropped')
-  );
+export function bringsWithinMs({ assignment, stop }: AttemptRecord, ending: Ending): number | undefined {
+  const wasStopped = stop === 'stopped' || stop === 'dropped';
+  return wasStopped && !ending.engineLost ? assignment.checkpoint?.timeoutMs : undefined;
 }

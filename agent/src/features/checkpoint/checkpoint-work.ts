@@ -1,34 +1,19 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Sha256Hex } from '@capacloud/protocol/ids';
-import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type { AttemptRecord } from '../../core/attempt-record.ts';
-import { attemptKeyText, type CollectedFile, type PlacedCheckpoint } from '../../core/ports.ts';
+import { attemptKeyText, type CollectedFile, type PlacedArchive } from '../../core/ports.ts';
 import { uploadFile } from '../../transfer/artifact-upload.ts';
 import { TransferRefused } from '../../transfer/coordinator-http.ts';
 import { untilEngineAnswers, withClock } from '../deadline.ts';
-import type { WorkParts } from '../work-parts.ts';
+import type { BringParts, FetchParts } from '../feature.ts';
 import { largestArchiveBytes } from './checkpoint-rules.ts';
 
-type FetchParts = Pick<WorkParts, 'inputs' | 'log'>;
-type SaveParts = Pick<WorkParts, 'access' | 'http' | 'log' | 'runtime'>;
-
-/** What the cache of inputs holds for an attempt before it starts. */
-export function heldArtifacts({ checkpoint, inputs }: Assignment): readonly Sha256Hex[] {
-  const saved = checkpoint?.saved === undefined ? [] : [checkpoint.saved.sha256];
-  return [...inputs.map((input) => input.sha256), ...saved];
-}
-
-/**
- * Inputs, and what an earlier attempt saved, where it can be had. Throws TransferRefused for an input only: a task goes
- * on without its checkpoint rather than never.
- */
-export async function fetchArtifacts(
+/** What an earlier attempt saved. Where it cannot be fetched the task starts without it, which is better than never. */
+export async function fetchCheckpoint(
   { inputs, log }: FetchParts,
   { assignment, key }: AttemptRecord,
   signal: AbortSignal,
-): Promise<PlacedCheckpoint | undefined> {
-  for (const input of assignment.inputs) await inputs.fetch(input, signal);
+): Promise<PlacedArchive | undefined> {
   const { checkpoint } = assignment;
   if (checkpoint?.saved === undefined) return undefined;
   const onUnfit = (why: string) => {
@@ -52,10 +37,9 @@ export async function fetchArtifacts(
  * Undefined when there is nothing to upload, for whatever reason. Rejects only through the signal.
  */
 export async function saveCheckpoint(
-  { log, runtime }: SaveParts,
+  { log, runtime }: BringParts,
   { assignment, key }: AttemptRecord,
-  leftMs: number,
-  intoDir: string,
+  { dir, leftMs }: { readonly dir: string; readonly leftMs: number },
   signal: AbortSignal,
 ): Promise<{ readonly file: CollectedFile; readonly leftMs: number } | undefined> {
   const attempt = attemptKeyText(key);
@@ -63,9 +47,9 @@ export async function saveCheckpoint(
   try {
     const saved = await withClock(leftMs, signal, (limit) =>
       untilEngineAnswers(limit, async () => {
-        await rm(intoDir, { recursive: true, force: true });
-        await mkdir(intoDir, { recursive: true, mode: 0o700 });
-        return await runtime.save(assignment, join(intoDir, 'checkpoint.tar'), limit);
+        await rm(dir, { recursive: true, force: true });
+        await mkdir(dir, { recursive: true, mode: 0o700 });
+        return await runtime.save(assignment, join(dir, 'checkpoint.tar'), limit);
       }),
     );
     if (!saved.ok) log.warn({ attempt, why: saved.refusal.message }, 'a checkpoint was not saved');
@@ -83,7 +67,7 @@ export async function saveCheckpoint(
  * Rejects only through the signal.
  */
 export async function uploadCheckpoint(
-  { access, http, log }: SaveParts,
+  { access, http, log }: BringParts,
   { files, key }: AttemptRecord,
   leftMs: number,
   signal: AbortSignal,
