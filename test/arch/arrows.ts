@@ -198,11 +198,11 @@ export const packageRules: readonly PackageRule[] = [
       core: '',
       transfer: 'core',
       engine: 'core',
-      scratch: 'core container engine',
-      images: 'core container engine',
-      container: 'core engine scratch images features/*',
-      features: 'core transfer features/*',
-      'features/*': 'core container engine scratch transfer features features/*',
+      scratch: 'core engine',
+      images: 'core engine',
+      features: 'core scratch transfer features/*',
+      'features/*': 'core engine scratch transfer features',
+      container: 'core engine scratch images features features/*',
       attempt: 'core transfer features features/*',
       hardware: '',
       host: 'core',
@@ -219,5 +219,5 @@ export const independentFolders: readonly string[] = ['test/sim/auditor'];
 
 /** Files in import cycles, types included, by package; a package without a line has none. A count may only fall. */
 export const filesInCycles: Readonly<Record<string, number>> = {
-  agent: 8,
+  agent: 5,
 };

@@ -1,7 +1,6 @@
-import { posix } from 'node:path';
 import type { MountSettings } from 'dockerode';
 import type { ContainerUser } from '../core/container-user.ts';
-import { own, type Sentence, say } from '../core/sentence.ts';
+import { plainFolder } from '../images/image-volumes.ts';
 import type { MountPlan } from '../scratch/mount-plan.ts';
 
 /**
@@ -20,8 +19,8 @@ interface OwnMounts {
   readonly files?: readonly FileMount[];
 }
 
+/** Memory for one folder that the image declares as a volume; it is part of what the container may use. */
 export const imageVolumeBytes = 16 * 2 ** 20;
-export const maxImageVolumes = 16;
 
 // What the image holds at the mount point is not copied into the volume.
 const noCopy = { NoCopy: true, Labels: {}, DriverConfig: { Name: '', Options: {} } };
@@ -49,30 +48,6 @@ export function containerMounts(
     ...(tmpVolume === undefined ? [] : [volumeMount(tmpVolume, '/tmp', false)]),
     ...(terminalVolume === undefined ? [] : [volumeMount(terminalVolume, '/dev/pts', false)]),
   ];
-}
-
-/** Why no container could have the folders that an image declares as volumes; undefined where one could. */
-export function volumesFault(folders: readonly string[]): Sentence | undefined {
-  if (folders.length > maxImageVolumes) return say`The image declares more than ${maxImageVolumes} volumes.`;
-  const plain = folders.map(plainFolder);
-  if (new Set(plain).size < plain.length) return say`The image declares one folder as a volume twice.`;
-  const odd = folders.find((folder) => {
-    const path = posix.normalize(folder);
-    return !path.startsWith('/') || path === '/' || isKernels(path);
-  });
-  return odd === undefined
-    ? undefined
-    : say`The image declares ${own(odd)} as a volume, which no container can have.`;
-}
-
-/** As the engine spells it when it compares. */
-function plainFolder(folder: string): string {
-  return posix.normalize(folder).replace(/\/+$/, '');
-}
-
-/** Folders that the kernel and the engine fill; shared memory is mounted there anyway. */
-function isKernels(path: string): boolean {
-  return /^\/(proc|sys|dev)(\/|$)/.test(path) && !/^\/dev\/shm\/?$/.test(path);
 }
 
 /**

@@ -1,8 +1,8 @@
 import { posix } from 'node:path';
 import Type, { type Static } from 'typebox';
 import { Value } from 'typebox/value';
-import { volumesFault } from '../../container/container-mounts.ts';
 import { own, type Sentence, say } from '../../core/sentence.ts';
+import { volumesFault } from '../image-volumes.ts';
 
 const Texts = Type.Union([Type.Null(), Type.Array(Type.String())]);
 const ConfigSchema = Type.Object({
