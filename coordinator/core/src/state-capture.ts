@@ -1,4 +1,3 @@
-import { type Fields, plain } from './codec/kinds.ts';
 import { RecordCodec } from './codec/record-codec.ts';
 import type { Section } from './codec/section.ts';
 import type { Event } from './contract/event.ts';
@@ -6,14 +5,9 @@ import { AccountSection, accountFields } from './slices/account/codec.ts';
 import { isolationFields } from './slices/isolation/codec.ts';
 import { jobFields } from './slices/job/codec.ts';
 import { JobSection } from './slices/job/section.ts';
+import { logFields } from './slices/log/codec.ts';
 import { NodeSection } from './slices/node/codec.ts';
 import type { State, StateTruth } from './state.ts';
-
-const logFields: Fields<Pick<State, 'origin' | 'ruleset' | 'version'>> = {
-  origin: plain(),
-  ruleset: plain(),
-  version: plain(),
-};
 
 /** The truth of the state but for its lists. */
 export const stateCodec = new RecordCodec<StateTruth>({

@@ -8,7 +8,7 @@ import type { State } from '../../state.ts';
 /** One grant at most; the catalogue states it in the hint of ledger.amount_invalid. */
 const maxGrantNano = 10n ** 18n;
 
-export function decideOpenAccount(state: State, command: OpenAccount): Result<readonly Event[]> {
+function decideOpenAccount(state: State, command: OpenAccount): Result<readonly Event[]> {
   if (state.accounts.has(command.account)) {
     return refuse('ledger.account_exists', `Account ${command.account} exists.`);
   }
@@ -16,7 +16,7 @@ export function decideOpenAccount(state: State, command: OpenAccount): Result<re
 }
 
 /** A repeated ref with the same amount is already done; with another it is refused. */
-export function decideCredit(state: State, command: CreditAccount): Result<readonly Event[]> {
+function decideCredit(state: State, command: CreditAccount): Result<readonly Event[]> {
   const { account: id, amountNano, at, ref } = command;
   const account = state.accounts.get(id);
   if (account === undefined) return refuse('ledger.account_unknown', `Account ${id} does not exist.`);
@@ -31,3 +31,8 @@ export function decideCredit(state: State, command: CreditAccount): Result<reado
   }
   return accept([{ account: id, amountNano: `${amountNano}`, at, ref, type: 'account.credited' }]);
 }
+
+export const accountCommands = {
+  'account.open': decideOpenAccount,
+  'account.credit': decideCredit,
+};

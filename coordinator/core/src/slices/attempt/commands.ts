@@ -32,7 +32,7 @@ function current(state: State, id: TaskId, attempt: number, node: NodeId): Resul
   return accept(task);
 }
 
-export function decideProgress(state: State, command: ReportProgress): Result<readonly Event[]> {
+function decideProgress(state: State, command: ReportProgress): Result<readonly Event[]> {
   const { at, attempt, node, stage } = command;
   const found = current(state, command.task, attempt, node);
   if (!found.ok) return found;
@@ -48,7 +48,7 @@ export function decideProgress(state: State, command: ReportProgress): Result<re
 }
 
 /** Repeated with each refusal: only the first one, and another cause, are news, and so many of them. */
-export function decideHoldUpload(state: State, command: HoldUpload): Result<readonly Event[]> {
+function decideHoldUpload(state: State, command: HoldUpload): Result<readonly Event[]> {
   const { at, attempt, cause, isFull, node, sizeBytes } = command;
   const found = current(state, command.task, attempt, node);
   if (!found.ok) return found;
@@ -66,14 +66,14 @@ export function decideHoldUpload(state: State, command: HoldUpload): Result<read
   ]);
 }
 
-export function decideResumeUpload(state: State, command: ResumeUpload): Result<readonly Event[]> {
+function decideResumeUpload(state: State, command: ResumeUpload): Result<readonly Event[]> {
   const { at, attempt } = command;
   const task = state.tasks.get(command.task);
   if (task?.attempt !== attempt || task.held === undefined) return accept(nothing);
   return accept([{ at, attempt, task: task.id, type: 'upload.resumed' }]);
 }
 
-export function decideFinish(state: State, command: FinishAttempt): Result<readonly Event[]> {
+function decideFinish(state: State, command: FinishAttempt): Result<readonly Event[]> {
   const found = current(state, command.task, command.attempt, command.node);
   if (!found.ok) return decideLateFinish(state, command, found);
   const task = found.value;
@@ -141,3 +141,10 @@ function success(state: State, job: Job, task: Task, command: FinishAttempt): Af
     payNano: `${price.payNano}`,
   };
 }
+
+export const attemptCommands = {
+  'attempt.progress': decideProgress,
+  'attempt.finish': decideFinish,
+  'attempt.hold_upload': decideHoldUpload,
+  'attempt.resume_upload': decideResumeUpload,
+};

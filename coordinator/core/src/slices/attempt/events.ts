@@ -29,7 +29,7 @@ import { setStageClock } from './stage-clock.ts';
 import { canMove, isActive } from './task-states.ts';
 import { countHold, endHold, holdReasons } from './upload-hold.ts';
 
-export function applyAssigned(state: State, event: AttemptAssigned): void {
+function applyAssigned(state: State, event: AttemptAssigned): void {
   const task = mustGet(state.tasks, event.task, 'task');
   const job = mustGet(state.jobs, task.job, 'job');
   const node = mustGet(state.nodes, event.node, 'node');
@@ -62,7 +62,7 @@ export function applyAssigned(state: State, event: AttemptAssigned): void {
 }
 
 /** Stages between the present one and the reported one were passed unseen. */
-export function applyProgressed(state: State, event: AttemptProgressed): void {
+function applyProgressed(state: State, event: AttemptProgressed): void {
   const task = currentTask(state, event);
   const job = mustGet(state.jobs, task.job, 'job');
   if (!canMove(task.state, event.stage)) broken(`${task.id}: ${task.state} cannot become ${event.stage}`);
@@ -80,7 +80,7 @@ function noteImage({ feed, nodes }: State, { terms }: Job, id: NodeId | undefine
 }
 
 /** Its container is gone when its outputs are uploaded, so what it had of the node is free from the first refusal on. */
-export function applyHeld(state: State, event: UploadHeld): void {
+function applyHeld(state: State, event: UploadHeld): void {
   const task = currentTask(state, event);
   if (task.state !== 'uploading') broken(`${task.id}: ${task.state} holds no upload`);
   const job = mustGet(state.jobs, task.job, 'job');
@@ -101,7 +101,7 @@ export function applyHeld(state: State, event: UploadHeld): void {
   setStageClock(state, job, task);
 }
 
-export function applyResumed(state: State, event: UploadResumed): void {
+function applyResumed(state: State, event: UploadResumed): void {
   const task = currentTask(state, event);
   if (task.held === undefined) broken(`${task.id}: its upload is not held`);
   const job = mustGet(state.jobs, task.job, 'job');
@@ -111,7 +111,7 @@ export function applyResumed(state: State, event: UploadResumed): void {
   setStageClock(state, job, task);
 }
 
-export function applyEnded(state: State, event: AttemptEnded): void {
+function applyEnded(state: State, event: AttemptEnded): void {
   const task = currentTask(state, event);
   const job = mustGet(state.jobs, task.job, 'job');
   const nodeId = task.node;
@@ -174,7 +174,7 @@ function isBetterElsewhere(reason: TaskReason): boolean {
   );
 }
 
-export function applyReleased(state: State, event: AttemptReleased): void {
+function applyReleased(state: State, event: AttemptReleased): void {
   const node = mustGet(state.nodes, event.node, 'node');
   const task = mustGet(state.tasks, event.task, 'task');
   if (task.attempt === event.attempt && isActive(task.state))
@@ -218,3 +218,12 @@ function currentTask(
     broken(`${task.id}: attempt ${event.attempt} is not current`);
   return task;
 }
+
+export const attemptEvents = {
+  'attempt.assigned': applyAssigned,
+  'attempt.progressed': applyProgressed,
+  'upload.held': applyHeld,
+  'upload.resumed': applyResumed,
+  'attempt.ended': applyEnded,
+  'attempt.released': applyReleased,
+};

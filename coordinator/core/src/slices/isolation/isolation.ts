@@ -11,7 +11,7 @@ import { refreshOpen } from '../node/capacity.ts';
 export type Suspicion = Pick<IsolateSubject, 'subject' | 'stops' | 'cause' | 'beside'>;
 
 /** An account that broke the books with one command is refused all of them: its jobs go on. */
-export function decideIsolate(state: State, command: IsolateSubject): Result<readonly Event[]> {
+function decideIsolate(state: State, command: IsolateSubject): Result<readonly Event[]> {
   const { at, beside, cause, subject } = command;
   // It has ended meanwhile.
   if (isJobId(subject) && !state.jobs.has(subject)) return accept([]);
@@ -50,18 +50,18 @@ function nodesBeside({ isolated }: State, job: JobId, but: Subject): readonly No
   return found;
 }
 
-export function decideReinstate(state: State, { at, subject }: ReinstateSubject): Result<readonly Event[]> {
+function decideReinstate(state: State, { at, subject }: ReinstateSubject): Result<readonly Event[]> {
   if (!state.isolated.has(subject)) return refuse('request.not_found', `${subject} is not isolated.`);
   return accept([{ at, subject, type: 'subject.reinstated' }]);
 }
 
-export function applyIsolated(state: State, event: SubjectIsolated): void {
+function applyIsolated(state: State, event: SubjectIsolated): void {
   const { at, beside, cause, stops, subject } = event;
   state.isolated.set(subject, beside === undefined ? { at, cause, stops } : { at, beside, cause, stops });
   mark(state, subject, true);
 }
 
-export function applyReinstated(state: State, { subject }: SubjectReinstated): void {
+function applyReinstated(state: State, { subject }: SubjectReinstated): void {
   invariant(state.isolated.delete(subject), `${subject} is not isolated`);
   mark(state, subject, false);
   state.feed.arrivals += 1;
@@ -189,3 +189,13 @@ function partiesOf({ tasks }: State, event: Event): Parties {
   if ('node' in event) return { job, node: event.node };
   return { job, node: 'task' in event ? tasks.get(event.task)?.node : undefined };
 }
+
+export const isolationCommands = {
+  'subject.isolate': decideIsolate,
+  'subject.reinstate': decideReinstate,
+};
+
+export const isolationEvents = {
+  'subject.isolated': applyIsolated,
+  'subject.reinstated': applyReinstated,
+};

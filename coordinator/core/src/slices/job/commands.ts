@@ -7,7 +7,7 @@ import type { Event } from '../../contract/event.ts';
 import { Decision } from '../../decision.ts';
 import type { State } from '../../state.ts';
 
-export function decideSubmit(state: State, command: SubmitJob): Result<readonly Event[]> {
+function decideSubmit(state: State, command: SubmitJob): Result<readonly Event[]> {
   const { consumer, job, terms } = command;
   const account = state.accounts.get(consumer);
   if (account === undefined) return refuse('ledger.account_unknown', `Account ${consumer} does not exist.`);
@@ -93,7 +93,7 @@ function submitted({ at, consumer, job }: SubmitJob, terms: JobTerms): Event {
 }
 
 /** Ends every live task at once; what nodes still hold of them is released as they let go. */
-export function decideCancel(state: State, command: CancelJob): Result<readonly Event[]> {
+function decideCancel(state: State, command: CancelJob): Result<readonly Event[]> {
   const job = state.jobs.get(command.job);
   if (job === undefined || job.consumer !== command.consumer) {
     return refuse('request.not_found', `${command.consumer} has no live job ${command.job}.`);
@@ -104,3 +104,8 @@ export function decideCancel(state: State, command: CancelJob): Result<readonly 
   decision.cancelJob(job);
   return accept(decision.close());
 }
+
+export const jobCommands = {
+  'job.submit': decideSubmit,
+  'job.cancel': decideCancel,
+};

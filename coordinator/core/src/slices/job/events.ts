@@ -143,7 +143,7 @@ export function recountQueueClocks(state: State, job: Job): void {
   if (job.untried > 0) state.queueClocks.add(job, firstDeadline(job));
 }
 
-export function applySubmitted(state: State, event: JobSubmitted): void {
+function applySubmitted(state: State, event: JobSubmitted): void {
   if (state.jobs.has(event.job)) broken(`${event.job} is submitted twice`);
   const { at, consumer, holdNano, job: id, maxRateNano, type: _type, ...terms } = event;
   state.jobSeq += 1;
@@ -223,7 +223,7 @@ function endWithoutAttempt(state: State, job: Job, task: Task, event: JobCancell
 }
 
 /** One event ends all live tasks: the log stays small, and the work is bounded by the size of a job. */
-export function applyCancelled(state: State, event: JobCancelled): void {
+function applyCancelled(state: State, event: JobCancelled): void {
   const job = mustGet(state.jobs, event.job, 'job');
   if (job.live === 0) broken(`${job.id} is cancelled with nothing live`);
   job.cancelled = true;
@@ -232,13 +232,13 @@ export function applyCancelled(state: State, event: JobCancelled): void {
   }
 }
 
-export function applyTaskEnded(state: State, event: TaskEnded): void {
+function applyTaskEnded(state: State, event: TaskEnded): void {
   const task = mustGet(state.tasks, event.task, 'task');
   endWithoutAttempt(state, mustGet(state.jobs, task.job, 'job'), task, event);
 }
 
 /** History has the job from here on. */
-export function applySettled(state: State, event: JobSettled): void {
+function applySettled(state: State, event: JobSettled): void {
   const job = mustGet(state.jobs, event.job, 'job');
   if (job.live > 0 || job.occupied > 0) broken(`${job.id} is settled before its end`);
   if (
@@ -256,3 +256,10 @@ export function applySettled(state: State, event: JobSettled): void {
   state.isolated.delete(job.id);
   state.losses.delete(job.id);
 }
+
+export const jobEvents = {
+  'job.submitted': applySubmitted,
+  'job.cancelled': applyCancelled,
+  'task.ended': applyTaskEnded,
+  'job.settled': applySettled,
+};

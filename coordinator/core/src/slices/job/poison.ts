@@ -148,7 +148,7 @@ function setImage({ images, stopped }: State, image: string, record: ImageRecord
 }
 
 /** The image is stopped: its jobs end, and no node is blamed for what became of them. */
-export function applyPoisoned(state: State, { at, image, until }: ImagePoisoned): void {
+function applyPoisoned(state: State, { at, image, until }: ImagePoisoned): void {
   setImage(state, image, { faults: [], until }, at);
   // guard: spare nodes what a stopped image did to them
   for (const node of state.nodes.values()) spare(state, node, image, at);
@@ -163,3 +163,5 @@ export function stopJobs(state: State): void {
     if (job.isStopped) state.stopped.add(job);
   }
 }
+
+export const imageEvents = { 'image.poisoned': applyPoisoned };

@@ -24,7 +24,7 @@ export function restingStatus(directive: Directive, accepting: boolean): NodeSta
   return directive === 'cordon' || !accepting ? 'cordoned' : 'ready';
 }
 
-export function decideConnect(state: State, command: ConnectNode): Result<readonly Event[]> {
+function decideConnect(state: State, command: ConnectNode): Result<readonly Event[]> {
   const { accepting, at, node: id, provider } = command;
   const node = state.nodes.get(id);
   const fault = offerFault(command.offer);
@@ -90,7 +90,7 @@ function reconcileHeld(
   }
 }
 
-export function decideOffer(state: State, command: ChangeOffer): Result<readonly Event[]> {
+function decideOffer(state: State, command: ChangeOffer): Result<readonly Event[]> {
   const { accepting, at, node: id } = command;
   const node = state.nodes.get(id);
   if (node === undefined) return refuse('node.unknown', `There is no node ${id}.`);
@@ -107,7 +107,7 @@ export function decideOffer(state: State, command: ChangeOffer): Result<readonly
 }
 
 /** The operator's wish is kept while the node is silent, and rules when it returns. A drain is final. */
-export function decideDirect(state: State, { at, node: id, to: wish }: DirectNode): Result<readonly Event[]> {
+function decideDirect(state: State, { at, node: id, to: wish }: DirectNode): Result<readonly Event[]> {
   const node = state.nodes.get(id);
   if (node === undefined) return refuse('node.unknown', `There is no node ${id}.`);
   const directive: Directive = wish === 'uncordon' ? 'none' : wish;
@@ -164,3 +164,9 @@ function offered(command: ConnectNode | ChangeOffer, provider: NodeOffered['prov
   const { accepting, at, node, offer } = command;
   return { accepting, at, node, offer, provider, type: 'node.offered' };
 }
+
+export const nodeCommands = {
+  'node.connect': decideConnect,
+  'node.change_offer': decideOffer,
+  'node.direct': decideDirect,
+};

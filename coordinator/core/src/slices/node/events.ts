@@ -5,11 +5,12 @@ import type { State } from '../../state.ts';
 import { noteFaults } from '../job/poison.ts';
 import { changeOwner, isOpen, recount, refreshOpen } from './capacity.ts';
 import { directiveOf } from './commands.ts';
+import { applyForgotten } from './forgotten.ts';
 import { canChange } from './node-states.ts';
 import { changeOffer, newNode } from './record.ts';
 import { noteSilence } from './standing.ts';
 
-export function applyJoined(state: State, event: NodeJoined): void {
+function applyJoined(state: State, event: NodeJoined): void {
   invariant(!state.nodes.has(event.node), `${event.node} joined twice`);
   const node = newNode(event.node, event.provider, event.at);
   state.nodes.set(node.id, node);
@@ -18,7 +19,7 @@ export function applyJoined(state: State, event: NodeJoined): void {
   recount(state, node);
 }
 
-export function applyOffered(state: State, event: NodeOffered): void {
+function applyOffered(state: State, event: NodeOffered): void {
   const node = mustGet(state.nodes, event.node, 'node');
   noteFaults(state, node, event);
   changeOwner(state, node, event.provider);
@@ -28,7 +29,7 @@ export function applyOffered(state: State, event: NodeOffered): void {
   recount(state, node);
 }
 
-export function applyStatus(state: State, event: NodeStatusChanged): void {
+function applyStatus(state: State, event: NodeStatusChanged): void {
   const node = mustGet(state.nodes, event.node, 'node');
   invariant(canChange(node.status, event.to), `${node.id}: ${node.status} cannot become ${event.to}`);
   const empty = event.to === 'gone' || event.to === 'lost';
@@ -42,3 +43,10 @@ export function applyStatus(state: State, event: NodeStatusChanged): void {
   refreshOpen(state, node);
   if (isOpen(node)) state.feed.arrivals += 1;
 }
+
+export const nodeEvents = {
+  'node.joined': applyJoined,
+  'node.offered': applyOffered,
+  'node.status_changed': applyStatus,
+  'node.forgotten': applyForgotten,
+};
