@@ -200,7 +200,7 @@ export const packageRules: readonly PackageRule[] = [
       engine: 'core',
       scratch: 'core engine',
       images: 'core engine',
-      features: 'core scratch transfer features/*',
+      features: 'core engine scratch transfer features/*',
       'features/*': 'core engine scratch transfer features',
       container: 'core engine scratch images features features/*',
       attempt: 'core transfer features features/*',

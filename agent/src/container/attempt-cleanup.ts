@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type Docker from 'dockerode';
 import type { AttemptKey } from '../core/ports.ts';
 import { keyOfLabels, labelFilter, type RuntimeOwner, roleOfLabels } from '../engine/attempt-names.ts';
-import { inspectContainer } from '../engine/containers.ts';
-import { callEngine, deadlines, engineStatus } from '../engine/engine-call.ts';
+import type { Engine } from '../engine/engine.ts';
+import { engineStatus } from '../engine/engine-call.ts';
 import type { ScratchBackend } from '../scratch/scratch-backend.ts';
 import { killStrays } from './stray-processes.ts';
 
@@ -12,31 +11,26 @@ const goneWaitMs = 300;
 
 /** Containers of the owner or of one attempt, by label; also those that do not run. */
 export async function listContainers(
-  docker: Docker,
+  engine: Engine,
   owner: RuntimeOwner,
   key: AttemptKey | undefined,
   signal: AbortSignal,
 ) {
-  return await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-    docker.listContainers({ all: true, filters: labelFilter(owner, key), abortSignal }),
-  );
+  return await engine.listContainers(labelFilter(owner, key), signal);
 }
 
 export async function listVolumes(
-  docker: Docker,
+  engine: Engine,
   owner: RuntimeOwner,
   key: AttemptKey | undefined,
   signal: AbortSignal,
 ) {
-  const { Volumes: volumes } = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-    docker.listVolumes({ filters: labelFilter(owner, key), abortSignal }),
-  );
-  return volumes ?? [];
+  return await engine.listVolumes(labelFilter(owner, key), signal);
 }
 
 /** Keys of everything that the engine or the host holds for this owner. */
 export async function listAttempts(
-  docker: Docker,
+  engine: Engine,
   owner: RuntimeOwner,
   scratch: ScratchBackend,
   signal: AbortSignal,
@@ -47,9 +41,9 @@ export async function listAttempts(
     const name = `${key.task}-${key.attempt}`;
     found.set(name, { key, scratch: isScratch || found.get(name)?.scratch === true });
   };
-  for (const container of await listContainers(docker, owner, undefined, signal))
+  for (const container of await listContainers(engine, owner, undefined, signal))
     note(keyOfLabels(owner, container.Labels), roleOfLabels(container.Labels) !== 'task');
-  for (const volume of await listVolumes(docker, owner, undefined, signal))
+  for (const volume of await listVolumes(engine, owner, undefined, signal))
     note(keyOfLabels(owner, volume.Labels), true);
   for (const key of await scratch.leftovers()) note(key, true);
   return [...found.values()];
@@ -60,31 +54,29 @@ export async function listAttempts(
  * volumes that it held. Found by label, so another agent's container of the same name is never touched. Idempotent.
  */
 export async function removeAttempt(
-  docker: Docker,
+  engine: Engine,
   owner: RuntimeOwner,
   scratch: ScratchBackend,
   key: AttemptKey,
   signal: AbortSignal,
 ): Promise<void> {
-  const containers = await listContainers(docker, owner, key, signal);
+  const containers = await listContainers(engine, owner, key, signal);
   const isTask = (labels: Record<string, string>) => roleOfLabels(labels) === 'task';
   for (const container of containers.toSorted(
     (a, b) => Number(isTask(b.Labels)) - Number(isTask(a.Labels)),
   )) {
-    await removeContainer(docker, container.Id, signal);
+    await removeContainer(engine, container.Id, signal);
     if (container.State === 'created') await killStrays(container.Id);
   }
-  for (const volume of await listVolumes(docker, owner, key, signal))
-    await removeVolume(docker, volume.Name, signal);
+  for (const volume of await listVolumes(engine, owner, key, signal))
+    await removeVolume(engine, volume.Name, signal);
   await scratch.release(key, signal);
 }
 
-export async function removeContainer(docker: Docker, id: string, signal: AbortSignal): Promise<void> {
+export async function removeContainer(engine: Engine, id: string, signal: AbortSignal): Promise<void> {
   try {
     // With v the anonymous volumes go too.
-    await callEngine(signal, deadlines.changeMs, (abortSignal) =>
-      docker.getContainer(id).remove({ force: true, v: true, abortSignal }),
-    );
+    await engine.removeContainer(id, signal);
   } catch (error) {
     const status = engineStatus(error);
     if (status === 404) return;
@@ -92,18 +84,16 @@ export async function removeContainer(docker: Docker, id: string, signal: AbortS
     if (status !== 409) throw error;
   }
   for (let tries = 0; tries < goneTries; tries++) {
-    if ((await inspectContainer(docker, id, signal)) === undefined) return;
+    if ((await engine.inspectContainer(id, signal)) === undefined) return;
     await delay(goneWaitMs, undefined, { signal });
   }
   throw new Error('the engine does not remove a container');
 }
 
-async function removeVolume(docker: Docker, name: string, signal: AbortSignal): Promise<void> {
+async function removeVolume(engine: Engine, name: string, signal: AbortSignal): Promise<void> {
   for (let tries = 0; ; tries++) {
     try {
-      await callEngine(signal, deadlines.changeMs, (abortSignal) =>
-        docker.getVolume(name).remove({ abortSignal }),
-      );
+      await engine.removeVolume(name, signal);
       return;
     } catch (error) {
       const status = engineStatus(error);

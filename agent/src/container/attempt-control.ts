@@ -1,13 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { accept, type Result } from '@capacloud/protocol/result';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
-import type Docker from 'dockerode';
-import type { ContainerInspectInfo } from 'dockerode';
 import { type AttemptKey, type ClaimStart, EngineUnavailable, type RuntimeFailure } from '../core/ports.ts';
 import { type OwnText, own, type Sentence, say } from '../core/sentence.ts';
 import { containerName, filledLabel, keeperName } from '../engine/attempt-names.ts';
-import { inspectContainer, waitForEnd } from '../engine/containers.ts';
-import { callEngine, deadlines, engineInfo, engineMessage, engineStatus } from '../engine/engine-call.ts';
+import { waitForEnd } from '../engine/containers.ts';
+import type { ContainerInspectInfo, Engine } from '../engine/engine.ts';
+import { deadlines, engineMessage, engineStatus } from '../engine/engine-call.ts';
 import { windowUntilNow } from '../engine/engine-events.ts';
 import { judgeRefusal } from '../engine/engine-refusal.ts';
 import { holdsProgram, programCandidates } from '../engine/start-check.ts';
@@ -21,7 +20,7 @@ const killWaitMs = 60_000;
 const unansweredPollMs = 500;
 
 export interface StartParts {
-  readonly docker: Docker;
+  readonly engine: Engine;
   readonly known: KnownPrograms;
   readonly claim: ClaimStart;
   readonly unansweredStartMs: number;
@@ -29,16 +28,16 @@ export interface StartParts {
 
 /** Starts a container that was never started; one that was is left alone, whatever became of it. */
 export async function startAttempt(
-  { docker, known, claim, unansweredStartMs }: StartParts,
+  { engine, known, claim, unansweredStartMs }: StartParts,
   assignment: Assignment,
   signal: AbortSignal,
 ): Promise<Result<void, RuntimeFailure>> {
   const key: AttemptKey = { task: assignment.task, attempt: assignment.attempt };
   const name = containerName(key);
-  const info = await inspectContainer(docker, name, signal);
+  const info = await engine.inspectContainer(name, signal);
   if (info === undefined) return failure('engine_lost', say`The container is gone.`);
   if (hasStarted(info)) return accept(undefined);
-  const keeper = await inspectContainer(docker, keeperName(key), signal);
+  const keeper = await engine.inspectContainer(keeperName(key), signal);
   if (keeper?.State.Running !== true)
     return failure('engine_lost', say`The container engine stopped before the start.`);
   const [scratch] = planAttempt(assignment).scratch;
@@ -47,23 +46,21 @@ export async function startAttempt(
     (scratch !== undefined && filledFoldersOf(assignment).includes(scratch.folder)) ||
     info.Config.Labels[filledLabel] !== undefined;
   const lastChange = isFilled ? info.Created : keeper.State.StartedAt;
-  if (scratch !== undefined && (await isScratchNew(docker, name, scratch.folder, lastChange, signal)))
+  if (scratch !== undefined && (await isScratchNew(engine, name, scratch.folder, lastChange, signal)))
     return failure(
       'engine_lost',
       say`The container engine restarted before the start, and lost the scratch.`,
     );
-  const unfit = await programFault({ docker, known }, assignment, info, signal);
+  const unfit = await programFault({ engine, known }, assignment, info, signal);
   if (unfit !== undefined) return unfit;
   if (!claim()) {
-    const found = await afterUnansweredStart(docker, info, unansweredStartMs, signal);
+    const found = await afterUnansweredStart(engine, info, unansweredStartMs, signal);
     if (found === 'unknown')
       return failure('engine_lost', say`The container engine stopped during the start, and did not note it.`);
     if (found === 'started') return accept(undefined);
   }
   try {
-    await callEngine(signal, deadlines.changeMs, (abortSignal) =>
-      docker.getContainer(name).start({ abortSignal }),
-    );
+    await engine.startContainer(name, signal);
     return accept(undefined);
   } catch (error) {
     const status = engineStatus(error);
@@ -80,7 +77,7 @@ export async function startAttempt(
  * live-restore has not, because the keeper runs; of another it shows, for as long as it remembers what it did then.
  */
 async function afterUnansweredStart(
-  docker: Docker,
+  engine: Engine,
   { Created: created, Id: id }: ContainerInspectInfo,
   withinMs: number,
   signal: AbortSignal,
@@ -88,28 +85,28 @@ async function afterUnansweredStart(
   const untilMs = performance.now() + withinMs;
   while (performance.now() < untilMs) {
     await delay(unansweredPollMs, undefined, { signal });
-    const info = await inspectContainer(docker, id, signal);
+    const info = await engine.inspectContainer(id, signal);
     if (info === undefined) return 'unknown';
     if (hasStarted(info)) return 'started';
   }
-  const { LiveRestoreEnabled: livesOn, SystemTime: now = '' } = await engineInfo(docker, signal);
+  const { LiveRestoreEnabled: livesOn, SystemTime: now = '' } = await engine.info(signal);
   const window = windowUntilNow(created, now);
   // Its clock was set back since, so nothing that it remembers can be placed in time.
   if (window === undefined) return 'unknown';
-  const events = await containerEvents(docker, id, ['create', 'start', 'die'], window, signal);
+  const events = await containerEvents(engine, id, ['create', 'start', 'die'], window, signal);
   if (events.includes('start') || events.includes('die')) return 'unknown';
   return livesOn === false || events.includes('create') ? 'not started' : 'unknown';
 }
 
 async function programFault(
-  { docker, known }: Pick<StartParts, 'docker' | 'known'>,
+  { engine, known }: Pick<StartParts, 'engine' | 'known'>,
   assignment: Assignment,
   info: ContainerInspectInfo,
   signal: AbortSignal,
 ): Promise<Result<never, RuntimeFailure> | undefined> {
   const program = [...(toList(info.Config.Entrypoint) ?? []), ...(info.Config.Cmd ?? [])][0] ?? '';
   const candidates = programCandidates(program, info.Config.Env ?? [], info.Config.WorkingDir ?? '');
-  const answer = await holdsProgram(docker, containerName(assignment), candidates, signal);
+  const answer = await holdsProgram(engine, containerName(assignment), candidates, signal);
   if (answer === 'present') known.add(assignment, info.Image, candidates);
   if (answer !== 'absent') return undefined;
   const what = own(program);
@@ -144,32 +141,30 @@ function failure(reason: RuntimeFailure['reason'], message: Sentence): Result<ne
 
 /** TERM, wait, KILL. The image's own stop signal is not asked for: it could be one that ends nothing. */
 export async function stopAttempt(
-  docker: Docker,
+  engine: Engine,
   key: AttemptKey,
   graceMs: number,
   signal: AbortSignal,
 ): Promise<void> {
   const name = containerName(key);
   if (graceMs > 0) {
-    if (!(await sendSignal(docker, name, 'SIGTERM', signal))) return;
-    if (await hasEnded(docker, name, graceMs, signal)) return;
+    if (!(await sendSignal(engine, name, 'SIGTERM', signal))) return;
+    if (await hasEnded(engine, name, graceMs, signal)) return;
   }
-  if (!(await sendSignal(docker, name, 'SIGKILL', signal))) return;
-  if (!(await hasEnded(docker, name, killWaitMs, signal)))
+  if (!(await sendSignal(engine, name, 'SIGKILL', signal))) return;
+  if (!(await hasEnded(engine, name, killWaitMs, signal)))
     throw new EngineUnavailable('The container engine could not kill a container.');
 }
 
 /** False when there is nothing that runs. */
 async function sendSignal(
-  docker: Docker,
+  engine: Engine,
   name: string,
-  signalName: string,
+  signalName: 'SIGTERM' | 'SIGKILL',
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
-    await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-      docker.getContainer(name).kill({ signal: signalName, abortSignal }),
-    );
+    await engine.signalContainer(name, signalName, signal);
     return true;
   } catch (error) {
     const status = engineStatus(error);
@@ -179,17 +174,17 @@ async function sendSignal(
 }
 
 async function hasEnded(
-  docker: Docker,
+  engine: Engine,
   name: string,
   withinMs: number,
   signal: AbortSignal,
 ): Promise<boolean> {
   const untilMs = performance.now() + withinMs;
   for (;;) {
-    const info = await inspectContainer(docker, name, signal);
+    const info = await engine.inspectContainer(name, signal);
     if (info?.State.Running !== true) return true;
     const leftMs = untilMs - performance.now();
     if (leftMs <= 0) return false;
-    await waitForEnd(docker, name, Math.min(leftMs, deadlines.queryMs), signal);
+    await waitForEnd(engine, name, Math.min(leftMs, deadlines.queryMs), signal);
   }
 }

@@ -1,11 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type Docker from 'dockerode';
-import type { ContainerInspectInfo } from 'dockerode';
 import type { AttemptKey, ObservedAttempt } from '../core/ports.ts';
 import { say } from '../core/sentence.ts';
 import { containerName, keeperName } from '../engine/attempt-names.ts';
-import { inspectContainer } from '../engine/containers.ts';
-import { deadlines, openEngineStream } from '../engine/engine-call.ts';
+import type { ContainerInspectInfo, Engine } from '../engine/engine.ts';
 import { type EventWindow, readEngineEvents, runWindow } from '../engine/engine-events.ts';
 import type { AttemptNotes } from './attempt-notes.ts';
 import { searchKernelLog } from './kernel-log.ts';
@@ -40,12 +37,12 @@ const lateOomTries = 5;
  * looked at *after* the exit, over a fresh connection. An engine that is stopping no longer accepts one.
  */
 export async function inspectAttempt(
-  docker: Docker,
+  engine: Engine,
   key: AttemptKey,
   notes: AttemptNotes,
   signal: AbortSignal,
 ): Promise<ObservedAttempt> {
-  const info = await inspectContainer(docker, containerName(key), signal);
+  const info = await engine.inspectContainer(containerName(key), signal);
   if (info === undefined) return { key, container: 'absent', oomKilled: false, scratch: false };
   const base = { key, oomKilled: info.State.OOMKilled || notes.evidence.oomKilled, scratch: true };
   const startedAtMs = engineTimeMs(info.State.StartedAt);
@@ -59,7 +56,7 @@ export async function inspectAttempt(
       container: 'created',
       ...(info.State.Error === '' ? {} : { engineError: say`The container engine met an error of its own.` }),
     };
-  const keeper = await inspectContainer(docker, keeperName(key), signal);
+  const keeper = await engine.inspectContainer(keeperName(key), signal);
   const finishedAtMs = engineTimeMs(info.State.FinishedAt);
   const ended = finishedAtMs === undefined ? started : { ...started, finishedAtMs };
   if (!keeperOutlived(keeper, info))
@@ -69,17 +66,17 @@ export async function inspectAttempt(
       engineLost: true,
       engineError: say`The container engine stopped and took the container along.`,
     };
-  return await inspectExit(docker, info, ended, notes, signal);
+  return await inspectExit(engine, info, ended, notes, signal);
 }
 
 async function inspectExit(
-  docker: Docker,
+  engine: Engine,
   info: ContainerInspectInfo,
   ended: Omit<ObservedAttempt, 'container'>,
   notes: AttemptNotes,
   signal: AbortSignal,
 ): Promise<ObservedAttempt> {
-  const events = await containerEvents(docker, info.Id, ['oom', 'kill'], runWindow(info.State), signal);
+  const events = await containerEvents(engine, info.Id, ['oom', 'kill'], runWindow(info.State), signal);
   if (!notes.stopAsked && events.includes('kill'))
     return {
       ...ended,
@@ -91,7 +88,7 @@ async function inspectExit(
   // An exit that it heard of it announces; what it found gone it does not.
   if (
     exitCode === lostExitCode &&
-    !(await containerEvents(docker, info.Id, ['die'], runWindow(info.State, 0.5), signal)).includes('die')
+    !(await containerEvents(engine, info.Id, ['die'], runWindow(info.State, 0.5), signal)).includes('die')
   )
     return {
       ...ended,
@@ -105,26 +102,20 @@ async function inspectExit(
   const unexplained = exitCode === killedExitCode && !notes.stopAsked;
   for (let tries = 0; unexplained && !oomKilled && tries < lateOomTries; tries++) {
     await delay(lateOomWaitMs, undefined, { signal });
-    oomKilled = (await inspectContainer(docker, info.Id, signal))?.State.OOMKilled === true;
+    oomKilled = (await engine.inspectContainer(info.Id, signal))?.State.OOMKilled === true;
   }
   return { ...ended, container: 'exited', exitCode, oomKilled };
 }
 
 /** Kinds of events that the engine remembers of the container. They are hints: it keeps 256, until it ends. */
 export async function containerEvents(
-  docker: Docker,
+  engine: Engine,
   id: string,
   event: readonly string[],
   window: EventWindow,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const stream = await openEngineStream(signal, deadlines.queryMs, (abortSignal) =>
-    docker.getEvents({
-      ...window,
-      filters: { container: [id], event: [...event] },
-      abortSignal,
-    }),
-  );
+  const stream = await engine.events(window, { container: [id], event }, signal);
   try {
     return await readEngineEvents(stream.chunks);
   } finally {

@@ -1,14 +1,12 @@
 import { parseImageReference } from '@capacloud/protocol/job/image-reference';
 import { accept, type Result } from '@capacloud/protocol/result';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
-import type Docker from 'dockerode';
-import type { ContainerInspectInfo } from 'dockerode';
 import { PlacedFileMissing } from '../core/placed-file.ts';
 import type { AttemptKey, PlacedArchive, PlacedInput, RuntimeFailure } from '../core/ports.ts';
 import { type Sentence, say } from '../core/sentence.ts';
 import { containerName, keeperName, keyOfLabels, type RuntimeOwner } from '../engine/attempt-names.ts';
-import { inspectContainer } from '../engine/containers.ts';
-import { callEngine, deadlines, engineInfo, engineMessage, engineStatus } from '../engine/engine-call.ts';
+import type { ContainerInspectInfo, Engine } from '../engine/engine.ts';
+import { engineMessage, engineStatus } from '../engine/engine-call.ts';
 import { judgeRefusal } from '../engine/engine-refusal.ts';
 import type { Fill } from '../features/feature.ts';
 import { fillsOf, planAttempt, textsOf } from '../features/of-assignment.ts';
@@ -26,7 +24,7 @@ import { ImageProbe } from './image-probe.ts';
 import { type TakeUid, taskUser } from './task-user.ts';
 
 export interface SetupParts {
-  readonly docker: Docker;
+  readonly engine: Engine;
   readonly owner: RuntimeOwner;
   readonly policy: ContainerPolicy;
   readonly takeUid: TakeUid;
@@ -65,16 +63,16 @@ export async function setUpAttempt(
     return failure('refused', say`The owner does not allow containers that run as root.`);
   const adopted = await adopt(parts, key, signal);
   if (adopted !== undefined) return adopted;
-  await removeAttempt(parts.docker, parts.owner, parts.scratch, key, signal);
+  await removeAttempt(parts.engine, parts.owner, parts.scratch, key, signal);
   const reference = parseImageReference(assignment.image);
   const image = reference.ok ? await parts.images.find(reference.value, signal) : undefined;
   if (image === undefined) return failure('image_pull_failed', say`The image is no longer on the engine.`);
   const unusable = settingsFault(image);
   if (unusable !== undefined) return failure('image_invalid', unusable);
-  const user = await taskUser(parts.docker, parts.takeUid, key, named, signal);
+  const user = await taskUser(parts.engine, parts.takeUid, key, named, signal);
   if (user === undefined) return failure('agent_failed', say`Every user id of the agent is in use.`);
   const plan = planAttempt(assignment);
-  const probe = new ImageProbe(parts.docker, parts.owner, key, image);
+  const probe = new ImageProbe(parts.engine, parts.owner, key, image);
   try {
     const layout = await parts.layouts.read(image.id, foldersOf(assignment, plan), probe, signal);
     const fit = fitToImage(assignment, plan, user, layout);
@@ -101,19 +99,19 @@ async function fill(
   signal: AbortSignal,
 ): Promise<number> {
   const { assignment, fit, key, plan, user } = furnishing;
-  const input = { docker: parts.docker, assignment, plan, owner: user, saved };
+  const input = { engine: parts.engine, assignment, plan, owner: user, saved };
   let fills = await fillsOf(input, signal);
   await furnish(parts, furnishing, signal);
   for (;;) {
     const refused = await firstRefused(fills, signal);
     if (refused === undefined) break;
     // A part of it may be there, and nothing is better than that.
-    await removeAttempt(parts.docker, parts.owner, parts.scratch, key, signal);
+    await removeAttempt(parts.engine, parts.owner, parts.scratch, key, signal);
     await furnish(parts, furnishing, signal);
     fills = fills.filter((fill) => fill !== refused);
   }
   if (!parts.scratch.inMemory || (fills.length === 0 && fit.copied.length === 0)) return 0;
-  return (await measureScratch(parts.docker, keeperName(key), plan.scratch, signal)).usedBytes;
+  return (await measureScratch(parts.engine, keeperName(key), plan.scratch, signal)).usedBytes;
 }
 
 async function firstRefused(fills: readonly Fill[], signal: AbortSignal): Promise<Fill | undefined> {
@@ -127,12 +125,12 @@ async function adopt(
   key: AttemptKey,
   signal: AbortSignal,
 ): Promise<Result<void, RuntimeFailure> | undefined> {
-  const task = await inspectContainer(parts.docker, containerName(key), signal);
+  const task = await parts.engine.inspectContainer(containerName(key), signal);
   if (task === undefined) return undefined;
   if (keyOfLabels(parts.owner, task.Config.Labels) === undefined)
     return failure('refused', say`Another agent on this engine holds a container of this name.`);
   if (hasStarted(task)) return accept(undefined);
-  const keeper = await inspectContainer(parts.docker, keeperName(key), signal);
+  const keeper = await parts.engine.inspectContainer(keeperName(key), signal);
   return keeper?.State.Running === true ? accept(undefined) : undefined;
 }
 
@@ -148,7 +146,7 @@ async function makeTask(
   signal: AbortSignal,
 ): Promise<Result<void, RuntimeFailure>> {
   const { assignment, fit, plan, user } = furnishing;
-  const { NCPU: hostCpus } = await engineInfo(parts.docker, signal);
+  const { NCPU: hostCpus } = await parts.engine.info(signal);
   const tmp = tmpVolume(furnishing);
   const options = containerOptions({
     assignment,
@@ -169,9 +167,7 @@ async function makeTask(
     hostCpuMilli: hostCpus * 1000,
   });
   try {
-    await callEngine(signal, deadlines.changeMs, (abortSignal) =>
-      parts.docker.createContainer({ ...options, abortSignal }),
-    );
+    await parts.engine.createContainer(options, signal);
     return accept(undefined);
   } catch (error) {
     const status = engineStatus(error);

@@ -1,9 +1,8 @@
 import type { Assignment } from '@capacloud/protocol/wire/frames';
-import type Docker from 'dockerode';
 import type { TaskUser } from '../core/container-user.ts';
 import type { AttemptKey, PlacedInput } from '../core/ports.ts';
 import { attemptLabels, containerName, keeperName, type RuntimeOwner } from '../engine/attempt-names.ts';
-import { callEngine, deadlines } from '../engine/engine-call.ts';
+import type { ContainerSpec, Engine } from '../engine/engine.ts';
 import { copyInputs, copyText, inputsIn } from '../features/inputs/input-copy.ts';
 import { ensureKeeperImage, keeperProgram } from '../scratch/keeper-image.ts';
 import type { MountPlan } from '../scratch/mount-plan.ts';
@@ -15,7 +14,7 @@ import type { ImageFit } from './image-fit.ts';
 import type { ImageProbe } from './image-probe.ts';
 
 interface VolumeParts {
-  readonly docker: Docker;
+  readonly engine: Engine;
   readonly owner: RuntimeOwner;
   readonly scratch: ScratchBackend;
 }
@@ -74,28 +73,21 @@ export async function furnish(
   await parts.scratch.entrust(key, signal);
   for (const mount of plan.inputs) {
     const names = fit.singly.includes(mount) ? 'numbers' : 'own';
-    await copyInputs(parts.docker, keeper, mount, inputs, names, signal);
+    await copyInputs(parts.engine, keeper, mount, inputs, names, signal);
   }
   const { passwd } = fit.user;
   if (passwd !== undefined)
-    await copyText(parts.docker, keeper, { folder: ownFolder, name: passwdName, text: passwd }, signal);
-  for (const mount of fit.copied) await copyFromImage(parts.docker, keeper, probe, mount, user, signal);
+    await copyText(parts.engine, keeper, { folder: ownFolder, name: passwdName, text: passwd }, signal);
+  for (const mount of fit.copied) await copyFromImage(parts.engine, keeper, probe, mount, user, signal);
 }
 
 /** What the container mounts file by file. The engine tells where it keeps a volume. */
 export async function fileMounts(
-  { docker }: VolumeParts,
+  { engine }: VolumeParts,
   { fit, inputs, key }: Furnishing,
   signal: AbortSignal,
 ): Promise<readonly FileMount[]> {
-  const folderOf = async (name: string): Promise<string> => {
-    const volume = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-      docker.getVolume(name).inspect({ abortSignal }),
-    );
-    if (!volume.Mountpoint.startsWith('/'))
-      throw new Error('the engine does not tell where it keeps a volume');
-    return volume.Mountpoint;
-  };
+  const folderOf = (name: string) => engine.volumeFolder(name, signal);
   const files: FileMount[] = [];
   for (const mount of fit.singly) {
     const folder = await folderOf(mount.volume);
@@ -110,15 +102,8 @@ export async function fileMounts(
 async function makeVolumes(parts: VolumeParts, furnishing: Furnishing, signal: AbortSignal): Promise<void> {
   const { assignment, fit, key, plan, user } = furnishing;
   const make = async (name: string, role: 'input' | 'scratch', options: Record<string, string>) => {
-    await callEngine(signal, deadlines.changeMs, (abortSignal) =>
-      parts.docker.createVolume({
-        Name: name,
-        Driver: 'local',
-        DriverOpts: options,
-        Labels: attemptLabels(parts.owner, key, role, ownUid(user)),
-        abortSignal,
-      }),
-    );
+    const labels = attemptLabels(parts.owner, key, role, ownUid(user));
+    await parts.engine.createVolume(name, { options, labels }, signal);
   };
   for (const mount of plan.inputs) await make(mount.volume, 'input', {});
   if (fit.user.passwd !== undefined) await make(ownVolume(key), 'input', {});
@@ -136,7 +121,7 @@ async function makeKeeper(
   { fit, key, plan, user }: Furnishing,
   signal: AbortSignal,
 ): Promise<void> {
-  const image = await ensureKeeperImage(parts.docker, signal);
+  const image = await ensureKeeperImage(parts.engine, signal);
   const own = fit.user.passwd === undefined ? [] : [{ volume: ownVolume(key), keeperPath: ownFolder }];
   const mounts = [...plan.inputs, ...plan.scratch, ...own].map((mount) => ({
     Type: 'volume' as const,
@@ -144,26 +129,23 @@ async function makeKeeper(
     Target: mount.keeperPath,
     VolumeOptions: { NoCopy: true, Labels: {}, DriverConfig: { Name: '', Options: {} } },
   }));
-  const keeper = await callEngine(signal, deadlines.changeMs, (abortSignal) =>
-    parts.docker.createContainer({
-      name: keeperName(key),
-      Image: image,
-      Entrypoint: [keeperProgram],
-      User: '65532:65532',
-      // It ends by nothing else, and an engine that stops would wait for it.
-      StopSignal: 'SIGKILL',
-      Labels: attemptLabels(parts.owner, key, 'keeper', ownUid(user)),
-      Healthcheck: { Test: ['NONE'] },
-      HostConfig: {
-        ...lockedDown,
-        PidsLimit: keeperPids,
-        Memory: keeperMemoryBytes,
-        MemorySwap: keeperMemoryBytes,
-        LogConfig: { Type: 'none', Config: {} },
-        Mounts: mounts,
-      },
-      abortSignal,
-    }),
-  );
-  await callEngine(signal, deadlines.changeMs, (abortSignal) => keeper.start({ abortSignal }));
+  const spec: ContainerSpec = {
+    name: keeperName(key),
+    Image: image,
+    Entrypoint: [keeperProgram],
+    User: '65532:65532',
+    // It ends by nothing else, and an engine that stops would wait for it.
+    StopSignal: 'SIGKILL',
+    Labels: attemptLabels(parts.owner, key, 'keeper', ownUid(user)),
+    Healthcheck: { Test: ['NONE'] },
+    HostConfig: {
+      ...lockedDown,
+      PidsLimit: keeperPids,
+      Memory: keeperMemoryBytes,
+      MemorySwap: keeperMemoryBytes,
+      LogConfig: { Type: 'none', Config: {} },
+      Mounts: mounts,
+    },
+  };
+  await parts.engine.startContainer(await parts.engine.createContainer(spec, signal), signal);
 }

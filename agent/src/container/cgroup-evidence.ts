@@ -1,7 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import type Docker from 'dockerode';
-import { callEngine, deadlines } from '../engine/engine-call.ts';
+import type { Engine } from '../engine/engine.ts';
 
 /** What the kernel counted while the container's cgroup existed; it is gone with the last process. */
 export interface KernelEvidence {
@@ -79,10 +78,10 @@ export class CgroupWatch {
   }
 
   /** Through the files where they can be read, else through the engine's statistics. */
-  static async open(docker: Docker, containerId: string, pid: number): Promise<CgroupWatch> {
+  static async open(engine: Engine, containerId: string, pid: number): Promise<CgroupWatch> {
     const text = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '');
     const files = cgroupFiles(text, containerId);
-    if (files === undefined) return new CgroupWatch(() => readStats(docker, containerId), [], statsPollMs);
+    if (files === undefined) return new CgroupWatch(() => readStats(engine, containerId), [], statsPollMs);
     return new CgroupWatch(() => readFiles(files), [files.pidsEvents, files.memoryEvents], filePollMs);
   }
 
@@ -118,10 +117,7 @@ async function readFiles(files: CgroupFiles): Promise<KernelEvidence> {
   return { pidsExhausted: countOf(pids, 'max') > 0, oomKilled: countOf(memory, 'oom_kill') > 0 };
 }
 
-async function readStats(docker: Docker, containerId: string): Promise<KernelEvidence> {
-  const stats = await callEngine(AbortSignal.timeout(deadlines.queryMs), deadlines.queryMs, () =>
-    docker.getContainer(containerId).stats({ stream: false, 'one-shot': true }),
-  );
-  const { current = 0, limit = 0 } = stats.pids_stats ?? {};
+async function readStats(engine: Engine, containerId: string): Promise<KernelEvidence> {
+  const { current, limit } = await engine.countProcesses(containerId);
   return { pidsExhausted: limit > 0 && current >= limit, oomKilled: false };
 }

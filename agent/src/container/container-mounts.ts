@@ -1,5 +1,5 @@
-import type { MountSettings } from 'dockerode';
 import type { ContainerUser } from '../core/container-user.ts';
+import type { MountSettings } from '../engine/engine.ts';
 import { plainFolder } from '../images/image-volumes.ts';
 import type { MountPlan } from '../scratch/mount-plan.ts';
 

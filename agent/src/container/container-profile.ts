@@ -1,7 +1,7 @@
 import type { Assignment } from '@capacloud/protocol/wire/frames';
-import type { ContainerCreateOptions, HostConfig } from 'dockerode';
 import type { ContainerUser, TaskUser } from '../core/container-user.ts';
 import { attemptLabels, containerName, filledLabel, type RuntimeOwner } from '../engine/attempt-names.ts';
+import type { ContainerCreateOptions, HostConfig } from '../engine/engine.ts';
 import { type MountPlan, scratchBytes } from '../scratch/mount-plan.ts';
 import { containerMounts, type FileMount, imageVolumeBytes, imageVolumes } from './container-mounts.ts';
 import { seccompOption } from './seccomp/seccomp-profile.ts';

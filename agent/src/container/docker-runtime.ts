@@ -3,7 +3,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { accept, type Result } from '@capacloud/protocol/result';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { KeyedQueue } from '@capacloud/waiting/keyed-queue';
-import type Docker from 'dockerode';
 import {
   type AttemptKey,
   attemptKeyText,
@@ -21,9 +20,8 @@ import {
 } from '../core/ports.ts';
 import { type Sentence, say } from '../core/sentence.ts';
 import { containerName, keeperName, type RuntimeOwner } from '../engine/attempt-names.ts';
-import { inspectContainer, waitForEnd } from '../engine/containers.ts';
-import { engineInfo } from '../engine/engine-call.ts';
-import { connectEngine } from '../engine/engine-client.ts';
+import { waitForEnd } from '../engine/containers.ts';
+import { type Engine, openEngine } from '../engine/engine.ts';
 import { ofStopped } from '../features/list.ts';
 import { followLog, LogPositions } from '../features/logs/log-follow.ts';
 import { planAttempt } from '../features/of-assignment.ts';
@@ -62,7 +60,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
 }
 
 class DockerRuntime implements Runtime {
-  readonly #docker: Docker;
+  readonly #engine: Engine;
   readonly #unansweredStartMs: number;
   readonly #owner: RuntimeOwner;
   readonly #policy: ContainerPolicy;
@@ -77,14 +75,14 @@ class DockerRuntime implements Runtime {
   readonly #programs = new KnownPrograms();
 
   constructor(options: DockerRuntimeOptions) {
-    this.#docker = connectEngine(options.socketPath);
+    this.#engine = openEngine(options.socketPath);
     this.#unansweredStartMs = options.unansweredStartMs ?? unansweredStartMs;
     this.#owner = options.owner;
     this.#policy = options.policy;
     this.#takeUid = options.takeUid;
     this.#scratch =
       options.scratch === 'loop' ? loopScratch(join(options.stateDir, 'scratch')) : memoryScratch;
-    const { images, room } = openImages(this.#docker, options);
+    const { images, room } = openImages(this.#engine, options);
     this.#images = images;
     this.#room = room;
     this.#positions = new LogPositions(join(options.stateDir, 'log-positions'));
@@ -93,12 +91,12 @@ class DockerRuntime implements Runtime {
   async ping(
     signal: AbortSignal,
   ): Promise<{ readonly version: string; readonly runtimes: readonly string[] }> {
-    const info = await engineInfo(this.#docker, signal);
+    const info = await this.#engine.info(signal);
     return { version: info.ServerVersion, runtimes: Object.keys(info.Runtimes ?? {}) };
   }
 
   async observe(signal: AbortSignal): Promise<readonly ObservedAttempt[]> {
-    const found = [...(await listAttempts(this.#docker, this.#owner, this.#scratch, signal))];
+    const found = [...(await listAttempts(this.#engine, this.#owner, this.#scratch, signal))];
     // The engine answers, and this comes every half a minute.
     void this.#room.tidy(signal);
     const observed: ObservedAttempt[] = [];
@@ -128,7 +126,7 @@ class DockerRuntime implements Runtime {
     saved?: PlacedArchive,
   ): Promise<Result<void, RuntimeFailure>> {
     const parts = {
-      docker: this.#docker,
+      engine: this.#engine,
       owner: this.#owner,
       policy: this.#policy,
       takeUid: this.#takeUid,
@@ -148,7 +146,7 @@ class DockerRuntime implements Runtime {
   ): Promise<Result<void, RuntimeFailure>> {
     return await this.#queue.run(attemptKeyText(assignment), async () => {
       const parts = {
-        docker: this.#docker,
+        engine: this.#engine,
         known: this.#programs,
         claim,
         unansweredStartMs: this.#unansweredStartMs,
@@ -164,7 +162,7 @@ class DockerRuntime implements Runtime {
     for (;;) {
       signal.throwIfAborted();
       try {
-        const seen = await inspectAttempt(this.#docker, key, this.#noteOf(key), signal);
+        const seen = await inspectAttempt(this.#engine, key, this.#noteOf(key), signal);
         if (seen.container === 'absent')
           return { ...seen, engineLost: true, engineError: say`The container engine lost the container.` };
         if (seen.container !== 'running') {
@@ -173,7 +171,7 @@ class DockerRuntime implements Runtime {
         }
         await this.#watch(key, signal);
         retryMs = firstRetryMs;
-        await waitForEnd(this.#docker, containerName(key), waitMs, signal);
+        await waitForEnd(this.#engine, containerName(key), waitMs, signal);
       } catch (error) {
         if (!(error instanceof EngineUnavailable)) throw error;
         await delay(retryMs, undefined, { signal });
@@ -188,12 +186,12 @@ class DockerRuntime implements Runtime {
     sink: (chunk: LogChunk) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
-    await followLog(this.#docker, key, skipBytes, this.#positions, sink, signal);
+    await followLog(this.#engine, key, skipBytes, this.#positions, sink, signal);
   }
 
   async stop(key: AttemptKey, graceMs: number, signal: AbortSignal): Promise<void> {
     this.#noteOf(key).stopAsked = true;
-    await stopAttempt(this.#docker, key, graceMs, signal);
+    await stopAttempt(this.#engine, key, graceMs, signal);
   }
 
   async collect(
@@ -205,8 +203,8 @@ class DockerRuntime implements Runtime {
     const plan = planAttempt(assignment);
     const lost = await this.#lossOfScratch(assignment, plan, signal);
     if (lost !== undefined) return { ok: false, refusal: { reason: 'engine_lost', message: lost } };
-    const usage = await measureScratch(this.#docker, keeper, plan.scratch, signal);
-    const collector = new OutputCollector(this.#docker, keeper, intoDir);
+    const usage = await measureScratch(this.#engine, keeper, plan.scratch, signal);
+    const collector = new OutputCollector(this.#engine, keeper, intoDir);
     const kept = await collector.collect(assignment, plan.scratch, signal);
     return accept({ ...kept, scratchUsedBytes: usage.usedBytes, scratchFull: usage.full });
   }
@@ -220,7 +218,7 @@ class DockerRuntime implements Runtime {
     const plan = planAttempt(assignment);
     const lost = await this.#lossOfScratch(assignment, plan, signal);
     if (lost !== undefined) return { ok: false, refusal: { reason: 'engine_lost', message: lost } };
-    return await ofStopped.save({ docker: this.#docker, assignment, plan, intoFile }, signal);
+    return await ofStopped.save({ engine: this.#engine, assignment, plan, intoFile }, signal);
   }
 
   /** Why nothing can be read from the scratch of an ended task; undefined when it can. */
@@ -230,16 +228,16 @@ class DockerRuntime implements Runtime {
     signal: AbortSignal,
   ): Promise<Sentence | undefined> {
     const keeper = keeperName(assignment);
-    const info = await inspectContainer(this.#docker, keeper, signal);
+    const info = await this.#engine.inspectContainer(keeper, signal);
     if (info?.State.Running !== true)
       return say`The container engine stopped before the outputs were collected.`;
     const [scratch] = plan.scratch;
-    const task = await inspectContainer(this.#docker, containerName(assignment), signal);
+    const task = await this.#engine.inspectContainer(containerName(assignment), signal);
     const endedAt = task?.State.FinishedAt;
     const isLost =
       scratch !== undefined &&
       endedAt !== undefined &&
-      (await isScratchNew(this.#docker, keeper, scratch.keeperPath, endedAt, signal));
+      (await isScratchNew(this.#engine, keeper, scratch.keeperPath, endedAt, signal));
     return isLost ? say`The container engine restarted under the task, and lost the scratch.` : undefined;
   }
 
@@ -250,7 +248,7 @@ class DockerRuntime implements Runtime {
   async remove(key: AttemptKey, signal: AbortSignal): Promise<void> {
     await this.#queue.run(attemptKeyText(key), async () => {
       this.#notes.get(attemptKeyText(key))?.watch?.close();
-      await removeAttempt(this.#docker, this.#owner, this.#scratch, key, signal);
+      await removeAttempt(this.#engine, this.#owner, this.#scratch, key, signal);
       await this.#positions.drop(key);
       this.#notes.delete(attemptKeyText(key));
     });
@@ -265,7 +263,7 @@ class DockerRuntime implements Runtime {
 
   async #inspect(key: AttemptKey, signal: AbortSignal): Promise<ObservedAttempt> {
     return await inspectAttempt(
-      this.#docker,
+      this.#engine,
       key,
       this.#notes.get(attemptKeyText(key)) ?? new AttemptNotes(),
       signal,
@@ -276,8 +274,8 @@ class DockerRuntime implements Runtime {
   async #watch(key: AttemptKey, signal: AbortSignal): Promise<void> {
     const notes = this.#noteOf({ task: key.task, attempt: key.attempt });
     if (notes.watch !== undefined) return;
-    const info = await inspectContainer(this.#docker, containerName(key), signal);
+    const info = await this.#engine.inspectContainer(containerName(key), signal);
     if (info === undefined || !info.State.Running) return;
-    notes.watch = await CgroupWatch.open(this.#docker, info.Id, info.State.Pid);
+    notes.watch = await CgroupWatch.open(this.#engine, info.Id, info.State.Pid);
   }
 }

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import type Docker from 'dockerode';
 import type { EngineExam } from '../core/engine-facts.ts';
-import { callEngine, deadlines, engineMessage, engineStatus } from '../engine/engine-call.ts';
-import { connectEngine } from '../engine/engine-client.ts';
+import { type Engine, openEngine } from '../engine/engine.ts';
+import { deadlines, engineMessage, engineStatus } from '../engine/engine-call.ts';
 import { readEngineFacts } from '../engine/engine-facts.ts';
 import { ensureKeeperImage, keeperProgram } from '../scratch/keeper-image.ts';
 import { removeContainer } from './attempt-cleanup.ts';
@@ -14,10 +13,10 @@ const leftBehindMs = 600_000;
 
 /** The engine behind a socket, for the doctor. */
 export function examEngine(socketPath: string): EngineExam {
-  const docker = connectEngine(socketPath);
+  const engine = openEngine(socketPath);
   return {
-    facts: (signal) => readEngineFacts(docker, signal),
-    tryGpus: (devices, signal) => tryGpus(docker, devices, signal),
+    facts: (signal) => readEngineFacts(engine, signal),
+    tryGpus: (devices, signal) => tryGpus(engine, devices, signal),
   };
 }
 
@@ -26,14 +25,14 @@ export function examEngine(socketPath: string): EngineExam {
  * toolkit (or its CDI description), so the start alone tells whether tasks with GPUs can run.
  */
 async function tryGpus(
-  docker: Docker,
+  engine: Engine,
   devices: readonly string[],
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  await removeLeftBehind(docker, signal);
-  const image = await ensureKeeperImage(docker, signal);
-  const container = await callEngine(signal, deadlines.changeMs, (abortSignal) =>
-    docker.createContainer({
+  await removeLeftBehind(engine, signal);
+  const image = await ensureKeeperImage(engine, signal);
+  const container = await engine.createContainer(
+    {
       name: `capacloud-doctor-${randomBytes(6).toString('hex')}`,
       Image: image,
       Cmd: [keeperProgram, '/'],
@@ -46,28 +45,24 @@ async function tryGpus(
         SecurityOpt: ['no-new-privileges:true', seccompOption],
         DeviceRequests: [{ Driver: '', DeviceIDs: [...devices], Capabilities: [['gpu']] }],
       },
-      abortSignal,
-    }),
+    },
+    signal,
   );
   try {
-    await callEngine(signal, deadlines.changeMs, (abortSignal) => container.start({ abortSignal }));
+    await engine.startContainer(container, signal);
     return undefined;
   } catch (error) {
     if (engineStatus(error) === undefined) throw error;
     return engineMessage(error);
   } finally {
     // Whatever became of the check, the container may not stay.
-    await removeContainer(docker, container.id, AbortSignal.timeout(deadlines.queryMs)).catch(
-      () => undefined,
-    );
+    await removeContainer(engine, container, AbortSignal.timeout(deadlines.queryMs)).catch(() => undefined);
   }
 }
 
 /** Of checks that were killed, or whose engine made the container after they had given up. */
-async function removeLeftBehind(docker: Docker, signal: AbortSignal): Promise<void> {
-  const found = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-    docker.listContainers({ all: true, filters: { label: [`${labelName}=gpu`] }, abortSignal }),
-  );
+async function removeLeftBehind(engine: Engine, signal: AbortSignal): Promise<void> {
+  const found = await engine.listContainers({ label: [`${labelName}=gpu`] }, signal);
   for (const { Created: createdSeconds, Id: id } of found)
-    if (Date.now() - createdSeconds * 1000 > leftBehindMs) await removeContainer(docker, id, signal);
+    if (Date.now() - createdSeconds * 1000 > leftBehindMs) await removeContainer(engine, id, signal);
 }

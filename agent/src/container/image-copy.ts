@@ -1,8 +1,8 @@
-import type Docker from 'dockerode';
-import { extract, type Pack, pack } from 'tar-stream';
+import { extract, type Pack } from 'tar-stream';
 import type { ContainerUser } from '../core/container-user.ts';
 import { own, type Sentence, say } from '../core/sentence.ts';
-import { callEngine, engineMessage, engineStatus, transferMs } from '../engine/engine-call.ts';
+import type { Engine } from '../engine/engine.ts';
+import { engineMessage, engineStatus } from '../engine/engine-call.ts';
 import { ownership, plainTime } from '../engine/tar-entry.ts';
 import { drained, type Entry, feed } from '../engine/tar-feed.ts';
 import { type ScratchMount, scratchInodes } from '../scratch/mount-plan.ts';
@@ -27,7 +27,7 @@ const nothingLeft = /no space left on device|disk quota exceeded/i;
 
 /** Copies what the image holds in the folder of `mount` into its scratch, where it belongs to the container's user. */
 export async function copyFromImage(
-  docker: Docker,
+  engine: Engine,
   keeper: string,
   probe: ImageProbe,
   mount: ScratchMount,
@@ -35,19 +35,17 @@ export async function copyFromImage(
   signal: AbortSignal,
 ): Promise<void> {
   const source = await probe.openArchive(`${mount.folder}/.`, signal);
-  const target = pack();
   let tooLarge: ImageFolderTooLarge | undefined;
   try {
-    await callEngine(signal, transferMs(mount.sizeBytes), async (abortSignal) => {
-      const writing = repackImage(source.chunks, target, mount, user).catch((error: Error) => {
+    const write = async (target: Pack) => {
+      try {
+        await repackImage(source.chunks, target, mount, user);
+      } catch (error) {
         if (error instanceof ImageFolderTooLarge) tooLarge = error;
-        target.destroy(error);
-      });
-      await docker
-        .getContainer(keeper)
-        .putArchive(target as unknown as NodeJS.ReadableStream, { path: mount.keeperPath, abortSignal });
-      await writing;
-    });
+        throw error;
+      }
+    };
+    await engine.putArchive(keeper, { path: mount.keeperPath, sizeBytes: mount.sizeBytes, write }, signal);
   } catch (error) {
     if (tooLarge !== undefined) throw tooLarge;
     if (engineStatus(error) !== undefined && nothingLeft.test(engineMessage(error)))
@@ -55,7 +53,6 @@ export async function copyFromImage(
     throw error;
   } finally {
     source.close();
-    target.destroy();
   }
 }
 

@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { jobIdFrom, type NodeId, taskIdOf } from '@capacloud/protocol/ids';
 import { pack } from 'tar-stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { connectEngine } from '../engine/engine-client.ts';
+import { openEngine } from '../engine/engine.ts';
 import { ImageProbe } from './image-probe.ts';
 
 let dir: string;
@@ -50,7 +50,7 @@ async function serve(fileBytes: number): Promise<ImageProbe> {
   await new Promise<void>((resolve) => engine.listen(socketPath, resolve));
   const owner = { node: `node_${'0'.repeat(40)}` as NodeId, coordinator: 'c' };
   const key = { task: taskIdOf(jobIdFrom(Buffer.alloc(20)), 0), attempt: 1 };
-  return new ImageProbe(connectEngine(socketPath), owner, key, { id: 'sha256:a', volumes: [] });
+  return new ImageProbe(openEngine(socketPath), owner, key, { id: 'sha256:a', volumes: [] });
 }
 
 test.each([

@@ -1,8 +1,8 @@
-import type Docker from 'dockerode';
 import { extract } from 'tar-stream';
 import type { AttemptKey } from '../core/ports.ts';
 import { attemptLabels, probeName, type RuntimeOwner } from '../engine/attempt-names.ts';
-import { callEngine, deadlines, engineStatus, openEngineStream } from '../engine/engine-call.ts';
+import type { ContainerSpec, Engine } from '../engine/engine.ts';
+import { engineStatus } from '../engine/engine-call.ts';
 import { type PathStat, statPath } from '../engine/path-stat.ts';
 import { feed } from '../engine/tar-feed.ts';
 import { removeContainer } from './attempt-cleanup.ts';
@@ -24,21 +24,21 @@ const maxLookedEntries = 1000;
  * first asked, and bears the attempt's labels, so that it goes with the attempt where the agent dies.
  */
 export class ImageProbe {
-  readonly #docker: Docker;
+  readonly #engine: Engine;
   readonly #owner: RuntimeOwner;
   readonly #key: AttemptKey;
   readonly #image: ProbedImage;
   #container: string | undefined;
 
-  constructor(docker: Docker, owner: RuntimeOwner, key: AttemptKey, image: ProbedImage) {
-    this.#docker = docker;
+  constructor(engine: Engine, owner: RuntimeOwner, key: AttemptKey, image: ProbedImage) {
+    this.#engine = engine;
     this.#owner = owner;
     this.#key = key;
     this.#image = image;
   }
 
   async stat(path: string, signal: AbortSignal): Promise<PathStat | undefined> {
-    return await statPath(this.#docker, await this.#make(signal), path, signal);
+    return await statPath(this.#engine, await this.#make(signal), path, signal);
   }
 
   /** The content of a small plain file; undefined where it is anything else. Bytes are kept as latin-1. */
@@ -95,35 +95,31 @@ export class ImageProbe {
   /** A tar archive of what lies at the path. */
   async openArchive(path: string, signal: AbortSignal) {
     const container = await this.#make(signal);
-    return await openEngineStream(signal, deadlines.idleMs, (abortSignal) =>
-      this.#docker.getContainer(container).getArchive({ path, abortSignal }),
-    );
+    return await this.#engine.getArchive(container, path, signal);
   }
 
   async close(signal: AbortSignal): Promise<void> {
     if (this.#container === undefined) return;
-    await removeContainer(this.#docker, this.#container, signal);
+    await removeContainer(this.#engine, this.#container, signal);
     this.#container = undefined;
   }
 
   async #make(signal: AbortSignal): Promise<string> {
     if (this.#container !== undefined) return this.#container;
-    const made = await callEngine(signal, deadlines.changeMs, (abortSignal) =>
-      this.#docker.createContainer({
-        name: probeName(this.#key),
-        Image: this.#image.id,
-        Entrypoint: ['/never-started'],
-        Labels: attemptLabels(this.#owner, this.#key, 'probe'),
-        HostConfig: {
-          ...lockedDown,
-          LogConfig: { Type: 'none', Config: {} },
-          // Left alone, each would become a volume on the disk with a copy of what the image holds there.
-          Mounts: this.#image.volumes.map((folder) => ({ Type: 'tmpfs', Source: '', Target: folder })),
-        },
-        abortSignal,
-      }),
-    );
-    this.#container = made.id;
-    return made.id;
+    const spec: ContainerSpec = {
+      name: probeName(this.#key),
+      Image: this.#image.id,
+      Entrypoint: ['/never-started'],
+      Labels: attemptLabels(this.#owner, this.#key, 'probe'),
+      HostConfig: {
+        ...lockedDown,
+        LogConfig: { Type: 'none', Config: {} },
+        // Left alone, each would become a volume on the disk with a copy of what the image holds there.
+        Mounts: this.#image.volumes.map((folder) => ({ Type: 'tmpfs', Source: '', Target: folder })),
+      },
+    };
+    const id = await this.#engine.createContainer(spec, signal);
+    this.#container = id;
+    return id;
   }
 }

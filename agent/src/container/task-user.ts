@@ -1,8 +1,7 @@
-import type Docker from 'dockerode';
 import type { ContainerUser, TaskUser } from '../core/container-user.ts';
 import type { AttemptKey } from '../core/ports.ts';
 import { uidLabel } from '../engine/attempt-names.ts';
-import { callEngine, deadlines, engineInfo } from '../engine/engine-call.ts';
+import type { Engine } from '../engine/engine.ts';
 
 interface EngineUsers {
   /** User ids of containers and volumes on the engine, of whatever agent. */
@@ -20,7 +19,7 @@ export type TakeUid = (key: AttemptKey, engine: EngineUsers) => number | undefin
  * its job names one; the group stays, and with it the right to read files of the image's group. Root stays root.
  */
 export async function taskUser(
-  docker: Docker,
+  engine: Engine,
   takeUid: TakeUid,
   key: AttemptKey,
   named: ContainerUser,
@@ -28,22 +27,20 @@ export async function taskUser(
 ): Promise<TaskUser | undefined> {
   if (named.uid === 0) return { ...named, namedUid: 0 };
   const [{ SecurityOptions: options = [] }, inUse] = await Promise.all([
-    engineInfo(docker, signal),
-    uidsInUse(docker, signal),
+    engine.info(signal),
+    uidsInUse(engine, signal),
   ]);
   const isMapped = options.some((option) => /^name=(userns|rootless)(,|$)/.test(option));
   const uid = takeUid(key, { inUse, isMapped });
   return uid === undefined ? undefined : { uid, gid: named.gid, namedUid: named.uid };
 }
 
-async function uidsInUse(docker: Docker, signal: AbortSignal): Promise<ReadonlySet<number>> {
+async function uidsInUse(engine: Engine, signal: AbortSignal): Promise<ReadonlySet<number>> {
   const filters = { label: [uidLabel] };
-  const [containers, { Volumes: volumes }] = await Promise.all([
-    callEngine(signal, deadlines.queryMs, (abortSignal) =>
-      docker.listContainers({ all: true, filters, abortSignal }),
-    ),
-    callEngine(signal, deadlines.queryMs, (abortSignal) => docker.listVolumes({ filters, abortSignal })),
+  const [containers, volumes] = await Promise.all([
+    engine.listContainers(filters, signal),
+    engine.listVolumes(filters, signal),
   ]);
-  const labels = [...containers, ...(volumes ?? [])].map(({ Labels }) => Labels?.[uidLabel]);
+  const labels = [...containers, ...volumes].map(({ Labels }) => Labels?.[uidLabel]);
   return new Set(labels.map(Number).filter(Number.isSafeInteger));
 }

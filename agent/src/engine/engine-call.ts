@@ -1,5 +1,4 @@
 import { abortable } from '@capacloud/waiting/abortable';
-import type Docker from 'dockerode';
 import { EngineUnavailable } from '../core/ports.ts';
 
 /** Deadlines of engine calls. A hung engine must never block the agent (moby#42312). */
@@ -20,26 +19,6 @@ export function transferMs(sizeBytes: number): number {
 
 /** The largest delay of a timer. */
 const maxTimerMs = 2 ** 31 - 1;
-
-export interface EngineInfo {
-  readonly LiveRestoreEnabled?: boolean;
-  readonly Architecture: string;
-  readonly NCPU: number;
-  readonly ServerVersion: string;
-  readonly Runtimes?: Readonly<Record<string, unknown>>;
-  /** Such as name=userns or name=seccomp,profile=default. */
-  readonly SecurityOptions?: readonly string[];
-  /** Its clock, in RFC 3339. */
-  readonly SystemTime?: string;
-}
-
-/** What the engine says of itself and its host. */
-export async function engineInfo(docker: Docker, signal: AbortSignal): Promise<EngineInfo> {
-  return await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-    // The client takes options here as everywhere; its typings leave them out.
-    (docker as unknown as { info(options: object): Promise<EngineInfo> }).info({ abortSignal }),
-  );
-}
 
 /** The HTTP status that the engine answered with; undefined when it did not answer. */
 export function engineStatus(error: unknown): number | undefined {

@@ -10,6 +10,7 @@ import { EngineUnavailable } from '../core/ports.ts';
 import { ImageRoom } from '../images/image-room.ts';
 import { ImageStore } from '../images/image-store.ts';
 import { PulledImages } from '../images/pulled-images.ts';
+import { Engine } from './engine.ts';
 import { callEngine, engineStatus, openEngineStream } from './engine-call.ts';
 import { askOfImage, connectEngine, isPlainPath } from './engine-client.ts';
 
@@ -169,9 +170,9 @@ test('a pull of what is no reference, or of a registry that is not allowed, asks
   const room = { share: defaultImageShare, needed: () => new Set<string>(), stateDir: dir };
   const connections = createConnections({ env: {} });
   const images = new ImageStore({
-    docker,
+    engine: new Engine(docker),
     notes,
-    room: new ImageRoom({ docker, notes, ...room }),
+    room: new ImageRoom({ engine: new Engine(docker), notes, ...room }),
     localImages: [],
     registries: { allowed: [], network: { proxied: connections, direct: connections } },
   });

@@ -1,6 +1,5 @@
-import type Docker from 'dockerode';
 import type { EngineFacts } from '../core/engine-facts.ts';
-import { callEngine, deadlines, engineInfo } from './engine-call.ts';
+import type { Engine } from './engine.ts';
 
 interface Component {
   readonly Name?: string;
@@ -25,14 +24,11 @@ interface MoreInfo {
   readonly DefaultRuntime?: string;
 }
 
-/** What the engine says of itself. Throws as `callEngine` does. */
-export async function readEngineFacts(docker: Docker, signal: AbortSignal): Promise<EngineFacts> {
-  const info = await engineInfo(docker, signal);
+/** What the engine says of itself. Throws as every call of `Engine` does. */
+export async function readEngineFacts(engine: Engine, signal: AbortSignal): Promise<EngineFacts> {
+  const info = await engine.info(signal);
   const more = info as MoreInfo;
-  const { Version, Components = [] } = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-    // As with `info`, the client takes options that its typings leave out.
-    (docker as unknown as { version(options: object): Promise<Version> }).version({ abortSignal }),
-  );
+  const { Version, Components = [] } = (await engine.version(signal)) as Version;
   const isPodman = Components.some(({ Name = '' }) => /podman/i.test(Name));
   // The engine leaves out false; one that does not know of a limit at all leaves out the same.
   const limits = [

@@ -1,5 +1,5 @@
-import type Docker from 'dockerode';
-import { callEngine, deadlines, engineStatus } from './engine-call.ts';
+import type { Engine } from './engine.ts';
+import { engineStatus } from './engine-call.ts';
 
 /** What the engine tells of a path in a container; of a link itself, not of what it leads to. */
 export interface PathStat {
@@ -17,18 +17,13 @@ const goOtherTypes = [2 ** 27, 2 ** 26, 2 ** 25, 2 ** 24, 2 ** 21, 2 ** 19];
 
 /** Undefined where there is no such path, or none that can be looked at, as one below a file. */
 export async function statPath(
-  docker: Docker,
+  engine: Engine,
   container: string,
   path: string,
   signal: AbortSignal,
 ): Promise<PathStat | undefined> {
   try {
-    const response = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-      docker.getContainer(container).infoArchive({ path, abortSignal }),
-    );
-    response.resume();
-    const text = String(response.headers['x-docker-container-path-stat'] ?? '');
-    return readPathStat(Buffer.from(text, 'base64').toString('utf8'));
+    return readPathStat(await engine.pathStat(container, path, signal));
   } catch (error) {
     const status = engineStatus(error);
     if (status === 404 || status === 400) return undefined;

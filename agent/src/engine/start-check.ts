@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
-import type Docker from 'dockerode';
-import { callEngine, deadlines, engineStatus } from './engine-call.ts';
+import type { Engine } from './engine.ts';
+import { engineStatus } from './engine-call.ts';
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const maxCandidates = 32;
@@ -51,12 +51,12 @@ export function programCandidates(
  * the container starts well and then exits with 127, which looks like an exit of the program's own.
  */
 export async function holdsProgram(
-  docker: Docker,
+  engine: Engine,
   container: string,
   candidates: readonly string[],
   signal: AbortSignal,
 ): Promise<'present' | 'absent' | 'unclear'> {
-  const ask = (path: string) => askFor(docker, container, path, signal);
+  const ask = (path: string) => askFor(engine, container, path, signal);
   for (const path of candidates) {
     const answer = await ask(path);
     if (answer === 'present') return 'present';
@@ -67,16 +67,13 @@ export async function holdsProgram(
 }
 
 async function askFor(
-  docker: Docker,
+  engine: Engine,
   container: string,
   path: string,
   signal: AbortSignal,
 ): Promise<'present' | 'absent' | 'unclear'> {
   try {
-    const response = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-      docker.getContainer(container).infoArchive({ path, abortSignal }),
-    );
-    response.resume();
+    await engine.pathStat(container, path, signal);
     return 'present';
   } catch (error) {
     const status = engineStatus(error);

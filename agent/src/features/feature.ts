@@ -1,11 +1,11 @@
 import type { Sha256Hex } from '@capacloud/protocol/ids';
 import type { Result } from '@capacloud/protocol/result';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
-import type Docker from 'dockerode';
 import type { AttemptRecord, Ending } from '../core/attempt-record.ts';
 import type { ContainerUser } from '../core/container-user.ts';
 import type { CollectedFile, PlacedArchive, RuntimeFailure } from '../core/ports.ts';
 import type { OwnText, Sentence } from '../core/sentence.ts';
+import type { Engine } from '../engine/engine.ts';
 import type { MountPlan } from '../scratch/mount-plan.ts';
 import type { WorkParts } from './work-parts.ts';
 
@@ -20,7 +20,7 @@ export interface OwnFolder {
 export type Fill = (signal: AbortSignal) => Promise<boolean>;
 
 export interface FillInput {
-  readonly docker: Docker;
+  readonly engine: Engine;
   readonly assignment: Assignment;
   readonly plan: MountPlan;
   readonly owner: ContainerUser;
@@ -60,7 +60,7 @@ export type FetchParts = Pick<WorkParts, 'inputs' | 'log'>;
 export type BringParts = Pick<WorkParts, 'access' | 'http' | 'log' | 'runtime'>;
 
 export interface SaveInput {
-  readonly docker: Docker;
+  readonly engine: Engine;
   readonly assignment: Assignment;
   readonly plan: MountPlan;
   /** The new file that is written. */

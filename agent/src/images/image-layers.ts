@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import type Docker from 'dockerode';
-import { callEngine, deadlines } from '../engine/engine-call.ts';
+import type { Engine } from '../engine/engine.ts';
 
 /** A layer, by the hash of it and all below it: images that share one have it once on the disk. */
 export interface SizedLayer {
@@ -10,19 +9,17 @@ export interface SizedLayer {
 
 /** The layers of an image with their sizes. */
 export async function readLayers(
-  docker: Docker,
+  engine: Engine,
   id: string,
   signal: AbortSignal,
 ): Promise<readonly SizedLayer[]> {
-  const image = docker.getImage(id);
   const [info, history] = await Promise.all([
-    callEngine(signal, deadlines.queryMs, () => image.inspect()),
-    callEngine(signal, deadlines.queryMs, () => image.history()) as Promise<
-      readonly { readonly Size?: number }[]
-    >,
+    engine.inspectImage(id, signal),
+    engine.imageHistory(id, signal),
   ]);
+  if (info === undefined) throw new Error('the engine lost an image that it has just named');
   const chains = chainsOf(info.RootFS?.Layers ?? []);
-  return sizedLayers(chains, history.map(({ Size = 0 }) => Size).toReversed(), info.Size);
+  return sizedLayers(chains, history.toReversed(), info.Size);
 }
 
 /** https://github.com/opencontainers/image-spec/blob/main/config.md#layer-chainid */

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { type ImageReference, imageReferenceText } from '@capacloud/protocol/job/image-reference';
-import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
 import { EngineUnavailable, type PullProgress } from '../core/ports.ts';
 import { say } from '../core/sentence.ts';
-import { deadlines, engineMessage, engineStatus, openEngineStream } from '../engine/engine-call.ts';
+import type { Engine } from '../engine/engine.ts';
+import { deadlines, engineMessage, engineStatus } from '../engine/engine-call.ts';
 import { wrongPlatform } from './image-platform.ts';
 import { readLoadLines } from './load-lines.ts';
 import { type ArchiveParts, writeArchive } from './registry/image-archive.ts';
@@ -34,7 +34,7 @@ export interface PullOffer {
   /** Of its layers as they are transferred. */
   readonly totalBytes: number;
   readonly transfer: (
-    docker: Docker,
+    engine: Engine,
     report: (progress: PullProgress) => void,
     signal: AbortSignal,
   ) => Promise<void>;
@@ -61,7 +61,7 @@ export async function offerPull(
   const { digest, manifest, config } = await findImage(client, engineArch, reference, signal);
   const name = engineName(reference, digest);
   const totalBytes = manifest.layers.reduce((sum, { size }) => sum + size, 0);
-  const transfer: PullOffer['transfer'] = async (docker, report, limit) => {
+  const transfer: PullOffer['transfer'] = async (engine, report, limit) => {
     let doneBytes = 0;
     const unpacked = { bytes: 0, files: 0 };
     const tell = (stage: 'registry' | 'engine') => report({ doneBytes, totalBytes, unpacked, stage });
@@ -80,7 +80,7 @@ export async function offerPull(
       unpacked.files += files;
     };
     const archive = { name, config: plainConfig(config), layers, onBytes, onUse };
-    await load(docker, archive, () => tell('engine'), limit);
+    await load(engine, archive, () => tell('engine'), limit);
   };
   return { name, digest, totalBytes, transfer };
 }
@@ -135,7 +135,7 @@ export function engineName({ registry, repository }: ImageReference, digest: str
 }
 
 async function load(
-  docker: Docker,
+  engine: Engine,
   parts: Omit<ArchiveParts, 'onWait'>,
   onEngine: () => void,
   signal: AbortSignal,
@@ -156,13 +156,7 @@ async function load(
     stop.abort(new Error('the archive was given up', { cause: error }));
   });
   try {
-    const stream = await openEngineStream(
-      both,
-      deadlines.idleMs,
-      (abortSignal) =>
-        (docker.loadImage as unknown as LoadImage).call(docker, archive, { quiet: false, abortSignal }),
-      longestLoadMs,
-    );
+    const stream = await engine.loadImage(archive, longestLoadMs, both);
     for await (const { error } of readLoadLines(stream.chunks)) {
       onEngine();
       if (error !== undefined) throw refusedByEngine(error);
@@ -181,7 +175,6 @@ async function load(
 }
 
 /** The client takes any stream and a signal; its typings leave them out. */
-type LoadImage = (archive: unknown, options: object) => Promise<NodeJS.ReadableStream>;
 
 function refusedByEngine(detail: string): PullRefused {
   return refusedPull('image_refused', say`The container engine of the node did not take the image.`, detail);

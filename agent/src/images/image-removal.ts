@@ -1,6 +1,5 @@
-import type Docker from 'dockerode';
-import { callEngine, deadlines, engineStatus } from '../engine/engine-call.ts';
-import { askOfImage } from '../engine/engine-client.ts';
+import type { Engine } from '../engine/engine.ts';
+import { engineStatus } from '../engine/engine-call.ts';
 import { bytesOf, readLayers } from './image-layers.ts';
 import { nameOnEngine, type PulledImages, type PullIntent, type UsedImage } from './pulled-images.ts';
 
@@ -12,7 +11,7 @@ const settleAfterMs = 600_000;
 const nothingForMs = 3000;
 
 interface RemovalParts {
-  readonly docker: Docker;
+  readonly engine: Engine;
   readonly notes: PulledImages;
   /** References that attempts need. */
   readonly needed: () => ReadonlySet<string>;
@@ -63,9 +62,9 @@ export class ImageRemoval {
     all: readonly UsedImage[],
     signal: AbortSignal,
   ): Promise<Removal> {
-    const { docker, notes } = this.#parts;
+    const { engine, notes } = this.#parts;
     const [{ id } = { id: '' }] = same;
-    const info = await this.#inspect(id, signal);
+    const info = await this.#parts.engine.inspectImage(id, signal);
     const ours = new Set(all.map(nameOnEngine));
     const names = [...(info?.RepoTags ?? []), ...(info?.RepoDigests ?? [])];
     if (names.some((name) => !ours.has(name) && !name.startsWith('<none>'))) {
@@ -76,9 +75,7 @@ export class ImageRemoval {
     for (const { digest, name, reference } of same) {
       try {
         if (info !== undefined && name !== undefined)
-          await callEngine(signal, deadlines.changeMs, (abortSignal) =>
-            docker.getImage(nameOnEngine({ digest, name })).remove({ noprune: true, abortSignal } as object),
-          );
+          await engine.removeImage(nameOnEngine({ digest, name }), signal);
       } catch (error) {
         if (engineStatus(error) === 409) return 'busy';
         if (engineStatus(error) !== 404) throw error;
@@ -94,10 +91,10 @@ export class ImageRemoval {
     id: string,
     signal: AbortSignal,
   ): Promise<void> {
-    const { docker, notes } = this.#parts;
+    const { engine, notes } = this.#parts;
     const known = await notes.list();
     const isOurs = !before.includes(id) || known.some((note) => note.id === id && note.layers !== undefined);
-    const layers = isOurs ? [...(await readLayers(docker, id, signal))] : undefined;
+    const layers = isOurs ? [...(await readLayers(engine, id, signal))] : undefined;
     await notes.note({ reference, id, digest, name, ...(layers === undefined ? {} : { layers }) });
     await notes.end(reference);
   }
@@ -107,7 +104,7 @@ export class ImageRemoval {
     const { needed, notes } = this.#parts;
     for (const intent of await notes.begun()) {
       if (this.pulling.has(intent.reference)) continue;
-      const info = await this.#inspect(nameOnEngine(intent), signal);
+      const info = await this.#parts.engine.inspectImage(nameOnEngine(intent), signal);
       if (info !== undefined) await this.settle(intent, info.Id, signal);
       else if (Date.now() - intent.atMs > settleAfterMs) await notes.end(intent.reference);
     }
@@ -117,20 +114,6 @@ export class ImageRemoval {
   }
 
   async imageIds(signal: AbortSignal): Promise<readonly string[]> {
-    const images = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-      this.#parts.docker.listImages({ all: true, abortSignal }),
-    );
-    return images.map(({ Id: id }) => id);
-  }
-
-  async #inspect(name: string, signal: AbortSignal): Promise<Docker.ImageInspectInfo | undefined> {
-    try {
-      return await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-        askOfImage<Docker.ImageInspectInfo>(this.#parts.docker, name, abortSignal),
-      );
-    } catch (error) {
-      if (engineStatus(error) === 404) return undefined;
-      throw error;
-    }
+    return await this.#parts.engine.imageIds(signal);
   }
 }

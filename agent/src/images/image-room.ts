@@ -1,6 +1,5 @@
 import { statfs } from 'node:fs/promises';
 import type { Result } from '@capacloud/protocol/result';
-import type Docker from 'dockerode';
 import {
   type DiskRoom,
   type ImageBudget,
@@ -10,13 +9,13 @@ import {
 } from '../core/disk-room.ts';
 import type { RuntimeFailure } from '../core/ports.ts';
 import { say } from '../core/sentence.ts';
-import { engineInfo } from '../engine/engine-call.ts';
+import type { Engine } from '../engine/engine.ts';
 import { ImageRemoval } from './image-removal.ts';
 import { type PullTold, PullWatch } from './pull-watch.ts';
 import type { PulledImages, PullIntent } from './pulled-images.ts';
 
 export interface ImageRoomParts {
-  readonly docker: Docker;
+  readonly engine: Engine;
   readonly notes: PulledImages;
   /** What images that the agent pulls may take together. */
   readonly share: ImageShare;
@@ -121,10 +120,8 @@ export class ImageRoom {
   }
 
   async #findFolder(): Promise<string> {
-    const { docker, stateDir } = this.#parts;
-    const { DockerRootDir: rootDir } = (await engineInfo(docker, AbortSignal.any([]))) as {
-      readonly DockerRootDir?: string;
-    };
+    const { engine, stateDir } = this.#parts;
+    const { DockerRootDir: rootDir } = await engine.info(AbortSignal.any([]));
     if (rootDir === undefined) return stateDir;
     return await statfs(rootDir).then(
       () => rootDir,

@@ -6,13 +6,12 @@ import {
 } from '@capacloud/protocol/job/image-reference';
 import { accept, type Result } from '@capacloud/protocol/result';
 import { abortable } from '@capacloud/waiting/abortable';
-import type Docker from 'dockerode';
 import { isLocalImage, type LocalImage } from '../core/local-images.ts';
 import { EngineUnavailable, type PullProgress, type RuntimeFailure } from '../core/ports.ts';
 import { registryOrigin } from '../core/registries.ts';
 import { own, say } from '../core/sentence.ts';
-import { callEngine, deadlines, engineInfo, engineStatus } from '../engine/engine-call.ts';
-import { askOfImage } from '../engine/engine-client.ts';
+import type { Engine } from '../engine/engine.ts';
+import { engineStatus } from '../engine/engine-call.ts';
 import { archOfEngine, type Platform, wrongPlatform } from './image-platform.ts';
 import { offerPull, type PullOffer } from './image-pull.ts';
 import type { ImageRoom } from './image-room.ts';
@@ -25,7 +24,7 @@ import type { RegistryClientOptions } from './registry/registry-client.ts';
 type Pulled = Result<{ readonly image: string }, RuntimeFailure>;
 
 interface ImageStoreParts {
-  readonly docker: Docker;
+  readonly engine: Engine;
   readonly notes: PulledImages;
   readonly room: ImageRoom;
   readonly localImages: readonly LocalImage[];
@@ -57,15 +56,15 @@ export interface ImageFacts extends ImageSettings {
  * else is fetched from its registry by the agent, which gives the engine a name of its own for it.
  */
 export class ImageStore {
-  readonly #docker: Docker;
+  readonly #engine: Engine;
   readonly #pulled: PulledImages;
   readonly #room: ImageRoom;
   readonly #local: readonly LocalImage[];
   readonly #registries: RegistryClientOptions;
   readonly #pulls = new Map<string, RunningPull>();
 
-  constructor({ docker, notes, room, localImages, registries }: ImageStoreParts) {
-    this.#docker = docker;
+  constructor({ engine, notes, room, localImages, registries }: ImageStoreParts) {
+    this.#engine = engine;
     this.#registries = registries;
     this.#pulled = notes;
     this.#room = room;
@@ -94,9 +93,8 @@ export class ImageStore {
     signal: AbortSignal,
   ): Promise<ImageFacts | undefined> {
     try {
-      const info = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-        askOfImage<Docker.ImageInspectInfo>(this.#docker, name, abortSignal),
-      );
+      const info = await this.#engine.inspectImage(name, signal);
+      if (info === undefined) return undefined;
       const config = info.Config;
       const entrypoint = config?.Entrypoint ?? [];
       return {
@@ -197,7 +195,7 @@ export class ImageStore {
       told.progress({ bytes: Math.max(totalBytes, bytes), files }, progress.doneBytes);
       report(progress);
     };
-    await transfer(this.#docker, onProgress, signal);
+    await transfer(this.#engine, onProgress, signal);
     told.progress({ bytes: totalBytes, files: 0 }, 0);
     const found = await this.#inspect(reference, name, signal);
     if (found === undefined) throw new EngineUnavailable('The engine took an image and does not have it.');
@@ -205,7 +203,7 @@ export class ImageStore {
   }
 
   async #engineArch(signal: AbortSignal): Promise<string> {
-    const { Architecture: architecture } = await engineInfo(this.#docker, signal);
+    const { Architecture: architecture } = await this.#engine.info(signal);
     return archOfEngine(architecture);
   }
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import type Docker from 'dockerode';
 import { defaultImageShare, type ImageShare } from '../core/disk-room.ts';
 import { type LocalImage, referencesOf } from '../core/local-images.ts';
+import type { Engine } from '../engine/engine.ts';
 import { ImageRoom } from './image-room.ts';
 import { ImageStore } from './image-store.ts';
 import { PulledImages } from './pulled-images.ts';
@@ -21,10 +21,10 @@ export interface ImageOptions {
 }
 
 /** The images that tasks may use, and the room that those have which the agent pulls. */
-export function openImages(docker: Docker, options: ImageOptions) {
+export function openImages(engine: Engine, options: ImageOptions) {
   const { imageShare = defaultImageShare, localImages, neededImages, registries, stateDir } = options;
   const notes = new PulledImages(join(stateDir, 'pulled-images'));
   const needed = () => referencesOf(neededImages?.() ?? []);
-  const room = new ImageRoom({ docker, notes, share: imageShare, needed, stateDir });
-  return { room, images: new ImageStore({ docker, notes, room, localImages, registries }) };
+  const room = new ImageRoom({ engine, notes, share: imageShare, needed, stateDir });
+  return { room, images: new ImageStore({ engine, notes, room, localImages, registries }) };
 }

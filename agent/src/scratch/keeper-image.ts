@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
-import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
-import { callEngine, deadlines, engineInfo, engineStatus, openEngineStream } from '../engine/engine-call.ts';
-import { askOfImage } from '../engine/engine-client.ts';
+import type { Engine } from '../engine/engine.ts';
 
 export const keeperImage = 'capacloud/keeper:1';
 export const keeperProgram = '/keeper';
@@ -85,37 +83,26 @@ async function keeperArchive(executable: Buffer): Promise<Buffer> {
  * The id of the keeper image, made on the engine when it is missing. A tag proves nothing, because a job may have
  * pulled an image of that name; so the content of its only layer is compared.
  */
-export async function ensureKeeperImage(docker: Docker, signal: AbortSignal): Promise<string> {
-  const { Architecture: architecture } = await engineInfo(docker, signal);
+export async function ensureKeeperImage(engine: Engine, signal: AbortSignal): Promise<string> {
+  const { Architecture: architecture } = await engine.info(signal);
   const executable = keeperExecutable(architecture);
   if (executable === undefined) throw new Error(`no keeper for the architecture ${architecture}`);
   const archive = await keeperArchive(executable);
   const layer = `sha256:${createHash('sha256').update(archive).digest('hex')}`;
-  const present = await inspectKeeper(docker, layer, signal);
+  const present = await inspectKeeper(engine, layer, signal);
   if (present !== undefined) return present;
-  const stream = await openEngineStream(signal, deadlines.changeMs, (abortSignal) =>
-    // The typings know a file name or a stream; the client sends a buffer as it is.
-    docker.importImage(archive as unknown as string, { repo: 'capacloud/keeper', tag: '1', abortSignal }),
-  );
-  for await (const _chunk of stream.chunks);
-  const made = await inspectKeeper(docker, layer, signal);
+  await engine.importImage(archive, { repo: 'capacloud/keeper', tag: '1' }, signal);
+  const made = await inspectKeeper(engine, layer, signal);
   if (made === undefined) throw new Error('the engine did not take the keeper image');
   return made;
 }
 
 async function inspectKeeper(
-  docker: Docker,
+  engine: Engine,
   layer: string,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  try {
-    const image = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-      askOfImage<Docker.ImageInspectInfo>(docker, keeperImage, abortSignal),
-    );
-    const layers = image.RootFS.Layers ?? [];
-    return layers.length === 1 && layers[0] === layer ? image.Id : undefined;
-  } catch (error) {
-    if (engineStatus(error) === 404) return undefined;
-    throw error;
-  }
+  const image = await engine.inspectImage(keeperImage, signal);
+  const layers = image?.RootFS.Layers ?? [];
+  return layers.length === 1 && layers[0] === layer ? image?.Id : undefined;
 }

@@ -1,5 +1,5 @@
-import type Docker from 'dockerode';
-import { callEngine, deadlines, engineStatus } from '../engine/engine-call.ts';
+import type { Engine } from '../engine/engine.ts';
+import { engineStatus } from '../engine/engine-call.ts';
 
 /**
  * Whether the engine shows a scratch at this path of the container that was made after `time` (RFC 3339). One that
@@ -8,30 +8,25 @@ import { callEngine, deadlines, engineStatus } from '../engine/engine-call.ts';
  * Nothing changes a scratch between the start of its keeper and that of the task, nor after the task's end.
  */
 export async function isScratchNew(
-  docker: Docker,
+  engine: Engine,
   container: string,
   path: string,
   time: string,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const changedMs = await changeTimeMs(docker, container, path, signal);
+  const changedMs = await changeTimeMs(engine, container, path, signal);
   return changedMs !== undefined && changedMs > Date.parse(time);
 }
 
 /** Milliseconds since 1970; undefined where the engine cannot tell. */
 async function changeTimeMs(
-  docker: Docker,
+  engine: Engine,
   container: string,
   path: string,
   signal: AbortSignal,
 ): Promise<number | undefined> {
   try {
-    const response = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-      docker.getContainer(container).infoArchive({ path, abortSignal }),
-    );
-    response.resume();
-    const text = String(response.headers['x-docker-container-path-stat'] ?? '');
-    const { mtime } = JSON.parse(Buffer.from(text, 'base64').toString('utf8')) as { mtime?: string };
+    const { mtime } = JSON.parse(await engine.pathStat(container, path, signal)) as { mtime?: string };
     const ms = Date.parse(mtime ?? '');
     return Number.isFinite(ms) ? ms : undefined;
   } catch (error) {

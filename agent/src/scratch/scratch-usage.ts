@@ -1,5 +1,4 @@
-import type Docker from 'dockerode';
-import { callEngine, deadlines, openEngineStream } from '../engine/engine-call.ts';
+import type { Engine } from '../engine/engine.ts';
 import { keeperProgram, statfsWords } from './keeper-image.ts';
 import type { ScratchMount } from './mount-plan.ts';
 
@@ -30,22 +29,14 @@ export function readUsage(bytes: Buffer): ScratchUsage {
 
 /** How full the scratch is, asked from inside the keeper: the agent itself may not see the engine's disks. */
 export async function measureScratch(
-  docker: Docker,
+  engine: Engine,
   keeper: string,
   scratch: readonly ScratchMount[],
   signal: AbortSignal,
 ): Promise<ScratchUsage> {
   if (scratch.length === 0) return { usedBytes: 0, full: false };
-  const exec = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-    docker.getContainer(keeper).exec({
-      Cmd: [keeperProgram, ...scratch.map((mount) => mount.keeperPath)],
-      AttachStdout: true,
-      abortSignal,
-    }),
-  );
-  const stream = await openEngineStream(signal, deadlines.queryMs, (abortSignal) =>
-    exec.start({ abortSignal }),
-  );
+  const command = [keeperProgram, ...scratch.map((mount) => mount.keeperPath)];
+  const stream = await engine.exec(keeper, command, signal);
   const expectedBytes = scratch.length * recordBytes;
   let frames = Buffer.alloc(0);
   try {

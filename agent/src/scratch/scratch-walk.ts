@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
-import type Docker from 'dockerode';
 import { extract } from 'tar-stream';
-import { callEngine, deadlines, engineStatus, openEngineStream } from '../engine/engine-call.ts';
+import type { Engine } from '../engine/engine.ts';
+import { engineStatus } from '../engine/engine-call.ts';
 import { feed } from '../engine/tar-feed.ts';
 import { keeperPathOf, type ScratchMount } from './mount-plan.ts';
 
@@ -20,7 +20,7 @@ export type Place =
  * engine would follow links in the keeper's own file system, so each part is looked at before the next is named.
  */
 export async function findInScratch(
-  docker: Docker,
+  engine: Engine,
   keeper: string,
   scratch: readonly ScratchMount[],
   path: string,
@@ -38,11 +38,11 @@ export async function findInScratch(
     if (part === '..' && at.pop() === undefined) return { kind: 'link_outside' };
     if (part === '..') continue;
     const keeperPath = [mount.keeperPath, ...at, part].join('/');
-    const mode = await modeOf(docker, keeper, keeperPath, signal);
+    const mode = await modeOf(engine, keeper, keeperPath, signal);
     if (mode === undefined) return { kind: 'missing' };
     if (Math.floor(mode / goSymlink) % 2 === 1) {
       if (++hops > maxHops) return { kind: 'link_loop' };
-      const target = await linkTarget(docker, keeper, keeperPath, signal);
+      const target = await linkTarget(engine, keeper, keeperPath, signal);
       if (!target.startsWith('/')) {
         rest = [...partsOf(target), ...rest];
         continue;
@@ -66,18 +66,13 @@ function partsOf(path: string): string[] {
 
 /** Of the thing itself, were it a link; undefined where there is none. */
 async function modeOf(
-  docker: Docker,
+  engine: Engine,
   keeper: string,
   path: string,
   signal: AbortSignal,
 ): Promise<number | undefined> {
   try {
-    const response = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-      docker.getContainer(keeper).infoArchive({ path, abortSignal }),
-    );
-    response.resume();
-    const text = String(response.headers['x-docker-container-path-stat'] ?? '');
-    const { mode } = JSON.parse(Buffer.from(text, 'base64').toString('utf8')) as { readonly mode?: number };
+    const { mode } = JSON.parse(await engine.pathStat(keeper, path, signal)) as { readonly mode?: number };
     return Number(mode ?? 0);
   } catch (error) {
     if (engineStatus(error) === 404) return undefined;
@@ -87,14 +82,12 @@ async function modeOf(
 
 /** What a link says. The engine's own answer is resolved in the keeper, where the task's paths mean nothing. */
 async function linkTarget(
-  docker: Docker,
+  engine: Engine,
   keeper: string,
   path: string,
   signal: AbortSignal,
 ): Promise<string> {
-  const stream = await openEngineStream(signal, deadlines.idleMs, (abortSignal) =>
-    docker.getContainer(keeper).getArchive({ path, abortSignal }),
-  );
+  const stream = await engine.getArchive(keeper, path, signal);
   const archive = extract();
   const feeding = feed(stream.chunks, archive);
   let target = '';

@@ -1,12 +1,11 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import type Docker from 'dockerode';
-import { pack } from 'tar-stream';
+import type { Pack } from 'tar-stream';
 import { PlacedFileMissing } from '../../core/placed-file.ts';
 import { type AttemptKey, EngineUnavailable, type PlacedArchive } from '../../core/ports.ts';
 import { keeperName } from '../../engine/attempt-names.ts';
-import { inspectContainer } from '../../engine/containers.ts';
-import { callEngine, engineMessage, engineStatus, transferMs } from '../../engine/engine-call.ts';
+import type { Engine } from '../../engine/engine.ts';
+import { engineMessage, engineStatus } from '../../engine/engine-call.ts';
 import { scratchOf } from '../../scratch/mount-plan.ts';
 import type { FillInput } from '../feature.ts';
 import { ArchiveRefused, type RepackRules, repack } from './checkpoint-archive.ts';
@@ -47,33 +46,25 @@ export async function examineSaved(
  * it needs more room than there is: then a part of it may be there.
  */
 export async function unpackSaved(
-  docker: Docker,
+  engine: Engine,
   key: AttemptKey,
   saved: SavedArchive,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const archive = pack();
   const keeper = keeperName(key);
   try {
-    await callEngine(signal, transferMs(saved.sizeBytes), async (abortSignal) => {
-      const source = createReadStream(saved.localPath);
-      const writing = repack(source, archive, saved.rules, abortSignal).catch((error: Error) =>
-        archive.destroy(error),
-      );
-      await docker
-        .getContainer(keeper)
-        .putArchive(archive as unknown as NodeJS.ReadableStream, { path: saved.keeperPath, abortSignal });
-      await writing;
-    });
+    const { keeperPath: path, localPath, rules, sizeBytes } = saved;
+    const write = async (archive: Pack, abortSignal: AbortSignal) => {
+      await repack(createReadStream(localPath), archive, rules, abortSignal);
+    };
+    await engine.putArchive(keeper, { path, sizeBytes, write }, signal);
     return true;
   } catch (error) {
     // An engine that refuses in the middle may be heard as one that hangs up; it is there, and so is its keeper.
     const isRefusal = engineStatus(error) !== undefined || error instanceof EngineUnavailable;
-    const info = isRefusal ? await inspectContainer(docker, keeper, signal) : undefined;
+    const info = isRefusal ? await engine.inspectContainer(keeper, signal) : undefined;
     if (info?.State.Running !== true) throw error;
     saved.onUnfit(engineMessage(error));
     return false;
-  } finally {
-    archive.destroy();
   }
 }

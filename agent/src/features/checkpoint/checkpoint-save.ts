@@ -7,7 +7,6 @@ import { pack } from 'tar-stream';
 import type { CollectedFile, RuntimeFailure } from '../../core/ports.ts';
 import { say } from '../../core/sentence.ts';
 import { keeperName } from '../../engine/attempt-names.ts';
-import { deadlines, openEngineStream } from '../../engine/engine-call.ts';
 import { scratchOf } from '../../scratch/mount-plan.ts';
 import type { SaveInput } from '../feature.ts';
 import { ArchiveRefused, repack } from './checkpoint-archive.ts';
@@ -20,15 +19,13 @@ const noOwner = { uid: 0, gid: 0 };
  * folders is left out.
  */
 export async function saveFolder(
-  { assignment, docker, intoFile, plan }: SaveInput,
+  { assignment, engine, intoFile, plan }: SaveInput,
   signal: AbortSignal,
 ): Promise<Result<CollectedFile | undefined, RuntimeFailure>> {
   const { checkpoint } = assignment;
   if (checkpoint === undefined) return accept(undefined);
   const { keeperPath } = scratchOf(plan, checkpoint.path);
-  const stream = await openEngineStream(signal, deadlines.idleMs, (abortSignal) =>
-    docker.getContainer(keeperName(assignment)).getArchive({ path: keeperPath, abortSignal }),
-  );
+  const stream = await engine.getArchive(keeperName(assignment), keeperPath, signal);
   try {
     return accept(await writeArchive(stream.chunks, checkpoint, intoFile, signal));
   } catch (error) {

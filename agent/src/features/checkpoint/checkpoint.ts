@@ -27,8 +27,8 @@ export const checkpoint: StoppedFeature = {
   fill: async (input, signal) => {
     const saved = await examineSaved(input, signal);
     if (saved === undefined) return undefined;
-    const { assignment, docker } = input;
-    return (limit) => unpackSaved(docker, assignment, saved, limit);
+    const { assignment, engine } = input;
+    return (limit) => unpackSaved(engine, assignment, saved, limit);
   },
   bringsWithinMs,
   saves: (assignment) => assignment.checkpoint !== undefined,

@@ -1,11 +1,10 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import type Docker from 'dockerode';
-import { type Pack, pack } from 'tar-stream';
+import type { Pack } from 'tar-stream';
 import { PlacedFileMissing } from '../../core/placed-file.ts';
 import type { PlacedInput } from '../../core/ports.ts';
-import { callEngine, deadlines, transferMs } from '../../engine/engine-call.ts';
+import type { Engine } from '../../engine/engine.ts';
 import { keeperPathOf, type PlannedMount } from '../../scratch/mount-plan.ts';
 
 // Readable by every user, writable by none; the volume is mounted read-only besides.
@@ -28,7 +27,7 @@ export function inputsIn(mount: PlannedMount, inputs: readonly PlacedInput[]): r
  * are mounted one by one are numbered instead of named.
  */
 export async function copyInputs(
-  docker: Docker,
+  engine: Engine,
   keeper: string,
   mount: PlannedMount,
   inputs: readonly PlacedInput[],
@@ -42,32 +41,22 @@ export async function copyInputs(
     sized.push(await measure(input, parts));
   }
   const totalBytes = sized.reduce((sum, input) => sum + input.sizeBytes, 0);
-  const archive = pack();
-  await callEngine(signal, transferMs(totalBytes), async (abortSignal) => {
-    // The writer fails with the archive when the engine hangs up, and takes the archive along when a file fails.
-    const writing = writeArchive(archive, sized, abortSignal).catch((error: Error) => archive.destroy(error));
-    await docker
-      .getContainer(keeper)
-      .putArchive(archive as unknown as NodeJS.ReadableStream, { path: mount.keeperPath, abortSignal });
-    await writing;
-  }).finally(() => archive.destroy());
+  const write = (archive: Pack, abortSignal: AbortSignal) => writeArchive(archive, sized, abortSignal);
+  await engine.putArchive(keeper, { path: mount.keeperPath, sizeBytes: totalBytes, write }, signal);
 }
 
 /** Writes one small file into a folder of the keeper, as an input: everybody may read it, nobody write it. */
 export async function copyText(
-  docker: Docker,
+  engine: Engine,
   keeper: string,
   { folder, name, text }: { readonly folder: string; readonly name: string; readonly text: string },
   signal: AbortSignal,
 ): Promise<void> {
-  const archive = pack();
-  archive.entry({ name, mode: fileMode, mtime: new Date(0) }, Buffer.from(text, 'latin1'));
-  archive.finalize();
-  await callEngine(signal, deadlines.changeMs, (abortSignal) =>
-    docker
-      .getContainer(keeper)
-      .putArchive(archive as unknown as NodeJS.ReadableStream, { path: folder, abortSignal }),
-  ).finally(() => archive.destroy());
+  const write = async (archive: Pack) => {
+    archive.entry({ name, mode: fileMode, mtime: new Date(0) }, Buffer.from(text, 'latin1'));
+    archive.finalize();
+  };
+  await engine.putArchive(keeper, { path: folder, sizeBytes: text.length, write }, signal);
 }
 
 async function measure(input: PlacedInput, parts: readonly string[]): Promise<SizedInput> {

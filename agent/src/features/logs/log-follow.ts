@@ -1,17 +1,11 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type Docker from 'dockerode';
 import { type AttemptKey, attemptKeyText, EngineUnavailable, type LogChunk } from '../../core/ports.ts';
 import { containerName } from '../../engine/attempt-names.ts';
 import { waitForEnd } from '../../engine/containers.ts';
-import {
-  callEngine,
-  deadlines,
-  type EngineStream,
-  engineStatus,
-  openEngineStream,
-} from '../../engine/engine-call.ts';
+import type { Engine } from '../../engine/engine.ts';
+import type { EngineStream } from '../../engine/engine-call.ts';
 import { LogFrames, LogInterrupted } from './log-frames.ts';
 import {
   formatLogPosition,
@@ -87,7 +81,7 @@ type Sink = (chunk: LogChunk) => Promise<void>;
  * the container has ended and all was read. At most one chunk is in memory: the sink is awaited.
  */
 export async function followLog(
-  docker: Docker,
+  engine: Engine,
   key: AttemptKey,
   skipBytes: number,
   positions: LogPositions,
@@ -101,9 +95,9 @@ export async function followLog(
   for (;;) {
     signal.throwIfAborted();
     try {
-      const state = await containerState(docker, key, signal);
+      const state = await containerState(engine, key, signal);
       if (state === 'absent') return;
-      await readOnce(docker, key, cursor, notes, sink, state === 'running', signal);
+      await readOnce(engine, key, cursor, notes, sink, state === 'running', signal);
       if (state === 'ended') return;
     } catch (error) {
       if (!(error instanceof EngineUnavailable || error instanceof LogInterrupted)) throw error;
@@ -113,20 +107,14 @@ export async function followLog(
   }
 }
 
-async function containerState(docker: Docker, key: AttemptKey, signal: AbortSignal) {
-  try {
-    const info = await callEngine(signal, deadlines.queryMs, (abortSignal) =>
-      docker.getContainer(containerName(key)).inspect({ abortSignal }),
-    );
-    return info.State.Running || info.State.Status === 'created' ? 'running' : 'ended';
-  } catch (error) {
-    if (engineStatus(error) === 404) return 'absent';
-    throw error;
-  }
+async function containerState(engine: Engine, key: AttemptKey, signal: AbortSignal) {
+  const info = await engine.inspectContainer(containerName(key), signal);
+  if (info === undefined) return 'absent';
+  return info.State.Running || info.State.Status === 'created' ? 'running' : 'ended';
 }
 
 async function readOnce(
-  docker: Docker,
+  engine: Engine,
   key: AttemptKey,
   cursor: LogCursor,
   notes: PositionNotes,
@@ -135,17 +123,13 @@ async function readOnce(
   signal: AbortSignal,
 ): Promise<void> {
   const since = sinceOf(cursor.position());
-  const stream = await openEngineStream(signal, silenceMs, (abortSignal) =>
-    docker
-      .getContainer(containerName(key))
-      .logs({ follow: true, stdout: true, stderr: true, timestamps: true, since, abortSignal }),
-  );
+  const stream = await engine.followLogs(containerName(key), { since, idleMs: silenceMs }, signal);
   const frames = new LogFrames();
   const over = new AbortController();
   let quietSinceMs = performance.now();
   const quietMs = () => performance.now() - quietSinceMs;
   const closing = running
-    ? closeAfterEnd(docker, key, stream, quietMs, AbortSignal.any([signal, over.signal]))
+    ? closeAfterEnd(engine, key, stream, quietMs, AbortSignal.any([signal, over.signal]))
     : undefined;
   try {
     for await (const chunk of stream.chunks) {
@@ -171,15 +155,15 @@ async function readOnce(
  * watched for as well; what the stream still owed is read anew afterwards.
  */
 async function closeAfterEnd(
-  docker: Docker,
+  engine: Engine,
   key: AttemptKey,
   stream: EngineStream,
   quietMs: () => number,
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    while ((await containerState(docker, key, signal)) === 'running')
-      await waitForEnd(docker, containerName(key), silenceMs, signal);
+    while ((await containerState(engine, key, signal)) === 'running')
+      await waitForEnd(engine, containerName(key), silenceMs, signal);
     while (quietMs() < endSilenceMs) await delay(endSilenceMs, undefined, { signal });
     stream.close();
   } catch {

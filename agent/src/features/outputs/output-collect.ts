@@ -5,11 +5,10 @@ import type { Sha256Hex } from '@capacloud/protocol/ids';
 import { isFilePath } from '@capacloud/protocol/job/job-mounts';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
 import type { OutputLink, SkippedOutputs, SkippedReason } from '@capacloud/protocol/wire/outputs';
-import type Docker from 'dockerode';
 import { extract } from 'tar-stream';
 import type { CollectedFile, RuntimeFailure } from '../../core/ports.ts';
 import { own, type Sentence, say } from '../../core/sentence.ts';
-import { deadlines, openEngineStream } from '../../engine/engine-call.ts';
+import type { Engine } from '../../engine/engine.ts';
 import { type Entry, feed, printable } from '../../engine/tar-feed.ts';
 import type { ScratchMount } from '../../scratch/mount-plan.ts';
 import { findInScratch } from '../../scratch/scratch-walk.ts';
@@ -50,7 +49,7 @@ const failureSentences: Partial<Record<SkippedReason, Sentence>> = {
  * part of a local path. What cannot be kept is noted, and the rest is kept.
  */
 export class OutputCollector {
-  readonly #docker: Docker;
+  readonly #engine: Engine;
   readonly #keeper: string;
   readonly #intoDir: string;
   readonly #files = new Map<string, CollectedFile>();
@@ -60,8 +59,8 @@ export class OutputCollector {
   #maxFileBytes = Number.MAX_SAFE_INTEGER;
   #stored = 0;
 
-  constructor(docker: Docker, keeper: string, intoDir: string) {
-    this.#docker = docker;
+  constructor(engine: Engine, keeper: string, intoDir: string) {
+    this.#engine = engine;
     this.#keeper = keeper;
     this.#intoDir = intoDir;
   }
@@ -97,7 +96,7 @@ export class OutputCollector {
     signal: AbortSignal,
   ): Promise<void> {
     const path = plainPath(output);
-    const place = await findInScratch(this.#docker, this.#keeper, scratch, path, signal);
+    const place = await findInScratch(this.#engine, this.#keeper, scratch, path, signal);
     if (place.kind !== 'found') return this.#lack(output, place.kind === 'missing' ? undefined : place.kind);
     const lost = await this.#copy(place.keeperPath, output, tree, signal);
     if (this.#holds(path)) return;
@@ -137,9 +136,7 @@ export class OutputCollector {
     tree: OutputTree,
     signal: AbortSignal,
   ): Promise<SkippedReason | 'empty folder' | undefined> {
-    const stream = await openEngineStream(signal, deadlines.idleMs, (abortSignal) =>
-      this.#docker.getContainer(this.#keeper).getArchive({ path: source, abortSignal }),
-    );
+    const stream = await this.#engine.getArchive(this.#keeper, source, signal);
     const archive = extract();
     const feeding = feed(stream.chunks, archive);
     const path = plainPath(output);
