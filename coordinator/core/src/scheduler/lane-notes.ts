@@ -14,15 +14,28 @@ export interface LaneNotes {
   stopsSoughtAt: number;
 }
 
+const nothing: Readonly<LaneNotes> = Object.freeze({
+  seenIn: 0,
+  goesOn: undefined,
+  servedAt: 0,
+  triedAt: 0,
+  stopsSoughtAt: 0,
+});
+
 /** Notes about what waits. They go when the lane or the queue goes. */
 export class WaitingNotes {
   readonly #lanes = new WeakMap<Lane, LaneNotes>();
   readonly #triedAt = new WeakMap<ConsumerQueue, number>();
 
-  of(lane: Lane): LaneNotes {
+  of(lane: Lane): Readonly<LaneNotes> {
+    return this.#lanes.get(lane) ?? nothing;
+  }
+
+  /** For a change. Most lanes come and go without a note. */
+  openOf(lane: Lane): LaneNotes {
     let notes = this.#lanes.get(lane);
     if (notes === undefined) {
-      notes = { seenIn: 0, goesOn: undefined, servedAt: 0, triedAt: 0, stopsSoughtAt: 0 };
+      notes = { ...nothing };
       this.#lanes.set(lane, notes);
     }
     return notes;
@@ -35,6 +48,6 @@ export class WaitingNotes {
 
   noteTry(queue: ConsumerQueue, lane: Lane, at: number): void {
     this.#triedAt.set(queue, at);
-    this.of(lane).triedAt = at;
+    this.openOf(lane).triedAt = at;
   }
 }

@@ -34,12 +34,12 @@ export function placeTasks(
   for (let cursor = turns.top; cursor !== undefined && !isCutShort; cursor = turns.top) {
     switch (placing.serve(cursor)) {
       case 'placed':
-        notes.waiting.of(cursor.lane).servedAt = at;
+        notes.waiting.openOf(cursor.lane).servedAt = at;
         turns.give(cursor.job, placing.assignments.slice(-1));
         break;
       case 'gang placed': {
         const { job } = cursor;
-        notes.waiting.of(cursor.lane).servedAt = at;
+        notes.waiting.openOf(cursor.lane).servedAt = at;
         turns.advance();
         turns.give(job, placing.assignments.slice(-job.live));
         break;

@@ -61,7 +61,7 @@ export class Preemptions {
     for (const { job, lane } of this.#starved(state, notes, at, preemptAfterMs)) {
       if (budget.nodes <= 0 || budget.stops <= 0) return;
       const account = mustGet(state.accounts, job.consumer, 'account');
-      notes.waiting.of(lane).stopsSoughtAt = at;
+      notes.waiting.openOf(lane).stopsSoughtAt = at;
       notes.busy.job = job.id;
       const search = new StopSearch({ state, keepings: notes.keepings, decision, leaving, budget });
       for (const found of search.roomFor(job)) {

@@ -64,6 +64,10 @@ export class ScheduleNotes {
   #rowsUntil = 0;
   #idledUntil = 0;
   #submittedUntil = 0;
+  /** Times that rows were followed, and of each row in which of them it was last noted, and had become idle. */
+  #round = 0;
+  readonly #notedIn: number[] = [];
+  readonly #idledIn: number[] = [];
   #imagesUntil = 0;
   /** Arrivals of work and room when a place last began at the head of the queue. */
   #arrivalsSeen = 0;
@@ -95,15 +99,21 @@ export class ScheduleNotes {
   follow({ feed, jobs }: Pick<State, 'feed' | 'jobs'>): void {
     const { idled, images, nodes, rows, submitted } = feed;
     if (rows.end !== this.#rowsUntil) {
-      // A row that changed several times is looked at once.
-      const changed = new Set<number>();
-      if (!rows.follow(this.#rowsUntil, (row) => changed.add(row)))
-        for (let row = 0; row < Math.max(nodes.length, this.table.nodes.length); row++) changed.add(row);
-      const newlyIdle = new Set<number>();
-      idled.follow(this.#idledUntil, (row) => newlyIdle.add(row));
+      this.#round += 1;
+      const round = this.#round;
+      idled.follow(this.#idledUntil, (row) => {
+        this.#idledIn[row] = round;
+      });
+      const note = (row: number): void => {
+        // A row that changed several times is looked at once.
+        if (this.#notedIn[row] === round) return;
+        this.#notedIn[row] = round;
+        this.#noteRow(row, nodes[row], this.#idledIn[row] === round);
+      };
+      if (!rows.follow(this.#rowsUntil, note))
+        for (let row = 0; row < Math.max(nodes.length, this.table.nodes.length); row++) note(row);
       this.#rowsUntil = rows.end;
       this.#idledUntil = idled.end;
-      for (const row of changed) this.#noteRow(row, nodes[row], newlyIdle.has(row));
     }
     if (submitted.end !== this.#submittedUntil) {
       const note = (job: Job): void => this.mix.note(job.terms.resources, job.live);

@@ -107,26 +107,25 @@ class Line {
   /** The lane on top has been seen to its end. */
   close(): void {
     const { top } = this.#open;
-    if (top !== undefined) this.#waiting.of(top.lane).seenIn = this.#pass;
+    if (top !== undefined) this.#waiting.openOf(top.lane).seenIn = this.#pass;
     this.#open.removeTop();
   }
 
   /** The look ends here; the next one goes on where it was. */
   keepPlace(): void {
     for (let top = this.#open.top; top !== undefined; top = this.#open.top) {
-      this.#waiting.of(top.lane).goesOn = { pass: this.#pass, job: top.job };
+      this.#waiting.openOf(top.lane).goesOn = { pass: this.#pass, job: top.job };
       this.#open.removeTop();
     }
   }
 
   #openLane(lane: Lane): void {
-    const notes = this.#waiting.of(lane);
-    const { goesOn } = notes;
-    notes.goesOn = undefined;
+    const { goesOn } = this.#waiting.of(lane);
+    if (goesOn !== undefined) this.#waiting.openOf(lane).goesOn = undefined;
     const position = goesOn?.pass === this.#pass ? positionOf(lane.jobs, goesOn.job) : 0;
     const job = lane.jobs[position];
     if (job !== undefined) this.#open.push(new Cursor(lane, position, job));
-    else notes.seenIn = this.#pass;
+    else this.#waiting.openOf(lane).seenIn = this.#pass;
   }
 }
 
