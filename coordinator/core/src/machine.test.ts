@@ -44,6 +44,7 @@ describe('a log', () => {
       { type: 'job.settled', at, job, succeeded: 1, failed: 0, cancelled: 0, expired: 0 },
       { type: 'job.cancelled', at, job: jobId(2) },
       { type: 'job.unheard_of', at } as never,
+      { type: 'constructor', at } as never,
     ];
     for (const event of damaged) {
       const machine = Machine.ready();

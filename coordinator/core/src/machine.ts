@@ -79,10 +79,9 @@ function decideBy<T extends CommandType>(
   command: CommandOf<T>,
   notes: ScheduleNotes,
 ): Decided {
-  const decider = decides[type];
-  // A caller without types may send anything.
-  if (decider === undefined) broken(`there is no command ${type}`);
-  return decider(state, command, notes);
+  // A caller without types may send anything, also what every object has, such as a constructor.
+  if (!Object.hasOwn(decides, type)) broken(`there is no command ${type}`);
+  return decides[type](state, command, notes);
 }
 
 /**
@@ -108,10 +107,9 @@ export function apply(state: State, event: Event): void {
 }
 
 function change<T extends EventType>(state: State, type: T, event: EventOf<T>): void {
-  const applier = applies[type];
-  // A damaged log may hold anything.
-  if (applier === undefined) broken(`there is no event ${type}`);
-  applier(state, event);
+  // A damaged log may hold anything, also what every object has, such as a constructor.
+  if (!Object.hasOwn(applies, type)) broken(`there is no event ${type}`);
+  applies[type](state, event);
 }
 
 /**
