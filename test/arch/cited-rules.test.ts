@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { checkoutSources, readCheckout } from './checkout.ts';
 import { findRuleViolations, rulesOf } from './cited-rules.ts';
 
-it.each(['coordinator/core'])(
+it.each(['coordinator/core', 'agent'])(
   '%s: each rule is cited by code and by a test, and each citation is a rule',
   (folder) => {
     const rules = rulesOf(readCheckout(`${folder}/RULES.md`));

@@ -24,6 +24,7 @@ export interface AdmissionParts {
 export function admit(parts: AdmissionParts, assignment: Assignment, closed: Sentence | undefined): void {
   const { clock, journal, lease, log, node, offer } = parts;
   const record = newAttempt(assignment, clock.nowMs());
+  // ADMIT-1
   // guard: an assignment is taken once
   if (journal.attempt(record.key) !== undefined) return;
   const refusal = closed ?? refusalReason(assignment, offer());

@@ -32,6 +32,7 @@ export async function runContainer(
   const following = new AbortController();
   const output = { isBlocked: false };
   const followed = follow(parts, record, output, AbortSignal.any([signal, following.signal]));
+  // STOP-1
   // guard: stop at the end of the run time
   const disarm = arm(remainingRunMs(assignment.runTimeoutMs, record.runStart, clock), onTimeout);
   let seen: ObservedAttempt;

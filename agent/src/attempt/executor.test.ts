@@ -503,6 +503,7 @@ describe('the executor', () => {
     ).toEqual([]);
   });
 
+  // START-1
   test('a restart adopts what runs and starts nothing twice', async () => {
     await ready();
     life.executor.onAssign([assignment(1)]);
@@ -525,6 +526,7 @@ describe('the executor', () => {
     expect(store.logs.get(`${task}-1`)?.bytes.toString()).toBe('before between after');
   });
 
+  // LEASE-3
   test('a coordinator that is away does not touch the work; the lapse of the lease ends it', async () => {
     await ready();
     life.executor.onAssign([assignment(1), assignment(2)]);
@@ -681,6 +683,7 @@ describe('the executor', () => {
     expect(receipts()).toEqual([]);
   });
 
+  // ADMIT-1
   test('a repeated assignment changes nothing; what has no slot waits for one', async () => {
     await ready();
     life.executor.onAssign([assignment(1), assignment(2), assignment(3)]);
@@ -709,6 +712,7 @@ describe('the executor', () => {
     expect(engine.calls).not.toContain('prepare');
   });
 
+  // START-1
   test('an engine that was killed in a start is not told to start again', async () => {
     await ready();
     engine.forgetsStart = true;

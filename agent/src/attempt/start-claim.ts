@@ -6,6 +6,7 @@ import type { ClaimStart } from '../core/ports.ts';
 export function claimStart(journal: Journal, record: AttemptRecord): ClaimStart {
   return () => {
     const current = journal.attempt(record.key) ?? record;
+    // START-1
     // guard: start a container once
     if (current.startSent === true) return false;
     // guard: note a start before it is made

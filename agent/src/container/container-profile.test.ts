@@ -1,7 +1,7 @@
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { describe, expect, it } from 'vitest';
-import { containerEnv, containerOptions, namedUser } from './container-profile.ts';
+import { containerEnv, containerOptions, lockedDown, namedUser } from './container-profile.ts';
 
 function assignment(change: Partial<Assignment>): Assignment {
   return {
@@ -21,6 +21,7 @@ const image = {
 };
 
 describe('the environment', () => {
+  // ISOLATE-3
   it('lets neither image nor job choose devices', () => {
     const env = containerEnv(
       assignment({ env: { NVIDIA_VISIBLE_DEVICES: 'all', LD_LIBRARY_PATH: '/opt', A: 'b=c' } }),
@@ -44,6 +45,7 @@ describe('the environment', () => {
 
 describe('the user', () => {
   const policy = (allowRoot: boolean) => ({ allowRoot, pidsLimit: 1 });
+  // ISOLATE-2
   it('is never root unless allowed, and has a group of its own', () => {
     expect(namedUser(assignment({}), policy(false))).toEqual({ uid: 65_532, gid: 65_532 });
     expect(namedUser(assignment({ user: '1000' }), policy(false))).toEqual({ uid: 1000, gid: 1000 });
@@ -70,4 +72,17 @@ it.each([
     hostCpuMilli: 4000,
   });
   expect(HostConfig).toMatchObject({ ShmSize, Memory: memoryBytes });
+});
+
+// ISOLATE-1
+it('gives a container no network, no rights and no writable root', () => {
+  expect(lockedDown).toMatchObject({
+    NetworkMode: 'none',
+    IpcMode: 'private',
+    ReadonlyRootfs: true,
+    CapDrop: ['ALL'],
+    SecurityOpt: ['no-new-privileges:true', expect.stringContaining('seccomp=')],
+    Privileged: false,
+  });
+  expect(lockedDown).not.toHaveProperty('CapAdd');
 });

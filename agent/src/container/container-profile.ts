@@ -41,6 +41,7 @@ export function namedUser(assignment: Assignment, policy: ContainerPolicy): Cont
   // Without a group the engine would take the image's, or 0.
   const gid = group === undefined ? uid : Number(group);
   const inRange = uid < 2 ** 31 && gid < 2 ** 31;
+  // ISOLATE-2
   return inRange && (policy.allowRoot || (uid !== 0 && gid !== 0)) ? { uid, gid } : undefined;
 }
 
@@ -74,6 +75,7 @@ export function containerEnv(
     ...homeVariables(assignment.env, userName, home),
     ...assignment.env,
   })) {
+    // ISOLATE-3
     if (isReserved(name) || (assignment.devices.length > 0 && name.startsWith('LD_'))) continue;
     env.set(name, value);
   }
@@ -94,6 +96,7 @@ const localLog = { Type: 'local', Config: { 'max-size': '10m', 'max-file': '12' 
 
 /** What task and keeper have in common: no network, no rights, no writable root. */
 export const lockedDown = {
+  // ISOLATE-1
   NetworkMode: 'none',
   IpcMode: 'private',
   ReadonlyRootfs: true,

@@ -8,6 +8,7 @@ test('without a lease nothing lapses, and a remembered one lapses in its time', 
   expect(new Lease(500).hasLapsed(500)).toBe(true);
 });
 
+// LEASE-2
 test('an acknowledgement covers the heartbeats before it, counts from when they were sent, and never shortens', () => {
   const lease = new Lease(undefined);
   lease.open(1000, 10);

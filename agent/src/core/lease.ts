@@ -51,6 +51,7 @@ export class Lease {
       newest = Math.max(newest ?? atMs, atMs);
       this.#sentAtMs.delete(n);
     }
+    // LEASE-2
     // guard: count the lease from when the heartbeat was sent
     return newest !== undefined && this.#extend(newest + this.#leaseMs);
   }

@@ -4,6 +4,7 @@ import { isLocalImage, parseLocalImage } from './local-images.ts';
 
 const hex = 'ab'.repeat(32);
 
+// IMAGE-1
 test.each([
   [
     'company/app:1',

@@ -15,6 +15,7 @@ const missingFull: CollectionEvidence = {
   failure: { reason: 'output_missing', message: say`/out/a is missing`, scratchFull: true },
 };
 
+// RESULT-1
 test.each<[string, Partial<Ending>, StopCause | undefined, CollectionEvidence | undefined, string]>([
   ['a clean exit with its outputs', {}, undefined, collected, 'completed'],
   ['a clean exit that used all its scratch', {}, undefined, full, 'completed'],

@@ -38,6 +38,7 @@ export function judgeEnding(
   collection: CollectionEvidence | undefined,
 ): Outcome {
   if (stop !== undefined) return outcomeOfStop(stop);
+  // RESULT-1
   // guard: an engine that was lost completes nothing
   if (ending.engineLost)
     return {

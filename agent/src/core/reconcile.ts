@@ -82,6 +82,7 @@ function stepsFor(
   if (view.active !== undefined) return [];
   if (record.phase === 'settled') {
     if (seen !== undefined) return [{ kind: 'remove', key }];
+    // REPORT-1
     // guard: remember a settled attempt until its report is durable
     return record.log.done && !view.unacked ? [{ kind: 'forget', key }] : [];
   }
@@ -105,6 +106,7 @@ function unwanted(record: AttemptRecord, desired: Desired): StopCause | undefine
   if (desired.attempts !== undefined && !desired.attempts.has(attemptKeyText(record.key))) return 'dropped';
   // Nothing runs of an attempt that uploads. What it brings waits for the coordinator as reports do, who may be away to make room
   // for it; it says whether it still wants it when it is back.
+  // LEASE-3
   return desired.leaseLapsed && record.phase !== 'uploading' ? 'lease_lapsed' : undefined;
 }
 

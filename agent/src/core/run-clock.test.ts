@@ -7,6 +7,7 @@ const at = (bootMs: number, bootId = 'boot', nowMs = 0) => ({
   nowMs: () => nowMs,
 });
 
+// STOP-1
 test('the run time goes on while the agent is down', () => {
   const start = runStart(at(1000));
   expect(remainingRunMs(500, start, at(1000))).toBe(500);

@@ -16,6 +16,7 @@ export function runStart(clock: Clock): RunStart {
  */
 export function remainingRunMs(limitMs: number, start: RunStart | undefined, clock: Clock): number {
   if (start === undefined || start.bootId !== clock.bootId) return limitMs;
+  // STOP-1
   // guard: let the run time go on while the agent is away
   return Math.max(0, Math.min(limitMs, limitMs - (clock.bootMs() - start.atBootMs)));
 }

@@ -74,6 +74,7 @@ export class ImageStore {
   /** The image that tasks may use under this reference; undefined when it is not on the engine, or nobody's to use. */
   async find(reference: ImageReference, signal: AbortSignal): Promise<ImageFacts | undefined> {
     const text = imageReferenceText(reference);
+    // IMAGE-1
     if (isLocalImage(this.#local, reference)) {
       const listed = await this.#inspect(reference, text, signal);
       if (listed !== undefined) return listed;

@@ -151,6 +151,7 @@ export class OpenSession {
     this.#acknowledged = true;
     if (lease.acknowledged(frame.heartbeat)) this.#saveLease();
     // Never beyond what this session sent: a coordinator that is wrong may not erase what it has not seen.
+    // REPORT-1
     // guard: keep reports until they are durable
     const report = Math.min(frame.report, this.#sentReport);
     const before = journal.outboxSize();

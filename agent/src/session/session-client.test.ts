@@ -341,6 +341,7 @@ describe('a session', () => {
     expect(await keyOf(5)).not.toBe(third);
   });
 
+  // REPORT-1
   test('an acknowledgement of more than was sent erases nothing that was not', async () => {
     connect();
     const first = await peer(0);
@@ -478,6 +479,7 @@ describe('a session', () => {
     expect(first.closeCode).toBe(1009);
   });
 
+  // LEASE-2
   test('the lease runs from when a heartbeat was sent, not from when it was acknowledged', async () => {
     connect();
     const first = await peer(0);

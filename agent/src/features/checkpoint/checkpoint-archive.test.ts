@@ -134,6 +134,7 @@ const odd: readonly [string, readonly Item[]][] = [
 ];
 
 describe.each(odd)('%s', (_, items) => {
+  // ISOLATE-4
   it('is refused where the archive is of another', async () => {
     await expect(repacked(items)).rejects.toThrow(ArchiveRefused);
   });

@@ -55,6 +55,7 @@ export async function unpackSaved(
   try {
     const { keeperPath: path, localPath, rules, sizeBytes } = saved;
     const write = async (archive: Pack, abortSignal: AbortSignal) => {
+      // ISOLATE-4
       await repack(createReadStream(localPath), archive, rules, abortSignal);
     };
     await engine.putArchive(keeper, { path, sizeBytes, write }, signal);

@@ -6,6 +6,7 @@ import { bringsWithinMs, largestArchiveBytes } from './checkpoint-rules.ts';
 const checkpoint = { path: '/ckpt', maxBytes: 1, timeoutMs: 1 };
 const ending = { oomKilled: false, engineLost: false, pidsExhausted: false };
 
+// SAVE-1
 test.each<[StopCause | undefined, boolean]>([
   ['stopped', true],
   ['dropped', true],

@@ -16,6 +16,7 @@ export function largestArchiveBytes(maxBytes: number): number {
  * coordinator ended the container, because only then does the task go on elsewhere while this node can still be asked.
  */
 export function bringsWithinMs({ assignment, stop }: AttemptRecord, ending: Ending): number | undefined {
+  // SAVE-1
   const wasStopped = stop === 'stopped' || stop === 'dropped';
   return wasStopped && !ending.engineLost ? assignment.checkpoint?.timeoutMs : undefined;
 }
