@@ -1,8 +1,8 @@
 import {
-  type Capacity,
   fits,
   keptForOutputs,
   lacking,
+  type MutableCapacity,
   needOf,
   offeredBy,
   subtract,
@@ -58,7 +58,7 @@ export function refusalReason(assignment: Assignment, offer: Offer): Sentence | 
  * node only when its container has ended, so an assignment may have to wait here for a moment.
  */
 export class Room {
-  readonly #free: Capacity;
+  readonly #free: MutableCapacity;
   /** Thousandths left of each device. */
   readonly #devices: Map<string, number>;
 

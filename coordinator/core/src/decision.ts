@@ -2,6 +2,7 @@ import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import { mustGet } from './assert.ts';
 import type { AfterAttempt, AttemptEnded, Event } from './contract/event.ts';
+import type { ReadOnly } from './read-only.ts';
 import type { Task } from './slices/attempt/record.ts';
 import { isActive } from './slices/attempt/task-states.ts';
 import type { Job } from './slices/job/record.ts';
@@ -31,7 +32,7 @@ export interface Ending {
 }
 
 /** Keys stand in order, for canonical JSON is then the engine's own; no spreads, for this is the hottest literal. */
-export function endedEvent(task: Task, ending: Ending, at: number): AttemptEnded {
+export function endedEvent(task: ReadOnly<Task>, ending: Ending, at: number): AttemptEnded {
   const { attempt, id } = task;
   const { exitCode, imageRunsOn, preemptedFor, reason, receipt, released, then } = ending;
   const type = 'attempt.ended';
@@ -51,13 +52,13 @@ export function endedEvent(task: Task, ending: Ending, at: number): AttemptEnded
 export class Decision {
   readonly events: Event[] = [];
   readonly at: number;
-  readonly #state: State;
+  readonly #state: ReadOnly<State>;
   #jobs: Map<JobId, Tally> | undefined;
   #vacated: Map<NodeId, number> | undefined;
   /** Tasks whose attempt this decision ends. */
   #ended: Set<TaskId> | undefined;
 
-  constructor(state: State, at: number) {
+  constructor(state: ReadOnly<State>, at: number) {
     this.#state = state;
     this.at = at;
   }
@@ -66,7 +67,7 @@ export class Decision {
     return this.#ended?.has(task) ?? false;
   }
 
-  endAttempt(job: Job, task: Task, ending: Ending): void {
+  endAttempt(job: ReadOnly<Job>, task: ReadOnly<Task>, ending: Ending): void {
     this.#endAttempt(job, task, ending);
     const { preemptedFor, then } = ending;
     // GANG-1
@@ -75,7 +76,7 @@ export class Decision {
   }
 
   /** What runs of a gang cannot go on without the one that failed, and starts again with it. */
-  #stopGang(job: Job, then: FailedAttempt, preemptedFor: AccountId | undefined): void {
+  #stopGang(job: ReadOnly<Job>, then: FailedAttempt, preemptedFor: AccountId | undefined): void {
     const others: FailedAttempt = then.kind === 'failed' ? then : { ...then, budget: 'free' };
     for (const task of job.tasks) {
       if (!isActive(task.state) || this.hasEnded(task.id)) continue;
@@ -83,7 +84,7 @@ export class Decision {
     }
   }
 
-  #endAttempt(job: Job, task: Task, ending: Ending): void {
+  #endAttempt(job: ReadOnly<Job>, task: ReadOnly<Task>, ending: Ending): void {
     const { released, then } = ending;
     this.events.push(endedEvent(task, ending, this.at));
     this.#ended ??= new Set();
@@ -97,28 +98,33 @@ export class Decision {
     if (released && task.node !== undefined) this.#vacate(tally, task.node);
   }
 
-  releaseAttempt(job: Job, task: TaskId, attempt: number, node: NodeRecord): void {
+  releaseAttempt(job: ReadOnly<Job>, task: TaskId, attempt: number, node: ReadOnly<NodeRecord>): void {
     this.events.push({ at: this.at, attempt, node: node.id, task, type: 'attempt.released' });
     this.#vacate(this.#tally(job), node.id);
   }
 
-  expireTask(job: Job, task: Task): void {
+  expireTask(job: ReadOnly<Job>, task: ReadOnly<Task>): void {
     this.#endTask(job, task, 'expired', 'queue_timeout');
   }
 
   /** Its image was stopped. What its node holds of it is released as it lets go. */
-  stopTask(job: Job, task: Task): void {
+  stopTask(job: ReadOnly<Job>, task: ReadOnly<Task>): void {
     this.#endTask(job, task, 'cancelled', 'image_poisoned');
   }
 
-  #endTask(job: Job, task: Task, outcome: 'cancelled' | 'expired', reason: TaskReason): void {
+  #endTask(
+    job: ReadOnly<Job>,
+    task: ReadOnly<Task>,
+    outcome: 'cancelled' | 'expired',
+    reason: TaskReason,
+  ): void {
     this.events.push({ at: this.at, outcome, reason, task: task.id, type: 'task.ended' });
     const tally = this.#tally(job);
     tally.live -= 1;
     tally[outcome] += 1;
   }
 
-  cancelJob(job: Job): void {
+  cancelJob(job: ReadOnly<Job>): void {
     this.events.push({ at: this.at, job: job.id, type: 'job.cancelled' });
     const tally = this.#tally(job);
     tally.cancelled += tally.live;
@@ -126,7 +132,7 @@ export class Decision {
   }
 
   /** What the node still holds once the events so far have happened. */
-  occupiedOf(node: NodeRecord): number {
+  occupiedOf(node: ReadOnly<NodeRecord>): number {
     return node.occupied.size - (this.#vacated?.get(node.id) ?? 0);
   }
 
@@ -165,7 +171,7 @@ export class Decision {
     return this.events;
   }
 
-  #tally(job: Job): Tally {
+  #tally(job: ReadOnly<Job>): Tally {
     this.#jobs ??= new Map();
     let tally = this.#jobs.get(job.id);
     if (tally === undefined) {

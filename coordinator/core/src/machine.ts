@@ -5,6 +5,7 @@ import type { Command } from './contract/command.ts';
 import { doubledIn } from './contract/doubled.ts';
 import type { Event, EventOf, EventType } from './contract/event.ts';
 import { hiddenIn } from './contract/hidden.ts';
+import type { ReadOnly } from './read-only.ts';
 import { decidePlace, decideTick } from './scheduler/schedule-commands.ts';
 import type { ScheduleNotes } from './scheduler/schedule-notes.ts';
 import { accountCommands } from './slices/account/commands.ts';
@@ -29,25 +30,22 @@ type CommandType = Command['type'];
 type CommandOf<T extends CommandType> = Extract<Command, { readonly type: T }>;
 type Decided = Result<readonly Event[]>;
 
-/** What decides each command. Each slice has its own. */
-const decides: {
-  readonly [T in CommandType]: (state: State, command: CommandOf<T>, notes: ScheduleNotes) => Decided;
-} = {
+type Decide<T extends CommandType> = (
+  state: ReadOnly<State>,
+  command: CommandOf<T>,
+  notes: ScheduleNotes,
+) => Decided;
+
+/** What decides each command. Each slice has its own. None can write to the state. */
+const decides: { readonly [T in CommandType]: Decide<T> } = {
   ...logCommands,
   ...accountCommands,
   ...nodeCommands,
   ...jobCommands,
   ...attemptCommands,
   ...isolationCommands,
-  tick: (state, command, notes) => {
-    advance(state, command.at);
-    correctQueueClocks(state, command.at);
-    return accept(decideTick(state, notes, command));
-  },
-  place: (state, command, notes) => {
-    advance(state, command.at);
-    return accept(decidePlace(state, notes, command));
-  },
+  tick: (state, command, notes) => accept(decideTick(state, notes, command)),
+  place: (state, command, notes) => accept(decidePlace(state, notes, command)),
 };
 
 /** What applies each event. Each slice has its own. */
@@ -70,11 +68,13 @@ export function decide(state: State, command: Command, notes: ScheduleNotes): Re
     return refuse('request.conflict', 'The log is not open yet.');
   const refusal = doubledIn(command) ?? hiddenIn(command) ?? isolationRefusal(state, command);
   if (refusal !== undefined) return { ok: false, refusal };
+  if (command.type === 'tick' || command.type === 'place') advance(state, command.at);
+  if (command.type === 'tick') correctQueueClocks(state, command.at);
   return decideBy(state, command.type, command, notes);
 }
 
 function decideBy<T extends CommandType>(
-  state: State,
+  state: ReadOnly<State>,
   type: T,
   command: CommandOf<T>,
   notes: ScheduleNotes,
@@ -116,7 +116,7 @@ function change<T extends EventType>(state: State, type: T, event: EventOf<T>): 
  * Whether a place command could do something: tasks wait, nodes are open, and work or capacity has come since the
  * last look, or that look was cut short. O(1).
  */
-export function needsPlacement(state: State, notes: ScheduleNotes): boolean {
+export function needsPlacement(state: ReadOnly<State>, notes: ScheduleNotes): boolean {
   if (notes.isPaused) return false;
   return (notes.hasNews(state) || notes.isCutShort) && state.openNodes.size > 0 && state.waiting.size > 0;
 }

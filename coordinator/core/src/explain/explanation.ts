@@ -1,6 +1,7 @@
 import { type Obstacle, obstacles } from '@capacloud/protocol/catalogue/obstacles';
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { JobTerms } from '../contract/command.ts';
+import type { ReadOnly } from '../read-only.ts';
 import type { Keepings } from '../scheduler/keepings.ts';
 import type { Task } from '../slices/attempt/record.ts';
 import { optionsOf } from '../slices/job/options.ts';
@@ -35,7 +36,7 @@ function isOfAlternative(obstacle: Obstacle): boolean {
 /** Why a task waits: what keeps it from each node, counted, and what would help. Nodes are shown one by one. */
 export class Explanation {
   readonly #options: readonly JobTerms[];
-  readonly #task: Task | undefined;
+  readonly #task: ReadOnly<Task> | undefined;
   readonly #keepings: Keepings;
   readonly #tallies = new Map<Obstacle, Tally>();
   /** Nodes that one obstacle alone keeps from the task, by the alternative that it is in the way of. */
@@ -45,14 +46,14 @@ export class Explanation {
   suitable = 0;
   free = 0;
 
-  constructor(terms: JobTerms, keepings: Keepings, task?: Task) {
+  constructor(terms: JobTerms, keepings: Keepings, task?: ReadOnly<Task>) {
     this.#keepings = keepings;
     this.#options = optionsOf(terms);
     this.#opened = this.#options.map(() => new Map());
     this.#task = task;
   }
 
-  look(node: NodeRecord): void {
+  look(node: ReadOnly<NodeRecord>): void {
     if (node.status === 'lost' || node.status === 'gone') return;
     this.nodes += 1;
     const lists = this.#options.map((option) => obstaclesOf(node, option, this.#keepings, this.#task));
@@ -73,7 +74,7 @@ export class Explanation {
   }
 
   /** What concerns all alternatives is noted once. */
-  #noteOpened(node: NodeRecord, lists: readonly (readonly Obstacle[])[]): void {
+  #noteOpened(node: ReadOnly<NodeRecord>, lists: readonly (readonly Obstacle[])[]): void {
     const noted = new Set<Obstacle>();
     for (const [alternative, found] of lists.entries()) {
       const [obstacle, ...others] = lastingOf(found);

@@ -3,6 +3,7 @@ import type { Device } from '@capacloud/protocol/capacity/resources';
 import type { Obstacle } from '@capacloud/protocol/catalogue/obstacles';
 import { readRequestedModel } from '@capacloud/protocol/job/device-classes';
 import type { JobTerms } from '../contract/command.ts';
+import type { ReadOnly } from '../read-only.ts';
 import { isVersionAtLeast, matchesDevice } from '../scheduler/fit/feasibility.ts';
 import { meets } from '../scheduler/fit/labels.ts';
 import { rateOn } from '../slices/node/asks.ts';
@@ -26,7 +27,7 @@ export interface Change {
 
 /** A node that nothing but one obstacle keeps a task from, and what passes; free where that is not there either. */
 export interface Opened {
-  readonly node: NodeRecord;
+  readonly node: ReadOnly<NodeRecord>;
   readonly isFree: boolean;
 }
 
@@ -42,7 +43,7 @@ export class NearestChange {
   about(obstacle: Obstacle, alone: readonly Opened[]): readonly Change[] {
     const { resources } = this.#terms;
     const nearest = <T extends bigint | number | string>(
-      of: (node: NodeRecord) => T | undefined,
+      of: (node: ReadOnly<NodeRecord>) => T | undefined,
       isCloser: (a: T, b: T) => boolean,
     ): readonly Change[] => nearestValue(obstacle, alone, of, isCloser);
     const more = (a: number, b: number): boolean => a > b;
@@ -104,7 +105,7 @@ export class NearestChange {
   }
 
   /** Devices of the node that meet every wish but the one that the obstacle is about. */
-  #others(node: NodeRecord, obstacle: Obstacle): readonly Device[] {
+  #others(node: ReadOnly<NodeRecord>, obstacle: Obstacle): readonly Device[] {
     const { devices } = this.#terms.resources;
     if (devices === undefined) return [];
     const request = withoutWish(devices, obstacle);
@@ -113,7 +114,7 @@ export class NearestChange {
 
   /** The most that as many devices as are wanted all reach. */
   #atLeast<T>(
-    node: NodeRecord,
+    node: ReadOnly<NodeRecord>,
     obstacle: Obstacle,
     of: (device: Device) => T | undefined,
     isMore: (a: T, b: T) => boolean,
@@ -170,7 +171,7 @@ export class NearestChange {
   }
 
   /** Whether enough devices are of the models, or of those that are wanted already. */
-  #holds(node: NodeRecord, models: readonly string[]): boolean {
+  #holds(node: ReadOnly<NodeRecord>, models: readonly string[]): boolean {
     const { devices } = this.#terms.resources;
     if (devices === undefined) return false;
     const request = { ...devices, models: [...(devices.models ?? []), ...models] };
@@ -182,7 +183,7 @@ export class NearestChange {
 function nearestValue<T extends bigint | number | string>(
   obstacle: Obstacle,
   alone: readonly Opened[],
-  of: (node: NodeRecord) => T | undefined,
+  of: (node: ReadOnly<NodeRecord>) => T | undefined,
   isCloser: (a: T, b: T) => boolean,
 ): readonly Change[] {
   const free = alone.filter(({ isFree }) => isFree);
@@ -203,7 +204,7 @@ function nearestValue<T extends bigint | number | string>(
 /** Names that the nodes have, those of the most nodes first. */
 function mostFrequent(
   alone: readonly Opened[],
-  namesOf: (node: NodeRecord) => readonly string[],
+  namesOf: (node: ReadOnly<NodeRecord>) => readonly string[],
 ): readonly string[] {
   const counts = new Map<string, number>();
   for (const { node } of alone)

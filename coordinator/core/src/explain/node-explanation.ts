@@ -1,6 +1,7 @@
 import { isContention, isShortage, rowOfShortage } from '@capacloud/protocol/capacity/dimensions';
 import { type Obstacle, obstacles } from '@capacloud/protocol/catalogue/obstacles';
 import type { JobTerms } from '../contract/command.ts';
+import type { ReadOnly } from '../read-only.ts';
 import type { Keepings } from '../scheduler/keepings.ts';
 import { optionsOf } from '../slices/job/options.ts';
 import { rateOn } from '../slices/node/asks.ts';
@@ -38,7 +39,7 @@ interface Tally {
 
 /** Why a node gets no work: what keeps the tasks that wait from it, shown one shape after the other. */
 export class NodeExplanation {
-  readonly #node: NodeRecord;
+  readonly #node: ReadOnly<NodeRecord>;
   readonly #keepings: Keepings;
   readonly #tallies = new Map<Obstacle, Tally>();
   /** Tasks that were shown; those that would come once there is room; those that may come now. */
@@ -46,7 +47,7 @@ export class NodeExplanation {
   suitable = 0;
   free = 0;
 
-  constructor(node: NodeRecord, keepings: Keepings) {
+  constructor(node: ReadOnly<NodeRecord>, keepings: Keepings) {
     this.#node = node;
     this.#keepings = keepings;
   }

@@ -3,6 +3,7 @@ import { rowOf } from '@capacloud/protocol/capacity/dimensions';
 import type { Device, DeviceRequest } from '@capacloud/protocol/capacity/resources';
 import type { Obstacle } from '@capacloud/protocol/catalogue/obstacles';
 import type { JobTerms } from '../contract/command.ts';
+import type { ReadOnly } from '../read-only.ts';
 import { hasDevices, matchesDevice } from '../scheduler/fit/feasibility.ts';
 import { isInRegion, meetsAll } from '../scheduler/fit/labels.ts';
 import type { Keepings } from '../scheduler/keepings.ts';
@@ -37,10 +38,10 @@ export function fewest(lists: readonly (readonly Obstacle[])[]): readonly Obstac
  * the first alternative of the terms alone: see optionsOf.
  */
 export function obstaclesOf(
-  node: NodeRecord,
+  node: ReadOnly<NodeRecord>,
   terms: JobTerms,
   keepings: Keepings,
-  task?: Task,
+  task?: ReadOnly<Task>,
 ): readonly Obstacle[] {
   const found: Obstacle[] = [];
   const add = (obstacle: Obstacle | undefined, stands = true): void => {
@@ -85,7 +86,10 @@ const wishes = [
   ['gpu_fabric', 'fabric'],
 ] as const satisfies readonly (readonly [Obstacle, keyof DeviceRequest])[];
 
-function deviceObstacles({ deviceUse, offer }: NodeRecord, request: DeviceRequest): readonly Obstacle[] {
+function deviceObstacles(
+  { deviceUse, offer }: ReadOnly<NodeRecord>,
+  request: DeviceRequest,
+): readonly Obstacle[] {
   const { count } = request;
   if (hasDevices(offer, request, () => 0)) {
     const isFree = hasDevices(offer, request, (id) => deviceUse.get(id) ?? 0);

@@ -2,6 +2,7 @@ import type { Obstacle } from '@capacloud/protocol/catalogue/obstacles';
 import { type TaskReason, taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import type { JobId } from '@capacloud/protocol/ids';
 import { formatNano } from '@capacloud/protocol/units';
+import type { ReadOnly } from '../read-only.ts';
 import type { ScheduleNotes } from '../scheduler/schedule-notes.ts';
 import { storageObstacle } from '../slices/attempt/upload-hold.ts';
 import { runsOnOf } from '../slices/job/misfits.ts';
@@ -33,11 +34,25 @@ export interface WaitingReason {
 }
 
 /** Why queued tasks of the job wait; undefined when none does. Looks at every node: for people, not for the hot path. */
-export function waitingReason(state: State, notes: ScheduleNotes, jobId: JobId): WaitingReason | undefined {
+export function waitingReason(
+  state: ReadOnly<State>,
+  notes: ScheduleNotes,
+  jobId: JobId,
+): WaitingReason | undefined {
   const job = state.jobs.get(jobId);
   if (job === undefined) return undefined;
   const queued = job.tasks.filter((task) => task.state === 'queued').length;
   if (queued === 0) return undefined;
+  return reasonOffNodes(state, notes, job, queued) ?? reasonOnNodes(state, notes, job);
+}
+
+/** Why no node is looked at for the job. */
+function reasonOffNodes(
+  state: ReadOnly<State>,
+  notes: ScheduleNotes,
+  job: ReadOnly<Job>,
+  queued: number,
+): WaitingReason | undefined {
   if (job.ready === 0) {
     return { reason: 'backing_off', message: `${waits(queued)} for the next attempt.` };
   }
@@ -46,6 +61,11 @@ export function waitingReason(state: State, notes: ScheduleNotes, jobId: JobId):
     return { reason: 'job_isolated', message: `${waits(queued)}: ${taskReasons.job_isolated.sentence}` };
   const storage = storageObstacle(state, job);
   if (storage !== undefined) return { reason: storage, message: storageMessage(state, job, storage) };
+  return undefined;
+}
+
+/** Why none of the nodes has taken the task so far. */
+function reasonOnNodes(state: ReadOnly<State>, notes: ScheduleNotes, job: ReadOnly<Job>): WaitingReason {
   const options = optionsOf(job.terms);
   const misfits = new Map<string, number>();
   let refusing = 0;
@@ -105,8 +125,8 @@ export function waitingReason(state: State, notes: ScheduleNotes, jobId: JobId):
 
 /** Also for a plan, whose job is not in the state. */
 export function storageMessage(
-  { accounts, fullHolds, held }: State,
-  { consumer }: Pick<Job, 'consumer'>,
+  { accounts, fullHolds, held }: ReadOnly<State>,
+  { consumer }: Pick<ReadOnly<Job>, 'consumer'>,
   reason: 'store_full' | 'quota_full',
 ): string {
   const own = accounts.get(consumer)?.heldUploads ?? { account: 0, store: 0 };
@@ -143,7 +163,7 @@ function imageTooLarge(nodes: number): WaitingReason {
 }
 
 /** Only nodes would do that the image is not made for; they are counted by architecture. */
-function wrongPlatform(terms: Job['terms'], misfits: ReadonlyMap<string, number>): WaitingReason {
+function wrongPlatform(terms: ReadOnly<Job>['terms'], misfits: ReadonlyMap<string, number>): WaitingReason {
   const runsOn = runsOnOf(terms);
   const archs = [...misfits.keys()].sort();
   const made =

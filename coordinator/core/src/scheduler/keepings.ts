@@ -1,5 +1,6 @@
 import type { JobId } from '@capacloud/protocol/ids';
 import type { JobTerms } from '../contract/command.ts';
+import type { ReadOnly } from '../read-only.ts';
 import type { NodeRecord } from '../slices/node/record.ts';
 
 /** Why a node is kept free. */
@@ -11,22 +12,22 @@ export interface Keeping {
 
 /** Nodes that are kept free, each for one job. */
 export class Keepings {
-  readonly #kept = new Map<NodeRecord, Keeping>();
+  readonly #kept = new Map<ReadOnly<NodeRecord>, Keeping>();
 
-  of(node: NodeRecord): Keeping | undefined {
+  of(node: ReadOnly<NodeRecord>): Keeping | undefined {
     return this.#kept.size === 0 ? undefined : this.#kept.get(node);
   }
 
-  keep(node: NodeRecord, keeping: Keeping): void {
+  keep(node: ReadOnly<NodeRecord>, keeping: Keeping): void {
     this.#kept.set(node, keeping);
   }
 
-  free(node: NodeRecord): void {
+  free(node: ReadOnly<NodeRecord>): void {
     this.#kept.delete(node);
   }
 
   /** Whether a task of the job would still run there when the node is wanted for the job that it is kept for. */
-  keepsFrom(node: NodeRecord, job: JobId | undefined, terms: JobTerms): boolean {
+  keepsFrom(node: ReadOnly<NodeRecord>, job: JobId | undefined, terms: JobTerms): boolean {
     const keeping = this.of(node);
     if (keeping === undefined || keeping.job === job) return false;
     return terms.runTimeoutMs + terms.stopGraceMs > keeping.leftMs;

@@ -1,4 +1,5 @@
 import { add, largestShare, noCapacity, offeredBy, subtract } from '@capacloud/protocol/capacity/capacity';
+import type { ReadOnly } from '../read-only.ts';
 import type { Amounts } from '../slices/account/record.ts';
 import { isConnected } from '../slices/node/node-states.ts';
 import type { NodeRecord } from '../slices/node/record.ts';
@@ -8,10 +9,10 @@ export class OfferedTotal implements Amounts {
   readonly capacity = noCapacity();
   deviceMilli = 0;
   /** The offer of each node that is counted. */
-  readonly #counted = new WeakMap<NodeRecord, NodeRecord['offer']>();
+  readonly #counted = new WeakMap<ReadOnly<NodeRecord>, ReadOnly<NodeRecord>['offer']>();
 
   /** The node's offer may be another, or whether it is connected. */
-  note(node: NodeRecord): void {
+  note(node: ReadOnly<NodeRecord>): void {
     const before = this.#counted.get(node);
     const offer = isConnected(node.status) ? node.offer : undefined;
     if (offer === before) return;
@@ -25,20 +26,20 @@ export class OfferedTotal implements Amounts {
   }
 
   /** The node is no more. */
-  forget(node: NodeRecord): void {
+  forget(node: ReadOnly<NodeRecord>): void {
     const before = this.#counted.get(node);
     if (before === undefined) return;
     this.#uncount(before);
     this.#counted.delete(node);
   }
 
-  #uncount(offer: NodeRecord['offer']): void {
+  #uncount(offer: ReadOnly<NodeRecord>['offer']): void {
     subtract(this.capacity, offeredBy(offer));
     this.deviceMilli -= offer.devices.length * 1000;
   }
 
   /** Share of the resource of which the consumer has the most: dominant resource fairness (Ghodsi et al., NSDI '11). */
-  shareOf({ capacity, deviceMilli }: Amounts): number {
+  shareOf({ capacity, deviceMilli }: ReadOnly<Amounts>): number {
     return Math.max(largestShare(capacity, this.capacity), deviceMilli / Math.max(1, this.deviceMilli));
   }
 }

@@ -1,4 +1,5 @@
 import { resourcesBy } from '@capacloud/protocol/capacity/resources';
+import type { ReadOnly } from '../read-only.ts';
 import { isLate } from '../slices/job/events.ts';
 import { isReady } from '../slices/job/queue.ts';
 import type { Job } from '../slices/job/record.ts';
@@ -10,10 +11,10 @@ import type { ScheduleNotes } from './schedule-notes.ts';
 import { isKeptBack } from './starvation.ts';
 import { type Cursor, Turns } from './turns.ts';
 
-const nowhere: readonly NodeRecord[] = [];
+const nowhere: readonly ReadOnly<NodeRecord>[] = [];
 export const placementLimits = { assignments: 1024, jobs: 256 } as const;
 
-type StorageState = Pick<State, 'accounts' | 'fullHolds' | 'held'>;
+type StorageState = Pick<ReadOnly<State>, 'accounts' | 'fullHolds' | 'held'>;
 
 /**
  * Each task to the best node of its shape's order, in the turn of its consumer and of its job; within a job by index. A
@@ -23,7 +24,7 @@ export function placeTasks(
   at: number,
   look: Look,
   notes: ScheduleNotes,
-  state: StorageState & Pick<State, 'waiting'>,
+  state: StorageState & Pick<ReadOnly<State>, 'waiting'>,
 ): readonly Assignment[] {
   const turns = new Turns(state.waiting.values(), notes);
   const placing = new Placing(at, look, notes, state);
@@ -72,7 +73,7 @@ class Placing {
   readonly #notes: ScheduleNotes;
   readonly #state: StorageState;
   #jobs = 0;
-  readonly #holders = new Set<Job>();
+  readonly #holders = new Set<ReadOnly<Job>>();
 
   constructor(at: number, look: Look, notes: ScheduleNotes, state: StorageState) {
     this.#at = at;
@@ -82,7 +83,7 @@ class Placing {
   }
 
   /** Who nodes are kept for goes first, with so many tasks or its gang; what it is given here is all that it gets in this look. */
-  serveHolder(job: Job, tasks: number): void {
+  serveHolder(job: ReadOnly<Job>, tasks: number): void {
     this.#beginJob(job);
     if (isKeptBack(this.#state, job) || job.ready === 0 || this.#holders.has(job)) return;
     const before = this.assignments.length;
@@ -95,13 +96,13 @@ class Placing {
   }
 
   /** The node that was looked at last has nothing to do with it. */
-  #beginJob(job: Job): void {
+  #beginJob(job: ReadOnly<Job>): void {
     const { busy } = this.#notes;
     busy.job = job.id;
     busy.node = undefined;
   }
 
-  #serveTasks(job: Job, order: TaskOrder, count: number): void {
+  #serveTasks(job: ReadOnly<Job>, order: TaskOrder, count: number): void {
     const near = this.#nodesNear(job);
     let left = Math.min(count, placementLimits.assignments - this.assignments.length);
     for (let index = job.firstReady; index < job.tasks.length && left > 0; index++) {
@@ -139,7 +140,7 @@ class Placing {
   }
 
   /** All that is left of the gang, or nothing: what was found for some is given back when there is nothing for another. */
-  #serveGang(job: Job, order: TaskOrder): Outcome {
+  #serveGang(job: ReadOnly<Job>, order: TaskOrder): Outcome {
     const { assignments } = this;
     const before = assignments.length;
     if (before + job.live > placementLimits.assignments) return 'cut short';
@@ -159,7 +160,7 @@ class Placing {
     return 'gang placed';
   }
 
-  #nodesNear({ terms }: Job): readonly NodeRecord[] {
+  #nodesNear({ terms }: ReadOnly<Job>): readonly ReadOnly<NodeRecord>[] {
     return terms.image === undefined ? nowhere : this.#notes.images.of(terms.image);
   }
 }

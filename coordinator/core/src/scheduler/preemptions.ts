@@ -1,6 +1,7 @@
 import type { AccountId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import { mustGet } from '../assert.ts';
 import type { Decision } from '../decision.ts';
+import type { ReadOnly } from '../read-only.ts';
 import { stopsLeft } from '../slices/account/stops-owed.ts';
 import { makingWayMs } from '../slices/attempt/making-way.ts';
 import { afterFailure } from '../slices/attempt/retry.ts';
@@ -19,10 +20,10 @@ const lettingGoMs = 60_000;
 
 /** Nodes that are kept for a job, where others are stopped for it. */
 interface Clearing {
-  readonly job: Job;
+  readonly job: ReadOnly<Job>;
   /** Tasks for which there will be room. */
   readonly rooms: number;
-  readonly nodes: readonly NodeRecord[];
+  readonly nodes: readonly ReadOnly<NodeRecord>[];
   readonly victims: readonly Stoppable[];
   readonly until: number;
   /** All have let go, and the job has had its turn since. */
@@ -38,19 +39,19 @@ export class Preemptions {
   #clearings: readonly Clearing[] = [];
 
   /** Jobs that nodes are cleared for, and for how many of their tasks. */
-  holders(): ReadonlyMap<Job, number> {
-    const rooms = new Map<Job, number>();
+  holders(): ReadonlyMap<ReadOnly<Job>, number> {
+    const rooms = new Map<ReadOnly<Job>, number>();
     for (const clearing of this.#clearings)
       rooms.set(clearing.job, (rooms.get(clearing.job) ?? 0) + clearing.rooms);
     return rooms;
   }
 
-  nodesFor(job: Job): number {
+  nodesFor(job: ReadOnly<Job>): number {
     return this.#clearings.reduce((sum, each) => sum + (each.job === job ? each.nodes.length : 0), 0);
   }
 
   /** Before the decision is closed, with the nodes that it takes away. */
-  review(state: State, notes: ReviewNotes, decision: Decision, leaving: ReadonlySet<NodeId>): void {
+  review(state: ReadOnly<State>, notes: ReviewNotes, decision: Decision, leaving: ReadonlySet<NodeId>): void {
     const { at } = decision;
     this.#endClearings(state, notes, at);
     const { preemptAfterMs } = state.ruleset;
@@ -76,7 +77,12 @@ export class Preemptions {
   }
 
   /** Jobs that may have others stopped: of who uses the least first, and then of who waits longest. */
-  #starved(state: State, { offered, waiting }: ReviewNotes, at: number, afterMs: number): readonly Starved[] {
+  #starved(
+    state: ReadOnly<State>,
+    { offered, waiting }: ReviewNotes,
+    at: number,
+    afterMs: number,
+  ): readonly Starved[] {
     const holders = this.holders();
     const found: Starved[] = [];
     for (const queue of state.waiting.values()) {
@@ -100,10 +106,10 @@ export class Preemptions {
 
   /** Stops the victims of the steps and keeps their nodes. Gives how many attempts end. */
   #clear(
-    job: Job,
+    job: ReadOnly<Job>,
     steps: readonly Step[],
     decision: Decision,
-    { state, notes }: { readonly state: State; readonly notes: ReviewNotes },
+    { state, notes }: { readonly state: ReadOnly<State>; readonly notes: ReviewNotes },
   ): number {
     const { at } = decision;
     const before = decision.events.length;
@@ -127,7 +133,7 @@ export class Preemptions {
     return decision.events.length - before;
   }
 
-  #endClearings(state: State, notes: ReviewNotes, at: number): void {
+  #endClearings(state: ReadOnly<State>, notes: ReviewNotes, at: number): void {
     this.#clearings = this.#clearings.filter((clearing) => {
       if (isNeeded(state, clearing, at)) return true;
       for (const node of clearing.nodes) notes.keepings.free(node);
@@ -158,13 +164,13 @@ function withinStops(
 }
 
 interface Starved {
-  readonly job: Job;
-  readonly lane: Lane;
+  readonly job: ReadOnly<Job>;
+  readonly lane: ReadOnly<Lane>;
   readonly share: number;
   readonly since: number;
 }
 
-function isNeeded(state: State, clearing: Clearing, at: number): boolean {
+function isNeeded(state: ReadOnly<State>, clearing: Clearing, at: number): boolean {
   const { job, nodes, until, victims } = clearing;
   if (clearing.isClear || at >= until) return false;
   if (job.ready === 0 || isKeptBack(state, job) || state.jobs.get(job.id) !== job) return false;

@@ -1,5 +1,6 @@
 import type { JobTerms } from '../contract/command.ts';
 import { hash32 } from '../hash32.ts';
+import type { ReadOnly } from '../read-only.ts';
 import type { Occupancy } from '../slices/attempt/occupancy.ts';
 import { stageDeadline } from '../slices/attempt/stage-clock.ts';
 import { isActive } from '../slices/attempt/task-states.ts';
@@ -17,11 +18,11 @@ const maxLooked = 4096;
 
 /** A job that found no room for long, and nodes that are kept free for it. */
 export interface Reservation {
-  readonly job: Job;
+  readonly job: ReadOnly<Job>;
   /** Its tasks that waited when it was made. */
   readonly ready: number;
   /** When each is expected to have room. */
-  readonly nodes: ReadonlyMap<NodeRecord, number>;
+  readonly nodes: ReadonlyMap<ReadOnly<NodeRecord>, number>;
   readonly until: number;
 }
 
@@ -34,7 +35,7 @@ export interface Reservation {
 export class Reservations {
   current: Reservation | undefined;
 
-  review(state: State, notes: ReviewNotes, at: number): void {
+  review(state: ReadOnly<State>, notes: ReviewNotes, at: number): void {
     const { reserveAfterMs, reserveMaxMs } = state.ruleset;
     const { keepings } = notes;
     if (this.current !== undefined) {
@@ -61,9 +62,9 @@ export class Reservations {
 }
 
 interface Candidate {
-  readonly queue: ConsumerQueue;
-  readonly lane: Lane;
-  readonly job: Job;
+  readonly queue: ReadOnly<ConsumerQueue>;
+  readonly lane: ReadOnly<Lane>;
+  readonly job: ReadOnly<Job>;
   readonly since: number;
   /** When nodes were last sought for one of its lanes. */
   readonly triedAt: number;
@@ -71,7 +72,12 @@ interface Candidate {
 }
 
 /** The consumer that was not tried for longest; of these who uses least, and then who waits longest. */
-function nextStarved(state: State, notes: ReviewNotes, at: number, afterMs: number): Candidate | undefined {
+function nextStarved(
+  state: ReadOnly<State>,
+  notes: ReviewNotes,
+  at: number,
+  afterMs: number,
+): Candidate | undefined {
   let best: Candidate | undefined;
   for (const queue of state.waiting.values()) {
     const lane = starvedLane(state, notes, queue, { at, afterMs });
@@ -87,11 +93,11 @@ function nextStarved(state: State, notes: ReviewNotes, at: number, afterMs: numb
 
 /** The first lane of the consumer of which nothing was placed, and for which nodes were not sought, for that long. */
 function starvedLane(
-  state: State,
+  state: ReadOnly<State>,
   { waiting }: ReviewNotes,
-  queue: ConsumerQueue,
+  queue: ReadOnly<ConsumerQueue>,
   { at, afterMs }: { readonly at: number; readonly afterMs: number },
-): Lane | undefined {
+): ReadOnly<Lane> | undefined {
   return queue.lanes.find((lane) => {
     const [job] = lane.jobs;
     const { servedAt, triedAt } = waiting.of(lane);
@@ -106,7 +112,7 @@ function comesBefore(a: Candidate, b: Candidate): boolean {
   return a.since < b.since || (a.since === b.since && a.job.seq < b.job.seq);
 }
 
-function isNeeded(state: State, { job, nodes, ready, until }: Reservation, at: number): boolean {
+function isNeeded(state: ReadOnly<State>, { job, nodes, ready, until }: Reservation, at: number): boolean {
   if (at >= until || isKeptBack(state, job) || job.ready < ready || state.jobs.get(job.id) !== job)
     return false;
   for (const node of nodes.keys()) if (state.nodes.get(node.id) !== node || !takesWork(node)) return false;
@@ -114,17 +120,17 @@ function isNeeded(state: State, { job, nodes, ready, until }: Reservation, at: n
 }
 
 interface Room {
-  readonly node: NodeRecord;
+  readonly node: ReadOnly<NodeRecord>;
   readonly at: number;
 }
 
 /** Nodes for the job and when they have room for it; undefined where there is not enough in time. */
 function soonestRoom(
-  state: State,
+  state: ReadOnly<State>,
   { keepings, table }: ReviewNotes,
-  job: Job,
+  job: ReadOnly<Job>,
   { at, latestAt }: { readonly at: number; readonly latestAt: number },
-): ReadonlyMap<NodeRecord, number> | undefined {
+): ReadonlyMap<ReadOnly<NodeRecord>, number> | undefined {
   const needed = job.terms.gang === true ? job.live : 1;
   const roster = table.nodes;
   const start = hash32(job.id);
@@ -140,7 +146,7 @@ function soonestRoom(
     }
     if (rooms.length < needed) continue;
     rooms.sort((a, b) => a.at - b.at || (a.node.id < b.node.id ? -1 : 1));
-    const nodes = new Map<NodeRecord, number>();
+    const nodes = new Map<ReadOnly<NodeRecord>, number>();
     for (const room of rooms.slice(0, needed))
       nodes.set(room.node, Math.max(room.at, nodes.get(room.node) ?? 0));
     return nodes;
@@ -156,8 +162,8 @@ interface Need {
 
 /** When the node has room for a first task, a second one and so on, if nothing new comes. */
 function roomsOf(
-  state: State,
-  node: NodeRecord,
+  state: ReadOnly<State>,
+  node: ReadOnly<NodeRecord>,
   terms: JobTerms,
   { needed, at, latestAt }: Need,
 ): readonly Room[] {
@@ -184,7 +190,7 @@ function roomsOf(
 }
 
 /** By when an attempt has let go of the node; what has not begun to run may take all its time. */
-function endOf(state: State, { attempt, job: jobId, task: taskId }: Occupancy, at: number): number {
+function endOf(state: ReadOnly<State>, { attempt, job: jobId, task: taskId }: Occupancy, at: number): number {
   const job = state.jobs.get(jobId);
   const task = state.tasks.get(taskId);
   if (job === undefined || task === undefined || task.attempt !== attempt || !isActive(task.state)) return at;

@@ -5,6 +5,7 @@ import type { Place, Tick } from '../contract/command.ts';
 import type { Event } from '../contract/event.ts';
 import type { Ruleset } from '../contract/ruleset.ts';
 import { Decision } from '../decision.ts';
+import type { ReadOnly } from '../read-only.ts';
 import type { Task } from '../slices/attempt/record.ts';
 import { afterFailure } from '../slices/attempt/retry.ts';
 import { isActive, isTerminal } from '../slices/attempt/task-states.ts';
@@ -29,7 +30,7 @@ export const maxEndsPerTick = 1024;
 export const maxContactEventsPerTick = 1024;
 const nobody: ReadonlySet<NodeId> = new Set();
 
-export function decidePlace(state: State, notes: ScheduleNotes, { at }: Place): readonly Event[] {
+export function decidePlace(state: ReadOnly<State>, notes: ScheduleNotes, { at }: Place): readonly Event[] {
   notes.follow(state);
   const events: Event[] = [];
   place({ state, notes, at, leaving: nobody, events });
@@ -38,7 +39,7 @@ export function decidePlace(state: State, notes: ScheduleNotes, { at }: Place): 
 
 /** What the parts of a tick work on. */
 interface TickWork {
-  readonly state: State;
+  readonly state: ReadOnly<State>;
   readonly busy: Busy;
   readonly decision: Decision;
   readonly tick: Tick;
@@ -47,7 +48,7 @@ interface TickWork {
 }
 
 /** What time alone has changed, then a place. */
-export function decideTick(state: State, notes: ScheduleNotes, tick: Tick): readonly Event[] {
+export function decideTick(state: ReadOnly<State>, notes: ScheduleNotes, tick: Tick): readonly Event[] {
   notes.follow(state);
   const { at } = tick;
   const { busy } = notes;
@@ -82,7 +83,7 @@ function judgeContacts({ busy, decision, state, tick: { heard } }: TickWork, lea
   const { leaseMs, lostMarginMs, unknownAfterMs } = state.ruleset;
   const firstEvent = events.length;
   const hasRoom = (): boolean => events.length - firstEvent < maxContactEventsPerTick;
-  const changed: NodeRecord[] = [];
+  const changed: ReadOnly<NodeRecord>[] = [];
   for (const node of state.nodes.values()) {
     if (node.status === 'lost' || node.status === 'gone' || isFrozen(state, node.id)) continue;
     busy.job = undefined;
@@ -109,7 +110,7 @@ function judgeContacts({ busy, decision, state, tick: { heard } }: TickWork, lea
 }
 
 /** With the node, its attempts would end. Those of a job that time leaves as it is must not. */
-function holdsFrozen(state: State, node: NodeRecord): boolean {
+function holdsFrozen(state: ReadOnly<State>, node: ReadOnly<NodeRecord>): boolean {
   if (state.isolated.size === 0) return false;
   for (const { job } of node.occupied.values()) if (isFrozen(state, job)) return true;
   return false;
@@ -122,7 +123,7 @@ function beginBusy(busy: Busy, isPlacing: boolean): void {
   busy.node = undefined;
 }
 
-function welcomeBack({ at, events }: Decision, node: NodeRecord): void {
+function welcomeBack({ at, events }: Decision, node: ReadOnly<NodeRecord>): void {
   const to = restingStatus(node.directive, node.accepting);
   events.push({ at, cause: 'connected', node: node.id, to, type: 'node.status_changed' });
   if (to === 'draining' && node.occupied.size === 0) {
@@ -131,7 +132,7 @@ function welcomeBack({ at, events }: Decision, node: NodeRecord): void {
 }
 
 /** By now its agent has stopped whatever ran there: its leases have lapsed. */
-function loseNode(state: State, busy: Busy, decision: Decision, node: NodeRecord): void {
+function loseNode(state: ReadOnly<State>, busy: Busy, decision: Decision, node: ReadOnly<NodeRecord>): void {
   const { at, events } = decision;
   if (node.status !== 'unknown') {
     events.push({ at, cause: 'silent', node: node.id, to: 'unknown', type: 'node.status_changed' });
@@ -163,7 +164,7 @@ const overdueReasons = {
   uploading: 'upload_timeout',
 } as const;
 
-function overdueReason(task: Task): TaskReason | undefined {
+function overdueReason(task: ReadOnly<Task>): TaskReason | undefined {
   if (task.held !== undefined) return holdReasons[task.held.cause];
   const stage: string = task.state;
   return Object.hasOwn(overdueReasons, stage)
@@ -185,7 +186,8 @@ function inOrder<T extends { dueAt: number }>(
  * may be silent, and after the deadline, too. One that is silent is lost in time, and one that has just come back (or
  * that we have come back to) may have its word on the way. However often it comes back, it has no more than a lease.
  */
-function hadItsSay({ leaseMs, lostMarginMs, unknownAfterMs }: Ruleset, task: Task, tick: Tick): boolean {
+function hadItsSay(ruleset: Ruleset, task: ReadOnly<Task>, tick: Tick): boolean {
+  const { leaseMs, lostMarginMs, unknownAfterMs } = ruleset;
   const { at, heard, listeningSince } = tick;
   if (at >= Math.max(task.dueAt, listeningSince) + leaseMs + lostMarginMs) return true;
   const contact = task.node === undefined ? undefined : heard.get(task.node);
@@ -193,7 +195,7 @@ function hadItsSay({ leaseMs, lostMarginMs, unknownAfterMs }: Ruleset, task: Tas
 }
 
 function endOverdue({ budget, busy, decision, state, tick }: TickWork): void {
-  const jobOf = (task: Task): Job => mustGet(state.jobs, task.job, 'job');
+  const jobOf = (task: ReadOnly<Task>): ReadOnly<Job> => mustGet(state.jobs, task.job, 'job');
   const due = inOrder(
     state.stageClocks.due(decision.at, maxEndsPerTick),
     (task) => jobOf(task).seq,
@@ -249,13 +251,13 @@ function expireWaiting({ budget, busy, decision, state }: TickWork): void {
   }
 }
 
-function noteBusy(busy: Busy, of: Job | Task, node: NodeId | undefined): void {
+function noteBusy(busy: Busy, of: ReadOnly<Job> | ReadOnly<Task>, node: NodeId | undefined): void {
   busy.job = 'job' in of ? of.job : of.id;
   busy.node = node;
 }
 
 interface PlaceWork {
-  readonly state: State;
+  readonly state: ReadOnly<State>;
   readonly notes: ScheduleNotes;
   readonly at: number;
   /** Nodes that go away in this decision. */

@@ -1,6 +1,7 @@
 import { alternativesOf } from '@capacloud/protocol/capacity/resources';
 import type { JobId, NodeId } from '@capacloud/protocol/ids';
 import type { JobTerms } from '../contract/command.ts';
+import type { ReadOnly } from '../read-only.ts';
 import type { Busy as BusyWith } from '../slices/isolation/isolation.ts';
 import type { Job } from '../slices/job/record.ts';
 import type { NodeRecord } from '../slices/node/record.ts';
@@ -96,7 +97,7 @@ export class ScheduleNotes {
   }
 
   /** Takes in what has happened to the state since the last time. Call before anything here is read. */
-  follow({ feed, jobs }: Pick<State, 'feed' | 'jobs'>): void {
+  follow({ feed, jobs }: Pick<ReadOnly<State>, 'feed' | 'jobs'>): void {
     const { idled, images, nodes, rows, submitted } = feed;
     if (rows.end !== this.#rowsUntil) {
       this.#round += 1;
@@ -116,7 +117,7 @@ export class ScheduleNotes {
       this.#idledUntil = idled.end;
     }
     if (submitted.end !== this.#submittedUntil) {
-      const note = (job: Job): void => this.mix.note(job.terms.resources, job.live);
+      const note = (job: ReadOnly<Job>): void => this.mix.note(job.terms.resources, job.live);
       if (!submitted.follow(this.#submittedUntil, note)) for (const job of jobs.values()) note(job);
       this.#submittedUntil = submitted.end;
     }
@@ -129,7 +130,7 @@ export class ScheduleNotes {
   }
 
   /** Whether work or room has come since a place began at the head of the queue. */
-  hasNews({ feed }: Pick<State, 'feed'>): boolean {
+  hasNews({ feed }: Pick<ReadOnly<State>, 'feed'>): boolean {
     return this.#isStirred || feed.arrivals !== this.#arrivalsSeen;
   }
 
@@ -139,12 +140,12 @@ export class ScheduleNotes {
   }
 
   /** A place begins at the head of the queue. */
-  noteNews({ feed }: Pick<State, 'feed'>): void {
+  noteNews({ feed }: Pick<ReadOnly<State>, 'feed'>): void {
     this.#arrivalsSeen = feed.arrivals;
     this.#isStirred = false;
   }
 
-  #noteRow(row: number, node: NodeRecord | undefined, hasBecomeIdle: boolean): void {
+  #noteRow(row: number, node: ReadOnly<NodeRecord> | undefined, hasBecomeIdle: boolean): void {
     const before = this.table.nodes[row];
     if (before !== undefined && before !== node) {
       this.#supply.forget(before);
@@ -156,7 +157,7 @@ export class ScheduleNotes {
     else this.changes.note(row);
   }
 
-  #noteNode(node: NodeRecord, hasBecomeIdle: boolean): void {
+  #noteNode(node: ReadOnly<NodeRecord>, hasBecomeIdle: boolean): void {
     const kind = this.#supply.note(node);
     const room = deviceRoomOf(node.offer.devices, kind, (id) => node.deviceUse.get(id) ?? 0);
     this.table.note(node, room, hasBecomeIdle);

@@ -1,6 +1,7 @@
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { JobTerms } from '../contract/command.ts';
 import type { Decision } from '../decision.ts';
+import type { ReadOnly } from '../read-only.ts';
 import type { Occupancy } from '../slices/attempt/occupancy.ts';
 import type { Task } from '../slices/attempt/record.ts';
 import { isActive } from '../slices/attempt/task-states.ts';
@@ -16,16 +17,16 @@ import { takesWork } from './starvation.ts';
 
 /** An attempt that was sold as interruptible. */
 export interface Stoppable {
-  readonly node: NodeRecord;
-  readonly job: Job;
-  readonly task: Task;
+  readonly node: ReadOnly<NodeRecord>;
+  readonly job: ReadOnly<Job>;
+  readonly task: ReadOnly<Task>;
   readonly attempt: number;
   readonly occupancy: Occupancy;
 }
 
 /** Room for one more task on a node, once these are stopped there, and those of the steps before it. */
 export interface Step {
-  readonly node: NodeRecord;
+  readonly node: ReadOnly<NodeRecord>;
   readonly victims: readonly Stoppable[];
   /** For how long all these have run, together. */
   readonly lostMs: number;
@@ -37,7 +38,7 @@ export interface Budget {
 }
 
 interface StopSearchParts {
-  readonly state: State;
+  readonly state: ReadOnly<State>;
   readonly keepings: Keepings;
   readonly decision: Decision;
   /** Nodes that go away in this decision. */
@@ -47,7 +48,7 @@ interface StopSearchParts {
 
 /** Seeks attempts that could be stopped, in one decision. */
 export class StopSearch {
-  readonly #state: State;
+  readonly #state: ReadOnly<State>;
   readonly #keepings: Keepings;
   readonly #decision: Decision;
   readonly #leaving: ReadonlySet<NodeId>;
@@ -62,7 +63,7 @@ export class StopSearch {
   }
 
   /** Steps that belong together: those of a gang all, others those of one node. None where nobody has to go, or it is no use. */
-  roomFor(job: Job): readonly (readonly Step[])[] {
+  roomFor(job: ReadOnly<Job>): readonly (readonly Step[])[] {
     const isGang = job.terms.gang === true;
     const needed = isGang ? job.live : Math.min(job.ready, this.#budget.stops);
     for (const terms of optionsOf(job.terms)) {
@@ -87,8 +88,8 @@ export class StopSearch {
   }
 
   /** Those with interruptible attempts; a gang needs those that have room as well. */
-  #nodes(isGang: boolean): ReadonlySet<NodeRecord> {
-    const nodes = new Set<NodeRecord>();
+  #nodes(isGang: boolean): ReadonlySet<ReadOnly<NodeRecord>> {
+    const nodes = new Set<ReadOnly<NodeRecord>>();
     for (const { node: id } of this.#state.interruptible) {
       const node = id === undefined ? undefined : this.#state.nodes.get(id);
       if (node !== undefined) nodes.add(node);
@@ -98,7 +99,7 @@ export class StopSearch {
     return nodes;
   }
 
-  #isEligible(node: NodeRecord, terms: JobTerms): boolean {
+  #isEligible(node: ReadOnly<NodeRecord>, terms: JobTerms): boolean {
     return (
       takesWork(node) &&
       !this.#leaving.has(node.id) &&
@@ -111,7 +112,7 @@ export class StopSearch {
   }
 
   /** Room for a first task on the node, for a second one and so on; each step counts on those before it. */
-  #stepsOn(node: NodeRecord, terms: JobTerms, needed: number): readonly Step[] {
+  #stepsOn(node: ReadOnly<NodeRecord>, terms: JobTerms, needed: number): readonly Step[] {
     const space = new NodeSpace(node);
     const need = taskNeed(terms.resources);
     const candidates = this.#stoppable(node);
@@ -129,7 +130,7 @@ export class StopSearch {
   }
 
   /** Those that began last go first: they lose the least. */
-  #stoppable(node: NodeRecord): Stoppable[] {
+  #stoppable(node: ReadOnly<NodeRecord>): Stoppable[] {
     const found: Stoppable[] = [];
     for (const occupancy of node.occupied.values()) {
       const { attempt, job: jobId, task: taskId } = occupancy;
@@ -146,7 +147,7 @@ export class StopSearch {
 }
 
 function byNode(steps: readonly Step[]): readonly (readonly Step[])[] {
-  const groups = new Map<NodeRecord, Step[]>();
+  const groups = new Map<ReadOnly<NodeRecord>, Step[]>();
   for (const step of steps) {
     const group = groups.get(step.node);
     if (group === undefined) groups.set(step.node, [step]);
@@ -155,7 +156,7 @@ function byNode(steps: readonly Step[]): readonly (readonly Step[])[] {
   return [...groups.values()];
 }
 
-function startOf({ assignedAt, runningSince }: Task): number {
+function startOf({ assignedAt, runningSince }: ReadOnly<Task>): number {
   return runningSince > 0 ? runningSince : assignedAt;
 }
 

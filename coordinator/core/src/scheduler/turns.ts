@@ -1,4 +1,5 @@
 import { copyOf } from '@capacloud/protocol/capacity/capacity';
+import type { ReadOnly } from '../read-only.ts';
 import type { Amounts } from '../slices/account/record.ts';
 import type { Task } from '../slices/attempt/record.ts';
 import { hasTurnBefore, isReady, positionOf } from '../slices/job/queue.ts';
@@ -12,8 +13,8 @@ import type { TaskOrder } from './order/preference-order.ts';
 
 /** How far a look has come in a lane: the job whose turn it is, and its next ready task. */
 export class Cursor {
-  readonly lane: Lane;
-  job: Job;
+  readonly lane: ReadOnly<Lane>;
+  job: ReadOnly<Job>;
   order: TaskOrder | undefined;
   /** The job has not been looked at yet. */
   isNew = true;
@@ -21,7 +22,7 @@ export class Cursor {
   #index: number;
   #left: number;
 
-  constructor(lane: Lane, position: number, job: Job) {
+  constructor(lane: ReadOnly<Lane>, position: number, job: ReadOnly<Job>) {
     this.lane = lane;
     this.#position = position;
     this.job = job;
@@ -30,7 +31,7 @@ export class Cursor {
   }
 
   /** The next task of the job that waits; undefined once all have been seen. */
-  nextTask(): Task | undefined {
+  nextTask(): ReadOnly<Task> | undefined {
     while (this.#left > 0) {
       const task = this.job.tasks[this.#index];
       this.#index += 1;
@@ -65,7 +66,7 @@ export interface TurnNotes {
 
 /** One consumer in a look: its lanes are opened as their turn comes. */
 class Line {
-  readonly queue: ConsumerQueue;
+  readonly queue: ReadOnly<ConsumerQueue>;
   /** What it uses, with what the look has given it. */
   readonly use: Amounts;
   share: number;
@@ -76,7 +77,7 @@ class Line {
   readonly #open = new Heap<Cursor>((a, b) => hasTurnBefore(a.job, b.job));
   #opened = 0;
 
-  constructor(queue: ConsumerQueue, { offered, pass, waiting }: TurnNotes) {
+  constructor(queue: ReadOnly<ConsumerQueue>, { offered, pass, waiting }: TurnNotes) {
     this.queue = queue;
     this.use = { ...queue.account.use, capacity: copyOf(queue.account.use.capacity) };
     this.share = offered.shareOf(queue.account.use);
@@ -119,7 +120,7 @@ class Line {
     }
   }
 
-  #openLane(lane: Lane): void {
+  #openLane(lane: ReadOnly<Lane>): void {
     const { goesOn } = this.#waiting.of(lane);
     if (goesOn !== undefined) this.#waiting.openOf(lane).goesOn = undefined;
     const position = goesOn?.pass === this.#pass ? positionOf(lane.jobs, goesOn.job) : 0;
@@ -138,7 +139,7 @@ export class Turns {
   readonly #offered: OfferedTotal;
 
   /** Lanes seen in this pass are left out. */
-  constructor(queues: Iterable<ConsumerQueue>, notes: TurnNotes) {
+  constructor(queues: Iterable<ReadOnly<ConsumerQueue>>, notes: TurnNotes) {
     this.#offered = notes.offered;
     this.#lines = new Heap<Line>(comesBefore);
     for (const queue of queues) this.#lines.push(new Line(queue, notes));
@@ -154,7 +155,7 @@ export class Turns {
   }
 
   /** Tasks of one job were placed, whose consumer is on top: it may be another's turn then. */
-  give(job: Job, assignments: readonly Assignment[]): void {
+  give(job: ReadOnly<Job>, assignments: readonly Assignment[]): void {
     const line = this.#lines.top;
     if (line === undefined) return;
     for (const { alternative } of assignments) addUse(line.use, job, alternative ?? 0, 1);

@@ -12,7 +12,9 @@ import type { Offer, Resources } from './resources.ts';
  * An amount of each dimension, in the order of the table: what a node offers, what is free, what a task needs. It is an
  * array because sums and comparisons go over all dimensions, and with names as keys these take eight times as long.
  */
-export type Capacity = Branded<number[], 'Capacity'>;
+export type Capacity = Branded<readonly number[], 'Capacity'>;
+/** One that its owner counts up and down. */
+export type MutableCapacity = Branded<number[], 'Capacity'>;
 
 const width = dimensionRows.length;
 const places = Object.fromEntries(dimensionNames.map((name, place) => [name, place])) as Readonly<
@@ -36,27 +38,27 @@ export function perDimension(of: (row: DimensionRow) => number): number[] {
 }
 
 /** Nothing of anything. */
-export function noCapacity(): Capacity {
-  return perDimension(() => 0) as Capacity;
+export function noCapacity(): MutableCapacity {
+  return perDimension(() => 0) as MutableCapacity;
 }
 
-export function copyOf(capacity: Capacity): Capacity {
-  return capacity.slice() as Capacity;
+export function copyOf(capacity: Capacity): MutableCapacity {
+  return capacity.slice() as MutableCapacity;
 }
 
 /** All that a node offers. */
-export function offeredBy(offer: Offer): Capacity {
-  return perDimension(({ offered }) => offered(offer)) as Capacity;
+export function offeredBy(offer: Offer): MutableCapacity {
+  return perDimension(({ offered }) => offered(offer)) as MutableCapacity;
 }
 
 /** What one task takes. */
-export function needOf(resources: Resources): Capacity {
-  return perDimension(({ taken }) => taken(resources)) as Capacity;
+export function needOf(resources: Resources): MutableCapacity {
+  return perDimension(({ taken }) => taken(resources)) as MutableCapacity;
 }
 
 /** What a task keeps after its end while its outputs wait for room. */
-export function keptForOutputs(resources: Resources): Capacity {
-  return perDimension(({ holdsOutputs, taken }) => (holdsOutputs ? taken(resources) : 0)) as Capacity;
+export function keptForOutputs(resources: Resources): MutableCapacity {
+  return perDimension(({ holdsOutputs, taken }) => (holdsOutputs ? taken(resources) : 0)) as MutableCapacity;
 }
 
 export function amountOf(capacity: Capacity, dimension: Dimension): number {
@@ -64,12 +66,12 @@ export function amountOf(capacity: Capacity, dimension: Dimension): number {
 }
 
 /** Changes `capacity`. */
-export function add(capacity: Capacity, more: Capacity): void {
+export function add(capacity: MutableCapacity, more: Capacity): void {
   for (let place = 0; place < width; place++) capacity[place] = (capacity[place] ?? 0) + (more[place] ?? 0);
 }
 
 /** Changes `capacity`, which may go below zero: an offer may shrink below what runs. */
-export function subtract(capacity: Capacity, less: Capacity): void {
+export function subtract(capacity: MutableCapacity, less: Capacity): void {
   for (let place = 0; place < width; place++) capacity[place] = (capacity[place] ?? 0) - (less[place] ?? 0);
 }
 

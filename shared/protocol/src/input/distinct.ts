@@ -1,4 +1,4 @@
-import Type, { type TArray, type TSchema } from 'typebox';
+import Type, { type TArray, type TImmutable, type TSchema } from 'typebox';
 import type { Problem } from '../result.ts';
 import type { WordedSchema } from './wording.ts';
 
@@ -12,7 +12,10 @@ export const wholeItem: ItemKey = [];
  * A list that names nothing twice. What reads a list by id (a map, a sum) and what walks it (a loop) disagree about an id that
  * is there twice, so every list in the schema of a frame or a request is either this or `repeatable`.
  */
-export function distinct<T extends TSchema>(list: TArray<T>, ...keys: readonly ItemKey[]): TArray<T> {
+export function distinct<T extends TSchema>(
+  list: TArray<T>,
+  ...keys: readonly ItemKey[]
+): TImmutable<TArray<T>> {
   const marked = { ...list, 'x-distinct': keys } as TArray<T> & { readonly maxItems?: number };
   const { maxItems = Number.POSITIVE_INFINITY } = marked;
   return Type.Refine(
@@ -20,7 +23,7 @@ export function distinct<T extends TSchema>(list: TArray<T>, ...keys: readonly I
     // What is too long is refused for that, and not looked through.
     (value) => !Array.isArray(value) || value.length > maxItems || doubledItem(value, keys) === undefined,
     () => 'names an item twice',
-  ) as unknown as TArray<T>;
+  ) as unknown as TImmutable<TArray<T>>;
 }
 
 /** A list in which an item may stand twice, and why that is right. Validators pass over it. */

@@ -96,9 +96,14 @@ type GpuField = Static<typeof GpuSchema> | undefined;
 
 const pointer = '/resources/gpu';
 
+/** `Array.isArray` does not tell a read-only list from the rest. */
+function isList(gpu: GpuField): gpu is Extract<GpuField, readonly unknown[]> {
+  return Array.isArray(gpu);
+}
+
 /** What is wanted, and what else will do. */
 export function readGpu(gpu: GpuField, read: UnitReader): Pick<Resources, 'devices' | 'alternatives'> {
-  if (!Array.isArray(gpu)) {
+  if (!isList(gpu)) {
     const devices = readRequest(gpu, pointer, read);
     return devices === undefined ? {} : { devices };
   }

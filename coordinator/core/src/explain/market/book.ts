@@ -1,5 +1,6 @@
 import { amountOf, isOpenToTasks } from '@capacloud/protocol/capacity/capacity';
 import { dimensionRows } from '@capacloud/protocol/capacity/dimensions';
+import type { ReadOnly } from '../../read-only.ts';
 import { type AskNano, parseAsk, pricesText } from '../../slices/node/price.ts';
 import type { NodeRecord } from '../../slices/node/record.ts';
 import { cpuClass } from './device-class.ts';
@@ -35,7 +36,7 @@ export class Book {
   readonly #levels = new Map<string, BookLevel>();
   readonly #classes = new Map<string, BookClass>();
 
-  look(node: NodeRecord): void {
+  look(node: ReadOnly<NodeRecord>): void {
     if (node.status !== 'ready' || !node.accepting) return;
     const { offer, deviceUse } = node;
     if (offer.devices.length === 0) {
@@ -78,7 +79,7 @@ export class Book {
     );
   }
 
-  #add(deviceClass: string, node: NodeRecord, total: number, free: number): void {
+  #add(deviceClass: string, node: ReadOnly<NodeRecord>, total: number, free: number): void {
     const ask = node.askClass ?? parseAsk(node.offer.ask);
     const discountPercent = node.offer.interruptibleDiscountPercent;
     const key = `${pricesText(ask)} ${discountPercent ?? ''} ${deviceClass}`;

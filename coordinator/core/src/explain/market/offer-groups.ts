@@ -1,6 +1,7 @@
 import { offeredBy } from '@capacloud/protocol/capacity/capacity';
 import type { Resources } from '@capacloud/protocol/capacity/resources';
 import type { JobTerms } from '../../contract/command.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import { chooseDevices } from '../../scheduler/fit/feasibility.ts';
 import { type TaskNeed, taskNeed, tasksThatFit } from '../../scheduler/fit/node-space.ts';
 import { Look } from '../../scheduler/order/look.ts';
@@ -36,8 +37,8 @@ export interface OfferGroup {
   tasksWhole: number;
   readonly providers: Set<string>;
   /** Some that have room now, and some that have none. */
-  readonly free: NodeRecord[];
-  readonly busy: NodeRecord[];
+  readonly free: ReadOnly<NodeRecord>[];
+  readonly busy: ReadOnly<NodeRecord>[];
 }
 
 /** What a node has for tasks of the job, which would run there by one of its alternatives. */
@@ -57,12 +58,12 @@ interface Option {
 
 /** Offers for the tasks of a job that has not been submitted. Nodes are shown one by one. */
 export class OfferGroups {
-  readonly #state: State;
+  readonly #state: ReadOnly<State>;
   readonly #notes: ScheduleNotes;
   readonly #options: readonly Option[];
   readonly #groups = new Map<string, OfferGroup>();
 
-  constructor(state: State, notes: ScheduleNotes, terms: JobTerms) {
+  constructor(state: ReadOnly<State>, notes: ScheduleNotes, terms: JobTerms) {
     this.#state = state;
     this.#notes = notes;
     this.#options = optionsOf(terms).map((each, alternative) => ({
@@ -74,7 +75,7 @@ export class OfferGroups {
   }
 
   /** Undefined for a node that would not do, however free it were. */
-  look(node: NodeRecord): NodeRoom | undefined {
+  look(node: ReadOnly<NodeRecord>): NodeRoom | undefined {
     const chosen = this.#choose(node);
     if (chosen === undefined) return undefined;
     const { option, isFree } = chosen;
@@ -93,7 +94,7 @@ export class OfferGroups {
   }
 
   /** The first alternative for which it has room now, or else the first for which it would do. */
-  #choose(node: NodeRecord): { readonly option: Option; readonly isFree: boolean } | undefined {
+  #choose(node: ReadOnly<NodeRecord>): { readonly option: Option; readonly isFree: boolean } | undefined {
     let suitable: Option | undefined;
     for (const option of this.#options) {
       const found = obstaclesOf(node, option.terms, this.#notes.keepings);
@@ -131,7 +132,7 @@ export class OfferGroups {
     return [...standings.map(({ group }) => group), ...busy];
   }
 
-  #groupOf(node: NodeRecord, option: Option): OfferGroup {
+  #groupOf(node: ReadOnly<NodeRecord>, option: Option): OfferGroup {
     const { alternative, terms } = option;
     const rate = rateBy(node, option);
     const deviceClass = classOn(node, terms.resources);
@@ -156,7 +157,7 @@ export class OfferGroups {
   }
 }
 
-function rateBy(node: NodeRecord, { rates, terms }: Option): bigint {
+function rateBy(node: ReadOnly<NodeRecord>, { rates, terms }: Option): bigint {
   const { askClass } = node;
   if (askClass === undefined) return rateOn(node, terms);
   let rate = rates.get(askClass);
@@ -165,7 +166,7 @@ function rateBy(node: NodeRecord, { rates, terms }: Option): bigint {
 }
 
 /** The devices that a placement would take now, or else first. */
-function classOn({ deviceUse, offer }: NodeRecord, { devices: request }: Resources): string {
+function classOn({ deviceUse, offer }: ReadOnly<NodeRecord>, { devices: request }: Resources): string {
   if (request === undefined) return cpuClass;
   const ids =
     chooseDevices(offer, request, (id) => deviceUse.get(id) ?? 0) ?? chooseDevices(offer, request, () => 0);

@@ -1,4 +1,5 @@
 import type { JobTerms } from '../../contract/command.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import { NodeSpace } from '../../scheduler/fit/node-space.ts';
 import { makingWayMs } from '../../slices/attempt/making-way.ts';
 import type { Occupancy } from '../../slices/attempt/occupancy.ts';
@@ -16,7 +17,7 @@ const stages = ['assigned', 'pulling', 'starting', 'running', 'uploading'] as co
 
 /** When nodes have room for tasks of one kind at the latest: what runs there ends by the clocks of its stages, or makes way. */
 export class RoomTimes {
-  readonly #state: State;
+  readonly #state: ReadOnly<State>;
   readonly #terms: JobTerms;
   readonly #at: number;
   /** Tasks for which there is room so many steps from now, besides those before. */
@@ -24,14 +25,14 @@ export class RoomTimes {
   /** Tasks that all nodes together could run at once, were they free. */
   #whole = 0;
 
-  constructor(state: State, terms: JobTerms, at: number) {
+  constructor(state: ReadOnly<State>, terms: JobTerms, at: number) {
     this.#state = state;
     this.#terms = terms;
     this.#at = at;
   }
 
   /** A node that would do, with its room now and with nothing on it. */
-  look(node: NodeRecord, { need, roomNow, roomWhole }: NodeRoom): void {
+  look(node: ReadOnly<NodeRecord>, { need, roomNow, roomWhole }: NodeRoom): void {
     this.#add(0, roomNow);
     this.#whole += roomWhole;
     if (roomNow >= roomWhole) return;
@@ -72,7 +73,7 @@ export class RoomTimes {
     if (tasks > 0) this.#steps.set(step, (this.#steps.get(step) ?? 0) + tasks);
   }
 
-  #latestEnd({ attempt, job: jobId, task: taskId }: Occupancy, node: NodeRecord): number {
+  #latestEnd({ attempt, job: jobId, task: taskId }: Occupancy, node: ReadOnly<NodeRecord>): number {
     const { jobs, ruleset, tasks } = this.#state;
     const job = jobs.get(jobId);
     const task = tasks.get(taskId);
@@ -87,7 +88,7 @@ export class RoomTimes {
   }
 
   /** By when it will have made way, where it would for such a task. */
-  #madeWayAt({ terms }: Job, task: Task, node: NodeRecord): number {
+  #madeWayAt({ terms }: ReadOnly<Job>, task: ReadOnly<Task>, node: ReadOnly<NodeRecord>): number {
     const { preemptAfterMs } = this.#state.ruleset;
     const makesWay =
       preemptAfterMs !== undefined &&
@@ -98,7 +99,12 @@ export class RoomTimes {
     return this.#at + preemptAfterMs + makingWayMs(this.#state.ruleset, terms);
   }
 
-  #stageEnd(job: Job, task: Task, state: (typeof stages)[number], stageSince: number): number {
+  #stageEnd(
+    job: ReadOnly<Job>,
+    task: ReadOnly<Task>,
+    state: (typeof stages)[number],
+    stageSince: number,
+  ): number {
     return stageDeadline(this.#state.ruleset, job, { ...task, state, stageSince }) ?? stageSince;
   }
 }

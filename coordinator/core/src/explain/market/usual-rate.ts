@@ -1,5 +1,6 @@
 import { standardAsk } from '@capacloud/protocol/capacity/resources';
 import type { JobTerms } from '../../contract/command.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import { KindFilter } from '../../scheduler/fit/kind-filter.ts';
 import { type TaskNeed, taskNeed, tasksThatFit } from '../../scheduler/fit/node-space.ts';
 import { Wants } from '../../scheduler/order/node-table.ts';
@@ -23,7 +24,7 @@ const anyRateNano = 10n ** 18n;
  * nano-CAPA an hour for one task: the dearest of the cheapest nodes that together have room for all tasks of the job now. Where
  * they have not, the median of what suitable nodes ask, if that is more. Where nobody suitable asks anything, the standard ask.
  */
-export function usualRate(state: State, notes: ScheduleNotes, terms: JobTerms): bigint {
+export function usualRate(state: ReadOnly<State>, notes: ScheduleNotes, terms: JobTerms): bigint {
   const survey = new Survey(state, notes, { ...terms, maxRateNano: anyRateNano });
   const { dearestNano, tasksLeft } = survey.fillCheapest();
   const medianNano = tasksLeft > 0 ? survey.medianAsk() : 0n;
@@ -40,14 +41,14 @@ interface Option {
 
 /** One look at the network, with a bound on all of its work: a job file may name eight alternatives that no node meets. */
 class Survey {
-  readonly #state: State;
+  readonly #state: ReadOnly<State>;
   readonly #notes: ScheduleNotes;
   readonly #tasks: number;
   readonly #options: readonly Option[];
   #looked = 0;
   #examined = 0;
 
-  constructor(state: State, notes: ScheduleNotes, terms: JobTerms) {
+  constructor(state: ReadOnly<State>, notes: ScheduleNotes, terms: JobTerms) {
     notes.follow(state);
     this.#state = state;
     this.#notes = notes;
@@ -117,7 +118,7 @@ class Survey {
     return found.sort(([a], [b]) => byAmount(a, b));
   }
 
-  #isSuitable(node: NodeRecord, { terms, wants }: Option): boolean {
+  #isSuitable(node: ReadOnly<NodeRecord>, { terms, wants }: Option): boolean {
     const { kind } = this.#notes.table.deviceRoomOf(node.row);
     if (node.offer.devices.length < wants.count) return false;
     if (kind !== undefined && wants.kinds?.suits(kind) === false) return false;

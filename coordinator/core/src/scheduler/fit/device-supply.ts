@@ -1,4 +1,5 @@
 import type { Device } from '@capacloud/protocol/capacity/resources';
+import type { ReadOnly } from '../../read-only.ts';
 import type { NodeRecord } from '../../slices/node/record.ts';
 
 /** Devices of one description: what one of them suits, all do. */
@@ -31,14 +32,14 @@ export class DeviceSupply {
   readonly #freeSlots: number[] = [];
   #slots = 0;
   readonly #kindOf = new WeakMap<Device, DeviceKind>();
-  readonly #counted = new WeakMap<NodeRecord, Counted>();
+  readonly #counted = new WeakMap<ReadOnly<NodeRecord>, Counted>();
 
   get kinds(): Iterable<DeviceKind> {
     return this.#kinds.values();
   }
 
   /** The node's offer may be another, or whether it takes work. Gives what all its devices are, if they are alike and counted. */
-  note(node: NodeRecord): DeviceKind | undefined {
+  note(node: ReadOnly<NodeRecord>): DeviceKind | undefined {
     return this.#count(
       node,
       node.status === 'ready' && node.accepting ? node.offer.devices : nothing.devices,
@@ -46,11 +47,11 @@ export class DeviceSupply {
   }
 
   /** The node is no more. */
-  forget(node: NodeRecord): void {
+  forget(node: ReadOnly<NodeRecord>): void {
     this.#count(node, nothing.devices);
   }
 
-  #count(node: NodeRecord, devices: readonly Device[]): DeviceKind | undefined {
+  #count(node: ReadOnly<NodeRecord>, devices: readonly Device[]): DeviceKind | undefined {
     const before = this.#counted.get(node) ?? nothing;
     if (before.devices === devices || (before.devices.length === 0 && devices.length === 0))
       return before.kind;

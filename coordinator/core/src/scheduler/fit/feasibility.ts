@@ -2,6 +2,7 @@ import type { Device, DeviceRequest, Offer } from '@capacloud/protocol/capacity/
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import { readRequestedModel } from '@capacloud/protocol/job/device-classes';
 import type { JobTerms } from '../../contract/command.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import { isMisfit } from '../../slices/job/misfits.ts';
 import type { NodeRecord } from '../../slices/node/record.ts';
 import { isInRegion, meetsAll } from './labels.ts';
@@ -102,7 +103,7 @@ export function hasDevices(offer: Offer, request: DeviceRequest, usedMilli: (id:
 }
 
 /** Whether the node may run tasks of the job at all: owner's and consumer's wishes, not room or price. */
-export function isAllowed(node: NodeRecord, terms: JobTerms): boolean {
+export function isAllowed(node: ReadOnly<NodeRecord>, terms: JobTerms): boolean {
   // guard: root where the owner allows it
   if (terms.needsRoot && !node.offer.allowRoot) return false;
   // guard: keep jobs from nodes that their image is not made for

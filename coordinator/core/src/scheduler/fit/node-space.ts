@@ -4,11 +4,13 @@ import {
   copyOf,
   fits,
   howMany,
+  type MutableCapacity,
   needOf,
   subtract,
 } from '@capacloud/protocol/capacity/capacity';
 import type { DeviceRequest, Offer, Resources } from '@capacloud/protocol/capacity/resources';
 import { deviceMilli, requestOf } from '@capacloud/protocol/capacity/resources';
+import type { ReadOnly } from '../../read-only.ts';
 import type { Occupancy } from '../../slices/attempt/occupancy.ts';
 import type { Job } from '../../slices/job/record.ts';
 import { takenBy } from '../../slices/node/capacity.ts';
@@ -46,10 +48,10 @@ export function tasksThatFit(
 /** What a node would have left, if some attempts were gone and some tasks had come. */
 export class NodeSpace {
   readonly #offer: Offer;
-  readonly #free: Capacity;
+  readonly #free: MutableCapacity;
   readonly #usedMilli: Map<string, number>;
 
-  constructor({ deviceUse, free, offer }: NodeRecord) {
+  constructor({ deviceUse, free, offer }: ReadOnly<NodeRecord>) {
     this.#offer = offer;
     this.#free = copyOf(free);
     this.#usedMilli = new Map(deviceUse);
@@ -65,13 +67,13 @@ export class NodeSpace {
   }
 
   /** The attempt is gone. */
-  give(job: Job, occupancy: Occupancy): void {
+  give(job: ReadOnly<Job>, occupancy: Occupancy): void {
     add(this.#free, takenBy(job, occupancy));
     this.#use(occupancy.devices, -milliOf(job, occupancy));
   }
 
   /** The attempt stays after all. */
-  takeBack(job: Job, occupancy: Occupancy): void {
+  takeBack(job: ReadOnly<Job>, occupancy: Occupancy): void {
     subtract(this.#free, takenBy(job, occupancy));
     this.#use(occupancy.devices, milliOf(job, occupancy));
   }
@@ -93,6 +95,6 @@ export class NodeSpace {
   }
 }
 
-function milliOf({ terms }: Job, { alternative }: Occupancy): number {
+function milliOf({ terms }: ReadOnly<Job>, { alternative }: Occupancy): number {
   return deviceMilli(requestOf(terms.resources, alternative));
 }

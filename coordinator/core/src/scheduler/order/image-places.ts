@@ -1,16 +1,17 @@
+import type { ReadOnly } from '../../read-only.ts';
 import type { NodeRecord } from '../../slices/node/record.ts';
 
 /** Nodes remembered of each image, and images. */
 const maxNodes = 3;
 const maxImages = 4096;
-const nowhere: readonly NodeRecord[] = [];
+const nowhere: readonly ReadOnly<NodeRecord>[] = [];
 
 /** Where images were pulled lately, as far as attempts tell: a task that is placed there starts at once. */
 export class ImagePlaces {
   /** The least lately pulled first; of each the newest first. */
-  readonly #places = new Map<string, readonly NodeRecord[]>();
+  readonly #places = new Map<string, readonly ReadOnly<NodeRecord>[]>();
 
-  note(image: string, node: NodeRecord): void {
+  note(image: string, node: ReadOnly<NodeRecord>): void {
     const known = this.#places.get(image) ?? nowhere;
     if (known[0] === node) return;
     this.#places.delete(image);
@@ -20,7 +21,7 @@ export class ImagePlaces {
   }
 
   /** At most three nodes. */
-  of(image: string): readonly NodeRecord[] {
+  of(image: string): readonly ReadOnly<NodeRecord>[] {
     return this.#places.get(image) ?? nowhere;
   }
 }

@@ -5,11 +5,13 @@ import {
   copyOf,
   isWithin,
   loadOf,
+  type MutableCapacity,
   subtract,
 } from '@capacloud/protocol/capacity/capacity';
 import type { Resources } from '@capacloud/protocol/capacity/resources';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { AccountId, NodeId } from '@capacloud/protocol/ids';
+import type { ReadOnly } from '../../read-only.ts';
 import type { Task } from '../../slices/attempt/record.ts';
 import type { Job } from '../../slices/job/record.ts';
 import type { NodeRecord } from '../../slices/node/record.ts';
@@ -26,8 +28,8 @@ const noDevices: readonly string[] = [];
 const isAny = (): boolean => true;
 
 export interface Assignment {
-  readonly task: Task;
-  readonly node: NodeRecord;
+  readonly task: ReadOnly<Task>;
+  readonly node: ReadOnly<NodeRecord>;
   readonly devices: readonly string[];
   readonly rateNano: string;
   /** It is sold for less, and so that it may be stopped for others. */
@@ -38,8 +40,8 @@ export interface Assignment {
 
 /** What a node has left once the assignments made so far in this look have happened. */
 interface Plan {
-  readonly free: Capacity;
-  readonly node: NodeRecord;
+  readonly free: MutableCapacity;
+  readonly node: ReadOnly<NodeRecord>;
   /** Of the node, as it was when the look first gave away something of it. */
   readonly nodeRevision: number;
   load: number;
@@ -56,7 +58,7 @@ export class Look {
   /** Open by the state, but going away in this very decision. */
   readonly excluded: ReadonlySet<NodeId>;
   /** Nodes that were given something, in order. */
-  readonly changed: NodeRecord[] = [];
+  readonly changed: ReadOnly<NodeRecord>[] = [];
   weighings: number = lookLimits.weighings;
   examinations: number = lookLimits.examinations;
   /** Something waits only because there was no time to look at more nodes. */
@@ -69,7 +71,7 @@ export class Look {
   readonly #plans = new Map<number, Plan>();
 
   /** Of jobs with several tasks, how many the look has given to each provider. */
-  readonly #owners = new Map<Job, Map<AccountId, number>>();
+  readonly #owners = new Map<ReadOnly<Job>, Map<AccountId, number>>();
 
   constructor(
     excluded: ReadonlySet<NodeId>,
@@ -86,19 +88,19 @@ export class Look {
     return this.#plans.size > 0 && this.#plans.has(row);
   }
 
-  freeOf(node: NodeRecord): Capacity {
+  freeOf(node: ReadOnly<NodeRecord>): Capacity {
     return this.#plans.get(node.row)?.free ?? node.free;
   }
 
-  loadOf(node: NodeRecord): number {
+  loadOf(node: ReadOnly<NodeRecord>): number {
     return this.#plans.get(node.row)?.load ?? node.load;
   }
 
-  revisionOf(node: NodeRecord): number {
+  revisionOf(node: ReadOnly<NodeRecord>): number {
     return this.#plans.get(node.row)?.revision ?? this.#changes.revisionOf(node.row);
   }
 
-  usedMilli(node: NodeRecord, device: string): number {
+  usedMilli(node: ReadOnly<NodeRecord>, device: string): number {
     const used = node.deviceUse.size === 0 ? 0 : (node.deviceUse.get(device) ?? 0);
     const plan = this.#plans.size === 0 ? undefined : this.#plans.get(node.row);
     // guard: give a device once
@@ -106,7 +108,7 @@ export class Look {
   }
 
   /** The devices that a task would get, for which there must be room. */
-  devicesFor(node: NodeRecord, { devices }: Resources): readonly string[] {
+  devicesFor(node: ReadOnly<NodeRecord>, { devices }: Resources): readonly string[] {
     if (devices === undefined) return noDevices;
     // Where all are alike, all suit: there is room.
     const suits = this.deviceRoomOf(node).kind === undefined ? matchesDevice : isAny;
@@ -114,13 +116,13 @@ export class Look {
   }
 
   /** Whether all that the look has given away of the node was there. What is given twice is found before it is in the log. */
-  hasRoomFor(node: NodeRecord, devices: readonly string[]): boolean {
+  hasRoomFor(node: ReadOnly<NodeRecord>, devices: readonly string[]): boolean {
     if (!isWithin(this.freeOf(node))) return false;
     for (const device of devices) if (this.usedMilli(node, device) > 1000) return false;
     return true;
   }
 
-  deviceRoomOf(node: NodeRecord): DeviceRoom {
+  deviceRoomOf(node: ReadOnly<NodeRecord>): DeviceRoom {
     const plan = this.#plans.size === 0 ? undefined : this.#plans.get(node.row);
     if (plan === undefined) return this.#table.deviceRoomOf(node.row);
     const { kind } = this.#table.deviceRoomOf(node.row);
@@ -128,7 +130,7 @@ export class Look {
     return plan.deviceRoom;
   }
 
-  spaceOf(node: NodeRecord): Space {
+  spaceOf(node: ReadOnly<NodeRecord>): Space {
     const free = this.freeOf(node);
     const { devices } = node.offer;
     return {
@@ -142,7 +144,12 @@ export class Look {
     };
   }
 
-  give(job: Job, node: NodeRecord, resources: Resources, devices: readonly string[]): void {
+  give(
+    job: ReadOnly<Job>,
+    node: ReadOnly<NodeRecord>,
+    resources: Resources,
+    devices: readonly string[],
+  ): void {
     const plan = this.#planOf(node);
     subtract(plan.free, job.need);
     this.#give(plan, devices, deviceMilli(resources.devices));
@@ -150,7 +157,12 @@ export class Look {
   }
 
   /** It was given in this look, and is not to be. */
-  takeBack(job: Job, node: NodeRecord, resources: Resources, devices: readonly string[]): void {
+  takeBack(
+    job: ReadOnly<Job>,
+    node: ReadOnly<NodeRecord>,
+    resources: Resources,
+    devices: readonly string[],
+  ): void {
     const plan = this.#planOf(node);
     add(plan.free, job.need);
     this.#give(plan, devices, -deviceMilli(resources.devices));
@@ -158,24 +170,24 @@ export class Look {
   }
 
   /** Nodes of which the look gave away something that did not happen: it was taken back, or the decision was dropped. */
-  *untouched(): Iterable<NodeRecord> {
+  *untouched(): Iterable<ReadOnly<NodeRecord>> {
     for (const [row, { node, nodeRevision }] of this.#plans)
       if (node.row === row && this.#changes.revisionOf(row) === nodeRevision) yield node;
   }
 
   /** How many tasks of the job are on nodes of the provider. */
-  tasksWith(job: Job, provider: AccountId): number {
+  tasksWith(job: ReadOnly<Job>, provider: AccountId): number {
     return (job.owners.get(provider) ?? 0) + (this.#owners.get(job)?.get(provider) ?? 0);
   }
 
-  #countOwner(job: Job, { provider }: NodeRecord, times: 1 | -1): void {
+  #countOwner(job: ReadOnly<Job>, { provider }: ReadOnly<NodeRecord>, times: 1 | -1): void {
     if (job.tasks.length === 1) return;
     let owners = this.#owners.get(job);
     if (owners === undefined) this.#owners.set(job, (owners = new Map()));
     owners.set(provider, (owners.get(provider) ?? 0) + times);
   }
 
-  #planOf(node: NodeRecord): Plan {
+  #planOf(node: ReadOnly<NodeRecord>): Plan {
     const known = this.#plans.get(node.row);
     if (known !== undefined) return known;
     const { load, row } = node;

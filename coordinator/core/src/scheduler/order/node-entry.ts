@@ -1,8 +1,9 @@
+import type { ReadOnly } from '../../read-only.ts';
 import type { NodeRecord } from '../../slices/node/record.ts';
 
 /** A node that has room for the shape, as it was at a revision; the next change makes another entry. */
 export interface Entry {
-  readonly node: NodeRecord;
+  readonly node: ReadOnly<NodeRecord>;
   readonly revision: number;
   /** It has room and may take the shape; before, it is only likely. */
   isChecked: boolean;

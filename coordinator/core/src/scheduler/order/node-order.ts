@@ -1,4 +1,5 @@
 import type { JobTerms } from '../../contract/command.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { Task } from '../../slices/attempt/record.ts';
 import type { Job } from '../../slices/job/record.ts';
 import { isSoldInterruptible } from '../../slices/node/asks.ts';
@@ -94,7 +95,11 @@ export class NodeOrder {
    * The best node for a task of the job, or one that is nearly as good: of `near`, or of an owner who has fewer of its
    * tasks. Its share of the node is given away in the look.
    */
-  take(task: Task, job: Job, near: readonly NodeRecord[]): Assignment | undefined {
+  take(
+    task: ReadOnly<Task>,
+    job: ReadOnly<Job>,
+    near: readonly ReadOnly<NodeRecord>[],
+  ): Assignment | undefined {
     const look = this.#look;
     if (look === undefined) return undefined;
     this.#follow(look);
@@ -125,14 +130,14 @@ export class NodeOrder {
   }
 
   /** Where the node stands in the order, weighed; undefined where it has no room for a task. */
-  standingOf(node: NodeRecord, look: Look): Standing | undefined {
+  standingOf(node: ReadOnly<NodeRecord>, look: Look): Standing | undefined {
     const entry = this.#scores.entryOf(node, look);
     if (entry !== undefined && this.#scores.mustWeigh(entry)) this.#scores.weigh(entry, look);
     return entry;
   }
 
   /** Takes the first entry out that is true, weighed and not shunned by the task; those shunned go aside. */
-  #first(look: Look, task: Task, shunned: Entry[]): Entry | undefined {
+  #first(look: Look, task: ReadOnly<Task>, shunned: Entry[]): Entry | undefined {
     for (let top = this.#heap.top; top !== undefined; top = this.#heap.top) {
       const { node } = top;
       look.busy.node = node.id;
@@ -172,7 +177,7 @@ export class NodeOrder {
    * Where an owner has more than a quarter of the job's tasks, of some nodes that are nearly as good the one whose owner has
    * the fewest: no one owner shall fail a job.
    */
-  #spread(best: Entry, task: Task, job: Job, look: Look): Entry {
+  #spread(best: Entry, task: ReadOnly<Task>, job: ReadOnly<Job>, look: Look): Entry {
     let fewest = look.tasksWith(job, best.node.provider);
     if (fewest * 4 <= job.tasks.length || job.tasks.length === 1) return best;
     if (this.#spreadAgainIn > 0) {
@@ -201,7 +206,7 @@ export class NodeOrder {
   }
 
   /** Of those that have the image the best, where it is worth it; the best of all is left for others then. */
-  #nearest(best: Entry, near: readonly NodeRecord[], task: Task, look: Look): Entry {
+  #nearest(best: Entry, near: readonly ReadOnly<NodeRecord>[], task: ReadOnly<Task>, look: Look): Entry {
     let nearest: Entry | undefined;
     for (const node of near) {
       if (node === best.node) return best;
@@ -220,7 +225,7 @@ export class NodeOrder {
     return nearest;
   }
 
-  #mayTake(node: NodeRecord, task: Task, look: Look): boolean {
+  #mayTake(node: ReadOnly<NodeRecord>, task: ReadOnly<Task>, look: Look): boolean {
     if (look.excluded.has(node.id) || this.#keepings.keepsFrom(node, task.job, this.#terms)) return false;
     return !task.avoid.includes(node.id) && !node.occupied.has(task.id);
   }

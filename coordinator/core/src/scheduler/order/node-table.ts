@@ -2,6 +2,7 @@ import { type Capacity, fitsRow, needOf, writeRow } from '@capacloud/protocol/ca
 import { dimensionRows } from '@capacloud/protocol/capacity/dimensions';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { JobTerms } from '../../contract/command.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import { isOpen } from '../../slices/node/capacity.ts';
 import { addCost, pricedUnits } from '../../slices/node/price.ts';
 import type { NodeRecord } from '../../slices/node/record.ts';
@@ -50,7 +51,7 @@ export class Wants {
  */
 export class NodeTable {
   /** Every node, by its row in the change feed; undefined in rows that are free. */
-  readonly nodes: (NodeRecord | undefined)[] = [];
+  readonly nodes: (ReadOnly<NodeRecord> | undefined)[] = [];
   readonly #rooms: DeviceRoom[] = [];
   readonly #kinds: (DeviceKind | undefined)[] = [];
   #open: number[] = [];
@@ -71,7 +72,7 @@ export class NodeTable {
   readonly #discounted = newLadders();
 
   /** Anything of the node may be another. It has become idle where it has let go of its last attempt since it was last noted. */
-  note(node: NodeRecord, deviceRoom: DeviceRoom, hasBecomeIdle: boolean): void {
+  note(node: ReadOnly<NodeRecord>, deviceRoom: DeviceRoom, hasBecomeIdle: boolean): void {
     const { askClass, row } = node;
     this.nodes[row] = node;
     this.#rooms[row] = deviceRoom;

@@ -1,6 +1,7 @@
 import { amountOf } from '@capacloud/protocol/capacity/capacity';
 import type { Resources } from '@capacloud/protocol/capacity/resources';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
+import type { ReadOnly } from '../../read-only.ts';
 import type { NodeRecord } from '../../slices/node/record.ts';
 import type { DeviceKind } from '../fit/device-supply.ts';
 import type { Look } from './look.ts';
@@ -28,7 +29,7 @@ export class PlacementLoss {
   }
 
   /** Thousandths of devices. There must be room for a task. */
-  on(node: NodeRecord, look: Look): number {
+  on(node: ReadOnly<NodeRecord>, look: Look): number {
     const { kind } = look.deviceRoomOf(node);
     const isWhole = this.#milli === 1000 || this.#count === 0;
     if (kind === undefined || !isWhole) return this.#lossOnAny(node, look);
@@ -43,7 +44,7 @@ export class PlacementLoss {
   }
 
   /** Devices that are all alike, of which nobody takes shares, are as good as their number. */
-  #lossOfWholes(node: NodeRecord, kind: DeviceKind, mix: WholeDevices, look: Look): number {
+  #lossOfWholes(node: ReadOnly<NodeRecord>, kind: DeviceKind, mix: WholeDevices, look: Look): number {
     const free = look.freeOf(node);
     const slots = amountOf(free, 'slots');
     const cpu = amountOf(free, 'cpuMilli');
@@ -56,7 +57,7 @@ export class PlacementLoss {
     return notBelow0(before - after - count) * 1000 + this.leastOf(kind);
   }
 
-  #lossOnAny(node: NodeRecord, look: Look): number {
+  #lossOnAny(node: ReadOnly<NodeRecord>, look: Look): number {
     const devices = look.devicesFor(node, this.#resources);
     const milli = this.#milli;
     const space = look.spaceOf(node);

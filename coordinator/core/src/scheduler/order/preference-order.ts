@@ -1,3 +1,4 @@
+import type { ReadOnly } from '../../read-only.ts';
 import type { Task } from '../../slices/attempt/record.ts';
 import type { Job } from '../../slices/job/record.ts';
 import type { NodeRecord } from '../../slices/node/record.ts';
@@ -8,7 +9,11 @@ export interface TaskOrder {
   /** No node has room for the shape any more; what the look has given back counts. */
   isExhausted(): boolean;
   /** Undefined where there is no room for the task now; `near` are nodes that would start it sooner. */
-  take(task: Task, job: Job, near: readonly NodeRecord[]): Assignment | undefined;
+  take(
+    task: ReadOnly<Task>,
+    job: ReadOnly<Job>,
+    near: readonly ReadOnly<NodeRecord>[],
+  ): Assignment | undefined;
 }
 
 /**
@@ -31,7 +36,11 @@ export class PreferenceOrder implements TaskOrder {
     return this.#orders.length === this.#count && this.#orders.every((order) => order.isExhausted());
   }
 
-  take(task: Task, job: Job, near: readonly NodeRecord[]): Assignment | undefined {
+  take(
+    task: ReadOnly<Task>,
+    job: ReadOnly<Job>,
+    near: readonly ReadOnly<NodeRecord>[],
+  ): Assignment | undefined {
     for (let alternative = 0; alternative < this.#count; alternative++) {
       const order = (this.#orders[alternative] ??= this.#open(alternative));
       const assignment = order.take(task, job, near);

@@ -1,5 +1,6 @@
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
 import type { JobTerms } from '../../contract/command.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { AskClass } from '../../slices/node/ask-class.ts';
 import { rateOn } from '../../slices/node/asks.ts';
 import { addCost, pricedUnits } from '../../slices/node/price.ts';
@@ -22,7 +23,7 @@ export class ShapePrice {
   }
 
   /** nano-CAPA, but for rounding: exact arithmetic for every node that is looked at is dear. */
-  estimate({ askClass }: NodeRecord): number {
+  estimate({ askClass }: ReadOnly<NodeRecord>): number {
     if (askClass === undefined) return 0;
     return this.estimateOf(askClass.dimensionNano, 0, askClass.deviceNano, askClass.discountPercent ?? 0);
   }
@@ -34,7 +35,7 @@ export class ShapePrice {
   }
 
   /** nano-CAPA. */
-  rateOn(node: NodeRecord): bigint {
+  rateOn(node: ReadOnly<NodeRecord>): bigint {
     const { askClass } = node;
     if (askClass === undefined) return 0n;
     if (this.#last?.askClass !== askClass) this.#last = { askClass, rate: rateOn(node, this.#terms) };

@@ -1,5 +1,6 @@
 import { type Capacity, fits, needOf } from '@capacloud/protocol/capacity/capacity';
 import type { JobTerms } from '../../contract/command.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { NodeRecord } from '../../slices/node/record.ts';
 import { hasRoom } from '../fit/device-room.ts';
 import { hasDevices, isAllowed } from '../fit/feasibility.ts';
@@ -20,12 +21,12 @@ export class ShapeRoom {
   }
 
   /** As the look has it. */
-  has(node: NodeRecord, look: Look): boolean {
+  has(node: ReadOnly<NodeRecord>, look: Look): boolean {
     const isFitting = fits(look.freeOf(node), this.#need) && this.#hasDevices(node, look);
     return isFitting && isAllowed(node, this.#terms);
   }
 
-  #hasDevices(node: NodeRecord, look: Look): boolean {
+  #hasDevices(node: ReadOnly<NodeRecord>, look: Look): boolean {
     const { devices } = this.#terms.resources;
     if (devices === undefined) return true;
     const room = look.deviceRoomOf(node);

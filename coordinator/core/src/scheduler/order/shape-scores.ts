@@ -1,4 +1,5 @@
 import type { JobTerms } from '../../contract/command.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import { isSuspected } from '../../slices/job/misfits.ts';
 import type { NodeRecord } from '../../slices/node/record.ts';
 import type { Keepings } from '../keepings.ts';
@@ -52,16 +53,16 @@ export class ShapeScores {
   }
 
   /** nano-CAPA an hour. */
-  rateOn(node: NodeRecord): bigint {
+  rateOn(node: ReadOnly<NodeRecord>): bigint {
     return this.#price.rateOn(node);
   }
 
-  isAffordable(node: NodeRecord): boolean {
+  isAffordable(node: ReadOnly<NodeRecord>): boolean {
     return this.#price.rateOn(node) <= this.#maxRateNano;
   }
 
   /** It has room and may take the shape; not what it costs. */
-  hasRoom(node: NodeRecord, look: Look): boolean {
+  hasRoom(node: ReadOnly<NodeRecord>, look: Look): boolean {
     return this.#room.has(node, look);
   }
 
@@ -86,7 +87,7 @@ export class ShapeScores {
   }
 
   /** Undefined where the node takes no work, has no room, or may not or need not take the shape. */
-  entryOf(node: NodeRecord, look: Look): Entry | undefined {
+  entryOf(node: ReadOnly<NodeRecord>, look: Look): Entry | undefined {
     const entry = this.candidate(node.row, look);
     if (entry === undefined || !this.hasRoom(node, look)) return undefined;
     entry.isChecked = true;
@@ -105,7 +106,7 @@ export class ShapeScores {
     entry.generation = mix.generation;
   }
 
-  #tieOf(node: NodeRecord, look: Look): number {
+  #tieOf(node: ReadOnly<NodeRecord>, look: Look): number {
     return this.#hasDevices ? look.deviceRoomOf(node).freeMilli : look.loadOf(node);
   }
 }

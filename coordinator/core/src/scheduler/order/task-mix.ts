@@ -1,5 +1,6 @@
 import type { Device, DeviceRequest, Resources } from '@capacloud/protocol/capacity/resources';
 import { deviceMilli } from '@capacloud/protocol/capacity/resources';
+import type { ReadOnly } from '../../read-only.ts';
 import type { NodeRecord } from '../../slices/node/record.ts';
 import type { DeviceKind, DeviceSupply } from '../fit/device-supply.ts';
 import { matchesDevice } from '../fit/feasibility.ts';
@@ -72,7 +73,7 @@ export class TaskMix {
   /** Of the sequences, indexes of the demands. */
   #picks: readonly Uint8Array[] = [];
   readonly #wholes = new WeakMap<DeviceKind, WholeDevices>();
-  readonly #fills = new WeakMap<NodeRecord, Fill>();
+  readonly #fills = new WeakMap<ReadOnly<NodeRecord>, Fill>();
   #scratch = new Float64Array(64);
   /** Rises whenever other sequences are drawn; estimates of different generations do not compare. */
   generation = 0;
@@ -101,7 +102,7 @@ export class TaskMix {
   }
 
   /** As expectedFill, of the node as it is at the revision: every shape asks for it. */
-  fillOf(node: NodeRecord, revision: number, space: Space): number {
+  fillOf(node: ReadOnly<NodeRecord>, revision: number, space: Space): number {
     const known = this.#fills.get(node);
     if (known?.revision === revision && known.generation === this.generation) return known.milli;
     const milli = this.expectedFill(space);

@@ -3,12 +3,13 @@ import { accept, refuse } from '@capacloud/protocol/result';
 import { maxNano } from '@capacloud/protocol/units';
 import type { CreditAccount, OpenAccount } from '../../contract/command.ts';
 import type { Event } from '../../contract/event.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 
 /** One grant at most; the catalogue states it in the hint of ledger.amount_invalid. */
 const maxGrantNano = 10n ** 18n;
 
-function decideOpenAccount(state: State, command: OpenAccount): Result<readonly Event[]> {
+function decideOpenAccount(state: ReadOnly<State>, command: OpenAccount): Result<readonly Event[]> {
   if (state.accounts.has(command.account)) {
     return refuse('ledger.account_exists', `Account ${command.account} exists.`);
   }
@@ -16,7 +17,7 @@ function decideOpenAccount(state: State, command: OpenAccount): Result<readonly 
 }
 
 /** A repeated ref with the same amount is already done; with another it is refused. */
-function decideCredit(state: State, command: CreditAccount): Result<readonly Event[]> {
+function decideCredit(state: ReadOnly<State>, command: CreditAccount): Result<readonly Event[]> {
   const { account: id, amountNano, at, ref } = command;
   const account = state.accounts.get(id);
   if (account === undefined) return refuse('ledger.account_unknown', `Account ${id} does not exist.`);

@@ -1,12 +1,13 @@
 import { copyOf } from '@capacloud/protocol/capacity/capacity';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { invariant, mustGet } from '../../assert.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import { addUse } from '../node/capacity.ts';
 import type { Amounts } from './record.ts';
 import { stopsLeft } from './stops-owed.ts';
 
-export function checkAccounts(state: State): void {
+export function checkAccounts(state: ReadOnly<State>): void {
   checkBalances(state);
   checkOpenHolds(state);
   checkLiveTasks(state);
@@ -14,7 +15,7 @@ export function checkAccounts(state: State): void {
   checkUse(state);
 }
 
-function checkBalances({ accounts, house }: State): void {
+function checkBalances({ accounts, house }: ReadOnly<State>): void {
   const { custody, emission, fees, holds, penalties } = house;
   let sumNano = custody + emission + fees + holds + penalties;
   for (const account of accounts.values()) {
@@ -27,7 +28,7 @@ function checkBalances({ accounts, house }: State): void {
   invariant(fees >= 0n && penalties >= 0n, 'a house account is below zero');
 }
 
-function checkOpenHolds(state: State): void {
+function checkOpenHolds(state: ReadOnly<State>): void {
   let openNano = 0n;
   for (const { tasks, terms } of state.jobs.values())
     for (const { hold } of tasks) if (hold === 'held') openNano += terms.holdNano;
@@ -36,14 +37,14 @@ function checkOpenHolds(state: State): void {
   invariant(isCounted, 'holds differ from the open holds');
 }
 
-function checkLiveTasks({ accounts, jobs }: State): void {
+function checkLiveTasks({ accounts, jobs }: ReadOnly<State>): void {
   const live = new Map<AccountId, number>();
   for (const job of jobs.values()) live.set(job.consumer, (live.get(job.consumer) ?? 0) + job.live);
   for (const { id, liveTasks } of accounts.values())
     invariant(liveTasks === (live.get(id) ?? 0), `${id}: live tasks`);
 }
 
-function checkHeldUploads({ accounts, jobs, tasks }: State): void {
+function checkHeldUploads({ accounts, jobs, tasks }: ReadOnly<State>): void {
   const counts = new Map<string, number>();
   for (const { held, job } of tasks.values()) {
     if (held === undefined) continue;
@@ -56,7 +57,7 @@ function checkHeldUploads({ accounts, jobs, tasks }: State): void {
 }
 
 /** What consumers use follows from what occupies nodes. */
-function checkUse(state: State): void {
+function checkUse(state: ReadOnly<State>): void {
   const left = new Map<AccountId, Amounts>();
   for (const { id, use } of state.accounts.values()) left.set(id, { ...use, capacity: copyOf(use.capacity) });
   for (const { occupied } of state.nodes.values()) {

@@ -1,10 +1,10 @@
-import { type Capacity, noCapacity } from '@capacloud/protocol/capacity/capacity';
+import { type MutableCapacity, noCapacity } from '@capacloud/protocol/capacity/capacity';
 import type { AccountId } from '@capacloud/protocol/ids';
 import type { HoldCause } from '../../contract/event.ts';
 
 /** What one consumer uses, or what all nodes offer. */
 export interface Amounts {
-  readonly capacity: Capacity;
+  readonly capacity: MutableCapacity;
   /** Thousandths of devices. */
   deviceMilli: number;
 }

@@ -1,5 +1,6 @@
 import { broken, mustGet } from '../../assert.ts';
 import type { AttemptEnded } from '../../contract/event.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import type { Account } from './record.ts';
 
@@ -10,7 +11,7 @@ import type { Account } from './record.ts';
 export const maxStopsOwed = 64;
 
 /** How many more attempts may be stopped for the account. */
-export function stopsLeft({ stopsOwed }: Pick<Account, 'stopsOwed'>): number {
+export function stopsLeft({ stopsOwed }: Pick<ReadOnly<Account>, 'stopsOwed'>): number {
   return maxStopsOwed - stopsOwed;
 }
 

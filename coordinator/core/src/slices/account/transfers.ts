@@ -1,6 +1,7 @@
 import type { AccountId, JobId, TaskId } from '@capacloud/protocol/ids';
 import { invariant, mustGet } from '../../assert.ts';
 import type { AttemptEnded, Event } from '../../contract/event.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import type { Task } from '../attempt/record.ts';
 import type { Job } from '../job/record.ts';
@@ -28,7 +29,7 @@ const none: readonly Transfer[] = [];
  * What `apply(state, event)` will move. Call it before apply. Apply uses it too, so that a projection cannot tell
  * another story than the state. A transfer of nothing is left out.
  */
-export function transfersOf(state: State, event: Event): readonly Transfer[] {
+export function transfersOf(state: ReadOnly<State>, event: Event): readonly Transfer[] {
   switch (event.type) {
     case 'account.credited':
       return [
@@ -84,14 +85,19 @@ function move(from: LedgerAccount, to: LedgerAccount, amountNano: bigint): reado
   ];
 }
 
-function release(state: State, task: Task, kind: 'void' | 'expire', at: number): readonly Transfer[] {
+function release(
+  state: ReadOnly<State>,
+  task: ReadOnly<Task>,
+  kind: 'void' | 'expire',
+  at: number,
+): readonly Transfer[] {
   const job = mustGet(state.jobs, task.job, 'job');
   if (job.terms.holdNano === 0n) return none;
   return [{ kind, at, job: job.id, task: task.id, entries: move('holds', job.consumer, job.terms.holdNano) }];
 }
 
 /** The hold of one task ends: the provider is paid, the house keeps its fee, the rest goes back. */
-function capture(job: Job, task: Task, event: AttemptEnded): readonly Transfer[] {
+function capture(job: ReadOnly<Job>, task: ReadOnly<Task>, event: AttemptEnded): readonly Transfer[] {
   invariant(event.then.kind === 'succeeded' && task.provider !== undefined, `${task.id}: nobody to pay`);
   const holdNano = job.terms.holdNano;
   if (holdNano === 0n) return none;

@@ -5,6 +5,7 @@ import { mustGet } from '../../assert.ts';
 import type { FinishAttempt, HoldUpload, ReportProgress, ResumeUpload } from '../../contract/command.ts';
 import type { AfterAttempt, Event } from '../../contract/event.ts';
 import { Decision, endedEvent } from '../../decision.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import type { Job } from '../job/record.ts';
 import { priceRun } from '../node/price.ts';
@@ -16,7 +17,7 @@ import { holdReasons } from './upload-hold.ts';
 const nothing: readonly Event[] = [];
 
 /** The task, where the report is for its current attempt and comes from the node that has it. */
-function current(state: State, id: TaskId, attempt: number, node: NodeId): Result<Task> {
+function current(state: ReadOnly<State>, id: TaskId, attempt: number, node: NodeId): Result<ReadOnly<Task>> {
   const task = state.tasks.get(id);
   if (task === undefined || attempt > task.attempt || attempt < 1) {
     return refuse('attempt.unknown', `There is no attempt ${attempt} of ${id}.`);
@@ -32,7 +33,7 @@ function current(state: State, id: TaskId, attempt: number, node: NodeId): Resul
   return accept(task);
 }
 
-function decideProgress(state: State, command: ReportProgress): Result<readonly Event[]> {
+function decideProgress(state: ReadOnly<State>, command: ReportProgress): Result<readonly Event[]> {
   const { at, attempt, node, stage } = command;
   const found = current(state, command.task, attempt, node);
   if (!found.ok) return found;
@@ -48,7 +49,7 @@ function decideProgress(state: State, command: ReportProgress): Result<readonly 
 }
 
 /** Repeated with each refusal: only the first one, and another cause, are news, and so many of them. */
-function decideHoldUpload(state: State, command: HoldUpload): Result<readonly Event[]> {
+function decideHoldUpload(state: ReadOnly<State>, command: HoldUpload): Result<readonly Event[]> {
   const { at, attempt, cause, isFull, node, sizeBytes } = command;
   const found = current(state, command.task, attempt, node);
   if (!found.ok) return found;
@@ -66,14 +67,14 @@ function decideHoldUpload(state: State, command: HoldUpload): Result<readonly Ev
   ]);
 }
 
-function decideResumeUpload(state: State, command: ResumeUpload): Result<readonly Event[]> {
+function decideResumeUpload(state: ReadOnly<State>, command: ResumeUpload): Result<readonly Event[]> {
   const { at, attempt } = command;
   const task = state.tasks.get(command.task);
   if (task?.attempt !== attempt || task.held === undefined) return accept(nothing);
   return accept([{ at, attempt, task: task.id, type: 'upload.resumed' }]);
 }
 
-function decideFinish(state: State, command: FinishAttempt): Result<readonly Event[]> {
+function decideFinish(state: ReadOnly<State>, command: FinishAttempt): Result<readonly Event[]> {
   const found = current(state, command.task, command.attempt, command.node);
   if (!found.ok) return decideLateFinish(state, command, found);
   const task = found.value;
@@ -101,7 +102,7 @@ function decideFinish(state: State, command: FinishAttempt): Result<readonly Eve
 
 /** The node lets go of an attempt that ended without its word; anything else late changes nothing. */
 function decideLateFinish(
-  state: State,
+  state: ReadOnly<State>,
   { at, attempt, node: nodeId, task }: FinishAttempt,
   refusal: Result<never>,
 ): Result<readonly Event[]> {
@@ -118,7 +119,12 @@ function decideLateFinish(
  * Metered is what the node claims, bounded by the coordinator's own clock: from `running` where that was known
  * before, else from the assignment (start and end came in one batch), and by the longest run that the job allows.
  */
-export function meteredMs(job: Job, task: Task, claimedRunMs: number, at: number): number {
+export function meteredMs(
+  job: ReadOnly<Job>,
+  task: ReadOnly<Task>,
+  claimedRunMs: number,
+  at: number,
+): number {
   const since = task.runningSince > 0 && task.runningSince < at ? task.runningSince : task.assignedAt;
   // By the first refusal of its outputs the run was over: the wait for room is not paid.
   // guard: no pay for a wait for want of room
@@ -130,7 +136,12 @@ export function meteredMs(job: Job, task: Task, claimedRunMs: number, at: number
   return Math.max(0, Math.min(claimedRunMs, until - since, longestMs));
 }
 
-function success(state: State, job: Job, task: Task, command: FinishAttempt): AfterAttempt {
+function success(
+  state: ReadOnly<State>,
+  job: ReadOnly<Job>,
+  task: ReadOnly<Task>,
+  command: FinishAttempt,
+): AfterAttempt {
   const runMs = meteredMs(job, task, command.claimedRunMs, command.at);
   const price = priceRun(task.rateNano, runMs, job.terms.holdNano, state.ruleset.feeBasisPoints);
   return {

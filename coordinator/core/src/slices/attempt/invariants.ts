@@ -1,4 +1,5 @@
 import { invariant } from '../../assert.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import { isReady } from '../job/queue.ts';
 import type { Job } from '../job/record.ts';
@@ -6,12 +7,12 @@ import type { Task } from './record.ts';
 import { stageDeadline } from './stage-clock.ts';
 import { isActive, isTerminal } from './task-states.ts';
 
-export function checkAttempts(state: State): void {
+export function checkAttempts(state: ReadOnly<State>): void {
   for (const job of state.jobs.values()) for (const task of job.tasks) checkTask(state, job, task);
   checkTaskIndexes(state);
 }
 
-function checkTask(state: State, job: Job, task: Task): void {
+function checkTask(state: ReadOnly<State>, job: ReadOnly<Job>, task: ReadOnly<Task>): void {
   invariant(state.tasks.get(task.id) === task, `${task.id} is not indexed`);
   invariant((task.hold === 'held') === !isTerminal(task.state), `${task.id}: ${task.state} and ${task.hold}`);
   if (isActive(task.state)) {
@@ -28,9 +29,9 @@ function checkTask(state: State, job: Job, task: Task): void {
 }
 
 /** Nothing is in an index but what was found above. */
-function checkTaskIndexes(state: State): void {
+function checkTaskIndexes(state: ReadOnly<State>): void {
   const tasks = [...state.jobs.values()].flatMap((job) => job.tasks);
-  const count = (isCounted: (task: Task) => boolean) => tasks.filter(isCounted).length;
+  const count = (isCounted: (task: ReadOnly<Task>) => boolean) => tasks.filter(isCounted).length;
   invariant(tasks.length === state.tasks.size, 'tasks without a job');
   invariant(count(({ state: stage }) => isActive(stage)) === state.stageClocks.size, 'stage clocks');
   const backing = count((task) => task.state === 'queued' && !isReady(task));

@@ -2,6 +2,7 @@ import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import { taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import type { AfterAttempt } from '../../contract/event.ts';
 import { hash32 } from '../../hash32.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import { isRefusedByMany } from '../job/misfits.ts';
 import type { Job } from '../job/record.ts';
 import type { Task } from './record.ts';
@@ -14,8 +15,8 @@ export const maxAttempts = 10_000;
  * ourselves). A stop that nobody asked for costs neither.
  */
 export function afterFailure(
-  job: Job,
-  task: Task,
+  job: ReadOnly<Job>,
+  task: ReadOnly<Task>,
   reason: TaskReason,
   exitCode: number | undefined,
   at: number,
@@ -50,13 +51,13 @@ export function afterFailure(
 }
 
 /** A gang fails as a whole, so its budgets are those of all its tasks together. */
-function failuresOf(job: Job, task: Task, of: (task: Task) => number): number {
+function failuresOf(job: ReadOnly<Job>, task: ReadOnly<Task>, of: (task: ReadOnly<Task>) => number): number {
   // guard: judge a gang by all its failures
   if (job.terms.gang !== true) return of(task);
   return job.tasks.reduce((sum, each) => sum + of(each), 0);
 }
 
-function coversOwnError(job: Job, reason: TaskReason, exitCode: number | undefined): boolean {
+function coversOwnError(job: ReadOnly<Job>, reason: TaskReason, exitCode: number | undefined): boolean {
   const { retryOn } = taskReasons[reason];
   // guard: retry what the job covers
   if (retryOn === undefined || !job.terms.retryOn.includes(retryOn)) return false;
@@ -69,7 +70,7 @@ function coversOwnError(job: Job, reason: TaskReason, exitCode: number | undefin
  * Doubles from the initial to the greatest delay; the upper half is spread, so that a broken batch does not return as
  * one. The log records the delay, so nobody has to recompute it.
  */
-function backoffMs(job: Job, task: Task, failures: number): number {
+function backoffMs(job: ReadOnly<Job>, task: ReadOnly<Task>, failures: number): number {
   const { backoffInitialMs, backoffMaxMs } = job.terms;
   const fullMs = Math.min(backoffMaxMs, backoffInitialMs * 2 ** Math.min(failures - 1, 30));
   const halfMs = Math.floor(fullMs / 2);

@@ -1,5 +1,6 @@
 import { unreachable } from '../../assert.ts';
 import type { Ruleset } from '../../contract/ruleset.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import type { Job } from '../job/record.ts';
 import type { Task } from './record.ts';
@@ -7,8 +8,8 @@ import type { Task } from './record.ts';
 /** When the present stage of the task's attempt must have ended; undefined where no clock runs. */
 export function stageDeadline(
   ruleset: Ruleset,
-  job: Job,
-  task: Pick<Task, 'held' | 'heldAt' | 'state' | 'stageSince'>,
+  job: ReadOnly<Job>,
+  task: Pick<ReadOnly<Task>, 'held' | 'heldAt' | 'state' | 'stageSince'>,
 ): number | undefined {
   switch (task.state) {
     case 'assigned':

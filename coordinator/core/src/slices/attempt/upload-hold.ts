@@ -1,6 +1,7 @@
 import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import { mustGet } from '../../assert.ts';
 import type { HoldCause } from '../../contract/event.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import type { Job } from '../job/record.ts';
 import type { HeldUpload } from './occupancy.ts';
@@ -17,8 +18,8 @@ export const holdReasons = { account: 'quota_full', store: 'store_full' } as con
 
 /** Why nothing new of the job is placed: outputs of its consumer, or everybody's, have no room now. */
 export function storageObstacle(
-  state: Pick<State, 'accounts' | 'fullHolds' | 'held'>,
-  { consumer, terms }: Pick<Job, 'consumer' | 'terms'>,
+  state: Pick<ReadOnly<State>, 'accounts' | 'fullHolds' | 'held'>,
+  { consumer, terms }: Pick<ReadOnly<Job>, 'consumer' | 'terms'>,
 ): (typeof holdReasons)[HoldCause] | undefined {
   if (state.held.size === 0) return undefined;
   const { account, store } = mustGet(state.accounts, consumer, 'account').heldUploads;

@@ -5,13 +5,14 @@ import { invariant } from '../../assert.ts';
 import type { Command, IsolateSubject, ReinstateSubject } from '../../contract/command.ts';
 import type { Event, SubjectIsolated, SubjectReinstated } from '../../contract/event.ts';
 import type { IsolationStop, Subject } from '../../contract/subject.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import { refreshOpen } from '../node/capacity.ts';
 
 export type Suspicion = Pick<IsolateSubject, 'subject' | 'stops' | 'cause' | 'beside'>;
 
 /** An account that broke the books with one command is refused all of them: its jobs go on. */
-function decideIsolate(state: State, command: IsolateSubject): Result<readonly Event[]> {
+function decideIsolate(state: ReadOnly<State>, command: IsolateSubject): Result<readonly Event[]> {
   const { at, beside, cause, subject } = command;
   // It has ended meanwhile.
   if (isJobId(subject) && !state.jobs.has(subject)) return accept([]);
@@ -39,18 +40,21 @@ function decideIsolate(state: State, command: IsolateSubject): Result<readonly E
   ]);
 }
 
-function covers({ isolated }: State, subject: Subject, stops: readonly IsolationStop[]): boolean {
+function covers({ isolated }: ReadOnly<State>, subject: Subject, stops: readonly IsolationStop[]): boolean {
   const known = isolated.get(subject)?.stops;
   return known !== undefined && stops.every((stop) => known.includes(stop));
 }
 
-function nodesBeside({ isolated }: State, job: JobId, but: Subject): readonly NodeId[] {
+function nodesBeside({ isolated }: ReadOnly<State>, job: JobId, but: Subject): readonly NodeId[] {
   const found: NodeId[] = [];
   for (const [id, { beside }] of isolated) if (beside === job && id !== but && isNodeId(id)) found.push(id);
   return found;
 }
 
-function decideReinstate(state: State, { at, subject }: ReinstateSubject): Result<readonly Event[]> {
+function decideReinstate(
+  state: ReadOnly<State>,
+  { at, subject }: ReinstateSubject,
+): Result<readonly Event[]> {
   if (!state.isolated.has(subject)) return refuse('request.not_found', `${subject} is not isolated.`);
   return accept([{ at, subject, type: 'subject.reinstated' }]);
 }
@@ -78,12 +82,12 @@ function mark(state: State, subject: Subject, isIsolated: boolean): void {
 }
 
 /** Whether time leaves it as it is. */
-export function isFrozen({ isolated }: Pick<State, 'isolated'>, subject: Subject): boolean {
+export function isFrozen({ isolated }: Pick<ReadOnly<State>, 'isolated'>, subject: Subject): boolean {
   return isolated.size > 0 && isolated.get(subject)?.stops.includes('time') === true;
 }
 
 /** Why a command of an isolated subject is refused. */
-export function isolationRefusal({ isolated }: State, command: Command): Refusal | undefined {
+export function isolationRefusal({ isolated }: ReadOnly<State>, command: Command): Refusal | undefined {
   if (isolated.size === 0) return undefined;
   for (const subject of sendersOf(command)) {
     if (isolated.get(subject)?.stops.includes('commands') !== true) continue;
@@ -127,7 +131,7 @@ function sendersOf(command: Command): readonly Subject[] {
  * Whether nothing is here of the sender of a command that was refused: of an account that submits a job, or of a node that
  * would join. Keeping away from it would help nobody, and strangers who join with ever new keys would fill the log.
  */
-export function leavesNothing({ nodes }: State, command: Command): boolean {
+export function leavesNothing({ nodes }: ReadOnly<State>, command: Command): boolean {
   return command.type === 'job.submit' || (command.type === 'node.connect' && !nodes.has(command.node));
 }
 
@@ -143,7 +147,7 @@ export interface Busy {
  * but the operator or the coordinator itself can be meant.
  */
 export function suspicionOf(
-  state: State,
+  state: ReadOnly<State>,
   command: Command,
   busy: Busy,
   event?: Event,
@@ -172,7 +176,7 @@ export function suspicionOf(
  * Whether the sender has the task that it speaks of: a node may name any. A command with an event was looked through, and the
  * event may have taken the task from the node.
  */
-function isHeld({ nodes }: State, command: Command, event: Event | undefined): boolean {
+function isHeld({ nodes }: ReadOnly<State>, command: Command, event: Event | undefined): boolean {
   if (event !== undefined) return true;
   return (
     'node' in command && 'task' in command && nodes.get(command.node)?.occupied.has(command.task) === true
@@ -184,7 +188,7 @@ interface Parties {
   readonly job?: JobId | undefined;
 }
 
-function partiesOf({ tasks }: State, event: Event): Parties {
+function partiesOf({ tasks }: ReadOnly<State>, event: Event): Parties {
   const job = 'job' in event ? event.job : 'task' in event ? jobIdOf(event.task) : undefined;
   if ('node' in event) return { job, node: event.node };
   return { job, node: 'task' in event ? tasks.get(event.task)?.node : undefined };

@@ -5,9 +5,10 @@ import { formatNano } from '@capacloud/protocol/units';
 import type { CancelJob, JobTerms, SubmitJob } from '../../contract/command.ts';
 import type { Event } from '../../contract/event.ts';
 import { Decision } from '../../decision.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 
-function decideSubmit(state: State, command: SubmitJob): Result<readonly Event[]> {
+function decideSubmit(state: ReadOnly<State>, command: SubmitJob): Result<readonly Event[]> {
   const { consumer, job, terms } = command;
   const account = state.accounts.get(consumer);
   if (account === undefined) return refuse('ledger.account_unknown', `Account ${consumer} does not exist.`);
@@ -93,7 +94,7 @@ function submitted({ at, consumer, job }: SubmitJob, terms: JobTerms): Event {
 }
 
 /** Ends every live task at once; what nodes still hold of them is released as they let go. */
-function decideCancel(state: State, command: CancelJob): Result<readonly Event[]> {
+function decideCancel(state: ReadOnly<State>, command: CancelJob): Result<readonly Event[]> {
   const job = state.jobs.get(command.job);
   if (job === undefined || job.consumer !== command.consumer) {
     return refuse('request.not_found', `${command.consumer} has no live job ${command.job}.`);

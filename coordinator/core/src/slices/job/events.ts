@@ -2,6 +2,7 @@ import { needOf } from '@capacloud/protocol/capacity/capacity';
 import { taskIdOf } from '@capacloud/protocol/ids';
 import { broken, mustGet } from '../../assert.ts';
 import type { JobCancelled, JobSettled, JobSubmitted, TaskEnded } from '../../contract/event.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import { spendHold } from '../account/ledger.ts';
 import { repayStop } from '../account/stops-owed.ts';
@@ -93,12 +94,12 @@ export function newJob(
 }
 
 /** From when tasks of the job that were never tried are expired. */
-export function queueDeadline(job: Job): number {
+export function queueDeadline(job: ReadOnly<Job>): number {
   return job.submittedAt + job.terms.queueTimeoutMs;
 }
 
 /** From when the waiting task is expired. Of one that was tried the time begins anew with what is learnt of its image. */
-export function waitDeadline(job: Job, { attempt, stageSince }: Task): number {
+export function waitDeadline(job: ReadOnly<Job>, { attempt, stageSince }: ReadOnly<Task>): number {
   if (attempt === 0) return queueDeadline(job);
   const { misfits, queueTimeoutMs } = job.terms;
   if (misfits === undefined) return Number.POSITIVE_INFINITY;
@@ -113,7 +114,7 @@ export function firstDeadline(job: Job): number {
 }
 
 /** The queue timeout of the waiting task is over: the next tick ends it. */
-export function isLate(job: Job, task: Task, at: number): boolean {
+export function isLate(job: ReadOnly<Job>, task: ReadOnly<Task>, at: number): boolean {
   return waitDeadline(job, task) <= at;
 }
 

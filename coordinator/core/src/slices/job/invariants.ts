@@ -1,12 +1,13 @@
 import { needOf } from '@capacloud/protocol/capacity/capacity';
 import { invariant } from '../../assert.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import { isActive } from '../attempt/task-states.ts';
 import { imageOf } from '../node/standing.ts';
 import { hasQueueClock, hasTurnBefore, isReady } from './queue.ts';
 import type { ConsumerQueue, Job } from './record.ts';
 
-export function checkJobs(state: State): void {
+export function checkJobs(state: ReadOnly<State>): void {
   let untried = 0;
   for (const job of state.jobs.values()) {
     checkJob(state, job);
@@ -17,7 +18,7 @@ export function checkJobs(state: State): void {
   for (const queue of state.waiting.values()) checkQueue(queue);
 }
 
-function checkJob(state: State, job: Job): void {
+function checkJob(state: ReadOnly<State>, job: ReadOnly<Job>): void {
   const need = needOf(job.terms.resources);
   const isKept = need.every((amount, place) => amount === job.need[place]);
   invariant(isKept, `${job.id}: need`);
@@ -30,7 +31,7 @@ function checkJob(state: State, job: Job): void {
   invariant(queued === job.ready > 0, `${job.id}: queue`);
 }
 
-function checkCounts(job: Job): void {
+function checkCounts(job: ReadOnly<Job>): void {
   const counts = { live: 0, succeeded: 0, failed: 0, cancelled: 0, expired: 0, untried: 0, ready: 0 };
   for (const task of job.tasks) {
     if (task.state === 'queued' || isActive(task.state)) counts.live += 1;
@@ -60,7 +61,7 @@ function checkCounts(job: Job): void {
   );
 }
 
-function checkQueue({ account, byShape, lanes }: ConsumerQueue): void {
+function checkQueue({ account, byShape, lanes }: ReadOnly<ConsumerQueue>): void {
   invariant(lanes.length > 0 && lanes.length === byShape.size, 'an empty queue is kept');
   const firsts = lanes.flatMap(({ jobs }) => jobs[0] ?? []);
   invariant(inTurn(firsts), 'lanes are out of order');
@@ -75,7 +76,7 @@ function checkQueue({ account, byShape, lanes }: ConsumerQueue): void {
   }
 }
 
-function inTurn(jobs: readonly Job[]): boolean {
+function inTurn(jobs: readonly ReadOnly<Job>[]): boolean {
   return jobs.every((job, i) => {
     const before = jobs[i - 1];
     return before === undefined || hasTurnBefore(before, job);

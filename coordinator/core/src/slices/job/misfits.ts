@@ -2,6 +2,7 @@ import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId } from '@capacloud/protocol/ids';
 import type { JobTerms, Misfit } from '../../contract/command.ts';
 import type { AttemptEnded } from '../../contract/event.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import type { NodeRecord } from '../node/record.ts';
 import { recountQueueClocks } from './events.ts';
@@ -21,7 +22,7 @@ export const refusingOwners = 8;
 
 type Words = Pick<JobTerms, 'misfits'>;
 
-function misfitOf({ offer }: NodeRecord, { misfits }: Words): Misfit | undefined {
+function misfitOf({ offer }: ReadOnly<NodeRecord>, { misfits }: Words): Misfit | undefined {
   return misfits?.find(({ arch, cause }) => cause === undefined && arch === offer.arch);
 }
 
@@ -30,29 +31,29 @@ function hasSaid({ misfits }: Words, cause: Misfit['cause'], provider: AccountId
 }
 
 /** Whether tasks of the job must not go to the node, because its image would not run there. */
-export function isMisfit(node: NodeRecord, terms: Words): boolean {
+export function isMisfit(node: ReadOnly<NodeRecord>, terms: Words): boolean {
   return isOfOtherKind(node, terms) || isRefused(node, terms) || isTooSmall(node, terms);
 }
 
 /** Whether the image is not made for the node. */
-export function isOfOtherKind(node: NodeRecord, terms: Words): boolean {
+export function isOfOtherKind(node: ReadOnly<NodeRecord>, terms: Words): boolean {
   const misfit = misfitOf(node, terms);
   if (misfit === undefined) return false;
   return misfit.providers.length >= enoughOwners || misfit.providers.includes(node.provider);
 }
 
 /** Whether the owner of the node does not allow the registry of the image. */
-export function isRefused({ provider }: NodeRecord, terms: Words): boolean {
+export function isRefused({ provider }: ReadOnly<NodeRecord>, terms: Words): boolean {
   return hasSaid(terms, 'registry_not_allowed', provider);
 }
 
 /** Whether the owner of the node gives too little room to images for that of the job. */
-export function isTooSmall({ provider }: NodeRecord, terms: Words): boolean {
+export function isTooSmall({ provider }: ReadOnly<NodeRecord>, terms: Words): boolean {
   return hasSaid(terms, 'image_too_large', provider);
 }
 
 /** Whether other nodes are better: an owner of such a node said that the image does not run, or this one could not get it. */
-export function isSuspected(node: NodeRecord, terms: Words): boolean {
+export function isSuspected(node: ReadOnly<NodeRecord>, terms: Words): boolean {
   if (terms.misfits === undefined) return false;
   return misfitOf(node, terms) !== undefined || hasSaid(terms, 'registry_failed', node.provider);
 }

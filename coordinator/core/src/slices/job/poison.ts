@@ -2,6 +2,7 @@ import type { Offer } from '@capacloud/protocol/capacity/resources';
 import { mustGet } from '../../assert.ts';
 import type { DeviceFault, ImagePoisoned, NodeOffered } from '../../contract/event.ts';
 import type { Ruleset } from '../../contract/ruleset.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import type { Task } from '../attempt/record.ts';
 import type { LastHeld, NodeRecord } from '../node/record.ts';
@@ -21,7 +22,11 @@ interface Found extends DeviceFault {
  * had it. Agents quarantine a healthy device at once only for what cannot be used any more (lost, to be reset, memory that
  * is broken); heat, power and a silent driver make it suspect first, and are no job's doing. In doubt it was nobody.
  */
-function faultsOf(state: State, node: NodeRecord, offered: NodeOffered): readonly Found[] {
+function faultsOf(
+  state: ReadOnly<State>,
+  node: ReadOnly<NodeRecord>,
+  offered: NodeOffered,
+): readonly Found[] {
   const { poisonAfterMs } = state.ruleset;
   if (poisonAfterMs === undefined || node.offer.devices.length === 0) return [];
   const { at, offer, provider } = offered;
@@ -35,7 +40,12 @@ function faultsOf(state: State, node: NodeRecord, offered: NodeOffered): readonl
   });
 }
 
-function holdersOf(state: State, node: NodeRecord, device: string, since: number): ReadonlySet<string> {
+function holdersOf(
+  state: ReadOnly<State>,
+  node: ReadOnly<NodeRecord>,
+  device: string,
+  since: number,
+): ReadonlySet<string> {
   const images = new Set<string>();
   for (const { attempt, devices, job, task } of node.occupied.values())
     if (devices.includes(device) && hasRun(mustGet(state.tasks, task, 'task'), attempt))
@@ -48,7 +58,7 @@ function holdersOf(state: State, node: NodeRecord, device: string, since: number
 }
 
 /** Its program has run, as far as is known: one that was pulled or waited did nothing to a device. */
-function hasRun(task: Task, attempt: number): boolean {
+function hasRun(task: ReadOnly<Task>, attempt: number): boolean {
   // guard: blame an image that has run
   return task.attempt === attempt && task.runningSince > 0;
 }
@@ -107,7 +117,11 @@ function byImage(faults: readonly Found[]): ReadonlyMap<string, readonly Found[]
 }
 
 /** What follows when the node makes this offer. */
-export function poisonedBy(state: State, node: NodeRecord, offered: NodeOffered): readonly ImagePoisoned[] {
+export function poisonedBy(
+  state: ReadOnly<State>,
+  node: ReadOnly<NodeRecord>,
+  offered: NodeOffered,
+): readonly ImagePoisoned[] {
   const { at } = offered;
   const { poisonMs = 0, poisonNodes = Number.POSITIVE_INFINITY } = state.ruleset;
   return [...byImage(faultsOf(state, node, offered))].flatMap(([image, found]) => {

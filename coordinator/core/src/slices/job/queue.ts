@@ -1,5 +1,6 @@
 import { dimensionRows } from '@capacloud/protocol/capacity/dimensions';
 import { mustGet } from '../../assert.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import type { Task } from '../attempt/record.ts';
 import type { ConsumerQueue, Job, Lane } from './record.ts';
@@ -9,12 +10,12 @@ import type { ConsumerQueue, Job, Lane } from './record.ts';
  * wheel beside it.
  */
 
-export function isReady(task: Task): boolean {
-  return task.state === 'queued' && task.bucket === undefined;
+export function isReady(task: ReadOnly<Task>): boolean {
+  return task.state === 'queued' && task.dueAt === 0;
 }
 
 /** Whether the queue timeout ends the task while it waits: it was never assigned, or nodes are closed to its job because of its image. */
-export function hasQueueClock({ terms }: Job, { attempt }: Task): boolean {
+export function hasQueueClock({ terms }: ReadOnly<Job>, { attempt }: ReadOnly<Task>): boolean {
   // guard: let the queue timeout count where nothing ran
   return attempt === 0 || terms.misfits !== undefined;
 }
@@ -46,7 +47,7 @@ export function reshape(state: State, job: Job, terms: Job['terms']): void {
 }
 
 /** Whether it is the turn of job a before that of b, both of one consumer. */
-export function hasTurnBefore(a: Job, b: Job): boolean {
+export function hasTurnBefore(a: ReadOnly<Job>, b: ReadOnly<Job>): boolean {
   return a.turn !== b.turn ? a.turn < b.turn : a.seq < b.seq;
 }
 
@@ -100,7 +101,7 @@ export function endBackoffs(state: State, at: number): void {
 }
 
 /** First position of a job whose turn is not before that of the given one. */
-export function positionOf(jobs: readonly Job[], job: Job): number {
+export function positionOf(jobs: readonly ReadOnly<Job>[], job: ReadOnly<Job>): number {
   return firstPosition(jobs, (other) => !hasTurnBefore(other, job));
 }
 

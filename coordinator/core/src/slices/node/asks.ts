@@ -1,4 +1,5 @@
 import type { JobTerms } from '../../contract/command.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import { discounted, nanoByDimension, parseAsk, pricesText, rateNano } from './price.ts';
 import type { NodeRecord } from './record.ts';
@@ -30,7 +31,7 @@ export function leaveAskClass(state: State, node: NodeRecord): void {
 }
 
 /** nano-CAPA an hour that the node asks for a task of the job, by the first alternative of the terms. */
-export function rateOn({ askClass, offer }: NodeRecord, terms: JobTerms): bigint {
+export function rateOn({ askClass, offer }: ReadOnly<NodeRecord>, terms: JobTerms): bigint {
   const rate = rateNano(askClass ?? parseAsk(offer.ask), terms.resources);
   // guard: charge interruptible work less
   return isSoldInterruptible({ offer }, terms)
@@ -39,6 +40,9 @@ export function rateOn({ askClass, offer }: NodeRecord, terms: JobTerms): bigint
 }
 
 /** Whether a task of the job costs less there and may be stopped for others. */
-export function isSoldInterruptible({ offer }: Pick<NodeRecord, 'offer'>, terms: JobTerms): boolean {
+export function isSoldInterruptible(
+  { offer }: Pick<ReadOnly<NodeRecord>, 'offer'>,
+  terms: JobTerms,
+): boolean {
   return terms.interruptible === true && offer.interruptibleDiscountPercent !== undefined;
 }

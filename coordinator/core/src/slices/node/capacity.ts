@@ -11,6 +11,7 @@ import {
 import { deviceMilli, requestOf } from '@capacloud/protocol/capacity/resources';
 import type { AccountId } from '@capacloud/protocol/ids';
 import { broken, mustGet } from '../../assert.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import type { Amounts } from '../account/record.ts';
 import type { Occupancy } from '../attempt/occupancy.ts';
@@ -19,12 +20,20 @@ import { joinAskClass } from './asks.ts';
 import type { NodeRecord } from './record.ts';
 
 /** What an occupancy takes of the node. */
-export function takenBy({ need, terms }: Pick<Job, 'need' | 'terms'>, { isHeld }: Occupancy): Capacity {
+export function takenBy(
+  { need, terms }: Pick<ReadOnly<Job>, 'need' | 'terms'>,
+  { isHeld }: Occupancy,
+): Capacity {
   return isHeld === true ? keptForOutputs(terms.resources) : need;
 }
 
 /** A task more that runs by the alternative, or less where `times` is -1. */
-export function addUse(use: Amounts, { need, terms }: Job, alternative: number, times: 1 | -1): void {
+export function addUse(
+  use: Amounts,
+  { need, terms }: ReadOnly<Job>,
+  alternative: number,
+  times: 1 | -1,
+): void {
   const devices = requestOf(terms.resources, alternative);
   if (times === 1) add(use.capacity, need);
   else subtract(use.capacity, need);
@@ -130,7 +139,7 @@ export function recount(state: State, node: NodeRecord): void {
 }
 
 /** Takes work and has something of everything left that each task needs. */
-export function isOpen(node: NodeRecord): boolean {
+export function isOpen(node: ReadOnly<NodeRecord>): boolean {
   return (
     // guard: place on ready nodes only
     node.status === 'ready' &&

@@ -7,6 +7,7 @@ import { mustGet } from '../../assert.ts';
 import type { ChangeOffer, ConnectNode, DirectNode } from '../../contract/command.ts';
 import type { Event, NodeOffered, NodeStatus } from '../../contract/event.ts';
 import { Decision } from '../../decision.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import { afterFailure } from '../attempt/retry.ts';
 import { isActive } from '../attempt/task-states.ts';
@@ -15,7 +16,7 @@ import { roomForNewcomer } from './forgotten.ts';
 import { isConnected } from './node-states.ts';
 import type { NodeRecord } from './record.ts';
 
-type Directive = NodeRecord['directive'];
+type Directive = ReadOnly<NodeRecord>['directive'];
 
 /** Where a connected node belongs, by the wishes of the operator and of its owner. */
 export function restingStatus(directive: Directive, accepting: boolean): NodeStatus {
@@ -24,7 +25,7 @@ export function restingStatus(directive: Directive, accepting: boolean): NodeSta
   return directive === 'cordon' || !accepting ? 'cordoned' : 'ready';
 }
 
-function decideConnect(state: State, command: ConnectNode): Result<readonly Event[]> {
+function decideConnect(state: ReadOnly<State>, command: ConnectNode): Result<readonly Event[]> {
   const { accepting, at, node: id, provider } = command;
   const node = state.nodes.get(id);
   const fault = offerFault(command.offer);
@@ -56,7 +57,7 @@ function decideConnect(state: State, command: ConnectNode): Result<readonly Even
   return accept(decision.close());
 }
 
-function tooManyUnproven({ ruleset, unproven }: State): Result<never> {
+function tooManyUnproven({ ruleset, unproven }: ReadOnly<State>): Result<never> {
   return refuse(
     'service.overloaded',
     `The coordinator has ${unproven.size} nodes for whose work nothing was paid yet, and takes no further one.`,
@@ -68,9 +69,9 @@ function tooManyUnproven({ ruleset, unproven }: State): Result<never> {
 
 /** Ends or releases what occupies the node in our books and the agent no longer holds. */
 function reconcileHeld(
-  state: State,
+  state: ReadOnly<State>,
   decision: Decision,
-  node: NodeRecord,
+  node: ReadOnly<NodeRecord>,
   held: readonly AttemptRef[],
 ): void {
   const holds = new Map(held.map(({ task, attempt }) => [`${task}#${attempt}`, true]));
@@ -90,7 +91,7 @@ function reconcileHeld(
   }
 }
 
-function decideOffer(state: State, command: ChangeOffer): Result<readonly Event[]> {
+function decideOffer(state: ReadOnly<State>, command: ChangeOffer): Result<readonly Event[]> {
   const { accepting, at, node: id } = command;
   const node = state.nodes.get(id);
   if (node === undefined) return refuse('node.unknown', `There is no node ${id}.`);
@@ -107,7 +108,10 @@ function decideOffer(state: State, command: ChangeOffer): Result<readonly Event[
 }
 
 /** The operator's wish is kept while the node is silent, and rules when it returns. A drain is final. */
-function decideDirect(state: State, { at, node: id, to: wish }: DirectNode): Result<readonly Event[]> {
+function decideDirect(
+  state: ReadOnly<State>,
+  { at, node: id, to: wish }: DirectNode,
+): Result<readonly Event[]> {
   const node = state.nodes.get(id);
   if (node === undefined) return refuse('node.unknown', `There is no node ${id}.`);
   const directive: Directive = wish === 'uncordon' ? 'none' : wish;
@@ -151,12 +155,16 @@ function ownerCause(accepting: boolean): string {
   return accepting ? 'owner_resumed' : 'owner_paused';
 }
 
-function differs(node: NodeRecord, offer: NodeRecord['offer'], accepting: boolean): boolean {
+function differs(
+  node: ReadOnly<NodeRecord>,
+  offer: ReadOnly<NodeRecord>['offer'],
+  accepting: boolean,
+): boolean {
   return node.accepting !== accepting || canonicalJson(node.offer) !== canonicalJson(offer);
 }
 
 /** The offer, and what it reveals. */
-function offeredBy(state: State, node: NodeRecord, event: NodeOffered): readonly Event[] {
+function offeredBy(state: ReadOnly<State>, node: ReadOnly<NodeRecord>, event: NodeOffered): readonly Event[] {
   return [event, ...poisonedBy(state, node, event)];
 }
 

@@ -1,5 +1,6 @@
 import { invariant, mustGet } from '../../assert.ts';
 import type { Event, NodeForgotten } from '../../contract/event.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import { leaveAskClass } from './asks.ts';
 import type { NodeRecord } from './record.ts';
@@ -11,12 +12,12 @@ const maxForgottenPerTick = 256;
 const replacedAtOnce = 64;
 
 /** Lost or told to go. Such a node holds nothing. */
-function isAway({ status }: NodeRecord): boolean {
+function isAway({ status }: ReadOnly<NodeRecord>): boolean {
   return status === 'lost' || status === 'gone';
 }
 
 /** Nothing of it would be missed but what is known of it. What the operator wished of a node outlives its absence. */
-function isIdle({ directive, occupied, status }: NodeRecord): boolean {
+function isIdle({ directive, occupied, status }: ReadOnly<NodeRecord>): boolean {
   return (
     (status === 'lost' || status === 'gone' || status === 'unknown') &&
     occupied.size === 0 &&
@@ -25,15 +26,15 @@ function isIdle({ directive, occupied, status }: NodeRecord): boolean {
 }
 
 /** The longest away first. */
-function byAbsence(a: NodeRecord, b: NodeRecord): number {
+function byAbsence(a: ReadOnly<NodeRecord>, b: ReadOnly<NodeRecord>): number {
   return a.statusSince - b.statusSince || (a.id < b.id ? -1 : 1);
 }
 
 /** Nodes that were lost before anything was paid for their work, and those lost the longest of more than are kept. */
-export function forgetAway({ nodes, ruleset }: State, at: number): readonly NodeForgotten[] {
+export function forgetAway({ nodes, ruleset }: ReadOnly<State>, at: number): readonly NodeForgotten[] {
   const { maxAwayNodes = Number.POSITIVE_INFINITY, maxUnprovenNodes } = ruleset;
   const events: NodeForgotten[] = [];
-  const kept: NodeRecord[] = [];
+  const kept: ReadOnly<NodeRecord>[] = [];
   for (const node of nodes.values()) {
     if (!isAway(node) || !isIdle(node)) continue;
     if (node.isProven || maxUnprovenNodes === undefined) kept.push(node);
@@ -49,7 +50,7 @@ export function forgetAway({ nodes, ruleset }: State, at: number): readonly Node
 
 /** What makes room for one more node that is not proven; undefined where there is none to be had. */
 export function roomForNewcomer(
-  { ruleset, unproven }: State,
+  { ruleset, unproven }: ReadOnly<State>,
   at: number,
 ): readonly NodeForgotten[] | undefined {
   const surplus = unproven.size + 1 - (ruleset.maxUnprovenNodes ?? Number.POSITIVE_INFINITY);

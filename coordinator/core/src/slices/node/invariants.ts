@@ -1,12 +1,13 @@
 import { offeredBy, subtract } from '@capacloud/protocol/capacity/capacity';
 import { deviceMilli, requestOf } from '@capacloud/protocol/capacity/resources';
 import { invariant, mustGet } from '../../assert.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import { isActive } from '../attempt/task-states.ts';
 import { isOpen, takenBy } from './capacity.ts';
 import { maxSilences, type NodeRecord } from './record.ts';
 
-export function checkNodes(state: State): void {
+export function checkNodes(state: ReadOnly<State>): void {
   for (const node of state.nodes.values()) {
     checkNode(state, node);
     checkOccupied(state, node);
@@ -14,7 +15,7 @@ export function checkNodes(state: State): void {
   checkOwners(state);
 }
 
-function checkNode(state: State, node: NodeRecord): void {
+function checkNode(state: ReadOnly<State>, node: ReadOnly<NodeRecord>): void {
   invariant(node.isIsolated === state.isolated.has(node.id), `${node.id}: isolated`);
   invariant(state.openNodes.has(node) === isOpen(node), `${node.id}: index of open nodes`);
   invariant(state.unproven.has(node) !== node.isProven, `${node.id}: index of unproven nodes`);
@@ -28,7 +29,7 @@ function checkNode(state: State, node: NodeRecord): void {
   invariant(!empty || node.occupied.size === 0, `${node.id} is ${node.status} with attempts`);
 }
 
-function checkOccupied(state: State, node: NodeRecord): void {
+function checkOccupied(state: ReadOnly<State>, node: ReadOnly<NodeRecord>): void {
   const free = offeredBy(node.offer);
   const deviceUse = new Map<string, number>();
   for (const occupancy of node.occupied.values()) {
@@ -52,7 +53,7 @@ function checkOccupied(state: State, node: NodeRecord): void {
 }
 
 /** How many attempts of each job are with whom follows from the nodes. */
-function checkOwners(state: State): void {
+function checkOwners(state: ReadOnly<State>): void {
   const owners = new Map<string, number>();
   let occupied = 0;
   for (const { occupied: attempts, provider } of state.nodes.values()) {

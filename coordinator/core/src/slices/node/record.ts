@@ -1,4 +1,4 @@
-import { type Capacity, noCapacity } from '@capacloud/protocol/capacity/capacity';
+import { type MutableCapacity, noCapacity } from '@capacloud/protocol/capacity/capacity';
 import type { Offer } from '@capacloud/protocol/capacity/resources';
 import type { AccountId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import type { Clocked } from '../../clock-wheel.ts';
@@ -70,7 +70,7 @@ export interface NodeRecord extends NodeTruth, Clocked<NodeRecord> {
   /** How often a task has to be tried there until it succeeds, by what went wrong lately; 1 or more. */
   tries: number;
   /** What is left of its offer; below zero where the offer shrank below what runs. */
-  free: Capacity;
+  free: MutableCapacity;
   /** Thousandths taken of each device, above 0. */
   readonly deviceUse: Map<string, number>;
   /** 0 (idle) to 1, the fullest of its dimensions. */

@@ -2,6 +2,7 @@ import { taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import type { NodeId } from '@capacloud/protocol/ids';
 import type { AttemptEnded } from '../../contract/event.ts';
 import type { Ruleset } from '../../contract/ruleset.ts';
+import type { ReadOnly } from '../../read-only.ts';
 import type { State } from '../../state.ts';
 import type { Job } from '../job/record.ts';
 import { isOpen, refreshOpen } from './capacity.ts';
@@ -86,7 +87,7 @@ export function spare(state: State, node: NodeRecord | undefined, image: string,
   review(state, node, at);
 }
 
-export function isBlamedFor({ standing }: NodeRecord, image: string): boolean {
+export function isBlamedFor({ standing }: ReadOnly<NodeRecord>, image: string): boolean {
   return standing.failures.some((failure) => failure.image === image);
 }
 
@@ -97,7 +98,11 @@ export function noteSilence(state: State, node: NodeRecord, at: number): void {
 }
 
 /** Silences of the node that still speak against it. */
-export function silencesOf({ standing }: NodeRecord, ruleset: Ruleset, at: number): readonly number[] {
+export function silencesOf(
+  { standing }: ReadOnly<NodeRecord>,
+  ruleset: Ruleset,
+  at: number,
+): readonly number[] {
   const { flapWindowMs = 0 } = ruleset;
   return standing.silences.filter((silentAt) => silentAt + flapWindowMs > at);
 }
