@@ -1,5 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
-import type { TaskStateName, TaskView } from '@capacloud/protocol/routes/views';
+import type { TaskStateName } from '@capacloud/protocol/routes/states';
+import type { TaskView } from '@capacloud/protocol/routes/views';
 
 /** Where the demo writes: a live board on a terminal, plain lines elsewhere (CI, pipes, NO_COLOR honoured). */
 export interface Screen {

@@ -6,7 +6,8 @@ import { type ReceiptVerifier, verifyReceipt } from '@capacloud/client/verify-re
 import type { Event, EventOf } from '@capacloud/core/contract/event';
 import { taskReasons } from '@capacloud/protocol/catalogue/reasons';
 import type { TaskId } from '@capacloud/protocol/ids';
-import { type AttemptView, endedTaskStates, type TaskView } from '@capacloud/protocol/routes/views';
+import { endedTaskStates } from '@capacloud/protocol/routes/states';
+import type { AttemptView, TaskView } from '@capacloud/protocol/routes/views';
 import { verifyTypedData } from 'ethers';
 import type { Findings } from './audit-log.ts';
 import { type ExpectedJob, type ExpectedTask, outputPath } from './workload.ts';

@@ -5,7 +5,7 @@ import { ApiError } from '@capacloud/client/api-error';
 import { hashFile, uploadArtifact } from '@capacloud/client/artifact-files';
 import type { Client } from '@capacloud/client/client';
 import type { JobId } from '@capacloud/protocol/ids';
-import { endedJobStates } from '@capacloud/protocol/routes/views';
+import { endedJobStates } from '@capacloud/protocol/routes/states';
 import { waitUntil } from '@capacloud/rig/programs/managed-process';
 
 /** What must have become of a task, whatever was killed meanwhile. */

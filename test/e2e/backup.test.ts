@@ -5,7 +5,7 @@ import { uploadArtifact } from '@capacloud/client/artifact-files';
 import type { Client } from '@capacloud/client/client';
 import type { AccountId, JobId } from '@capacloud/protocol/ids';
 import { taskIdOf } from '@capacloud/protocol/ids';
-import { endedJobStates } from '@capacloud/protocol/routes/views';
+import { endedJobStates } from '@capacloud/protocol/routes/states';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
 import { createCoordinator, type LocalCoordinator } from '@capacloud/rig/network/local-network';
 import { runCommand } from '@capacloud/rig/network/network-rig';

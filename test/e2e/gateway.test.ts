@@ -7,12 +7,8 @@ import { leafHash, verifyInclusion } from '@capacloud/protocol/log/merkle';
 import { delegationDomain, delegationTypes } from '@capacloud/protocol/wire/delegation';
 import type { AckFrame, AssignFrame, Assignment } from '@capacloud/protocol/wire/frames';
 import { AssignmentSchema } from '@capacloud/protocol/wire/frames';
-import {
-  hashReceipt,
-  receiptBatchMessage,
-  type SignedReceipt,
-  SignedReceiptSchema,
-} from '@capacloud/protocol/wire/receipt';
+import { hashReceipt, receiptBatchMessage, type SignedReceipt } from '@capacloud/protocol/wire/receipt';
+import { SignedReceiptSchema } from '@capacloud/protocol/wire/receipt-schema';
 import { createIdentity } from '@capacloud/rig/network/agent-keys';
 import {
   type GatewayRig,

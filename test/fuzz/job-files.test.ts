@@ -9,7 +9,8 @@ import { AssignmentWriter } from '@capacloud/coordinator/gateway/assignment-writ
 import type { Placement } from '@capacloud/coordinator/gateway/placements';
 import { JobSpecs } from '@capacloud/coordinator/job-specs';
 import { defaultRuleset } from '@capacloud/core/contract/ruleset';
-import { alternativesOf, ResourcesSchema } from '@capacloud/protocol/capacity/resources';
+import { alternativesOf } from '@capacloud/protocol/capacity/resources';
+import { ResourcesSchema } from '@capacloud/protocol/capacity/resources-schema';
 import { isErrorCode } from '@capacloud/protocol/catalogue/errors';
 import { jobIdFrom, taskIdOf } from '@capacloud/protocol/ids';
 import { JobFileSchema } from '@capacloud/protocol/job/job-file';

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { observeDevices } from '@capacloud/agent/hardware/device-health';
 import { readDevices } from '@capacloud/agent/hardware/device-report';
 import { parseCapabilities } from '@capacloud/agent/hardware/nvidia';
-import { DeviceSchema } from '@capacloud/protocol/capacity/resources';
+import { DeviceSchema } from '@capacloud/protocol/capacity/resources-schema';
 import { type NvidiaSmiReport, parseNvidiaSmi } from 'nvidia-smi-parser';
 import { Value } from 'typebox/value';
 import { expect, test } from 'vitest';

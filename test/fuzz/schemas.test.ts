@@ -7,7 +7,7 @@ import { JobFileSchema } from '@capacloud/protocol/job/job-file';
 import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import { type Route, routes } from '@capacloud/protocol/routes/routes';
 import * as views from '@capacloud/protocol/routes/views';
-import { DelegationSchema } from '@capacloud/protocol/wire/delegation';
+import { DelegationSchema } from '@capacloud/protocol/wire/delegation-schema';
 import * as frames from '@capacloud/protocol/wire/frames';
 import * as receipts from '@capacloud/protocol/wire/receipt';
 import type { TSchema } from 'typebox';

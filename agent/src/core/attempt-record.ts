@@ -1,6 +1,6 @@
 import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
-import type { OutputLink, SkippedOutputs } from '@capacloud/protocol/wire/outputs';
+import type { OutputLink, SkippedOutputs } from '@capacloud/protocol/wire/outputs-schema';
 import type { LogGap } from '@capacloud/protocol/wire/receipt';
 import type { AttemptKey, CollectedFile } from './ports.ts';
 import type { RunStart } from './run-clock.ts';

@@ -2,7 +2,7 @@ import type { OutcomeReason } from '@capacloud/protocol/catalogue/reasons';
 import type { Sha256Hex, TaskId } from '@capacloud/protocol/ids';
 import type { Result } from '@capacloud/protocol/result';
 import type { Assignment } from '@capacloud/protocol/wire/frames';
-import type { OutputLink, SkippedOutputs } from '@capacloud/protocol/wire/outputs';
+import type { OutputLink, SkippedOutputs } from '@capacloud/protocol/wire/outputs-schema';
 import type { Sentence } from './sentence.ts';
 
 /** One try of a task. Its text form is `attemptKeyText`. */

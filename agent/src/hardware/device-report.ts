@@ -1,4 +1,5 @@
-import { type Device, maxOfferedDevices, normaliseModel } from '@capacloud/protocol/capacity/resources';
+import { maxOfferedDevices } from '@capacloud/protocol/capacity/limits';
+import { type Device, normaliseModel } from '@capacloud/protocol/capacity/resources';
 import type { NvidiaSmiGpu } from 'nvidia-smi-parser';
 import { fabricFault, judgeGpu, sharesMachineMemory, type Verdict } from './gpu-verdict.ts';
 import type { NvidiaFacts } from './nvidia.ts';

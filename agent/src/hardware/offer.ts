@@ -1,5 +1,6 @@
 import type { Labels } from '@capacloud/protocol/capacity/labels';
-import { type Ask, type Device, maxOfferedDevices, type Offer } from '@capacloud/protocol/capacity/resources';
+import { maxOfferedDevices } from '@capacloud/protocol/capacity/limits';
+import type { Ask, Device, Offer } from '@capacloud/protocol/capacity/resources';
 import type { MachineSize } from './machine.ts';
 
 /** A fixed amount, or a share of what the machine has. */

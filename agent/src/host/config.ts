@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { LabelsSchema, RegionSchema } from '@capacloud/protocol/capacity/labels';
-import { type Ask, AskSchema, maxDurationMs } from '@capacloud/protocol/capacity/resources';
-import { AddressSchema } from '@capacloud/protocol/ids';
+import { maxDurationMs } from '@capacloud/protocol/capacity/limits';
+import type { Ask } from '@capacloud/protocol/capacity/resources';
+import { AskSchema } from '@capacloud/protocol/capacity/resources-schema';
+import { AddressSchema } from '@capacloud/protocol/ids-schema';
 import { nearest } from '@capacloud/protocol/input/nearest';
 import { schemaProblems } from '@capacloud/protocol/input/schema';
 import { type Problem, type Result, refuse } from '@capacloud/protocol/result';

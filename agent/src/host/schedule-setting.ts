@@ -1,4 +1,5 @@
-import { type Ask, AskSchema } from '@capacloud/protocol/capacity/resources';
+import type { Ask } from '@capacloud/protocol/capacity/resources';
+import { AskSchema } from '@capacloud/protocol/capacity/resources-schema';
 import { nearest } from '@capacloud/protocol/input/nearest';
 import type { Problem } from '@capacloud/protocol/result';
 import Type from 'typebox';

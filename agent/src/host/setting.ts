@@ -1,5 +1,5 @@
 import { regionPattern } from '@capacloud/protocol/capacity/labels';
-import { maxDurationMs } from '@capacloud/protocol/capacity/resources';
+import { maxDurationMs } from '@capacloud/protocol/capacity/limits';
 import { addressPattern } from '@capacloud/protocol/ids';
 import {
   adviseDuration,

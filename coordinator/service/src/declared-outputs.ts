@@ -1,7 +1,8 @@
 import { posix } from 'node:path';
 import { isFilePath } from '@capacloud/protocol/job/job-mounts';
 import type { JobSpec } from '@capacloud/protocol/job/job-spec';
-import { type OutputLink, packedOutputPath } from '@capacloud/protocol/wire/outputs';
+import { packedOutputPath } from '@capacloud/protocol/wire/outputs';
+import type { OutputLink } from '@capacloud/protocol/wire/outputs-schema';
 import { emptyFoldersProtocol, keptOutputsProtocol } from '@capacloud/protocol/wire/protocol-versions';
 import type { Receipt } from '@capacloud/protocol/wire/receipt';
 

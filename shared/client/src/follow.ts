@@ -1,6 +1,6 @@
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
+import { endedJobStates } from '@capacloud/protocol/routes/states';
 import type { JobView, TaskView } from '@capacloud/protocol/routes/views';
-import { endedJobStates } from '@capacloud/protocol/routes/views';
 import { pause } from '@capacloud/waiting/pause';
 import { ApiError } from './api-error.ts';
 import { readBody } from './body.ts';

@@ -1,4 +1,4 @@
-import { type TaskStateName, taskStates } from '@capacloud/protocol/routes/views';
+import { type TaskStateName, taskStates } from '@capacloud/protocol/routes/states';
 import type { TableDump } from '../auditor/observation.ts';
 import { disk } from '../kernel/disk.ts';
 

@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
-import { maxOutputLinks, type OutputLink, type SkippedReason } from '@capacloud/protocol/wire/outputs';
+import { maxOutputLinks, type SkippedReason } from '@capacloud/protocol/wire/outputs';
+import type { OutputLink } from '@capacloud/protocol/wire/outputs-schema';
 
 /** As many links as the kernel follows in one path. */
 const maxHops = 40;

@@ -1,9 +1,5 @@
-import {
-  maxSkippedNameChars,
-  maxSkippedNames,
-  type SkippedOutputs,
-  type SkippedReason,
-} from '@capacloud/protocol/wire/outputs';
+import { maxSkippedNameChars, maxSkippedNames, type SkippedReason } from '@capacloud/protocol/wire/outputs';
+import type { SkippedOutputs } from '@capacloud/protocol/wire/outputs-schema';
 import { printable } from '../../engine/tar-feed.ts';
 
 /** Paths that are known not to be told twice; beyond them the total may count one of two overlapping outputs twice. */

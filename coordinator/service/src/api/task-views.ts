@@ -1,6 +1,7 @@
 import type { JobId } from '@capacloud/protocol/ids';
 import { toShownText } from '@capacloud/protocol/input/plain-text';
-import { type AttemptView, endedTaskStates, type TaskView } from '@capacloud/protocol/routes/views';
+import { endedTaskStates } from '@capacloud/protocol/routes/states';
+import type { AttemptView, TaskView } from '@capacloud/protocol/routes/views';
 import type { Receipt, SignedReceipt } from '@capacloud/protocol/wire/receipt';
 import type { WaitingReason } from '../ports/explanations.ts';
 import type { AttemptRow, TaskRow } from '../ports/read-store.ts';

@@ -9,7 +9,7 @@ import {
 import { isFilePath } from '@capacloud/protocol/job/job-mounts';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
 import { type AttemptRef, checkpointOverheadBytes } from '@capacloud/protocol/wire/frames';
-import { maxOutputFiles } from '@capacloud/protocol/wire/receipt';
+import { maxOutputFiles } from '@capacloud/protocol/wire/outputs';
 import type { JobSpecs, RunSpec } from '../job-specs.ts';
 import type { ArtifactParty } from '../ports/artifact-store.ts';
 import type { ArtifactQuestions, HeldAttempt, NodeAttempt } from '../ports/questions.ts';

@@ -2,7 +2,7 @@ import type { NodeStatus } from '@capacloud/core/contract/event';
 import type { Offer, Resources } from '@capacloud/protocol/capacity/resources';
 import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { AccountId, JobId, NodeId, Sha256Hex, TaskId } from '@capacloud/protocol/ids';
-import type { JobStateName, TaskStateName } from '@capacloud/protocol/routes/views';
+import type { JobStateName, TaskStateName } from '@capacloud/protocol/routes/states';
 
 /**
  * History as the projections hold it: written in the transaction of the events, so it is always a durable

@@ -4,7 +4,7 @@ import {
   jobStates,
   type TaskStateName,
   taskStates,
-} from '@capacloud/protocol/routes/views';
+} from '@capacloud/protocol/routes/states';
 import type { LedgerEntryRow, SystemAccount } from '../ports/read-store.ts';
 
 /** Names that are stored as their position. Append only: stored files hold the positions. */

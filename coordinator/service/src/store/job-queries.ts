@@ -1,7 +1,7 @@
 import type { Resources } from '@capacloud/protocol/capacity/resources';
 import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import { type AccountId, type JobId, type NodeId, type Sha256Hex, taskIdOf } from '@capacloud/protocol/ids';
-import { endedTaskStates, type TaskStateName } from '@capacloud/protocol/routes/views';
+import { endedTaskStates, type TaskStateName } from '@capacloud/protocol/routes/states';
 import type { AttemptRow, AttemptState, JobRow, TaskRow } from '../ports/read-store.ts';
 import { type CodeTable, jobStateCodes, taskStateCodes } from './codes.ts';
 import { endedAttempts, receiptHash } from './stored-receipt.ts';

@@ -1,6 +1,6 @@
 import type { Job } from '@capacloud/core/slices/job/record';
 import { canonicalJson } from '@capacloud/protocol/log/canonical';
-import type { JobStateName } from '@capacloud/protocol/routes/views';
+import type { JobStateName } from '@capacloud/protocol/routes/states';
 import { jobStateCodes } from './codes.ts';
 import { nothing, type RowBuffers } from './row-buffer.ts';
 

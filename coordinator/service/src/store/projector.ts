@@ -5,7 +5,7 @@ import type { Job } from '@capacloud/core/slices/job/record';
 import type { State } from '@capacloud/core/state';
 import type { TaskReason } from '@capacloud/protocol/catalogue/reasons';
 import type { JobId, TaskId } from '@capacloud/protocol/ids';
-import { endedTaskStates } from '@capacloud/protocol/routes/views';
+import { endedTaskStates } from '@capacloud/protocol/routes/states';
 import type { RowBatch } from '../ports/log.ts';
 import type { Projection } from '../ports/projection.ts';
 import type { Aside } from '../ports/sequencer.ts';

@@ -1,6 +1,6 @@
 import type { AccountId, JobId, NodeId, TaskId } from '@capacloud/protocol/ids';
 import { jobIdOf, taskIndexOf } from '@capacloud/protocol/ids';
-import type { TaskStateName } from '@capacloud/protocol/routes/views';
+import type { TaskStateName } from '@capacloud/protocol/routes/states';
 import type Database from 'better-sqlite3';
 import type {
   AttemptRow,

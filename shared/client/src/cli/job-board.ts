@@ -1,11 +1,6 @@
 import type { TaskId } from '@capacloud/protocol/ids';
-import {
-  endedJobStates,
-  type JobView,
-  type TaskStateName,
-  type TaskView,
-  taskStates,
-} from '@capacloud/protocol/routes/views';
+import { endedJobStates, type TaskStateName, taskStates } from '@capacloud/protocol/routes/states';
+import type { JobView, TaskView } from '@capacloud/protocol/routes/views';
 import type { JobChange } from '../follow.ts';
 import { barText } from './live-region.ts';
 import { capaText, durationText, plain, plural, stateSign, stateText } from './phrases.ts';

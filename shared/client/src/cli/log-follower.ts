@@ -1,5 +1,6 @@
 import { type JobId, type TaskId, taskIndexOf } from '@capacloud/protocol/ids';
-import { endedTaskStates, type TaskView } from '@capacloud/protocol/routes/views';
+import { endedTaskStates } from '@capacloud/protocol/routes/states';
+import type { TaskView } from '@capacloud/protocol/routes/views';
 import type { Client } from '../client.ts';
 import { followJob, followLog } from '../follow.ts';
 import type { Context } from './context.ts';

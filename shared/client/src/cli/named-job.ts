@@ -9,7 +9,8 @@ import {
   type TaskId,
   taskIdOf,
 } from '@capacloud/protocol/ids';
-import { endedJobStates, type JobView } from '@capacloud/protocol/routes/views';
+import { endedJobStates } from '@capacloud/protocol/routes/states';
+import type { JobView } from '@capacloud/protocol/routes/views';
 import type { Client } from '../client.ts';
 import { CommandError, type PlacedProblem, usageError } from './command-error.ts';
 import type { Context } from './context.ts';

@@ -1,7 +1,8 @@
 import { type DimensionRow, rowOfShortage } from '@capacloud/protocol/capacity/dimensions';
 import { alternativesOf, type Resources } from '@capacloud/protocol/capacity/resources';
 import { readRequestedModel } from '@capacloud/protocol/job/device-classes';
-import type { JobStateName, TaskStateName, TaskView } from '@capacloud/protocol/routes/views';
+import type { JobStateName, TaskStateName } from '@capacloud/protocol/routes/states';
+import type { TaskView } from '@capacloud/protocol/routes/views';
 import { formatNano } from '@capacloud/protocol/units';
 import { skippedReasons } from '@capacloud/protocol/wire/outputs';
 import type { Output } from './terminal.ts';

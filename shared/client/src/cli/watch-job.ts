@@ -1,5 +1,6 @@
 import { type JobId, taskIndexOf } from '@capacloud/protocol/ids';
-import { endedJobStates, type JobView } from '@capacloud/protocol/routes/views';
+import { endedJobStates } from '@capacloud/protocol/routes/states';
+import type { JobView } from '@capacloud/protocol/routes/views';
 import { pause } from '@capacloud/waiting/pause';
 import type { Client } from '../client.ts';
 import { followJob } from '../follow.ts';

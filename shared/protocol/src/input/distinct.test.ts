@@ -1,11 +1,11 @@
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { describe, expect, it } from 'vitest';
-import { ResourcesSchema } from '../capacity/resources.ts';
+import { ResourcesSchema } from '../capacity/resources-schema.ts';
 import { JobFileSchema } from '../job/job-file.ts';
 import { type Route, routes } from '../routes/routes.ts';
 import * as frames from '../wire/frames.ts';
-import { ReceiptSchema } from '../wire/receipt.ts';
+import { ReceiptSchema } from '../wire/receipt-schema.ts';
 import { doubledItem, doubledProblem } from './distinct.ts';
 import { schemaProblems } from './schema.ts';
 import type { WordedSchema } from './wording.ts';

@@ -1,4 +1,4 @@
-import { maxDurationMs } from '../capacity/resources.ts';
+import { maxDurationMs } from '../capacity/limits.ts';
 import { formatSize, parseCpu, parseDecimalNano, parseDuration, parseSize } from '../units.ts';
 
 /** What a person meant by a value that is not of the form of its unit; undefined where that is not clear. */

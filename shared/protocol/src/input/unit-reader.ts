@@ -1,4 +1,4 @@
-import { maxDurationMs, maxSizeBytes } from '../capacity/resources.ts';
+import { maxDurationMs, maxSizeBytes } from '../capacity/limits.ts';
 import type { Problem } from '../result.ts';
 import { parseDecimalNano, parseDuration, parseSize } from '../units.ts';
 import { isBareNumber, leastLikelyBytes } from './unit-hints.ts';

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { Sha256Schema } from '../ids.ts';
+import { Sha256Schema } from '../ids-schema.ts';
 import { distinct, wholeItem } from '../input/distinct.ts';
 import { expects, expectsKey } from '../input/wording.ts';
 import { asWritten } from './as-written.ts';

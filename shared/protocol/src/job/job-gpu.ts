@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
+import { maxAlternatives, maxModels } from '../capacity/limits.ts';
 import type { DeviceRequest, Resources } from '../capacity/resources.ts';
-import { maxAlternatives, maxModels, normaliseModel } from '../capacity/resources.ts';
+import { normaliseModel } from '../capacity/resources.ts';
 import { distinct, wholeItem } from '../input/distinct.ts';
 import { maxProblems } from '../input/explain.ts';
 import type { UnitReader } from '../input/unit-reader.ts';

@@ -1,6 +1,6 @@
 import Type from 'typebox';
-import { NanoSchema } from '../capacity/resources.ts';
-import { AccountIdSchema } from '../ids.ts';
+import { NanoSchema } from '../capacity/resources-schema.ts';
+import { AccountIdSchema } from '../ids-schema.ts';
 import { distinct, wholeItem } from '../input/distinct.ts';
 import { expects } from '../input/wording.ts';
 import { shown } from '../job/job-texts.ts';

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { JobIdSchema, Sha256Schema } from '../ids.ts';
+import { JobIdSchema, Sha256Schema } from '../ids-schema.ts';
 import { attemptHeaderName } from '../wire/attempt-name.ts';
 import { closed, count, page, type Route } from './route.ts';
 import { ArtifactViewSchema, OwnedArtifactViewSchema, pageOf } from './views.ts';

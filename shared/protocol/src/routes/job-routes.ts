@@ -1,8 +1,9 @@
 import Type from 'typebox';
-import { JobIdSchema, jobIdPrefixPattern, TaskIdSchema } from '../ids.ts';
+import { jobIdPrefixPattern } from '../ids.ts';
+import { JobIdSchema, TaskIdSchema } from '../ids-schema.ts';
 import { repeatable } from '../input/distinct.ts';
 import { expects } from '../input/wording.ts';
-import { AttemptNumberSchema, SignedReceiptSchema } from '../wire/receipt.ts';
+import { AttemptNumberSchema, SignedReceiptSchema } from '../wire/receipt-schema.ts';
 import { closed, count, ProblemSchema, page, type Route } from './route.ts';
 import {
   AttemptViewSchema,

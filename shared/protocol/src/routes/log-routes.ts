@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { Sha256Schema } from '../ids.ts';
+import { Sha256Schema } from '../ids-schema.ts';
 import { closed, count, type Route } from './route.ts';
 
 const hashes = Type.Array(Type.String({ pattern: '^[0-9a-f]{64}$' }));

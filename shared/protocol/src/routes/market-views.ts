@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox';
-import { NanoSchema, ResourcesSchema } from '../capacity/resources.ts';
-import { AccountIdSchema, NodeIdSchema, TaskIdSchema } from '../ids.ts';
-import { AttemptNumberSchema } from '../wire/receipt.ts';
+import { NanoSchema, ResourcesSchema } from '../capacity/resources-schema.ts';
+import { AccountIdSchema, NodeIdSchema, TaskIdSchema } from '../ids-schema.ts';
+import { AttemptNumberSchema } from '../wire/receipt-schema.ts';
 import { AttemptViewSchema, TimeSchema, WhyViewSchema } from './views.ts';
 
 /** What the REST API shows of the market. Times and amounts as in views.ts. */

@@ -1,5 +1,6 @@
 import Type from 'typebox';
-import { NodeIdSchema, nodeIdPrefixPattern } from '../ids.ts';
+import { nodeIdPrefixPattern } from '../ids.ts';
+import { NodeIdSchema } from '../ids-schema.ts';
 import { expects } from '../input/wording.ts';
 import { NodeWhySchema } from './node-why.ts';
 import { closed, page, type Route } from './route.ts';

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { type Obstacle, obstacles } from '../catalogue/obstacles.ts';
-import { NodeIdSchema } from '../ids.ts';
+import { NodeIdSchema } from '../ids-schema.ts';
 import { literals, TimeSchema } from './views.ts';
 
 const closed = { additionalProperties: false } as const;

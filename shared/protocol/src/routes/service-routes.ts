@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { NanoSchema } from '../capacity/resources.ts';
+import { NanoSchema } from '../capacity/resources-schema.ts';
 import { closed, count, type Route } from './route.ts';
 
 export const serviceRoutes = {

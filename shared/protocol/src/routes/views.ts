@@ -1,11 +1,12 @@
 import Type, { type Static } from 'typebox';
 import { type DimensionView, shownRows } from '../capacity/dimensions.ts';
-import { OfferSchema, ResourcesSchema } from '../capacity/resources.ts';
+import { OfferSchema, ResourcesSchema } from '../capacity/resources-schema.ts';
 import { type Obstacle, obstacles } from '../catalogue/obstacles.ts';
 import { type TaskReason, taskReasons } from '../catalogue/reasons.ts';
-import { AccountIdSchema, JobIdSchema, NodeIdSchema, Sha256Schema, TaskIdSchema } from '../ids.ts';
-import { OutputLinkSchema, SkippedOutputsSchema } from '../wire/outputs.ts';
-import { AttemptNumberSchema, LogGapSchema, OutputFileSchema } from '../wire/receipt.ts';
+import { AccountIdSchema, JobIdSchema, NodeIdSchema, Sha256Schema, TaskIdSchema } from '../ids-schema.ts';
+import { OutputLinkSchema, SkippedOutputsSchema } from '../wire/outputs-schema.ts';
+import { AttemptNumberSchema, LogGapSchema, OutputFileSchema } from '../wire/receipt-schema.ts';
+import { jobStates, taskStates } from './states.ts';
 
 /** What the REST API shows. Times are RFC 3339 in UTC, amounts decimal strings of nano-CAPA. */
 
@@ -23,30 +24,7 @@ export function literals<const T extends readonly string[]>(values: T) {
   return Type.Unsafe<T[number]>(Type.String({ enum: [...values] }));
 }
 
-export const taskStates = [
-  'queued',
-  'assigned',
-  'pulling',
-  'starting',
-  'running',
-  'uploading',
-  'verifying',
-  'succeeded',
-  'failed',
-  'cancelled',
-  'expired',
-] as const;
-export type TaskStateName = (typeof taskStates)[number];
-export const endedTaskStates: readonly TaskStateName[] = ['succeeded', 'failed', 'cancelled', 'expired'];
 export const TaskStateSchema = literals(taskStates);
-
-export const jobStates = ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'expired'] as const;
-export type JobStateName = (typeof jobStates)[number];
-export const endedJobStates: readonly JobStateName[] = ['succeeded', 'failed', 'cancelled', 'expired'];
-/**
- * queued: no task has been assigned yet. running: some task is live. Ended jobs: succeeded when every task
- * did, else failed if any failed, else expired if any expired, else cancelled.
- */
 export const JobStateSchema = literals(jobStates);
 
 export const JobViewSchema = Type.Object(

@@ -1,25 +1,11 @@
-import Type, { type Static } from 'typebox';
-import { AddressSchema } from '../ids.ts';
-
-/** 0x and 64 hex digits. */
-const Bytes32 = Type.String({ pattern: '^0x[0-9a-f]{64}$', maxLength: 66 });
+import type { Static } from 'typebox';
+import type { DelegationSchema } from './delegation-schema.ts';
 
 /**
  * What a node's wallet key signs once a session (EIP-712): "until `expiresAt` this Ed25519 key speaks for me
  * to that coordinator". Bound to the coordinator's fresh nonce, so it is taken up once, and to its name and
  * chain, so it cannot be used elsewhere.
  */
-export const DelegationSchema = Type.Object(
-  {
-    node: AddressSchema,
-    provider: AddressSchema,
-    sessionKey: Bytes32,
-    nonce: Bytes32,
-    coordinator: Type.String({ minLength: 1, maxLength: 253 }),
-    expiresAt: Type.Integer({ minimum: 0, description: 'Unix time in seconds.' }),
-  },
-  { additionalProperties: false },
-);
 export type Delegation = Static<typeof DelegationSchema>;
 
 export const delegationTypes = {

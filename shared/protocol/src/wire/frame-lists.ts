@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox';
-import { Sha256Schema, TaskIdSchema } from '../ids.ts';
+import { Sha256Schema, TaskIdSchema } from '../ids-schema.ts';
 import { distinct, repeatable, wholeItem } from '../input/distinct.ts';
-import { AttemptNumberSchema } from './receipt.ts';
+import { AttemptNumberSchema } from './receipt-schema.ts';
 
 const closed = { additionalProperties: false } as const;
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });

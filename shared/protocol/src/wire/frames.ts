@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox';
 import type { ErrorCode } from '../catalogue/errors.ts';
 import { distinct, wholeItem } from '../input/distinct.ts';
-import { DelegationSchema } from './delegation.ts';
+import { DelegationSchema } from './delegation-schema.ts';
 import {
   AssignedInputsSchema,
   attemptKey,
@@ -13,11 +13,11 @@ import {
 
 export type { AttemptRef } from './frame-lists.ts';
 
-import { OfferSchema, ResourcesSchema } from '../capacity/resources.ts';
-import { Sha256Schema, TaskIdSchema } from '../ids.ts';
+import { OfferSchema, ResourcesSchema } from '../capacity/resources-schema.ts';
+import { Sha256Schema, TaskIdSchema } from '../ids-schema.ts';
 import { variableNamePattern } from '../job/job-env.ts';
-import { AssignedOutputSchema } from './outputs.ts';
-import { AttemptNumberSchema, NonceSchema, ReceiptSchema } from './receipt.ts';
+import { AssignedOutputSchema } from './outputs-schema.ts';
+import { AttemptNumberSchema, NonceSchema, ReceiptSchema } from './receipt-schema.ts';
 
 /** What an archive of a checkpoint may be larger than its files: names and headers of 20,000 entries. */
 export const checkpointOverheadBytes = 96 * 2 ** 20;

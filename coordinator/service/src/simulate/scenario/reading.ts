@@ -1,4 +1,4 @@
-import { maxSizeBytes } from '@capacloud/protocol/capacity/resources';
+import { maxSizeBytes } from '@capacloud/protocol/capacity/limits';
 import type { Problem } from '@capacloud/protocol/result';
 import { parseDecimalNano, parseDuration, parseSize } from '@capacloud/protocol/units';
 

@@ -1,7 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type JobId, jobIdOf } from '@capacloud/protocol/ids';
-import { endedTaskStates, type TaskView } from '@capacloud/protocol/routes/views';
+import { endedTaskStates } from '@capacloud/protocol/routes/states';
+import type { TaskView } from '@capacloud/protocol/routes/views';
 import type { OutputFile } from '@capacloud/protocol/wire/receipt';
 import type { Command } from 'commander';
 import { downloadArtifact } from '../../artifact-files.ts';

@@ -1,4 +1,5 @@
-import { type JobStateName, type JobView, jobStates } from '@capacloud/protocol/routes/views';
+import { type JobStateName, jobStates } from '@capacloud/protocol/routes/states';
+import type { JobView } from '@capacloud/protocol/routes/views';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { listAll } from '../../pages.ts';
 import type { Context } from '../context.ts';

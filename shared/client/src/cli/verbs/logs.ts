@@ -1,5 +1,6 @@
 import { type JobId, jobIdOf, type TaskId } from '@capacloud/protocol/ids';
-import { endedTaskStates, type TaskView } from '@capacloud/protocol/routes/views';
+import { endedTaskStates } from '@capacloud/protocol/routes/states';
+import type { TaskView } from '@capacloud/protocol/routes/views';
 import type { LogGap } from '@capacloud/protocol/wire/receipt';
 import { type Command, InvalidArgumentError } from 'commander';
 import { readBody } from '../../body.ts';
