@@ -7,6 +7,8 @@ export type Sources = ReadonlyMap<string, string>;
 export interface Import {
   readonly specifier: string;
   readonly line: number;
+  /** The compiler erases it. An `import { type X }` is none of these: it still loads the module. */
+  readonly isTypeOnly: boolean;
 }
 
 export const isTest = (path: string): boolean => path.endsWith('.test.ts');
@@ -24,6 +26,7 @@ export function importsOf(source: string): readonly Import[] {
     [...source.matchAll(pattern)].map((match) => ({
       specifier: match[1] ?? '',
       line: source.slice(0, match.index + match[0].length).split('\n').length,
+      isTypeOnly: /^(?:import|export) type\b/.test(match[0]),
     })),
   );
 }
