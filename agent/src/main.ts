@@ -189,9 +189,8 @@ async function runLocked(
     disks.limit(makeOffer({ ...terms, ask: ask.offered(clock.nowMs()) }, machine.size, machine.devices())),
   );
   const http = new CoordinatorHttp(session, (url, call) => connections.fetch(url, call));
-  const logs: AttemptLogs = new AttemptLogs(join(config.stateDir, 'logs'), http, journal, log, () =>
-    executor.onChange(),
-  );
+  const onDone = () => executor.onChange();
+  const logs = new AttemptLogs({ dir: join(config.stateDir, 'logs'), http, journal, log, onDone });
   const selfCheck = openSelfCheck(config, machine, session, log);
   const executor: Executor = new Executor({
     node: identity.node,

@@ -356,9 +356,13 @@ describe('the executor', () => {
     };
     const http = new CoordinatorHttp(access);
     const log = pino({ level: 'silent' });
-    const logs: AttemptLogs = new AttemptLogs(join(dir, 'logs'), http, journal, log, () =>
-      executor.onChange(),
-    );
+    const logs: AttemptLogs = new AttemptLogs({
+      dir: join(dir, 'logs'),
+      http,
+      journal,
+      log,
+      onDone: () => executor.onChange(),
+    });
     const lease = new Lease(1e9);
     const cache = new InputCache(join(dir, 'inputs'), 10, http);
     const executor: Executor = new Executor({

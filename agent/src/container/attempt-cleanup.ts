@@ -9,6 +9,13 @@ import { killStrays } from './stray-processes.ts';
 const goneTries = 100;
 const goneWaitMs = 300;
 
+/** Where everything that an attempt holds can be found. */
+export interface HeldParts {
+  readonly engine: Engine;
+  readonly owner: RuntimeOwner;
+  readonly scratch: ScratchBackend;
+}
+
 /** Containers of the owner or of one attempt, by label; also those that do not run. */
 export async function listContainers(
   engine: Engine,
@@ -30,9 +37,7 @@ export async function listVolumes(
 
 /** Keys of everything that the engine or the host holds for this owner. */
 export async function listAttempts(
-  engine: Engine,
-  owner: RuntimeOwner,
-  scratch: ScratchBackend,
+  { engine, owner, scratch }: HeldParts,
   signal: AbortSignal,
 ): Promise<readonly { readonly key: AttemptKey; readonly scratch: boolean }[]> {
   const found = new Map<string, { key: AttemptKey; scratch: boolean }>();
@@ -54,9 +59,7 @@ export async function listAttempts(
  * volumes that it held. Found by label, so another agent's container of the same name is never touched. Idempotent.
  */
 export async function removeAttempt(
-  engine: Engine,
-  owner: RuntimeOwner,
-  scratch: ScratchBackend,
+  { engine, owner, scratch }: HeldParts,
   key: AttemptKey,
   signal: AbortSignal,
 ): Promise<void> {

@@ -46,7 +46,10 @@ export async function startAttempt(
     (scratch !== undefined && filledFoldersOf(assignment).includes(scratch.folder)) ||
     info.Config.Labels[filledLabel] !== undefined;
   const lastChange = isFilled ? info.Created : keeper.State.StartedAt;
-  if (scratch !== undefined && (await isScratchNew(engine, name, scratch.folder, lastChange, signal)))
+  if (
+    scratch !== undefined &&
+    (await isScratchNew(engine, { container: name, path: scratch.folder }, lastChange, signal))
+  )
     return failure(
       'engine_lost',
       say`The container engine restarted before the start, and lost the scratch.`,
@@ -93,7 +96,7 @@ async function afterUnansweredStart(
   const window = windowUntilNow(created, now);
   // Its clock was set back since, so nothing that it remembers can be placed in time.
   if (window === undefined) return 'unknown';
-  const events = await containerEvents(engine, id, ['create', 'start', 'die'], window, signal);
+  const events = await containerEvents(engine, { id, kinds: ['create', 'start', 'die'], window }, signal);
   if (events.includes('start') || events.includes('die')) return 'unknown';
   return livesOn === false || events.includes('create') ? 'not started' : 'unknown';
 }

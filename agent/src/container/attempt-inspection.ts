@@ -66,17 +66,17 @@ export async function inspectAttempt(
       engineLost: true,
       engineError: say`The container engine stopped and took the container along.`,
     };
-  return await inspectExit(engine, info, ended, notes, signal);
+  return await inspectExit(engine, info, { ended, notes }, signal);
 }
 
 async function inspectExit(
   engine: Engine,
   info: ContainerInspectInfo,
-  ended: Omit<ObservedAttempt, 'container'>,
-  notes: AttemptNotes,
+  { ended, notes }: { readonly ended: Omit<ObservedAttempt, 'container'>; readonly notes: AttemptNotes },
   signal: AbortSignal,
 ): Promise<ObservedAttempt> {
-  const events = await containerEvents(engine, info.Id, ['oom', 'kill'], runWindow(info.State), signal);
+  const asked = { id: info.Id, kinds: ['oom', 'kill'], window: runWindow(info.State) };
+  const events = await containerEvents(engine, asked, signal);
   if (!notes.stopAsked && events.includes('kill'))
     return {
       ...ended,
@@ -88,7 +88,9 @@ async function inspectExit(
   // An exit that it heard of it announces; what it found gone it does not.
   if (
     exitCode === lostExitCode &&
-    !(await containerEvents(engine, info.Id, ['die'], runWindow(info.State, 0.5), signal)).includes('die')
+    !(
+      await containerEvents(engine, { ...asked, kinds: ['die'], window: runWindow(info.State, 0.5) }, signal)
+    ).includes('die')
   )
     return {
       ...ended,
@@ -107,15 +109,19 @@ async function inspectExit(
   return { ...ended, container: 'exited', exitCode, oomKilled };
 }
 
+interface AskedEvents {
+  readonly id: string;
+  readonly kinds: readonly string[];
+  readonly window: EventWindow;
+}
+
 /** Kinds of events that the engine remembers of the container. They are hints: it keeps 256, until it ends. */
 export async function containerEvents(
   engine: Engine,
-  id: string,
-  event: readonly string[],
-  window: EventWindow,
+  { id, kinds, window }: AskedEvents,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const stream = await engine.events(window, { container: [id], event }, signal);
+  const stream = await engine.events(window, { container: [id], event: kinds }, signal);
   try {
     return await readEngineEvents(stream.chunks);
   } finally {

@@ -63,13 +63,13 @@ export async function setUpAttempt(
     return failure('refused', say`The owner does not allow containers that run as root.`);
   const adopted = await adopt(parts, key, signal);
   if (adopted !== undefined) return adopted;
-  await removeAttempt(parts.engine, parts.owner, parts.scratch, key, signal);
+  await removeAttempt(parts, key, signal);
   const reference = parseImageReference(assignment.image);
   const image = reference.ok ? await parts.images.find(reference.value, signal) : undefined;
   if (image === undefined) return failure('image_pull_failed', say`The image is no longer on the engine.`);
   const unusable = settingsFault(image);
   if (unusable !== undefined) return failure('image_invalid', unusable);
-  const user = await taskUser(parts.engine, parts.takeUid, key, named, signal);
+  const user = await taskUser(parts, key, named, signal);
   if (user === undefined) return failure('agent_failed', say`Every user id of the agent is in use.`);
   const plan = planAttempt(assignment);
   const probe = new ImageProbe(parts.engine, parts.owner, key, image);
@@ -80,7 +80,7 @@ export async function setUpAttempt(
     const furnishing = { assignment, key, plan, user, inputs: placed.inputs, fit: fit.value, probe };
     const filledBytes = await fill(parts, furnishing, placed.saved, signal);
     await probe.close(signal);
-    return await makeTask(parts, furnishing, image, filledBytes, signal);
+    return await makeTask(parts, furnishing, { image, filledBytes }, signal);
   } catch (error) {
     if (error instanceof PlacedFileMissing)
       return failure('input_unavailable', say`An input of the task is no longer on the node.`, error.message);
@@ -106,7 +106,7 @@ async function fill(
     const refused = await firstRefused(fills, signal);
     if (refused === undefined) break;
     // A part of it may be there, and nothing is better than that.
-    await removeAttempt(parts.engine, parts.owner, parts.scratch, key, signal);
+    await removeAttempt(parts, key, signal);
     await furnish(parts, furnishing, signal);
     fills = fills.filter((fill) => fill !== refused);
   }
@@ -141,8 +141,7 @@ export function hasStarted(info: ContainerInspectInfo): boolean {
 async function makeTask(
   parts: SetupParts,
   furnishing: Furnishing,
-  image: ImageFacts,
-  filledBytes: number,
+  { image, filledBytes }: { readonly image: ImageFacts; readonly filledBytes: number },
   signal: AbortSignal,
 ): Promise<Result<void, RuntimeFailure>> {
   const { assignment, fit, plan, user } = furnishing;

@@ -73,12 +73,12 @@ export async function furnish(
   await parts.scratch.entrust(key, signal);
   for (const mount of plan.inputs) {
     const names = fit.singly.includes(mount) ? 'numbers' : 'own';
-    await copyInputs(parts.engine, keeper, mount, inputs, names, signal);
+    await copyInputs(parts.engine, keeper, { mount, inputs, names }, signal);
   }
   const { passwd } = fit.user;
   if (passwd !== undefined)
     await copyText(parts.engine, keeper, { folder: ownFolder, name: passwdName, text: passwd }, signal);
-  for (const mount of fit.copied) await copyFromImage(parts.engine, keeper, probe, mount, user, signal);
+  for (const mount of fit.copied) await copyFromImage(parts.engine, { keeper, mount, probe, user }, signal);
 }
 
 /** What the container mounts file by file. The engine tells where it keeps a volume. */

@@ -19,7 +19,7 @@ import {
   type RuntimeFailure,
 } from '../core/ports.ts';
 import { type Sentence, say } from '../core/sentence.ts';
-import { containerName, keeperName, type RuntimeOwner } from '../engine/attempt-names.ts';
+import { containerName, keeperName } from '../engine/attempt-names.ts';
 import { waitForEnd } from '../engine/containers.ts';
 import { type Engine, openEngine } from '../engine/engine.ts';
 import { ofStopped } from '../features/list.ts';
@@ -33,9 +33,8 @@ import { loopScratch } from '../scratch/loop-scratch.ts';
 import { memoryScratch } from '../scratch/memory-scratch.ts';
 import type { MountPlan } from '../scratch/mount-plan.ts';
 import { isScratchNew } from '../scratch/scratch-age.ts';
-import type { ScratchBackend } from '../scratch/scratch-backend.ts';
 import { measureScratch } from '../scratch/scratch-usage.ts';
-import { listAttempts, removeAttempt } from './attempt-cleanup.ts';
+import { type HeldParts, listAttempts, removeAttempt } from './attempt-cleanup.ts';
 import { startAttempt, stopAttempt } from './attempt-control.ts';
 import { inspectAttempt } from './attempt-inspection.ts';
 import { AttemptNotes } from './attempt-notes.ts';
@@ -62,10 +61,9 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
 class DockerRuntime implements Runtime {
   readonly #engine: Engine;
   readonly #unansweredStartMs: number;
-  readonly #owner: RuntimeOwner;
+  readonly #held: HeldParts;
   readonly #policy: ContainerPolicy;
   readonly #takeUid: TakeUid;
-  readonly #scratch: ScratchBackend;
   readonly #images: ImageStore;
   readonly #room: ImageRoom;
   readonly #layouts = new ImageLayouts();
@@ -77,11 +75,11 @@ class DockerRuntime implements Runtime {
   constructor(options: DockerRuntimeOptions) {
     this.#engine = openEngine(options.socketPath);
     this.#unansweredStartMs = options.unansweredStartMs ?? unansweredStartMs;
-    this.#owner = options.owner;
     this.#policy = options.policy;
     this.#takeUid = options.takeUid;
-    this.#scratch =
+    const scratch =
       options.scratch === 'loop' ? loopScratch(join(options.stateDir, 'scratch')) : memoryScratch;
+    this.#held = { engine: this.#engine, owner: options.owner, scratch };
     const { images, room } = openImages(this.#engine, options);
     this.#images = images;
     this.#room = room;
@@ -96,7 +94,7 @@ class DockerRuntime implements Runtime {
   }
 
   async observe(signal: AbortSignal): Promise<readonly ObservedAttempt[]> {
-    const found = [...(await listAttempts(this.#engine, this.#owner, this.#scratch, signal))];
+    const found = [...(await listAttempts(this.#held, signal))];
     // The engine answers, and this comes every half a minute.
     void this.#room.tidy(signal);
     const observed: ObservedAttempt[] = [];
@@ -126,11 +124,9 @@ class DockerRuntime implements Runtime {
     saved?: PlacedArchive,
   ): Promise<Result<void, RuntimeFailure>> {
     const parts = {
-      engine: this.#engine,
-      owner: this.#owner,
+      ...this.#held,
       policy: this.#policy,
       takeUid: this.#takeUid,
-      scratch: this.#scratch,
       images: this.#images,
       layouts: this.#layouts,
     };
@@ -186,7 +182,7 @@ class DockerRuntime implements Runtime {
     sink: (chunk: LogChunk) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
-    await followLog(this.#engine, key, skipBytes, this.#positions, sink, signal);
+    await followLog(this.#engine, key, { skipBytes, positions: this.#positions, sink }, signal);
   }
 
   async stop(key: AttemptKey, graceMs: number, signal: AbortSignal): Promise<void> {
@@ -237,7 +233,7 @@ class DockerRuntime implements Runtime {
     const isLost =
       scratch !== undefined &&
       endedAt !== undefined &&
-      (await isScratchNew(this.#engine, keeper, scratch.keeperPath, endedAt, signal));
+      (await isScratchNew(this.#engine, { container: keeper, path: scratch.keeperPath }, endedAt, signal));
     return isLost ? say`The container engine restarted under the task, and lost the scratch.` : undefined;
   }
 
@@ -248,7 +244,7 @@ class DockerRuntime implements Runtime {
   async remove(key: AttemptKey, signal: AbortSignal): Promise<void> {
     await this.#queue.run(attemptKeyText(key), async () => {
       this.#notes.get(attemptKeyText(key))?.watch?.close();
-      await removeAttempt(this.#engine, this.#owner, this.#scratch, key, signal);
+      await removeAttempt(this.#held, key, signal);
       await this.#positions.drop(key);
       this.#notes.delete(attemptKeyText(key));
     });

@@ -25,13 +25,17 @@ const kept: ReadonlySet<string> = new Set(['file', 'directory', 'symlink', 'link
 const permissionBits = 0o777;
 const nothingLeft = /no space left on device|disk quota exceeded/i;
 
+export interface ImageCopy {
+  readonly keeper: string;
+  readonly mount: ScratchMount;
+  readonly probe: ImageProbe;
+  readonly user: ContainerUser;
+}
+
 /** Copies what the image holds in the folder of `mount` into its scratch, where it belongs to the container's user. */
 export async function copyFromImage(
   engine: Engine,
-  keeper: string,
-  probe: ImageProbe,
-  mount: ScratchMount,
-  user: ContainerUser,
+  { keeper, mount, probe, user }: ImageCopy,
   signal: AbortSignal,
 ): Promise<void> {
   const source = await probe.openArchive(`${mount.folder}/.`, signal);

@@ -19,8 +19,7 @@ export type TakeUid = (key: AttemptKey, engine: EngineUsers) => number | undefin
  * its job names one; the group stays, and with it the right to read files of the image's group. Root stays root.
  */
 export async function taskUser(
-  engine: Engine,
-  takeUid: TakeUid,
+  { engine, takeUid }: { readonly engine: Engine; readonly takeUid: TakeUid },
   key: AttemptKey,
   named: ContainerUser,
   signal: AbortSignal,

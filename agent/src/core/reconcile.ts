@@ -56,7 +56,7 @@ export function reconcile(
   const seen = new Map((observed ?? []).map((entry) => [attemptKeyText(entry.key), entry]));
   for (const view of views) {
     const key = attemptKeyText(view.record.key);
-    steps.push(...stepsFor(view, seen.get(key), desired, room, offer));
+    steps.push(...stepsFor(view, seen.get(key), desired, { room, offer }));
     seen.delete(key);
   }
   // guard: remove what nobody knows
@@ -68,8 +68,7 @@ function stepsFor(
   view: AttemptView,
   seen: ObservedAttempt | undefined,
   desired: Desired,
-  room: Room,
-  offer: Offer,
+  { room, offer }: { readonly room: Room; readonly offer: Offer },
 ): readonly Step[] {
   const { record } = view;
   const { key } = record;

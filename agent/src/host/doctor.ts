@@ -33,22 +33,23 @@ export async function examine(
   timeoutMs = checkTimeoutMs,
 ): Promise<readonly Finding[]> {
   const findings = await Promise.all(
-    Object.entries(checks).map(([id, check]) => examineOne(id, check, parts, signal, timeoutMs)),
+    Object.entries(checks).map(([id, check]) =>
+      examineOne(id, (limit) => check(parts, limit), timeoutMs, signal),
+    ),
   );
   return findings.flat();
 }
 
 async function examineOne(
   id: string,
-  check: Check,
-  parts: DoctorParts,
-  signal: AbortSignal,
+  check: (limit: AbortSignal) => Promise<readonly Finding[]>,
   timeoutMs: number,
+  signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   const error = () => new Error(`the check was not done in ${timeoutMs / 1000} s`);
   try {
     // A check that ignores its signal, as one that hangs in the kernel, is left behind.
-    return await withDeadline({ limitMs: timeoutMs, signal, error }, (limit) => check(parts, limit));
+    return await withDeadline({ limitMs: timeoutMs, signal, error }, check);
   } catch (error) {
     return [finding(id, false, messageOf(error), 'the check can be made', 'See the message.')];
   }

@@ -9,8 +9,7 @@ import { engineStatus } from '../engine/engine-call.ts';
  */
 export async function isScratchNew(
   engine: Engine,
-  container: string,
-  path: string,
+  { container, path }: { readonly container: string; readonly path: string },
   time: string,
   signal: AbortSignal,
 ): Promise<boolean> {

@@ -15,14 +15,19 @@ export type Place =
   | { readonly kind: 'found'; readonly keeperPath: string }
   | { readonly kind: 'missing' | 'link_outside' | 'link_loop' };
 
+/** Scratch folders, and the keeper that holds them. */
+export interface HeldScratch {
+  readonly engine: Engine;
+  readonly keeper: string;
+  readonly scratch: readonly ScratchMount[];
+}
+
 /**
  * Finds what a path of the task's container is in its scratch, as the keeper sees it, and follows links that stay there. The
  * engine would follow links in the keeper's own file system, so each part is looked at before the next is named.
  */
 export async function findInScratch(
-  engine: Engine,
-  keeper: string,
-  scratch: readonly ScratchMount[],
+  { engine, keeper, scratch }: HeldScratch,
   path: string,
   signal: AbortSignal,
 ): Promise<Place> {

@@ -225,9 +225,13 @@ export class Machine {
       log,
     });
     const http = new CoordinatorHttp(session);
-    const logs: AttemptLogs = new AttemptLogs(join(stateDir, 'logs'), http, journal, log, () =>
-      executor.onChange(),
-    );
+    const logs: AttemptLogs = new AttemptLogs({
+      dir: join(stateDir, 'logs'),
+      http,
+      journal,
+      log,
+      onDone: () => executor.onChange(),
+    });
     const executor: Executor = new Executor({
       node: identity.node,
       outputsDir: join(stateDir, 'outputs'),

@@ -56,7 +56,7 @@ export async function repack(
     leftBytes -= header.size;
     if (leftBytes < 0) throw new ArchiveRefused(`there are more than ${rules.maxBytes} bytes`);
     kept.set(name.join('/'), header.type === 'directory' ? 'directory' : 'file');
-    await copy(entry, name.join('/'), into, rules.owner, signal);
+    await copy(entry, into, { name: name.join('/'), owner: rules.owner }, signal);
   }
   await feeding;
   into?.finalize();
@@ -86,9 +86,8 @@ function oddityOf(
 
 async function copy(
   entry: Entry,
-  name: string,
   into: Pack | undefined,
-  owner: ContainerUser,
+  { name, owner }: { readonly name: string; readonly owner: ContainerUser },
   signal: AbortSignal,
 ): Promise<void> {
   const { mode, mtime, size, type } = entry.header;

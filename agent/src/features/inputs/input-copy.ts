@@ -22,6 +22,12 @@ export function inputsIn(mount: PlannedMount, inputs: readonly PlacedInput[]): r
   return inputs.filter(({ target }) => keeperPathOf([mount], target) !== undefined);
 }
 
+export interface InputCopy {
+  readonly mount: PlannedMount;
+  readonly inputs: readonly PlacedInput[];
+  readonly names: 'own' | 'numbers';
+}
+
 /**
  * Copies inputs through the keeper into the volume of `mount`, so that no path of the agent's is ever mounted. Inputs that
  * are mounted one by one are numbered instead of named.
@@ -29,9 +35,7 @@ export function inputsIn(mount: PlannedMount, inputs: readonly PlacedInput[]): r
 export async function copyInputs(
   engine: Engine,
   keeper: string,
-  mount: PlannedMount,
-  inputs: readonly PlacedInput[],
-  names: 'own' | 'numbers',
+  { mount, inputs, names }: InputCopy,
   signal: AbortSignal,
 ): Promise<void> {
   const sized: SizedInput[] = [];

@@ -42,7 +42,13 @@ test('the end of a log is noted when the disk takes it again, or its attempt wou
     whenOpen: () => Promise.reject(new Error('nobody is asked for an empty log')),
   });
   const { promise: done, resolve } = Promise.withResolvers<void>();
-  const logs = new AttemptLogs(join(dir, 'logs'), http, journal, pino({ level: 'silent' }), resolve);
+  const logs = new AttemptLogs({
+    dir: join(dir, 'logs'),
+    http,
+    journal,
+    log: pino({ level: 'silent' }),
+    onDone: resolve,
+  });
   journal.refusals = 1;
   await logs.finish(key);
   await done;

@@ -18,6 +18,16 @@ interface Entry {
   readonly stop: AbortController;
 }
 
+export interface AttemptLogsParts {
+  /** Folder of the spools. */
+  readonly dir: string;
+  readonly http: CoordinatorHttp;
+  readonly journal: Journal;
+  readonly log: Logger;
+  /** Called when the coordinator has a whole log, or wants no more of it. */
+  readonly onDone: () => void;
+}
+
 /** The log spools of the attempts that are held, each with its sender. */
 export class AttemptLogs {
   readonly #dir: string;
@@ -27,7 +37,7 @@ export class AttemptLogs {
   readonly #onDone: () => void;
   readonly #entries = new Map<string, Promise<Entry>>();
 
-  constructor(dir: string, http: CoordinatorHttp, journal: Journal, log: Logger, onDone: () => void) {
+  constructor({ dir, http, journal, log, onDone }: AttemptLogsParts) {
     this.#dir = dir;
     this.#http = http;
     this.#journal = journal;

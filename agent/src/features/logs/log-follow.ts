@@ -76,6 +76,20 @@ class PositionNotes {
 
 type Sink = (chunk: LogChunk) => Promise<void>;
 
+interface FollowOptions {
+  readonly skipBytes: number;
+  readonly positions: LogPositions;
+  readonly sink: Sink;
+}
+
+interface Reading {
+  readonly engine: Engine;
+  readonly key: AttemptKey;
+  readonly cursor: LogCursor;
+  readonly notes: PositionNotes;
+  readonly sink: Sink;
+}
+
 /**
  * Hands over the container's log after the first `skipBytes` payload bytes, across breaks of the connection, until
  * the container has ended and all was read. At most one chunk is in memory: the sink is awaited.
@@ -83,21 +97,20 @@ type Sink = (chunk: LogChunk) => Promise<void>;
 export async function followLog(
   engine: Engine,
   key: AttemptKey,
-  skipBytes: number,
-  positions: LogPositions,
-  sink: Sink,
+  { skipBytes, positions, sink }: FollowOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const known = await positions.load(key);
   // A position beyond what was kept is of no use: the bytes between are still wanted.
   const cursor = new LogCursor(known.totalBytes <= skipBytes ? known : logStart, skipBytes);
   const notes = new PositionNotes((position) => positions.save(key, position));
+  const reading = { engine, key, cursor, notes, sink };
   for (;;) {
     signal.throwIfAborted();
     try {
       const state = await containerState(engine, key, signal);
       if (state === 'absent') return;
-      await readOnce(engine, key, cursor, notes, sink, state === 'running', signal);
+      await readOnce(reading, state === 'running', signal);
       if (state === 'ended') return;
     } catch (error) {
       if (!(error instanceof EngineUnavailable || error instanceof LogInterrupted)) throw error;
@@ -114,11 +127,7 @@ async function containerState(engine: Engine, key: AttemptKey, signal: AbortSign
 }
 
 async function readOnce(
-  engine: Engine,
-  key: AttemptKey,
-  cursor: LogCursor,
-  notes: PositionNotes,
-  sink: Sink,
+  { engine, key, cursor, notes, sink }: Reading,
   running: boolean,
   signal: AbortSignal,
 ): Promise<void> {
@@ -129,7 +138,7 @@ async function readOnce(
   let quietSinceMs = performance.now();
   const quietMs = () => performance.now() - quietSinceMs;
   const closing = running
-    ? closeAfterEnd(engine, key, stream, quietMs, AbortSignal.any([signal, over.signal]))
+    ? closeAfterEnd({ engine, key }, stream, quietMs, AbortSignal.any([signal, over.signal]))
     : undefined;
   try {
     for await (const chunk of stream.chunks) {
@@ -155,8 +164,7 @@ async function readOnce(
  * watched for as well; what the stream still owed is read anew afterwards.
  */
 async function closeAfterEnd(
-  engine: Engine,
-  key: AttemptKey,
+  { engine, key }: Pick<Reading, 'engine' | 'key'>,
   stream: EngineStream,
   quietMs: () => number,
   signal: AbortSignal,

@@ -97,7 +97,7 @@ export class OutputCollector {
     signal: AbortSignal,
   ): Promise<void> {
     const path = plainPath(output);
-    const place = await findInScratch(this.#engine, this.#keeper, scratch, path, signal);
+    const place = await findInScratch({ engine: this.#engine, keeper: this.#keeper, scratch }, path, signal);
     if (place.kind !== 'found') return this.#lack(output, place.kind === 'missing' ? undefined : place.kind);
     const lost = await this.#copy(place.keeperPath, output, tree, signal);
     if (this.#holds(path)) return;
