@@ -1,6 +1,6 @@
-import { stripVTControlCharacters } from 'node:util';
 import type { TaskStateName } from '@capacloud/protocol/routes/states';
 import type { TaskView } from '@capacloud/protocol/routes/views';
+import stringWidth from 'string-width';
 
 /** Where the demo writes: a live board on a terminal, plain lines elsewhere (CI, pipes, NO_COLOR honoured). */
 export interface Screen {
@@ -156,11 +156,10 @@ export function table(
   rows: readonly (readonly string[])[],
   paint: Paint,
 ): string[] {
-  const width = (text: string) => stripVTControlCharacters(text).length;
   const widths = header.map((cell, column) =>
-    Math.max(width(cell), ...rows.map((row) => width(row[column] ?? ''))),
+    Math.max(stringWidth(cell), ...rows.map((row) => stringWidth(row[column] ?? ''))),
   );
   const format = (row: readonly string[]) =>
-    `    ${row.map((cell, column) => cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - width(cell)))).join('  ')}`.trimEnd();
+    `    ${row.map((cell, column) => cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - stringWidth(cell)))).join('  ')}`.trimEnd();
   return [format(header.map((cell) => paint.dim(cell))), ...rows.map(format)];
 }

@@ -80,7 +80,7 @@ export const packageRules: readonly PackageRule[] = [
     folder: 'shared/client',
     name: '@capacloud/client',
     internal: [protocol, transfer, waiting],
-    external: ['commander', 'tar-stream', 'typebox', 'yaml'],
+    external: ['commander', 'string-width', 'tar-stream', 'typebox', 'yaml'],
     pure: [],
     rooms: {
       '.': '',
@@ -136,6 +136,7 @@ export const packageRules: readonly PackageRule[] = [
       'fastify',
       'pino',
       'sodium-native',
+      'string-width',
       'typebox',
       'ws',
       'yaml',

@@ -1,4 +1,5 @@
-import { clip, type Output, widthOf, wrap } from './terminal.ts';
+import stringWidth from 'string-width';
+import { clip, type Output, wrap } from './terminal.ts';
 
 export interface Column {
   readonly title: string;
@@ -27,7 +28,7 @@ export function writeTable(
       .map((column, index) => ({
         column,
         index,
-        width: Math.max(column.title.length, ...rows.map((row) => widthOf(row[index] ?? ''))),
+        width: Math.max(column.title.length, ...rows.map((row) => stringWidth(row[index] ?? ''))),
       }))
       .filter(({ index }) => rows.some((row) => (row[index] ?? '') !== '')),
     output.columns,
@@ -59,7 +60,7 @@ export function writeFields(
 }
 
 function pad(text: string, width: number, align: Column['align']): string {
-  const space = ' '.repeat(Math.max(0, width - widthOf(text)));
+  const space = ' '.repeat(Math.max(0, width - stringWidth(text)));
   return align === 'right' ? space + text : text + space;
 }
 

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import stringWidth from 'string-width';
 
 type Tone = 'dim' | 'bold' | 'red' | 'green' | 'yellow' | 'blue' | 'cyan';
 /** Colours a text, or leaves it alone where colours are not wanted. */
@@ -82,22 +83,22 @@ function isSet(value: string | undefined): boolean {
 // oxlint-disable-next-line no-control-regex -- the sequences that `paint` writes
 const sequence = /\u001b\[[0-9;]*m/g;
 
-/** Columns that a text takes; colours take none. Our texts hold no wide characters but the user's names. */
-export function widthOf(text: string): number {
-  return Array.from(text.replace(sequence, '')).length;
-}
+/** What a reader sees as one character may be several code points, such as an emoji of a family. */
+const segmenter = new Intl.Segmenter();
 
-/** The text, cut with an ellipsis when it is wider. Its colours stay whole. */
+/** The text, cut with an ellipsis when it is wider. Its colours and characters stay whole. */
 export function clip(text: string, columns: number): string {
-  if (widthOf(text) <= columns) return text;
+  if (stringWidth(text) <= columns) return text;
   let kept = '';
   let width = 0;
+  let isCut = columns < 1;
   let at = 0;
   for (const match of [...text.matchAll(sequence), undefined]) {
-    for (const character of text.slice(at, match?.index)) {
-      if (width < columns - 1) kept += character;
-      else if (width === columns - 1) kept += '…';
-      width += 1;
+    for (const { segment } of segmenter.segment(text.slice(at, match?.index))) {
+      if (isCut) break;
+      width += stringWidth(segment);
+      isCut = width > columns - 1;
+      kept += isCut ? '…' : segment;
     }
     kept += match?.[0] ?? '';
     at = (match?.index ?? 0) + (match?.[0].length ?? 0);
@@ -107,13 +108,13 @@ export function clip(text: string, columns: number): string {
 
 /** The lines of a text, broken between words; lines after the first keep the indentation of the first. */
 export function wrap(text: string, columns: number): readonly string[] {
-  if (widthOf(text) <= columns) return [text];
+  if (stringWidth(text) <= columns) return [text];
   const indent = /^ */.exec(text)?.[0] ?? '';
   const lines: string[] = [];
   let line = '';
   for (const word of text.trim().split(/ +/)) {
     const longer = line === '' ? indent + word : `${line} ${word}`;
-    if (line !== '' && widthOf(longer) > columns) {
+    if (line !== '' && stringWidth(longer) > columns) {
       lines.push(line);
       line = indent + word;
     } else line = longer;
