@@ -1,12 +1,12 @@
 import { resolve } from 'node:path';
 import { shownJson } from '@capacloud/protocol/input/plain-text';
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import type { DoctorParts } from './checks/finding.ts';
 import { type AgentConfig, defaultConfigFile, readConfigFile, resolveConfig } from './config.ts';
 import { examine } from './doctor.ts';
 import { failureOf, failureText, OwnerMustAct } from './failure.ts';
 import { findingText } from './finding-text.ts';
-import { type RawValue, type Setting, settings } from './setting.ts';
+import { addSettingFlags, givenSettings, type Options } from './setting-flags.ts';
 import { setUp } from './setup.ts';
 import { toleratePipesThatClose } from './standard-streams.ts';
 import { askStatus } from './status-socket.ts';
@@ -18,47 +18,21 @@ export interface CommandParts {
   readonly doctorParts: (config: AgentConfig) => DoctorParts;
 }
 
-type Options = Readonly<Record<string, RawValue | undefined>>;
-
 /** Data goes to standard output, everything else to standard error. */
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** resources.cpu → --cpu, ask.cpu_hour → --ask-cpu-hour, state_dir → --state-dir. */
-function flagOf(key: string): string {
-  return key.replace(/^resources\./, '').replace(/[._]/g, '-');
-}
-
-function optionOf({ key, shape, help }: (typeof settings)[number]): Option {
-  return new Option(key === 'allow_root' ? '--allow-root' : `--${flagOf(key)} <${shape}>`, help);
-}
-
 function withSettings(command: Command): Command {
   command.option('--config <file>', `configuration file (default: ${defaultConfigFile})`);
-  for (const setting of settings) command.addOption(optionOf(setting));
+  addSettingFlags(command);
   return command;
-}
-
-function isPath({ shape }: Pick<Setting, 'shape'>): boolean {
-  return shape === 'file' || shape === 'dir';
-}
-
-function flagsOf(options: Options): Readonly<Record<string, RawValue>> {
-  const flags: Record<string, RawValue> = {};
-  for (const setting of settings) {
-    const value = options[optionOf(setting).attributeName()];
-    // A path in a command line is one from here, as for every other program.
-    if (value !== undefined)
-      flags[setting.key] = isPath(setting) && typeof value === 'string' ? resolve(value) : value;
-  }
-  return flags;
 }
 
 async function loadConfig(options: Options): Promise<AgentConfig> {
   const asked = typeof options.config === 'string' ? options.config : undefined;
   const { text } = await readConfigFile(asked, process.env);
-  const config = resolveConfig({ file: text, env: process.env, flags: flagsOf(options) });
+  const config = resolveConfig({ file: text, env: process.env, flags: givenSettings(options) });
   if (!config.ok) throw new OwnerMustAct(config.refusal);
   return config.value;
 }
@@ -92,7 +66,7 @@ async function setup(options: Options): Promise<void> {
   const isTerminal = process.stdin.isTTY && process.stderr.isTTY && options.coordinator === undefined;
   const done = await setUp({
     configFile: resolve(typeof options.config === 'string' ? options.config : defaultConfigFile),
-    flags: flagsOf(options),
+    flags: givenSettings(options),
     force: options.force === true,
     terminal: isTerminal ? { input: process.stdin, output: process.stderr } : undefined,
   });
