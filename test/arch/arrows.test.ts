@@ -3,6 +3,7 @@ import { filesInCycles, packageRules } from './arrows.ts';
 import { describeArrow, findBrokenArrows, findClockViolations, findStaleLines } from './broken-arrows.ts';
 import { checkoutSources } from './checkout.ts';
 import { findImportCycles } from './import-cycles.ts';
+import { type Import, importsOf } from './imports.ts';
 
 const importing = (specifier: string): string => `export * as thing from '${specifier}';\n`;
 
@@ -178,11 +179,20 @@ describe('import cycles', () => {
   });
 });
 
+const isDockerode = ({ specifier }: Import) => specifier === 'dockerode';
+
 describe('checkout', () => {
   const sources = checkoutSources();
 
   test('every import follows an arrow of the table', () => {
     expect([...findBrokenArrows(sources).map(describeArrow), ...findClockViolations(sources)]).toEqual([]);
+  });
+
+  test('the engine room alone talks to the container engine', () => {
+    const rooms = [...sources]
+      .filter(([path, source]) => path.startsWith('agent/src/') && importsOf(source).some(isDockerode))
+      .map(([path]) => path.split('/')[2]);
+    expect([...new Set(rooms)]).toEqual(['engine']);
   });
 
   test('every line of the table has a file', () => {
