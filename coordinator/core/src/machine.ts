@@ -1,7 +1,7 @@
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
 import { broken } from './assert.ts';
-import type { Command } from './contract/command.ts';
+import type { Command, Place, Tick } from './contract/command.ts';
 import { doubledIn } from './contract/doubled.ts';
 import type { Event, EventOf, EventType } from './contract/event.ts';
 import { hiddenIn } from './contract/hidden.ts';
@@ -29,6 +29,8 @@ import type { State } from './state.ts';
 type CommandType = Command['type'];
 type CommandOf<T extends CommandType> = Extract<Command, { readonly type: T }>;
 type Decided = Result<readonly Event[]>;
+/** All but those that bring the indexes to their time. */
+type UntimedCommand = Exclude<Command, Tick | Place>;
 
 type Decide<T extends CommandType> = (
   state: ReadOnly<State>,
@@ -63,13 +65,22 @@ const applies: { readonly [T in EventType]: (state: State, event: EventOf<T>) =>
  * What the command means now: the events that follow from it, or why it is refused. Nothing that a hash or an
  * event depends on is changed. Never throws.
  */
-export function decide(state: State, command: Command, notes: ScheduleNotes): Result<readonly Event[]> {
+export function decide(state: State, command: Command, notes: ScheduleNotes): Decided {
+  if (command.type === 'tick' || command.type === 'place') advance(state, command.at);
+  if (command.type === 'tick') correctQueueClocks(state, command.at);
+  return decideAsItIs(state, command, notes);
+}
+
+/** What a command would mean that leaves the indexes as they are: for questions, which only read. */
+export function foresee(state: ReadOnly<State>, command: UntimedCommand, notes: ScheduleNotes): Decided {
+  return decideAsItIs(state, command, notes);
+}
+
+function decideAsItIs(state: ReadOnly<State>, command: Command, notes: ScheduleNotes): Decided {
   if (state.origin === '' && command.type !== 'log.open')
     return refuse('request.conflict', 'The log is not open yet.');
   const refusal = doubledIn(command) ?? hiddenIn(command) ?? isolationRefusal(state, command);
   if (refusal !== undefined) return { ok: false, refusal };
-  if (command.type === 'tick' || command.type === 'place') advance(state, command.at);
-  if (command.type === 'tick') correctQueueClocks(state, command.at);
   return decideBy(state, command.type, command, notes);
 }
 

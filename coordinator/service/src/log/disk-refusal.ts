@@ -1,4 +1,5 @@
 import type { Command } from '@capacloud/core/contract/command';
+import type { ReadOnly } from '@capacloud/core/read-only';
 import type { State } from '@capacloud/core/state';
 import type { Refused } from './sequencer-refusals.ts';
 
@@ -13,6 +14,6 @@ export const diskFull: Refused = {
 const newWork: ReadonlySet<Command['type']> = new Set(['account.credit', 'account.open', 'job.submit']);
 
 /** Whether it begins something new. All else belongs to what was promised: it has the rest of the disk. */
-export function beginsWork({ nodes }: State, command: Command): boolean {
+export function beginsWork({ nodes }: ReadOnly<State>, command: Command): boolean {
   return command.type === 'node.connect' ? !nodes.has(command.node) : newWork.has(command.type);
 }

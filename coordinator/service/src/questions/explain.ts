@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { JobTerms } from '@capacloud/core/contract/command';
 import { Explanation } from '@capacloud/core/explain/explanation';
 import { NodeExplanation as QueueExplanation } from '@capacloud/core/explain/node-explanation';
+import type { ReadOnly } from '@capacloud/core/read-only';
 import type { Keepings } from '@capacloud/core/scheduler/keepings';
 import type { Lane } from '@capacloud/core/slices/job/record';
 import { isConnected } from '@capacloud/core/slices/node/node-states';
@@ -89,7 +90,7 @@ export async function explainNode(
 }
 
 /** What keeps every task away. */
-function closuresOf(node: NodeRecord, keepings: Keepings): readonly NodeClosure[] {
+function closuresOf(node: ReadOnly<NodeRecord>, keepings: Keepings): readonly NodeClosure[] {
   const { accepting, free, isResting, status } = node;
   const closures: readonly (readonly [NodeClosure, boolean])[] = [
     ['node_silent', !isConnected(status)],
@@ -102,11 +103,15 @@ function closuresOf(node: NodeRecord, keepings: Keepings): readonly NodeClosure[
   return closures.flatMap(([obstacle, stands]) => (stands ? [obstacle] : []));
 }
 
-function* lanesOf({ waiting }: State): Generator<Lane, void, undefined> {
+function* lanesOf({ waiting }: ReadOnly<State>): Generator<ReadOnly<Lane>, void, undefined> {
   for (const { byShape } of waiting.values()) yield* byShape.values();
 }
 
-async function queueOf(state: State, explanation: QueueExplanation, signal: AbortSignal): Promise<NodeQueue> {
+async function queueOf(
+  state: ReadOnly<State>,
+  explanation: QueueExplanation,
+  signal: AbortSignal,
+): Promise<NodeQueue> {
   let looked = 0;
   let isComplete = true;
   for (const { jobs } of lanesOf(state)) {

@@ -1,6 +1,7 @@
 import type { JobTerms } from '@capacloud/core/contract/command';
 import { Book } from '@capacloud/core/explain/market/book';
 import { cpuClass } from '@capacloud/core/explain/market/device-class';
+import type { ReadOnly } from '@capacloud/core/read-only';
 import { shapeOf } from '@capacloud/core/slices/job/queue';
 import type { State } from '@capacloud/core/state';
 import type { BookClass } from '../ports/market-answers.ts';
@@ -15,7 +16,7 @@ const rateKeptForMs = 2000;
 const maxRates = 1024;
 
 /** What is asked, with the most on sale first. */
-export async function book(state: State): Promise<readonly BookClass[]> {
+export async function book(state: ReadOnly<State>): Promise<readonly BookClass[]> {
   const found = new Book();
   const turns = new Turns();
   for (const node of state.nodes.values()) {

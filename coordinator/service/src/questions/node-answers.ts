@@ -1,3 +1,4 @@
+import type { ReadOnly } from '@capacloud/core/read-only';
 import { desiredAttempts } from '@capacloud/core/slices/node/desired';
 import type { NodeRecord } from '@capacloud/core/slices/node/record';
 import type { State } from '@capacloud/core/state';
@@ -19,7 +20,7 @@ import type {
 } from '../ports/questions.ts';
 
 /** `size` is that of the log after which the state is what it is. */
-export function standing(state: State, size: number): Standing {
+export function standing(state: ReadOnly<State>, size: number): Standing {
   const nodes: NodeId[] = [];
   const desired: DesiredAttempt[] = [];
   for (const node of state.nodes.values()) {
@@ -29,12 +30,12 @@ export function standing(state: State, size: number): Standing {
   return { size, nodes, desired, ruleset: state.ruleset };
 }
 
-export function desiredOn(state: State, id: NodeId): readonly DesiredAttempt[] {
+export function desiredOn(state: ReadOnly<State>, id: NodeId): readonly DesiredAttempt[] {
   const node = state.nodes.get(id);
   return node === undefined ? [] : desiredOnNode(state, node);
 }
 
-function desiredOnNode(state: State, node: NodeRecord): readonly DesiredAttempt[] {
+function desiredOnNode(state: ReadOnly<State>, node: ReadOnly<NodeRecord>): readonly DesiredAttempt[] {
   return desiredAttempts(state, node).flatMap(({ task: id, attempt }) => {
     const task = state.tasks.get(id);
     const job = task === undefined ? undefined : state.jobs.get(task.job);
@@ -44,7 +45,7 @@ function desiredOnNode(state: State, node: NodeRecord): readonly DesiredAttempt[
   });
 }
 
-export function acquaintance({ nodes, ruleset, unproven }: State, id: NodeId): Acquaintance {
+export function acquaintance({ nodes, ruleset, unproven }: ReadOnly<State>, id: NodeId): Acquaintance {
   const node = nodes.get(id);
   return {
     isKnown: node !== undefined,
@@ -53,18 +54,18 @@ export function acquaintance({ nodes, ruleset, unproven }: State, id: NodeId): A
   };
 }
 
-export function knownNode({ nodes }: State, id: NodeId): KnownNode | undefined {
+export function knownNode({ nodes }: ReadOnly<State>, id: NodeId): KnownNode | undefined {
   const node = nodes.get(id);
   if (node === undefined) return undefined;
   const { accepting, isProven, offer, provider } = node;
   return { accepting, isProven, offer, provider };
 }
 
-export function provenAmong({ nodes }: State, ids: readonly NodeId[]): readonly NodeId[] {
+export function provenAmong({ nodes }: ReadOnly<State>, ids: readonly NodeId[]): readonly NodeId[] {
   return ids.filter((id) => nodes.get(id)?.isProven === true);
 }
 
-export function unreleased(state: State): readonly NodeAttempt[] {
+export function unreleased(state: ReadOnly<State>): readonly NodeAttempt[] {
   const found: NodeAttempt[] = [];
   for (const node of state.nodes.values()) {
     if (node.occupied.size === 0) continue;
@@ -75,11 +76,11 @@ export function unreleased(state: State): readonly NodeAttempt[] {
   return found;
 }
 
-export function providerOf({ nodes }: State, node: NodeId): AccountId | undefined {
+export function providerOf({ nodes }: ReadOnly<State>, node: NodeId): AccountId | undefined {
   return nodes.get(node)?.provider;
 }
 
-export function useOf({ nodes }: State, id: NodeId): NodeUse {
+export function useOf({ nodes }: ReadOnly<State>, id: NodeId): NodeUse {
   const node = nodes.get(id);
   if (node === undefined) return { ...usedAmounts(noCapacity(), noCapacity()), devices: 0 };
   return { ...usedAmounts(offeredBy(node.offer), node.free), devices: node.deviceUse.size };

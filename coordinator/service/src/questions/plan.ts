@@ -1,7 +1,8 @@
 import type { JobTerms } from '@capacloud/core/contract/command';
 import type { OfferGroup } from '@capacloud/core/explain/market/offer-groups';
 import { storageMessage } from '@capacloud/core/explain/waiting-reason';
-import { decide } from '@capacloud/core/machine';
+import { foresee } from '@capacloud/core/machine';
+import type { ReadOnly } from '@capacloud/core/read-only';
 import { storageObstacle } from '@capacloud/core/slices/attempt/upload-hold';
 import { misfitsOf } from '@capacloud/core/slices/job/misfits';
 import { shapeOf } from '@capacloud/core/slices/job/queue';
@@ -27,7 +28,7 @@ export async function plan(
   const { at, consumer, job, maxOffers } = question;
   const { notes, state } = live;
   const submission = { type: 'job.submit', at, job, consumer, terms: question.terms } as const;
-  const outcome = decide(state, submission, notes);
+  const outcome = foresee(state, submission, notes);
   if (!outcome.ok && outcome.refusal.code !== 'ledger.insufficient_funds') return outcome;
   // What attempts of such jobs have shown of the image holds for this one.
   const misfits = misfitsOf(state, question.terms.image);
@@ -57,7 +58,7 @@ function keptBack({ notes, state }: Live, { consumer, terms }: PlanQuestion): Pl
 }
 
 function roomFor(
-  state: State,
+  state: ReadOnly<State>,
   starts: RecentStarts,
   { at, terms }: PlanQuestion,
   { tasksNow, tasksWhole, times }: Survey,
@@ -78,7 +79,7 @@ function roomFor(
 }
 
 /** Tasks of anybody that may run on the same nodes at the same prices and wait already: they are taken to go first. */
-function queued({ waiting }: State, shape: string): number {
+function queued({ waiting }: ReadOnly<State>, shape: string): number {
   let tasks = 0;
   for (const { byShape } of waiting.values())
     for (const { ready } of byShape.get(shape)?.jobs ?? []) tasks += ready;
@@ -103,7 +104,7 @@ function toldOffer(group: OfferGroup): PlanOffer {
 
 /** What the tasks would cost on the offers in their order, each filled before the next. */
 function estimate(
-  { ruleset: { feeBasisPoints } }: State,
+  { ruleset: { feeBasisPoints } }: ReadOnly<State>,
   { runMs, terms }: PlanQuestion,
   offers: readonly OfferGroup[],
 ): bigint {

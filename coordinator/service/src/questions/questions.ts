@@ -1,5 +1,6 @@
 import { usualRate } from '@capacloud/core/explain/market/usual-rate';
 import { waitingReason } from '@capacloud/core/explain/waiting-reason';
+import type { ReadOnly } from '@capacloud/core/read-only';
 import type { State } from '@capacloud/core/state';
 import type { Questions } from '../ports/questions.ts';
 import type { AnsweringCore } from './answering-core.ts';
@@ -19,7 +20,7 @@ export function createQuestions(core: AnsweringCore, now: () => number): Questio
   const watch = new HealthWatch(core);
   /** Looks now, and says what was found once it is on disk. */
   const answer =
-    <A extends readonly unknown[], T>(look: (state: State, ...about: A) => T | Promise<T>) =>
+    <A extends readonly unknown[], T>(look: (state: ReadOnly<State>, ...about: A) => T | Promise<T>) =>
     async (...about: A): Promise<T> => {
       const looked = look(state, ...about);
       const found = looked instanceof Promise ? await looked : looked;

@@ -1,3 +1,4 @@
+import type { ReadOnly } from '@capacloud/core/read-only';
 import type { State } from '@capacloud/core/state';
 import type { Committed, CommittedEvent } from '../ports/sequencer.ts';
 
@@ -11,11 +12,13 @@ const waitedMs = 2000;
 
 /** How fast tasks leave the queue, by their shape. Only tasks that had to wait are noted. */
 export class RecentStarts {
-  readonly #state: Pick<State, 'jobs' | 'tasks'>;
+  readonly #state: Pick<ReadOnly<State>, 'jobs' | 'tasks'>;
   /** By shape, the least recently started first; times of starts, oldest first. */
   readonly #starts = new Map<string, number[]>();
 
-  constructor(core: Pick<Committed, 'onCommitted'> & { readonly state: Pick<State, 'jobs' | 'tasks'> }) {
+  constructor(
+    core: Pick<Committed, 'onCommitted'> & { readonly state: Pick<ReadOnly<State>, 'jobs' | 'tasks'> },
+  ) {
     this.#state = core.state;
     core.onCommitted((events) => this.#note(events));
   }

@@ -1,3 +1,4 @@
+import type { ReadOnly } from '@capacloud/core/read-only';
 import type { Task } from '@capacloud/core/slices/attempt/record';
 import type { Job } from '@capacloud/core/slices/job/record';
 import type { TaskId } from '@capacloud/protocol/ids';
@@ -43,7 +44,7 @@ export class AttemptHistory {
   }
 
   add(
-    task: Task,
+    task: ReadOnly<Task>,
     end: AttemptEnd,
     { job, node, provider, reason, deviceClass, units }: AttemptNumbers,
   ): void {
@@ -89,7 +90,7 @@ export class AttemptHistory {
     this.#pays.clear();
   }
 
-  forget({ tasks }: Job): void {
+  forget({ tasks }: ReadOnly<Job>): void {
     for (const { id } of tasks) this.#latest.delete(id);
   }
 }

@@ -1,3 +1,4 @@
+import type { ReadOnly } from '@capacloud/core/read-only';
 import type { Job } from '@capacloud/core/slices/job/record';
 import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import type { JobStateName } from '@capacloud/protocol/routes/states';
@@ -19,7 +20,7 @@ export function newJobEntry(num: number): LiveJobEntry {
 }
 
 /** State, counts in the order of the columns, end. */
-function countsOf(job: Job, { active, state, endedAt }: LiveJobEntry): readonly number[] {
+function countsOf(job: ReadOnly<Job>, { active, state, endedAt }: LiveJobEntry): readonly number[] {
   return [
     jobStateCodes.codeOf(state),
     job.live - active,
@@ -32,7 +33,7 @@ function countsOf(job: Job, { active, state, endedAt }: LiveJobEntry): readonly 
   ];
 }
 
-export function endedStateOf(job: Job): JobStateName {
+export function endedStateOf(job: ReadOnly<Job>): JobStateName {
   if (job.succeeded === job.tasks.length) return 'succeeded';
   if (job.failed > 0) return 'failed';
   return job.expired > 0 ? 'expired' : 'cancelled';
@@ -40,7 +41,7 @@ export function endedStateOf(job: Job): JobStateName {
 
 export function addNewJob(
   buffers: RowBuffers,
-  job: Job,
+  job: ReadOnly<Job>,
   entry: LiveJobEntry,
   consumer: number,
   settled: boolean,
@@ -53,7 +54,12 @@ export function addNewJob(
   );
 }
 
-export function addJobChange(buffers: RowBuffers, job: Job, entry: LiveJobEntry, settled: boolean): void {
+export function addJobChange(
+  buffers: RowBuffers,
+  job: ReadOnly<Job>,
+  entry: LiveJobEntry,
+  settled: boolean,
+): void {
   buffers.jobChanges.add(
     [entry.num, ...countsOf(job, entry), settled ? 1 : 0],
     [entry.heldNano, entry.chargedNano],

@@ -1,4 +1,5 @@
 import { deviceClassOf, unitRateNano, unitsMilli } from '@capacloud/core/explain/market/device-class';
+import type { ReadOnly } from '@capacloud/core/read-only';
 import type { Task } from '@capacloud/core/slices/attempt/record';
 import type { State } from '@capacloud/core/state';
 import { resourcesBy } from '@capacloud/protocol/capacity/resources';
@@ -34,7 +35,11 @@ export class MarketHistory {
   }
 
   /** An attempt is about to end; gives the number of its class, and its units in thousandths. It is a trade where it was metered. */
-  note(state: State, task: Task, end: AttemptEnd): { readonly deviceClass: number; readonly units: number } {
+  note(
+    state: ReadOnly<State>,
+    task: ReadOnly<Task>,
+    end: AttemptEnd,
+  ): { readonly deviceClass: number; readonly units: number } {
     const node = task.node === undefined ? undefined : state.nodes.get(task.node);
     const deviceClass = this.#numberOf(deviceClassOf(node?.offer ?? { devices: [] }, task.devices));
     const resources = state.jobs.get(task.job)?.terms.resources;

@@ -1,4 +1,5 @@
 import type { NodeJoined } from '@capacloud/core/contract/event';
+import type { ReadOnly } from '@capacloud/core/read-only';
 import type { NodeRecord } from '@capacloud/core/slices/node/record';
 import type { NodeId } from '@capacloud/protocol/ids';
 import { canonicalJson } from '@capacloud/protocol/log/canonical';
@@ -24,7 +25,7 @@ export interface NodeEntry {
 export class NodeHistory {
   readonly #buffers: RowBuffers;
   readonly #entries = new Map<NodeId, NodeEntry>();
-  readonly #changed = new Set<NodeRecord>();
+  readonly #changed = new Set<ReadOnly<NodeRecord>>();
   readonly #sessions = new Map<NodeId, SessionAside>();
 
   constructor(entries: readonly NodeEntry[], buffers: RowBuffers) {
@@ -38,18 +39,18 @@ export class NodeHistory {
     this.#entries.set(id, { num: known?.num ?? index, id, joinedAt: at, isUsed: known?.isUsed ?? false });
   }
 
-  touch(node: NodeRecord): void {
+  touch(node: ReadOnly<NodeRecord>): void {
     this.#changed.add(node);
   }
 
-  use(node: NodeRecord): void {
+  use(node: ReadOnly<NodeRecord>): void {
     const entry = this.#entryOf(node.id);
     if (entry.isUsed) return;
     entry.isUsed = true;
     this.#changed.add(node);
   }
 
-  forget(node: NodeRecord): void {
+  forget(node: ReadOnly<NodeRecord>): void {
     const { id } = node;
     const { isUsed, joinedAt, num } = this.#entryOf(id);
     this.#changed.delete(node);

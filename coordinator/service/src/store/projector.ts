@@ -1,4 +1,5 @@
 import type { AttemptEnded, Event } from '@capacloud/core/contract/event';
+import type { ReadOnly } from '@capacloud/core/read-only';
 import { type Transfer, transfersOf } from '@capacloud/core/slices/account/transfers';
 import type { Task } from '@capacloud/core/slices/attempt/record';
 import type { Job } from '@capacloud/core/slices/job/record';
@@ -33,10 +34,10 @@ export class Projector implements Projection {
   readonly #jobs = new Map<JobId, LiveJobEntry>();
   readonly #reasons: CodeTable<string>;
   readonly #buffers: RowBuffers;
-  readonly #newJobs = new Set<Job>();
+  readonly #newJobs = new Set<ReadOnly<Job>>();
   /** Whether the job has settled, and so leaves the live entries at the next `take`. */
-  readonly #changedJobs = new Map<Job, boolean>();
-  readonly #changedTasks = new Map<Task, number>();
+  readonly #changedJobs = new Map<ReadOnly<Job>, boolean>();
+  readonly #changedTasks = new Map<ReadOnly<Task>, number>();
   readonly #history: AttemptHistory;
   readonly #market: MarketHistory;
 
@@ -50,7 +51,7 @@ export class Projector implements Projection {
     this.#market = new MarketHistory(seed.deviceClasses, this.#buffers);
   }
 
-  before(state: State, event: Event, index: number): void {
+  before(state: ReadOnly<State>, event: Event, index: number): void {
     switch (event.type) {
       case 'job.submitted':
         this.#jobs.set(event.job, newJobEntry(index));
@@ -64,12 +65,12 @@ export class Projector implements Projection {
       case 'job.cancelled':
         for (const task of record(state.jobs, event.job).tasks) {
           if (endedTaskStates.includes(task.state)) continue;
-          this.#abandon(state, task, 'cancelled', event.at, index);
+          this.#abandon(state, task, 'cancelled', { at: event.at, index });
           this.#changedTasks.set(task, event.at);
         }
         break;
       case 'task.ended':
-        this.#abandon(state, record(state.tasks, event.task), event.reason, event.at, index);
+        this.#abandon(state, record(state.tasks, event.task), event.reason, { at: event.at, index });
         break;
       case 'job.settled':
         this.#touchJob(record(state.jobs, event.job), event.at, true);
@@ -97,13 +98,18 @@ export class Projector implements Projection {
   }
 
   /** The task ends under its attempt, if it has one: the attempt ends with it, whatever the node says later. */
-  #abandon(state: State, task: Task, reason: TaskReason, at: number, index: number): void {
+  #abandon(
+    state: ReadOnly<State>,
+    task: ReadOnly<Task>,
+    reason: TaskReason,
+    end: Omit<AttemptEnd, 'attempt'>,
+  ): void {
     if (task.state === 'queued') return;
     this.#jobOf(task.job).active -= 1;
-    this.#addAttempt(state, task, reason, { index, at, attempt: task.attempt });
+    this.#addAttempt(state, task, reason, { ...end, attempt: task.attempt });
   }
 
-  #endAttempt(state: State, event: AttemptEnded, index: number): void {
+  #endAttempt(state: ReadOnly<State>, event: AttemptEnded, index: number): void {
     const task = record(state.tasks, event.task);
     const entry = this.#jobOf(task.job);
     const { at, attempt, exitCode, reason, then } = event;
@@ -125,7 +131,7 @@ export class Projector implements Projection {
     this.#history.pay(task.id);
   }
 
-  #addAttempt(state: State, task: Task, reason: TaskReason, end: AttemptEnd): void {
+  #addAttempt(state: ReadOnly<State>, task: ReadOnly<Task>, reason: TaskReason, end: AttemptEnd): void {
     if (task.node === undefined || task.provider === undefined)
       throw new Error('an attempt ended on no node');
     this.#history.add(task, end, {
@@ -137,7 +143,7 @@ export class Projector implements Projection {
     });
   }
 
-  #book(state: State, event: Event, transfer: Transfer, index: number): void {
+  #book(state: ReadOnly<State>, event: Event, transfer: Transfer, index: number): void {
     const task = transfer.task === undefined ? nothing : record(state.tasks, transfer.task).index;
     if (transfer.job === undefined) {
       this.#accounts.book(transfer, index, undefined, task);
@@ -148,7 +154,7 @@ export class Projector implements Projection {
     this.#accounts.book(transfer, index, { entry: this.#jobOf(transfer.job), consumer }, task);
   }
 
-  after(state: State, event: Event): void {
+  after(state: ReadOnly<State>, event: Event): void {
     switch (event.type) {
       case 'log.opened':
       case 'ruleset.changed':
@@ -194,7 +200,7 @@ export class Projector implements Projection {
     }
   }
 
-  #openJob(job: Job, at: number): void {
+  #openJob(job: ReadOnly<Job>, at: number): void {
     this.#newJobs.add(job);
     this.#touchJob(job, at);
     if (job.tasks.length <= spelledOutTasks) {
@@ -205,14 +211,14 @@ export class Projector implements Projection {
     }
   }
 
-  #touchTask(state: State, id: TaskId, at: number): Task {
+  #touchTask(state: ReadOnly<State>, id: TaskId, at: number): ReadOnly<Task> {
     const task = record(state.tasks, id);
     this.#changedTasks.set(task, at);
     this.#touchJob(record(state.jobs, task.job), at);
     return task;
   }
 
-  #touchJob(job: Job, at: number, settled = false): void {
+  #touchJob(job: ReadOnly<Job>, at: number, settled = false): void {
     const entry = this.#jobOf(job.id);
     if (job.live === 0 && entry.endedAt === undefined) {
       entry.endedAt = at;
@@ -247,7 +253,7 @@ export class Projector implements Projection {
     return batches;
   }
 
-  #forget(job: Job): void {
+  #forget(job: ReadOnly<Job>): void {
     this.#jobs.delete(job.id);
     this.#history.forget(job);
   }

@@ -128,7 +128,7 @@ function setMisfits(state: State, job: Job, misfits: readonly Misfit[]): void {
 }
 
 /** What is known of an image from a live job of the same consumer. */
-export function misfitsOf(state: State, image: string | undefined): readonly Misfit[] | undefined {
+export function misfitsOf(state: ReadOnly<State>, image: string | undefined): readonly Misfit[] | undefined {
   if (image === undefined) return undefined;
   for (const { terms } of state.jobs.values())
     if (terms.image === image && terms.misfits !== undefined) return terms.misfits;
