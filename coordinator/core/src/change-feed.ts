@@ -1,3 +1,5 @@
+import type { Resources } from '@capacloud/protocol/capacity/resources';
+
 /** Changes that are kept at least: a follower that comes later has to look at everything. */
 const kept = 16_384;
 
@@ -35,6 +37,12 @@ interface Rowed {
   row: number;
 }
 
+/** Tasks that were submitted. The job itself is not kept: it may be large, and has to go when it is settled. */
+export interface WorkSeen {
+  readonly resources: Resources;
+  readonly tasks: number;
+}
+
 /** A container of the image has started on the node. */
 interface ImageSeen<Node> {
   readonly image: string;
@@ -45,14 +53,14 @@ interface ImageSeen<Node> {
  * An index of what has changed, which whoever remembers something of the state follows from position to position. So the
  * state knows no follower, and a follower that is forgotten leaves nothing behind.
  */
-export class ChangeFeed<Node extends Rowed, Job> {
+export class ChangeFeed<Node extends Rowed> {
   /** Every node, by its row; undefined in rows that are free. Rows are small, for tables with a column for each fact. */
   readonly nodes: (Node | undefined)[] = [];
   /** Rows whose node is another, or has other room, another offer or another standing. */
   readonly rows = new RecentItems<number>();
   /** Rows whose node has let go of its last attempt. */
   readonly idled = new RecentItems<number>();
-  readonly submitted = new RecentItems<Job>();
+  readonly submitted = new RecentItems<WorkSeen>();
   readonly images = new RecentItems<ImageSeen<Node>>();
   /** Rises when work or room has come, so that a placement could do what the one before could not. */
   arrivals = 0;

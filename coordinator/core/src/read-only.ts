@@ -1,5 +1,5 @@
 import type { Capacity } from '@capacloud/protocol/capacity/capacity';
-import type { ChangeFeed } from './change-feed.ts';
+import type { ChangeFeed, WorkSeen } from './change-feed.ts';
 import type { Clocked, ClockWheel } from './clock-wheel.ts';
 
 type Scalar = string | number | bigint | boolean | undefined;
@@ -26,8 +26,8 @@ export type ReadOnly<T> = T extends Capacity
           ? readonly ReadOnly<Item>[]
           : T extends ClockWheel<infer Item>
             ? ReadOnlyWheel<ReadOnly<Item>>
-            : T extends ChangeFeed<infer Node, infer Job>
-              ? ReadOnlyFeed<ReadOnly<Node>, ReadOnly<Job>>
+            : T extends ChangeFeed<infer Node>
+              ? ReadOnlyFeed<ReadOnly<Node>>
               : ReadOnlyRecord<T>;
 
 type ReadOnlyRecord<T> = {
@@ -45,11 +45,11 @@ interface ReadOnlyItems<Item> {
   follow(position: number, visit: (item: Item) => void): boolean;
 }
 
-interface ReadOnlyFeed<Node, Job> {
+interface ReadOnlyFeed<Node> {
   readonly nodes: readonly (Node | undefined)[];
   readonly rows: ReadOnlyItems<number>;
   readonly idled: ReadOnlyItems<number>;
-  readonly submitted: ReadOnlyItems<Job>;
+  readonly submitted: ReadOnlyItems<WorkSeen>;
   readonly images: ReadOnlyItems<{ readonly image: string; readonly node: Node }>;
   readonly arrivals: number;
 }

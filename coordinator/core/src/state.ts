@@ -62,7 +62,7 @@ export interface State extends StateTruth {
   fullHolds: number;
   /** Jobs that are stopped, as submitted. */
   readonly stopped: Set<Job>;
-  readonly feed: ChangeFeed<NodeRecord, Job>;
+  readonly feed: ChangeFeed<NodeRecord>;
   /** Those that write the state as it was down, and are shown each event before it happens. */
   readonly captures: Set<{ keep(event: Event): void }>;
 }

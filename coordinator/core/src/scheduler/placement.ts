@@ -35,12 +35,12 @@ export function placeTasks(
   for (let cursor = turns.top; cursor !== undefined && !isCutShort; cursor = turns.top) {
     switch (placing.serve(cursor)) {
       case 'placed':
-        notes.waiting.openOf(cursor.lane).servedAt = at;
+        noteServed(notes, cursor, at);
         turns.give(cursor.job, placing.assignments.slice(-1));
         break;
       case 'gang placed': {
         const { job } = cursor;
-        notes.waiting.openOf(cursor.lane).servedAt = at;
+        noteServed(notes, cursor, at);
         turns.advance();
         turns.give(job, placing.assignments.slice(-job.live));
         break;
@@ -61,6 +61,11 @@ export function placeTasks(
   }
   notes.endLook(isCutShort);
   return placing.assignments;
+}
+
+/** Of a lane that ends with its only task there is nothing to remember. */
+function noteServed({ waiting }: ScheduleNotes, { job, lane }: Cursor, at: number): void {
+  if (lane.jobs.length > 1 || job.ready > 1) waiting.openOf(lane).servedAt = at;
 }
 
 /** What became of a turn: what was placed, or passed over; or its job has no more, its shape has no room, the look ends. */

@@ -3,7 +3,7 @@ import type { JobId, NodeId } from '@capacloud/protocol/ids';
 import type { JobTerms } from '../contract/command.ts';
 import type { ReadOnly } from '../read-only.ts';
 import type { Busy as BusyWith } from '../slices/isolation/isolation.ts';
-import type { Job } from '../slices/job/record.ts';
+
 import type { NodeRecord } from '../slices/node/record.ts';
 import type { State } from '../state.ts';
 import { deviceRoomOf } from './fit/device-room.ts';
@@ -117,8 +117,10 @@ export class ScheduleNotes {
       this.#idledUntil = idled.end;
     }
     if (submitted.end !== this.#submittedUntil) {
-      const note = (job: ReadOnly<Job>): void => this.mix.note(job.terms.resources, job.live);
-      if (!submitted.follow(this.#submittedUntil, note)) for (const job of jobs.values()) note(job);
+      const isKept = submitted.follow(this.#submittedUntil, (work) =>
+        this.mix.note(work.resources, work.tasks),
+      );
+      if (!isKept) for (const { live, terms } of jobs.values()) this.mix.note(terms.resources, live);
       this.#submittedUntil = submitted.end;
     }
     if (images.end !== this.#imagesUntil) {

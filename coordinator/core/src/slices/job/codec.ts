@@ -58,7 +58,7 @@ function restoreJob(state: State, text: JsonRecord): void {
     taskCodec.readInto(task, taskText);
   }
   state.jobs.set(job.id, job);
-  state.feed.submitted.push(job);
+  state.feed.submitted.push({ resources: job.terms.resources, tasks: job.live });
   indexJob(state, job);
 }
 

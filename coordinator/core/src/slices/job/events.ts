@@ -161,7 +161,7 @@ function applySubmitted(state: State, event: JobSubmitted): void {
   state.openHoldsNano += job.terms.holdNano * BigInt(job.live);
   state.queueClocks.add(job, queueDeadline(job));
   addReady(state, job, 0, job.live);
-  state.feed.submitted.push(job);
+  state.feed.submitted.push({ resources: job.terms.resources, tasks: job.live });
 }
 
 /** Its attempt is over. */
