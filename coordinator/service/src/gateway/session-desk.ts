@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { errorCatalogue } from '@capacloud/protocol/catalogue/errors';
 import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import type { Refusal } from '@capacloud/protocol/result';
-import type { HeartbeatFrame, HelloFrame, OfferFrame, WelcomeFrame } from '@capacloud/protocol/wire/frames';
+import type { HeartbeatFrame, HelloFrame, WelcomeFrame } from '@capacloud/protocol/wire/frames';
 import type { ClientAddresses } from '../client-addresses.ts';
 import type { Acquaintance, GatewayQuestions, KnownNode } from '../ports/questions.ts';
 import type { Committed, Outcome, Submitter } from '../ports/sequencer.ts';
@@ -46,7 +46,11 @@ export class SessionDesk {
   constructor(deps: DeskDeps) {
     this.#deps = deps;
     this.#number = deps.now();
-    this.#beats = new BeatQueue(deps.committed, (session, beat) => this.#acknowledge(session, beat));
+    this.#beats = new BeatQueue(
+      deps.committed,
+      (session, beat) => this.#acknowledge(session, beat),
+      (session) => deps.flushes.add(session),
+    );
   }
 
   /** Ends when the session has been welcomed or refused. */
@@ -74,6 +78,8 @@ export class SessionDesk {
     }
     // Nothing is waited for from here on until the session has its place.
     if (!connection.isOpen) return;
+    // Others may have taken the places for which all of them asked in one group.
+    if (!this.#deps.room.has(node)) return connection.refuse(noRoom);
     const leave = this.#admit(hello, connection, acquaintance, known);
     if (leave === undefined) return;
     connection.onEnd = () => {
@@ -226,16 +232,9 @@ export class SessionDesk {
         this.#beat(session, frame);
         return undefined;
       case 'offer':
-        void this.#offer(session, frame);
+        this.#offers.get(session)?.push(frame);
         return undefined;
     }
-  }
-
-  async #offer(session: Session, frame: OfferFrame): Promise<void> {
-    const known = await this.#deps.questions.knownNode(session.node);
-    const refusal = known === undefined ? givenUp : this.#deps.joins.growthRefusal(known, frame.offer);
-    if (refusal === undefined) this.#offers.get(session)?.push(frame);
-    else session.connection.refuse(refusal);
   }
 
   #beat(session: Session, frame: HeartbeatFrame): void {
@@ -258,10 +257,13 @@ export class SessionDesk {
   }
 
   async #change(session: Session, { offer, accepting }: Offered): Promise<void> {
-    const { submitter, logger } = this.#deps;
-    const at = this.#deps.now();
+    const { joins, logger, questions, submitter } = this.#deps;
     try {
       const { node } = session;
+      const known = await questions.knownNode(node);
+      const refusal = known === undefined ? givenUp : joins.growthRefusal(known, offer);
+      if (refusal !== undefined) return session.connection.refuse(refusal);
+      const at = this.#deps.now();
       const outcome = await submitter.submit({ type: 'node.change_offer', at, node, offer, accepting });
       // Offers are not acknowledged: a session that could not bring its own has to begin anew, with its hello.
       if (!outcome.ok && errorCatalogue[outcome.refusal.code].retryable)

@@ -27,26 +27,29 @@ export class SessionRoom {
 
   /** Before anything is verified: why the node could not be let in anyway. */
   turnAway(node: NodeId, isProven: boolean): Refusal | undefined {
-    return this.#isFull(node) && !isProven ? noRoom : undefined;
+    return !this.has(node) && !isProven ? noRoom : undefined;
   }
 
-  #isFull(node: NodeId): boolean {
+  /** Whether there is a place for the node, or it has one already. */
+  has(node: NodeId): boolean {
     const { limits, sessions } = this.#deps;
-    return sessions.size >= limits.sessions && sessions.get(node) === undefined;
+    return sessions.size < limits.sessions || sessions.get(node) !== undefined;
   }
 
   /** A node whose work was paid takes the place of one that has done nothing yet, where there is no other. */
   async make(node: NodeId, isProven: boolean): Promise<boolean> {
     const { placements, questions, sessions } = this.#deps;
-    if (!this.#isFull(node)) return true;
+    if (this.has(node)) return true;
     if (!isProven) return false;
     const idle = Array.from(sessions.values(), (session) => session.node).filter(
       (each) => placements.of(each).size === 0,
     );
     const proven = new Set(await questions.provenAmong(idle));
     // Another may have left, or have taken the place, meanwhile.
-    if (!this.#isFull(node)) return true;
-    const evicted = idle.find((each) => !proven.has(each) && sessions.get(each) !== undefined);
+    if (this.has(node)) return true;
+    const evicted = idle.find(
+      (each) => !proven.has(each) && sessions.get(each) !== undefined && placements.of(each).size === 0,
+    );
     if (evicted === undefined) return false;
     sessions.get(evicted)?.connection.evict(noRoom);
     return true;
