@@ -1,6 +1,8 @@
 import type { NodeId } from '@capacloud/protocol/ids';
 import { accept, type Result, refuse } from '@capacloud/protocol/result';
+import type { NodeView } from '@capacloud/protocol/routes/views';
 import { maxShapes } from '../ports/explanations.ts';
+import type { NodeUse } from '../ports/questions.ts';
 import type { NodeRow } from '../ports/read-store.ts';
 import { reaches } from './caller.ts';
 import type { ApiDependencies } from './dependencies.ts';
@@ -10,18 +12,35 @@ import { nodeWhyView } from './node-why-view.ts';
 import { pageOfRows } from './pages.ts';
 import { nodeView } from './views.ts';
 
+interface UsedNode {
+  readonly row: NodeRow;
+  readonly use: NodeUse;
+}
+
 export function nodeHandlers(
   deps: ApiDependencies,
   looks: LongLooks,
 ): Handlers<'listNodes' | 'getNode' | 'explainNode' | 'directNode'> {
   const { questions, store, submitter } = deps;
-  const viewOf = async (row: NodeRow) => nodeView(row, await questions.useOf(row.id));
+  /** One question for all rows: each answer may wait for the disk. */
+  const withUses = async (rows: readonly NodeRow[]): Promise<readonly UsedNode[]> => {
+    const uses = await questions.usesOf(rows.map(({ id }) => id));
+    return rows.map((row, index) => ({ row, use: uses[index] as NodeUse }));
+  };
+  const viewOf = async (row: NodeRow): Promise<NodeView> => {
+    const [use] = await questions.usesOf([row.id]);
+    return nodeView(row, use as NodeUse);
+  };
   return {
     listNodes: ({ query }) =>
       pageOfRows(
         query,
-        (page) => store.listNodes(page, query.id_prefix === undefined ? {} : { idPrefix: query.id_prefix }),
-        viewOf,
+        async (page) => {
+          const prefix = query.id_prefix === undefined ? {} : { idPrefix: query.id_prefix };
+          const rows = await store.listNodes(page, prefix);
+          return rows === undefined ? undefined : { ...rows, items: await withUses(rows.items) };
+        },
+        ({ row, use }) => nodeView(row, use),
       ),
     getNode: async ({ params }) => {
       const row = await store.getNode(params.node);

@@ -126,7 +126,8 @@ export interface ApiQuestions {
   hasAccount(account: AccountId): Promise<boolean>;
   /** The provider of a node that is in the live state. */
   providerOf(node: NodeId): Promise<AccountId | undefined>;
-  useOf(node: NodeId): Promise<NodeUse>;
+  /** In the order of the nodes. */
+  usesOf(nodes: readonly NodeId[]): Promise<readonly NodeUse[]>;
   /** Why queued tasks of the job wait; undefined when none does. Looks at every node. */
   waitingReason(job: JobId): Promise<WaitingReason | undefined>;
   /** Looks at every node. Undefined where the task does not wait. */

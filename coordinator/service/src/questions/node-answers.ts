@@ -80,8 +80,11 @@ export function providerOf({ nodes }: ReadOnly<State>, node: NodeId): AccountId 
   return nodes.get(node)?.provider;
 }
 
-export function useOf({ nodes }: ReadOnly<State>, id: NodeId): NodeUse {
-  const node = nodes.get(id);
+export function usesOf({ nodes }: ReadOnly<State>, ids: readonly NodeId[]): readonly NodeUse[] {
+  return ids.map((id) => useOf(nodes.get(id)));
+}
+
+function useOf(node: ReadOnly<NodeRecord> | undefined): NodeUse {
   if (node === undefined) return { ...usedAmounts(noCapacity(), noCapacity()), devices: 0 };
   return { ...usedAmounts(offeredBy(node.offer), node.free), devices: node.deviceUse.size };
 }

@@ -53,7 +53,7 @@ export function createQuestions(core: AnsweringCore, now: () => number): Questio
     nodeCount: answer((known) => known.nodes.size),
     hasAccount: answer(({ accounts }, account) => accounts.has(account)),
     providerOf: answer(nodes.providerOf),
-    useOf: answer(nodes.useOf),
+    usesOf: answer(nodes.usesOf),
     waitingReason: answer((known, job) => waitingReason(known, notes, job)),
     explainTask: answer((_, task, signal) => explainTask(core, task, signal)),
     explainNode: answer((_, node, look, signal) => explainNode(core, node, look, signal)),
