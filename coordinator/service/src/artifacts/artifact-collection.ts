@@ -51,9 +51,10 @@ async function dropUploads(
   let dropped = 0;
   for (const upload of staging.all()) {
     if (signal.aborted) return dropped;
-    const isIdle = upload.touchedAt < before && !isAppending(upload);
     // However it trickles in, what comes before its attempt uploads at all is bounded in time, too.
     const isEarly = upload.begunAt < before && (await rights.isEarly(upload.owner));
+    // Only now: it may go on while the question is answered.
+    const isIdle = upload.touchedAt < before && !isAppending(upload);
     if (!isIdle && !isEarly) continue;
     await staging.discard(upload);
     dropped += 1;

@@ -55,19 +55,24 @@ export class Snapshotter {
         return;
       }
       this.#last = size;
-      await files.save({
-        size,
-        write: (take) =>
-          writeState(capture, 'record-per-line', (block) => {
-            // The disk is the log's before it is a snapshot's.
-            if (!hasRoom()) throw new Error('the disk has become low');
-            return take(block);
-          }),
-        root: async () => {
-          await durable;
-          return rootAt(size);
-        },
-      });
+      try {
+        await files.save({
+          size,
+          write: (take) =>
+            writeState(capture, 'record-per-line', (block) => {
+              // The disk is the log's before it is a snapshot's.
+              if (!hasRoom()) throw new Error('the disk has become low');
+              return take(block);
+            }),
+          root: async () => {
+            await durable;
+            return rootAt(size);
+          },
+        });
+      } finally {
+        // Where the file cannot be made, nobody reads the capture, and it would copy what changes for ever.
+        capture.close();
+      }
     } catch (error) {
       onFailure(error);
     }
