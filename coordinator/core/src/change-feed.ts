@@ -1,12 +1,19 @@
 import type { Resources } from '@capacloud/protocol/capacity/resources';
 
-/** Changes that are kept at least: a follower that comes later has to look at everything. */
-const kept = 16_384;
+/** Changed rows that are kept at least: a follower that comes later has to look at all nodes. */
+const keptRows = 16_384;
+/** Hints that are kept at least: about as many as a follower remembers. They hold more than a number each. */
+const keptHints = 1024;
 
 /** The newest items of a list that only grows, each with its position. */
 class RecentItems<T> {
+  readonly #kept: number;
   #items: T[] = [];
   #first = 0;
+
+  constructor(kept: number) {
+    this.#kept = kept;
+  }
 
   /** Position after the newest item. */
   get end(): number {
@@ -15,19 +22,18 @@ class RecentItems<T> {
 
   push(item: T): void {
     this.#items.push(item);
-    if (this.#items.length < 2 * kept) return;
-    this.#items = this.#items.slice(kept);
-    this.#first += kept;
+    if (this.#items.length < 2 * this.#kept) return;
+    this.#items = this.#items.slice(this.#kept);
+    this.#first += this.#kept;
   }
 
-  /** Calls with each item from the position on; false where some of these are no longer kept. */
+  /** Calls with each item from the position on that is still kept; false where some are not. */
   follow(position: number, visit: (item: T) => void): boolean {
-    if (position < this.#first) return false;
-    for (let i = position - this.#first; i < this.#items.length; i++) {
+    for (let i = Math.max(0, position - this.#first); i < this.#items.length; i++) {
       const item = this.#items[i];
       if (item !== undefined) visit(item);
     }
-    return true;
+    return position >= this.#first;
   }
 }
 
@@ -57,11 +63,11 @@ export class ChangeFeed<Node extends Rowed> {
   /** Every node, by its row; undefined in rows that are free. Rows are small, for tables with a column for each fact. */
   readonly nodes: (Node | undefined)[] = [];
   /** Rows whose node is another, or has other room, another offer or another standing. */
-  readonly rows = new RecentItems<number>();
+  readonly rows = new RecentItems<number>(keptRows);
   /** Rows whose node has let go of its last attempt. */
-  readonly idled = new RecentItems<number>();
-  readonly submitted = new RecentItems<WorkSeen>();
-  readonly images = new RecentItems<ImageSeen<Node>>();
+  readonly idled = new RecentItems<number>(keptRows);
+  readonly submitted = new RecentItems<WorkSeen>(keptHints);
+  readonly images = new RecentItems<ImageSeen<Node>>(keptHints);
   /** Rises when work or room has come, so that a placement could do what the one before could not. */
   arrivals = 0;
   readonly #freeRows: number[] = [];

@@ -109,6 +109,8 @@ function advance(state: State, at: number): void {
  * (a damaged log) it throws InvariantError.
  */
 export function apply(state: State, event: Event): void {
+  // A damaged log may hold anything, also what every object has, such as a constructor.
+  if (!Object.hasOwn(applies, event.type)) broken(`there is no event ${event.type}`);
   if (state.captures.size > 0) for (const capture of state.captures) capture.keep(event);
   advance(state, event.at);
   const transfers = transfersOf(state, event);
@@ -118,8 +120,6 @@ export function apply(state: State, event: Event): void {
 }
 
 function change<T extends EventType>(state: State, type: T, event: EventOf<T>): void {
-  // A damaged log may hold anything, also what every object has, such as a constructor.
-  if (!Object.hasOwn(applies, type)) broken(`there is no event ${type}`);
   applies[type](state, event);
 }
 

@@ -97,7 +97,7 @@ export class ScheduleNotes {
   }
 
   /** Takes in what has happened to the state since the last time. Call before anything here is read. */
-  follow({ feed, jobs }: Pick<ReadOnly<State>, 'feed' | 'jobs'>): void {
+  follow({ feed }: Pick<ReadOnly<State>, 'feed'>): void {
     const { idled, images, nodes, rows, submitted } = feed;
     if (rows.end !== this.#rowsUntil) {
       this.#round += 1;
@@ -117,10 +117,8 @@ export class ScheduleNotes {
       this.#idledUntil = idled.end;
     }
     if (submitted.end !== this.#submittedUntil) {
-      const isKept = submitted.follow(this.#submittedUntil, (work) =>
-        this.mix.note(work.resources, work.tasks),
-      );
-      if (!isKept) for (const { live, terms } of jobs.values()) this.mix.note(terms.resources, live);
+      // Of work that came long ago the mix of recent tasks would know nothing any more.
+      submitted.follow(this.#submittedUntil, (work) => this.mix.note(work.resources, work.tasks));
       this.#submittedUntil = submitted.end;
     }
     if (images.end !== this.#imagesUntil) {
