@@ -63,7 +63,7 @@ const applies: { readonly [T in EventType]: (state: State, event: EventOf<T>) =>
 
 /**
  * What the command means now: the events that follow from it, or why it is refused. Nothing that a hash or an
- * event depends on is changed. Never throws.
+ * event depends on is changed. Throws only where an invariant is broken, and then nothing has changed.
  */
 export function decide(state: State, command: Command, notes: ScheduleNotes): Decided {
   if (command.type === 'tick' || command.type === 'place') advance(state, command.at);
