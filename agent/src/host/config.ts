@@ -23,8 +23,9 @@ import {
   scheduleKey,
   type WrittenPeriod,
 } from './schedule-setting.ts';
-import { type RawValue, type Setting, settings } from './setting.ts';
+import { type Setting, settings } from './setting.ts';
 import { defaults } from './setting-defaults.ts';
+import { type RawValue } from './setting-parsers.ts';
 import { UidRangeSchema } from './uid-setting.ts';
 
 const closed = { additionalProperties: false } as const;

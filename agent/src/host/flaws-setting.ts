@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { flaws } from '../core/engine-flaws.ts';
-import type { Parsed, RawValue } from './setting.ts';
+import type { Parsed, RawValue } from './setting-parsers.ts';
 
 const maxAcceptedFlaws = 32;
 

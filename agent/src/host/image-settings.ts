@@ -1,6 +1,6 @@
 import { maxLocalImages, parseLocalImage } from '../core/local-images.ts';
 import { defaultRegistries, maxRegistries, parseRegistry } from '../core/registries.ts';
-import type { Parsed, RawValue } from './setting.ts';
+import type { Parsed, RawValue } from './setting-parsers.ts';
 
 /** IMAGE,…, or the list of the file. */
 export function localImages(raw: RawValue): Parsed {

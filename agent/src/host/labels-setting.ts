@@ -4,7 +4,7 @@ import {
   labelLimits,
   labelValuePattern,
 } from '@capacloud/protocol/capacity/labels';
-import type { Parsed, RawValue } from './setting.ts';
+import type { Parsed, RawValue } from './setting-parsers.ts';
 
 function complain(message: string): Parsed {
   return { ok: false, message };

@@ -4,7 +4,7 @@ import { nearest } from '@capacloud/protocol/input/nearest';
 import type { Problem } from '@capacloud/protocol/result';
 import Type from 'typebox';
 import { type AskPeriod, type Weekday, weekdays } from '../core/ask-schedule.ts';
-import { price, type RawValue } from './setting.ts';
+import { price, type RawValue } from './setting-parsers.ts';
 
 /** A list in the file; the environment and the flags have no way to say it. */
 export const scheduleKey = 'ask.schedule';

@@ -1,7 +1,7 @@
 import { standardAsk } from '@capacloud/protocol/capacity/resources';
 import { formatNano } from '@capacloud/protocol/units';
 import { defaultRegistries } from '../core/registries.ts';
-import type { RawValue } from './setting.ts';
+import type { RawValue } from './setting-parsers.ts';
 
 const capaText = (amountNano: string): string => formatNano(BigInt(amountNano));
 

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { type RawValue, type Setting, settings } from './setting.ts';
+import { type Setting, settings } from './setting.ts';
+import { type RawValue } from './setting-parsers.ts';
 
 export type Options = Readonly<Record<string, RawValue | undefined>>;
 

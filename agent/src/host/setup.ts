@@ -8,7 +8,7 @@ import { keyFileBeside, resolveConfig } from './config.ts';
 import { OwnerMustAct } from './failure.ts';
 import { createKeyFile } from './key-file.ts';
 import { makeFolder } from './make-folder.ts';
-import type { RawValue } from './setting.ts';
+import type { RawValue } from './setting-parsers.ts';
 
 export interface SetupOptions {
   /** Absolute: the key goes beside it, and the agent may start in another folder. */

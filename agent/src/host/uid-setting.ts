@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { maxTaskUid, minTaskUid, minTaskUids, reservedUids } from '../core/task-uids.ts';
-import type { Parsed, RawValue } from './setting.ts';
+import type { Parsed, RawValue } from './setting-parsers.ts';
 
 export const UidRangeSchema = Type.Object(
   { first: Type.Integer({ minimum: minTaskUid }), last: Type.Integer({ maximum: maxTaskUid }) },
