@@ -74,6 +74,8 @@ export interface ConnectNode extends Timed {
   readonly offer: Offer;
   readonly accepting: boolean;
   readonly held: readonly AttemptRef[];
+  /** When the agent was heard to say so; absent: at the time of the command. It knows nothing of what was assigned since. */
+  readonly saidAt?: number;
 }
 export interface ChangeOffer extends Timed {
   readonly type: 'node.change_offer';

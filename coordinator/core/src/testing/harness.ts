@@ -138,7 +138,13 @@ export class Machine {
 
   connect(
     n: number,
-    change: { offer?: Offer; accepting?: boolean; held?: [TaskId, number][]; provider?: AccountId } = {},
+    change: {
+      offer?: Offer;
+      accepting?: boolean;
+      held?: [TaskId, number][];
+      provider?: AccountId;
+      saidAt?: number;
+    } = {},
   ) {
     const held = (change.held ?? []).map(([task, attempt]) => ({ task, attempt }));
     const { accepting = true, provider: owner = provider } = change;
@@ -152,6 +158,7 @@ export class Machine {
       offer: change.offer ?? offer(),
       accepting,
       held,
+      ...(change.saidAt === undefined ? {} : { saidAt: change.saidAt }),
     });
   }
   submit(n: number, change: Partial<JobTerms> = {}) {

@@ -39,6 +39,8 @@ export interface HandshakeStage {
 
 export interface Proven {
   readonly hello: HelloFrame;
+  /** When it was heard: what follows may wait for the disk. */
+  readonly heardAt: number;
   readonly checked: CheckedHello;
 }
 
@@ -63,15 +65,16 @@ export async function shakeHands(
     if (!stage.hear()) return refuse('service.overloaded', 'Too many agents connect at once.');
     const hello = readHello(text);
     if (!hello.ok) return hello;
-    return accept({ hello: hello.value, checked: checkHello(hello.value, challenge, deps.now()) });
+    const heardAt = deps.now();
+    return accept({ hello: hello.value, heardAt, checked: checkHello(hello.value, challenge, heardAt) });
   });
   if (heard === undefined) return undefined;
-  const { hello, checked } = heard;
+  const { checked, heardAt, hello } = heard;
   // Before signatures are verified, which cost the most.
   const refusal = await deps.refusalOf(nodeIdOf(hello.delegation.node), connection.address);
   if (refusal !== undefined) return refused(connection, refusal);
   if (!checked.ok) return refused(connection, checked.refusal);
-  const proven = { hello, checked: checked.value };
+  const proven = { hello, heardAt, checked: checked.value };
   const fault = await admit(proven, challenge, stage.from, deps);
   if (fault !== undefined) return refused(connection, fault);
   return connection.isOpen ? proven : undefined;
@@ -85,6 +88,7 @@ function refused(connection: Connection, refusal: Refusal): undefined {
 /** What was said, and what comes of reading it. */
 interface Heard {
   readonly hello: HelloFrame;
+  readonly heardAt: number;
   readonly checked: Result<CheckedHello>;
 }
 

@@ -54,7 +54,7 @@ export class SessionDesk {
   }
 
   /** Ends when the session has been welcomed or refused. */
-  async open(connection: Connection, { hello, checked }: Proven): Promise<void> {
+  async open(connection: Connection, { checked, heardAt, hello }: Proven): Promise<void> {
     const { limits, questions, rates, sessions } = this.#deps;
     const session = new Session({
       number: ++this.#number,
@@ -91,7 +91,7 @@ export class SessionDesk {
       code: 'session.superseded',
       message: `Session ${session.number} of this node took over.`,
     });
-    const outcome = await this.#connect(session, hello, said, checked.resumes);
+    const outcome = await this.#connect(session, said, { checked, heardAt, hello });
     if (outcome.ok) session.membership = 'member';
     else if (session.membership === 'asked') session.membership = known === undefined ? 'stranger' : 'member';
     if (!outcome.ok) connection.refuse(outcome.refusal);
@@ -99,15 +99,16 @@ export class SessionDesk {
     else this.#welcome(session, hello, said);
   }
 
-  #connect(session: Session, hello: HelloFrame, said: Offered, resumes: boolean): Promise<Outcome> {
-    const { attempts, delegation, signature } = hello;
+  #connect(session: Session, said: Offered, { checked, heardAt, hello }: Proven): Promise<Outcome> {
+    const { attempts: held, delegation, signature } = hello;
     const { node, provider } = session;
+    const at = this.#deps.now();
     const row = { kind: 'session', node, delegation: JSON.stringify(delegation), signature } as const;
     const { accepting, offer } = said;
     return this.#deps.submitter.submit(
-      { type: 'node.connect', at: this.#deps.now(), node, provider, offer, accepting, held: attempts },
+      { type: 'node.connect', at, node, provider, offer, accepting, held, saidAt: heardAt },
       // What is resumed was written when it was taken.
-      () => (resumes ? [] : [row]),
+      () => (checked.resumes ? [] : [row]),
     );
   }
 

@@ -1,7 +1,6 @@
 import { canonicalJson } from '@capacloud/protocol/log/canonical';
 import type { Result } from '@capacloud/protocol/result';
 import { accept, refuse } from '@capacloud/protocol/result';
-import type { AttemptRef } from '@capacloud/protocol/wire/frames';
 import { offerFault, offerHint } from '@capacloud/protocol/wire/offer-size';
 import { mustGet } from '../../assert.ts';
 import type { ChangeOffer, ConnectNode, DirectNode } from '../../contract/command.ts';
@@ -44,7 +43,7 @@ function decideConnect(state: ReadOnly<State>, command: ConnectNode): Result<rea
   if (differs(node, command.offer, accepting) || node.provider !== provider)
     events.push(...offeredBy(state, node, offered(command, provider)));
   // guard: give up what a returning node does not hold
-  reconcileHeld(state, decision, node, command.held);
+  reconcileHeld(state, decision, node, command);
   // `gone` forgets the drain that led there: a node that comes back is wanted.
   const to = restingStatus(node.status === 'gone' ? 'none' : node.directive, accepting);
   if (to !== node.status) {
@@ -72,7 +71,7 @@ function reconcileHeld(
   state: ReadOnly<State>,
   decision: Decision,
   node: ReadOnly<NodeRecord>,
-  held: readonly AttemptRef[],
+  { held, saidAt = Number.POSITIVE_INFINITY }: ConnectNode,
 ): void {
   const holds = new Map(held.map(({ task, attempt }) => [`${task}#${attempt}`, true]));
   for (const { attempt, job: jobId, task: taskId } of node.occupied.values()) {
@@ -80,6 +79,8 @@ function reconcileHeld(
     if (holds.has(`${taskId}#${attempt}`)) continue;
     const job = mustGet(state.jobs, jobId, 'job');
     const task = mustGet(state.tasks, taskId, 'task');
+    // Its older session may have brought it since, and have told how far it is.
+    if (task.attempt === attempt && task.assignedAt >= saidAt) continue;
     if (task.attempt !== attempt || !isActive(task.state) || decision.hasEnded(taskId)) {
       decision.releaseAttempt(job, taskId, attempt, node);
       // guard: keep an assignment that the node has not heard of

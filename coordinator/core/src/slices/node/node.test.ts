@@ -139,6 +139,19 @@ describe('a node that returns', () => {
     expect(machine.check().node(0).occupied.size).toBe(0);
   });
 
+  it('keeps what it was given after it said what it holds, while its word waited', () => {
+    const machine = Machine.ready();
+    const saidAt = machine.now;
+    machine.wait(1).submit(1);
+    machine.place();
+    machine.run(machine.progress(machine.task(1), 'running'));
+    machine.wait(1);
+    expect(machine.connect(0, { saidAt })).toEqual([]);
+    machine.cancel(1);
+    expect(machine.connect(0, { saidAt })).toEqual([]);
+    expect(machine.check().node(0).occupied.size).toBe(1);
+  });
+
   it('releases what was cancelled meanwhile', () => {
     const machine = running();
     machine.cancel(1);
